@@ -1,0 +1,1 @@
+"""Tallymark: keeps the progress of crawlers and other long-running jobs in PostgreSQL, and never loses count."""

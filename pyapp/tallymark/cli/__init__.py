@@ -1,0 +1,108 @@
+"""The command `tallymark`.
+
+Each command lives in a module that is imported when the command is used, so that `tallymark --help` and shell
+completion answer at once.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from tallymark.settings import Settings, SettingsError
+
+#: The commands, in the order in which the help lists them, and where they are.
+COMMANDS: dict[str, str] = {
+    "up": "tallymark.cli.server:up",
+    "serve": "tallymark.cli.server:serve",
+    "migrate": "tallymark.cli.database:migrate",
+    "rollback": "tallymark.cli.database:rollback",
+    "doctor": "tallymark.cli.database:doctor",
+    "verify": "tallymark.cli.database:verify",
+    "settings": "tallymark.cli.server:settings",
+}
+
+
+class LazyGroup(click.Group):
+    """A group of commands that imports a command's module when the command is used."""
+
+    def __init__(self, *, lazy: Mapping[str, str], **attributes: object) -> None:
+        """Name the commands.
+
+        Args:
+            lazy: A command's name, and where it is, as `module:attribute`.
+            attributes: As for `click.Group`.
+        """
+        super().__init__(**attributes)  # type: ignore[arg-type]  # click's own arguments, passed through
+        self._lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands' names, in the order of the table."""
+        return [*self._lazy, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command, or None when there is none of this name."""
+        if cmd_name not in self._lazy:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self._lazy[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="tallymark")
+def cli() -> None:
+    """Keep the progress of crawlers and other long-running jobs in PostgreSQL, and never lose count."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line: what the console script `tallymark` calls.
+
+    A failure is one line on standard error that begins with `tallymark:`. A traceback is shown when TALLYMARK_DEBUG=1.
+
+    Args:
+        arguments: What stands after `tallymark`; that of this process when not given.
+
+    Raises:
+        SystemExit: Always: 0 done, 1 failed, 2 called wrongly, 130 interrupted.
+    """
+    try:
+        code = cli.main(arguments, prog_name="tallymark", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(0)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "tallymark"
+        _fail(f"{error.format_message()} (see {path} --help)", error.exit_code)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except click.Abort:
+        _fail("interrupted", 130)
+    except BrokenPipeError:
+        # The reader of our output went away, as in `tallymark jobs | head`.
+        sys.exit(1)
+    except Exception as error:
+        # The last resort: people get a sentence, not a traceback.
+        if _debug():
+            raise
+        _fail(str(error).strip() or type(error).__name__, 1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(f"tallymark: {message}", err=True)
+    sys.exit(code)
+
+
+def _debug() -> bool:
+    try:
+        return Settings.from_env().debug
+    except SettingsError:
+        # Bad settings are what is being reported; they must not be reported twice.
+        return False

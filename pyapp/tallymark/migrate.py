@@ -1,0 +1,291 @@
+"""Installing and upgrading the schema: yoyo as a library, with a lock that a killed process cannot leave behind."""
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import urlencode
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from yoyo import default_migration_table, read_migrations
+from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+from yoyo.connections import parse_uri
+from yoyo.exceptions import BadMigration
+
+from tallymark.sqlfiles import function_files, sql_root, view_files
+
+Report = Callable[[str], None]
+
+#: Our own migrations are called `NNNN-what`; other projects may keep theirs in the same yoyo table.
+OUR_MIGRATION = re.compile(r"\d{4}-")
+
+_APPLICATION = "tallymark migrate"
+
+
+class MigrationError(Exception):
+    """The schema could not be brought to the wanted state; the message says why and what to do."""
+
+
+def libpq_url(url: str) -> str:
+    """Turn a URL in the spelling of another library into one that libpq takes.
+
+    Args:
+        url: a libpq URL or keyword string; `postgresql+psycopg://...`, as yoyo and SQLAlchemy write it, is taken too.
+
+    Returns:
+        The same place in libpq's spelling.
+    """
+    return re.sub(r"^postgres(ql)?\+\w+://", "postgresql://", url)
+
+
+def yoyo_url(url: str) -> str:
+    """Translate a libpq connection string for yoyo.
+
+    libpq's own parser takes it apart, and every part becomes a query parameter: user names, passwords, socket
+    directories and options with any character in them survive, which yoyo's splitting of `user:password@host` would
+    not promise.
+
+    Args:
+        url: any libpq URL or keyword string.
+
+    Returns:
+        A URL of the form `postgresql+psycopg:///?host=...&dbname=...`.
+
+    Raises:
+        MigrationError: libpq cannot read the string.
+    """
+    try:
+        parts = conninfo_to_dict(libpq_url(url))
+    except psycopg.ProgrammingError as error:
+        raise MigrationError(f"not a PostgreSQL connection string: {error}".strip()) from error
+    return "postgresql+psycopg:///?" + urlencode(parts)
+
+
+def migrate(url: str, *, report: Report | None = None, break_lock: bool = False, wait_seconds: float = 60) -> list[str]:
+    """Apply what is pending, then install all functions and views, also when nothing was pending.
+
+    Args:
+        url: the database, as libpq takes it.
+        report: called with one line for each thing done or waited for.
+        break_lock: remove a lock that a killed `yoyo` left behind, before anything else.
+        wait_seconds: how long to wait for another migration of the same database.
+
+    Returns:
+        The ids of the migrations applied now, in order; empty when there was nothing to do.
+
+    Raises:
+        MigrationError: locked, newer than this release, not permitted, or an SQL file failed.
+    """
+    say = report or _silent
+    done: list[str] = []
+    with _open(url, say, wait_seconds, break_lock=break_lock) as backend:
+        migrations = read_migrations(str(sql_root() / "migrations"))
+        _refuse_newer(backend.connection)
+        for migration in backend.to_apply(migrations):
+            say(f"applying {migration.id}")
+            with _explained(f"migration {migration.id} failed"):
+                backend.apply_one(migration)
+            done.append(migration.id)
+        with _explained("installing functions and views failed"):
+            backend.run_post_apply(migrations)
+        say(f"installed {len(function_files())} functions and {len(view_files())} views")
+    return done
+
+
+def rollback(url: str, *, steps: int = 1, report: Report | None = None, wait_seconds: float = 60) -> list[str]:
+    """Take back the newest migrations, newest first.
+
+    Args:
+        url: the database, as libpq takes it.
+        steps: how many migrations to take back, at least 1.
+        report: called with one line for each thing done or waited for.
+        wait_seconds: how long to wait for another migration of the same database.
+
+    Returns:
+        The ids of the migrations taken back, in the order in which that was done; empty when none was applied.
+
+    Raises:
+        MigrationError: locked, newer than this release, not permitted, or an SQL file failed.
+    """
+    say = report or _silent
+    undone: list[str] = []
+    with _open(url, say, wait_seconds) as backend:
+        migrations = read_migrations(str(sql_root() / "migrations"))
+        _refuse_newer(backend.connection)
+        for migration in list(backend.to_rollback(migrations))[:steps]:
+            say(f"rolling back {migration.id}")
+            with _explained(f"rolling back {migration.id} failed"):
+                backend.rollback_one(migration)
+            undone.append(migration.id)
+    return undone
+
+
+def pending(url: str) -> list[str]:
+    """List the migrations that `migrate` would apply.
+
+    Args:
+        url: the database, as libpq takes it.
+
+    Returns:
+        Their ids, in order.
+
+    Raises:
+        MigrationError: the database cannot be reached.
+    """
+    known = set(applied(url))
+    return [migration_id for migration_id in available() if migration_id not in known]
+
+
+def available() -> list[str]:
+    """List the ids of all migrations of this release, in order."""
+    return [migration.id for migration in read_migrations(str(sql_root() / "migrations"))]
+
+
+def applied(url: str) -> list[str]:
+    """List the migrations that the database has, without changing it (yoyo itself would make its tables).
+
+    Args:
+        url: the database, as libpq takes it.
+
+    Returns:
+        The ids of Tallymark's migrations, in the order in which they were applied.
+
+    Raises:
+        MigrationError: the database cannot be reached.
+    """
+    with _explained("cannot read the applied migrations"), psycopg.connect(libpq_url(url)) as connection:
+        return _applied_ids(connection)
+
+
+def _silent(_line: str) -> None:
+    """Report to nobody."""
+
+
+def _applied_ids(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
+    """Read the ids of our applied migrations over a connection that is open already."""
+    if connection.execute("SELECT to_regclass(%s)", [default_migration_table]).fetchone() == (None,):
+        return []
+    rows = connection.execute("SELECT migration_id FROM _yoyo_migration ORDER BY applied_at_utc, migration_id")
+    return [str(row[0]) for row in rows if OUR_MIGRATION.match(str(row[0]))]
+
+
+def _refuse_newer(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Keep an old release from putting its functions over the tables of a newer one."""
+    unknown = sorted(set(_applied_ids(connection)) - set(available()))
+    if unknown:
+        raise MigrationError(
+            f"the database is newer than this release: it has {', '.join(unknown)}, which no file here describes; "
+            "use the release that made it"
+        )
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn the errors of PostgreSQL and yoyo into one of ours that names the step and the file."""
+    try:
+        yield
+    except (psycopg.Error, BadMigration, FileNotFoundError) as error:
+        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+        raise MigrationError(f"{what}{notes}: {error}".strip()) from error
+
+
+@contextmanager
+def _open(url: str, say: Report, wait_seconds: float, *, break_lock: bool = False) -> Iterator["_Backend"]:
+    """Connect yoyo to a database, make yoyo's own tables where they are missing, and hold the lock meanwhile."""
+    with _explained("cannot connect"):
+        place = parse_uri(f"{yoyo_url(url)}&{urlencode({'application_name': _APPLICATION})}")
+        backend = _Backend(place, default_migration_table)
+    with backend:
+        backend.say, backend.wait_seconds = say, wait_seconds
+        with _explained("cannot prepare yoyo's tables"):
+            backend.init_database()
+            if break_lock:
+                backend.break_lock()
+        with backend.lock():
+            with _explained("cannot prepare yoyo's tables"):
+                backend.ensure_internal_schema_updated()
+            yield backend
+
+
+class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo publishes no types
+    """yoyo's backend with another way of holding yoyo's lock row.
+
+    yoyo commits the row and deletes it afterwards, so that a killed process leaves it behind. Here the row is inserted
+    and never committed: whoever else inserts it, a plain `yoyo apply` included, waits in the unique index until our
+    transaction ends, and the server ends it when we die.
+    """
+
+    say: Report = staticmethod(_silent)
+    wait_seconds: float = 60
+    _held = False
+
+    @contextmanager
+    def lock(self, timeout: float = 0) -> Iterator[None]:  # noqa: ARG002 - yoyo passes it, wait_seconds stands for it
+        """Hold yoyo's lock; entering it twice is harmless."""
+        if self._held:
+            yield
+            return
+        with self.copy() as holder:
+            self._take_row(holder.connection)
+            self._held = True
+            try:
+                yield
+            finally:
+                self._held = False
+                holder.connection.execute("ROLLBACK")
+
+    def _take_row(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+        """Insert the lock row, waiting for whoever has it, and leave the transaction open."""
+        # The waiting and the holding must not fall to a timeout that was set for ordinary queries.
+        connection.execute("SET statement_timeout = 0")
+        connection.execute("SET idle_in_transaction_session_timeout = 0")
+        connection.execute("SET lock_timeout = '1s'")
+        deadline = time.monotonic() + self.wait_seconds
+        told = False
+        while True:
+            try:
+                connection.execute("BEGIN")
+                connection.execute(
+                    "INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, timezone('UTC', now()), %s)",
+                    [os.getpid()],
+                )
+            except psycopg.errors.LockNotAvailable:
+                holder = "another `tallymark migrate` is at work on this database"
+            except psycopg.errors.UniqueViolation:
+                holder = self._committed_holder(connection)
+            except psycopg.Error as error:
+                raise MigrationError(f"cannot take yoyo's lock: {error}".strip()) from error
+            else:
+                return
+            connection.execute("ROLLBACK")
+            if time.monotonic() > deadline:
+                raise MigrationError(holder)
+            if holder and not told:
+                self.say(f"waiting: {holder}")
+                told = True
+
+    def _committed_holder(self, connection: psycopg.Connection[tuple[object, ...]]) -> str:
+        """Say who holds a committed lock row; remove it when nobody who could have made it is connected any more.
+
+        Returns:
+            A message, or an empty string when the row is gone and the next attempt may succeed at once.
+        """
+        connection.execute("ROLLBACK")
+        row = connection.execute("SELECT pid, ctime FROM yoyo_lock").fetchone()
+        if row is None:
+            return ""
+        since = f"process {row[0]} locked this database at {row[1]} UTC"
+        # yoyo keeps its connection open for as long as it holds the row.
+        others = connection.execute(
+            "SELECT FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND application_name IS DISTINCT FROM %s LIMIT 1",
+            [_APPLICATION],
+        ).fetchone()
+        if others is None:
+            connection.execute("DELETE FROM yoyo_lock WHERE (pid, ctime) = (%s, %s)", row)
+            self.say(f"removed a lock that was left behind: {since}, and nobody else is connected any more")
+            return ""
+        time.sleep(0.2)
+        return f"{since}; if that was killed and no migration is running any more, run `tallymark migrate --break-lock`"

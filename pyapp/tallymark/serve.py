@@ -1,0 +1,193 @@
+"""The web server: granian, running `tallymark.web:create_app()` in worker processes.
+
+Its own settings are here. The application's come from the environment, as everywhere.
+"""
+
+import http.client
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from wsgiref.types import WSGIApplication
+
+from tallymark.lifeline import bound_to_us, die_with_parent
+from tallymark.ports import is_free
+from tallymark.settings import Settings
+
+#: After so many seconds a stopping server closes what is still open: event streams never end by themselves.
+GRACE_SECONDS = 10
+#: The application has answered within a second everywhere so far; slow disks and busy machines get more.
+HEALTHY_SECONDS = 60.0
+
+
+class WebServerError(Exception):
+    """The web server could not be started; the message says why."""
+
+
+def worker_app() -> WSGIApplication:
+    """Make the application, in a worker process that ends when granian's main process does.
+
+    Granian's workers would outlive a main process that is killed with -9, and keep the port.
+
+    Returns:
+        The WSGI application.
+    """
+    main = multiprocessing.parent_process()
+    if main is not None and main.pid is not None:
+        die_with_parent(main.pid, signal.SIGKILL)
+    from tallymark.web import create_app
+
+    return create_app()
+
+
+def granian_command(settings: Settings, host: str, port: int) -> list[str]:
+    """Return the command that runs the web server.
+
+    Args:
+        settings: How many workers and threads it has.
+        host: The address to listen on.
+        port: The port to listen on.
+
+    Returns:
+        The program and its arguments.
+    """
+    return [
+        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--no-ws"),
+        *("--host", host, "--port", str(port), "--workers", str(settings.workers)),
+        *("--blocking-threads", str(settings.blocking_threads), "--workers-kill-timeout", str(GRACE_SECONDS)),
+        # A worker that crashes is replaced; one that crashes again at once ends the server.
+        "--respawn-failed-workers",
+        # Below this level granian only says what we say ourselves, and advises fewer threads than event streams need.
+        *("--log-level", "error"),
+        "tallymark.serve:worker_app",
+    ]
+
+
+def check_port(host: str, port: int) -> None:
+    """See that a server could listen there: granian shares a port, so it would not notice another one.
+
+    Args:
+        host: The address to listen on.
+        port: The port to listen on.
+
+    Raises:
+        WebServerError: The port is taken, or is not for us, or the host is not an address of this machine.
+    """
+    try:
+        free = is_free(host, port)
+    except OSError as error:
+        raise WebServerError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+    if not free:
+        raise WebServerError(f"port {port} on {host} is taken: stop what listens there, or choose another with --port")
+
+
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Become the web server: this process runs it from here on and gets its signals.
+
+    Args:
+        settings: How many workers and threads it has.
+        host: The address to listen on.
+        port: The port to listen on.
+
+    Raises:
+        WebServerError: It cannot listen there.
+    """
+    check_port(host, port)
+    command = granian_command(settings, host, port)
+    os.execv(command[0], command)  # noqa: S606 - no shell is wanted
+
+
+class WebServer:
+    """The web server as a child process that does not outlive us."""
+
+    def __init__(self, settings: Settings, host: str, port: int, environ: Mapping[str, str]) -> None:
+        """Say where it is to listen. Nothing is started before `start`.
+
+        Args:
+            settings: How many workers and threads it has.
+            host: The address to listen on.
+            port: The port to listen on.
+            environ: The environment that the application reads its settings from.
+        """
+        self._command = granian_command(settings, host, port)
+        self._host = host
+        self._port = port
+        self._environ = dict(environ)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where to reach it from this machine; a server on all addresses is reached on the local one."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host), self._port  # noqa: S104
+
+    @property
+    def url(self) -> str:
+        """Its address as people type it, without a slash at the end."""
+        host, port = self.address
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def start(self) -> None:
+        """Start it, and return when it answers.
+
+        Raises:
+            WebServerError: It ended, or does not answer.
+        """
+        # A session of its own: Ctrl-C in the terminal is for us. Killed when we are, for then the database goes too.
+        self._process = subprocess.Popen(
+            bound_to_us(self._command, signal.SIGKILL),
+            stdin=subprocess.DEVNULL,
+            env=self._environ,
+            start_new_session=True,
+        )
+        give_up = time.monotonic() + HEALTHY_SECONDS
+        while not self._is_healthy():
+            if not self.is_running():
+                raise WebServerError("the web server ended while it started; what it wrote above says why")
+            if time.monotonic() > give_up:
+                raise WebServerError(f"{self.url}/healthz does not answer within {HEALTHY_SECONDS:g} s")
+            time.sleep(0.05)
+
+    def is_running(self) -> bool:
+        """Say whether it runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> None:
+        """Stop it: running requests are answered, then streams are closed. Harmless when it does not run."""
+        process = self._process
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(GRACE_SECONDS + 5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        # Its workers are in its process group; they end with it, and this makes sure.
+        self._kill_group(process)
+        self._process = None
+
+    def hurry(self) -> None:
+        """Have a running `stop` done at once: requests that still run are cut off."""
+        if self._process is not None:
+            self._kill_group(self._process)
+
+    @staticmethod
+    def _kill_group(process: subprocess.Popen[bytes]) -> None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def _is_healthy(self) -> bool:
+        host, port = self.address
+        connection = http.client.HTTPConnection(host, port, timeout=2)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()

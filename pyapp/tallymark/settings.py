@@ -1,0 +1,265 @@
+"""Every setting of Tallymark's, in one place: its name in the environment, its default and what it means.
+
+`tallymark settings` prints this file's content as a table. Nothing else in the package reads the environment.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import platformdirs
+
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+LOG_FORMATS = ("console", "json")
+
+
+class SettingsError(ValueError):
+    """Settings with bad values. The message names each of them, and what is wrong with it."""
+
+
+def _whole(minimum: int, maximum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = minimum - 1
+        if not minimum <= number <= maximum:
+            raise ValueError(f"must be a whole number from {minimum} to {maximum}")
+        return number
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 3600:  # noqa: PLR2004 - an hour; this also refuses nan
+        raise ValueError("must be a number of seconds, more than 0 and at most 3600")
+    return number
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text.lower()
+
+    return parse
+
+
+def _flag(text: str) -> bool:
+    answers = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if text.lower() not in answers:
+        raise ValueError("must be 1 or 0")
+    return answers[text.lower()]
+
+
+def _tokens(text: str) -> tuple[str, ...]:
+    return tuple(token for part in text.split(",") if (token := part.strip()))
+
+
+def _url(text: str) -> str:
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must be a URL that starts with postgresql://")
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
+
+
+def _setting(
+    name: str,
+    parse: Callable[[str], Any],
+    meaning: str,
+    *,
+    default: Any = MISSING,  # noqa: ANN401 - as `dataclasses.field` has it
+    default_factory: Any = MISSING,  # noqa: ANN401
+    shown: str | None = None,
+) -> Any:  # noqa: ANN401 - stands in for the field's own type, as `dataclasses.field` does
+    metadata = {"name": name, "parse": parse, "meaning": meaning, "shown": shown}
+    if default_factory is not MISSING:
+        return field(default_factory=default_factory, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+class Row(NamedTuple):
+    """One line of the table of settings; all of it is text for people."""
+
+    name: str
+    value: str
+    default: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings. The attributes have the values in effect; `rows` tells what each is for.
+
+    Attributes:
+        database_url: Where the database is, or None for the embedded one.
+        database_read_url: Where to read; `read_url` is what to use.
+        crawler_api_tokens: The tokens that callers may show; empty when the endpoint is switched off.
+        pool_size: Connections that each worker process keeps to the database.
+        pool_timeout: Seconds.
+        max_body_bytes: Bytes.
+        statement_timeout: Milliseconds; 0 is no limit.
+        lock_timeout: Milliseconds; 0 is no limit.
+        workers: Worker processes of the web server.
+        blocking_threads: Threads of each worker process.
+        log_level: One of `LOG_LEVELS`.
+        log_format: One of `LOG_FORMATS`.
+        data_dir: Where the embedded database and the generated token are kept.
+        debug: Whether a failed command shows a traceback.
+    """
+
+    database_url: str | None = _setting(
+        "DATABASE_URL",
+        _url,
+        "The PostgreSQL database, 15 to 18, as a libpq URL.",
+        default=None,
+        shown="embedded",
+    )
+    database_read_url: str | None = _setting(
+        "DATABASE_READ_URL",
+        _url,
+        "A replica to read from, as a libpq URL.",
+        default=None,
+        shown="= DATABASE_URL",
+    )
+    crawler_api_tokens: tuple[str, ...] = _setting(
+        "CRAWLER_API_TOKEN",
+        _tokens,
+        "The tokens that crawlers may show, comma separated. Without one the endpoint answers 503; "
+        "`tallymark up` makes one and keeps it.",
+        default=(),
+        shown="none",
+    )
+    pool_size: int = _setting(
+        "TALLYMARK_POOL_SIZE", _whole(1, 1000), "Database connections that each web worker keeps.", default=16
+    )
+    pool_timeout: float = _setting(
+        "TALLYMARK_POOL_TIMEOUT", _seconds, "Seconds that a request waits for a free connection.", default=5.0
+    )
+    max_body_bytes: int = _setting(
+        "TALLYMARK_MAX_BODY_BYTES",
+        _whole(1, 2**30),
+        "The largest request body, in bytes; a larger one is answered 413.",
+        default=1_048_576,
+    )
+    statement_timeout: int = _setting(
+        "TALLYMARK_STATEMENT_TIMEOUT",
+        _whole(0, 2**31 - 1),
+        "Milliseconds after which PostgreSQL ends a statement; 0 is never.",
+        default=15_000,
+    )
+    lock_timeout: int = _setting(
+        "TALLYMARK_LOCK_TIMEOUT",
+        _whole(0, 2**31 - 1),
+        "Milliseconds that a statement waits for a lock; 0 is for ever.",
+        default=5_000,
+    )
+    workers: int = _setting("TALLYMARK_WORKERS", _whole(1, 256), "Web worker processes.", default=1)
+    blocking_threads: int = _setting(
+        "TALLYMARK_BLOCKING_THREADS",
+        _whole(1, 4096),
+        "Threads of each web worker; an open event stream holds one.",
+        default=96,
+    )
+    log_level: str = _setting("TALLYMARK_LOG_LEVEL", _one_of(LOG_LEVELS), ", ".join(LOG_LEVELS) + ".", default="info")
+    log_format: str = _setting(
+        "TALLYMARK_LOG_FORMAT", _one_of(LOG_FORMATS), "console is for people, json for machines.", default="console"
+    )
+    data_dir: Path = _setting(
+        "TALLYMARK_DATA_DIR",
+        _path,
+        "Where `tallymark up` keeps the embedded database and the token it makes.",
+        default_factory=lambda: platformdirs.user_data_path("tallymark"),
+    )
+    debug: bool = _setting("TALLYMARK_DEBUG", _flag, "1 shows a traceback when a command fails.", default=False)
+
+    @property
+    def read_url(self) -> str | None:
+        """Where to read: `DATABASE_READ_URL`, or else `DATABASE_URL`."""
+        return self.database_read_url or self.database_url
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read all settings. A variable that is empty counts as not set.
+
+        Args:
+            environ: The environment to read.
+
+        Returns:
+            The settings.
+
+        Raises:
+            SettingsError: One or more have bad values; the message names every one.
+        """
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for item in fields(cls):
+            name = item.metadata["name"]
+            text = environ.get(name, "").strip()
+            if not text:
+                continue
+            try:
+                values[item.name] = item.metadata["parse"](text)
+            except ValueError as error:
+                problems.append(f"{name} {error}")
+        if "database_read_url" in values and not environ.get("DATABASE_URL", "").strip():
+            problems.append("DATABASE_READ_URL needs DATABASE_URL beside it")
+        if problems:
+            raise SettingsError("bad settings: " + "; ".join(problems))
+        return cls(**values)
+
+    def rows(self) -> list[Row]:
+        """Return the table of settings, with passwords and tokens masked."""
+        return [
+            Row(item.metadata["name"], _shown(getattr(self, item.name), item), _default(item), item.metadata["meaning"])
+            for item in fields(self)
+        ]
+
+
+def _default(item: Field[Any]) -> str:
+    """Return a field's default as people should read it."""
+    if item.metadata["shown"] is not None:
+        return str(item.metadata["shown"])
+    if item.default is not MISSING:
+        return _text(item.default)
+    return str(item.default_factory()) if item.default_factory is not MISSING else ""
+
+
+def _shown(value: object, item: Field[Any]) -> str:
+    """Return a value as people should read it, without giving secrets away."""
+    if value in (None, ()):
+        return _default(item)
+    if item.name == "crawler_api_tokens" and isinstance(value, tuple):
+        return ", ".join("****" for _ in value)
+    if item.name in {"database_url", "database_read_url"}:
+        return mask_password(str(value))
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def mask_password(url: str) -> str:
+    """Return a database URL that may be shown: its password, wherever it stands, is replaced by stars.
+
+    Args:
+        url: A libpq URL.
+
+    Returns:
+        The URL, still readable.
+    """
+    url = re.sub(r"^(\w+://[^/?#:]*):[^/?#]*@", r"\1:****@", url)
+    return re.sub(r"([?&](?:ssl)?password=)[^&]*", r"\1****", url)

@@ -1,0 +1,48 @@
+"""Where the SQL files are: inside the wheel, or at the top of a checkout."""
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+
+@cache
+def sql_root() -> Path:
+    """Find the directory that holds `migrations`, `functions` and `views`.
+
+    Returns:
+        `tallymark/sql` inside an installed wheel, else the checkout's `sql`.
+
+    Raises:
+        FileNotFoundError: neither is there, which means a broken installation.
+    """
+    package = Path(str(files("tallymark")))
+    for candidate in (package / "sql", package.parent.parent / "sql"):
+        if (candidate / "migrations").is_dir():
+            return candidate
+    raise FileNotFoundError(f"the SQL files are missing: neither in {package / 'sql'} nor beside {package.parent}")
+
+
+def function_files() -> list[Path]:
+    """List the function files in the order in which they are installed (their number bands give it)."""
+    return sorted((sql_root() / "functions").glob("*.sql"))
+
+
+def view_files() -> list[Path]:
+    """List the view files in the order in which they are installed, which is after all functions."""
+    return sorted((sql_root() / "views").glob("*.sql"))
+
+
+def source_of(name: str) -> Path | None:
+    """Find the file that creates a function or a view.
+
+    Args:
+        name: the bare name, without schema and arguments, for example `merge_progress`.
+
+    Returns:
+        The file called `name.sql` or `NNN_name.sql`; None when there is none.
+    """
+    for path in (*function_files(), *view_files()):
+        bare = path.stem.lstrip("0123456789").removeprefix("_") if path.stem[0].isdigit() else path.stem
+        if bare == name:
+            return path
+    return None

@@ -1,0 +1,33 @@
+-- The status a job has after an update of the given status. The one list of statuses that the wire protocol knows.
+-- PL/pgSQL, so that it is not inlined: setting up a CASE of ten arms in each transaction would cost more than the call.
+
+CREATE OR REPLACE FUNCTION tallymark.job_status(update_status text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF job_status.update_status = 'processing' THEN -- nearly every update
+    RETURN 'running';
+  END IF;
+  RETURN CASE lower(job_status.update_status)
+    WHEN 'processing' THEN 'running'
+    WHEN 'started' THEN 'running'
+    WHEN 'completed' THEN 'finished'
+    WHEN 'failed' THEN 'failed'
+    WHEN 'paused' THEN 'paused'
+    WHEN 'cancelled' THEN 'cancelled'
+    WHEN 'credential_expiry' THEN 'credential_expired'
+    WHEN 'credential_renewal' THEN 'waiting_credential_renewal'
+    WHEN 'credential_resumed' THEN 'credential_renewed'
+  END;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.job_status(text) IS
+'The status of a job after an update.
+Arguments: update_status, the status an update gives, in any letter case.
+Returns: running, finished, failed, paused, cancelled, credential_expired, waiting_credential_renewal or
+credential_renewed; null for a status that the wire protocol does not know.';
+
+REVOKE ALL ON FUNCTION tallymark.job_status(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.job_status(text) TO tallymark_reader, tallymark_admin;

@@ -1,0 +1,41 @@
+-- An ISO 8601 date and time as a timestamptz, or null.
+
+CREATE OR REPLACE FUNCTION tallymark.parse_timestamp(value text) RETURNS timestamptz
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_iso_8601 CONSTANT text := '^[0-9]{4}-[0-9]{2}-[0-9]{2}'
+    '([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?)?$';
+  v_value text := parse_timestamp.value;
+BEGIN
+  -- The cast takes far more than ISO 8601 ('tomorrow', '1/2/2025'), so the shape is looked at first; the usual shapes
+  -- without a regular expression, which every update would pay for.
+  IF translate(v_value, '123456789', '000000000') NOT IN ('0000-00-00T00:00:00.000Z', '0000-00-00T00:00:00Z',
+    '0000-00-00T00:00:00.000000Z', '0000-00-00T00:00:00.000000+00:00')
+  THEN
+    IF v_value !~ c_iso_8601 THEN
+      RETURN NULL;
+    END IF;
+    v_value := replace(v_value, ',', '.');
+    IF length(v_value) = 10 THEN
+      v_value := v_value || ' 00:00Z';
+    ELSIF substr(v_value, 17) !~ '[Zz+-]' THEN
+      v_value := v_value || 'Z';
+    END IF;
+  END IF;
+  BEGIN
+    RETURN v_value::timestamptz;
+  EXCEPTION WHEN datetime_field_overflow OR invalid_datetime_format OR invalid_time_zone_displacement_value THEN
+    RETURN NULL; -- the 30th of February, or 25 o'clock
+  END;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.parse_timestamp(text) IS
+'Reads a date and time in the extended format of ISO 8601, such as 2025-01-06T19:15:30.000Z.
+Arguments: value, a date, or a date and a time with T or a space between; seconds, their fraction (kept to the
+microsecond) and the offset from UTC may be left out. Without an offset it is UTC; a date alone is its midnight.
+Returns: the instant; null where the text is no such date and time, names a day or hour that does not exist, or is null.';
+
+REVOKE ALL ON FUNCTION tallymark.parse_timestamp(text) FROM PUBLIC;

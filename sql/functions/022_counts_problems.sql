@@ -1,0 +1,40 @@
+-- What is wrong with the member itemsByType, type by type.
+
+CREATE OR REPLACE FUNCTION tallymark.counts_problems(counts jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_problems jsonb := '[]';
+  v_type text;
+  v_count jsonb;
+BEGIN
+  IF jsonb_typeof(counts_problems.counts) <> 'object' THEN
+    RETURN jsonb_build_array(
+      jsonb_build_object('field', 'itemsByType', 'problem', tallymark.member_rule('itemsByType')));
+  END IF;
+  FOR v_type, v_count IN SELECT e.key, e.value FROM jsonb_each(counts_problems.counts) AS e LOOP
+    IF NOT tallymark.is_valid_update('', jsonb_build_object('processedItems', v_count)) THEN -- any count will do
+      v_problems := v_problems || jsonb_build_object('field', 'itemsByType.' || left(v_type, 100),
+        'problem', tallymark.member_rule('processedItems'));
+    END IF;
+    IF NOT tallymark.type_names_hold(jsonb_build_object(v_type, 0)) THEN
+      v_problems := v_problems || jsonb_build_object('field', 'itemsByType.' || left(v_type, 100),
+        'problem', 'the name of a type must have 1 to 100 characters');
+    END IF;
+    EXIT WHEN jsonb_array_length(v_problems) >= 200; -- enough to see what is wrong
+  END LOOP;
+  IF v_problems = '[]' AND NOT tallymark.type_names_hold(counts_problems.counts) THEN
+    v_problems := v_problems
+      || jsonb_build_object('field', 'itemsByType', 'problem', tallymark.member_rule('itemsByType'));
+  END IF;
+  RETURN v_problems;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.counts_problems(jsonb) IS
+'What is wrong with the itemsByType of an update, type by type.
+Arguments: counts, the value of the member.
+Returns: an array of {"field", "problem"}, empty where all is well; at most some 200.';
+
+REVOKE ALL ON FUNCTION tallymark.counts_problems(jsonb) FROM PUBLIC;

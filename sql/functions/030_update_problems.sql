@@ -1,0 +1,46 @@
+-- Every problem of an update at once. Only an update that is_valid_update turns down comes here.
+
+CREATE OR REPLACE FUNCTION tallymark.update_problems(job_id text, payload jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_update CONSTANT jsonb := update_problems.payload;
+  v_problems jsonb := '[]';
+  v_member text;
+  v_value jsonb;
+BEGIN
+  FOR v_member, v_value IN SELECT e.key, e.value FROM jsonb_each(v_update) AS e LOOP
+    IF v_member = 'itemsByType' THEN
+      v_problems := v_problems || tallymark.counts_problems(v_value);
+    ELSIF NOT tallymark.is_valid_update(update_problems.job_id, jsonb_build_object(v_member, v_value))
+      OR (v_member = 'timestamp' AND tallymark.parse_timestamp(v_update ->> 'timestamp') IS NULL)
+    THEN
+      v_problems := v_problems
+        || jsonb_build_object('field', v_member, 'problem', tallymark.member_rule(v_member));
+    ELSIF v_member = 'timeline' THEN
+      v_problems := v_problems || tallymark.timeline_problems(v_value);
+    END IF;
+  END LOOP;
+  IF char_length(update_problems.job_id) NOT BETWEEN 1 AND 255
+    AND NOT jsonb_path_exists(v_problems, '$[*] ? (@.field == "taskId")')
+  THEN
+    v_problems := v_problems || jsonb_build_object('field', 'taskId', 'problem', tallymark.member_rule('taskId'));
+  END IF;
+  IF jsonb_path_match(jsonb_build_object(
+    'processed', coalesce(v_update -> 'processedItems', v_update -> 'processed'),
+    'total', coalesce(v_update -> 'totalItems', v_update -> 'total')), '$.processed > $.total', '{}', true)
+  THEN
+    v_problems := v_problems
+      || jsonb_build_object('field', 'processedItems', 'problem', 'must not be greater than totalItems');
+  END IF;
+  RETURN nullif(v_problems, '[]');
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.update_problems(text, jsonb) IS
+'Everything that is wrong with an update, at once.
+Arguments: job_id, the job it is for; payload, the update as a JSON object without members that are null.
+Returns: an array of {"field", "problem"}; null where all is well.';
+
+REVOKE ALL ON FUNCTION tallymark.update_problems(text, jsonb) FROM PUBLIC;

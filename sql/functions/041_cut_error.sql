@@ -1,0 +1,41 @@
+-- The error of an update, cut to what the ledger keeps.
+
+CREATE OR REPLACE FUNCTION tallymark.cut_error(error jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_most_bytes CONSTANT integer := 8192;
+  v_cut jsonb;
+  v_member text;
+  v_value jsonb;
+BEGIN
+  IF jsonb_typeof(cut_error.error) = 'string' THEN
+    RETURN to_jsonb(tallymark.cut_text(cut_error.error #>> '{}', c_most_bytes));
+  END IF;
+  -- What tells most comes first; a member that no longer fits is left out whole.
+  v_cut := jsonb_strip_nulls(jsonb_build_object(
+    'type', left(cut_error.error ->> 'type', 200),
+    'code', left(cut_error.error ->> 'code', 200),
+    'message', tallymark.cut_text(cut_error.error ->> 'message', 2048),
+    'stack', tallymark.cut_text(cut_error.error ->> 'stack', 3072)));
+  FOR v_member, v_value IN
+    SELECT e.key, e.value FROM jsonb_each(cut_error.error) AS e
+    WHERE e.key NOT IN ('type', 'code', 'message', 'stack')
+    ORDER BY e.key <> 'context', e.key
+  LOOP
+    IF octet_length((v_cut || jsonb_build_object(v_member, v_value))::text) <= c_most_bytes THEN
+      v_cut := v_cut || jsonb_build_object(v_member, v_value);
+    END IF;
+  END LOOP;
+  RETURN v_cut;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.cut_error(jsonb) IS
+'The error of an update, cut to about 8 KB.
+Arguments: error, a JSON string or object.
+Returns: the string''s first 8192 bytes; or the object with type and code (200 characters each), message (2048 bytes),
+stack (3072 bytes) and as many of its other members, context first, as fit.';
+
+REVOKE ALL ON FUNCTION tallymark.cut_error(jsonb) FROM PUBLIC;

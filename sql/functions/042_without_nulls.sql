@@ -1,0 +1,18 @@
+-- An object without its members that are null; nested objects stay as they are, unlike with jsonb_strip_nulls.
+
+CREATE OR REPLACE FUNCTION tallymark.without_nulls(object jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN without_nulls.object - ARRAY(
+    SELECT e.key FROM jsonb_each(without_nulls.object) AS e WHERE jsonb_typeof(e.value) = 'null');
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.without_nulls(jsonb) IS
+'A JSON object without those of its own members that are null.
+Arguments: object. Errors: 22023 or 22P02 where it is no object.
+Returns: the object; nulls deeper inside stay.';
+
+REVOKE ALL ON FUNCTION tallymark.without_nulls(jsonb) FROM PUBLIC;

@@ -1,0 +1,58 @@
+-- The longer way for an update that is not in its plainest form: judge it in full, and bring it into that form.
+
+CREATE OR REPLACE FUNCTION tallymark.prepare_update(job_id text, payload jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_most_error_bytes CONSTANT integer := 8192;
+  c_derived CONSTANT text[] := '{errorTimestamp,lastAreasDiscovery}';
+  v_update jsonb;
+  v_problems jsonb;
+  v_warnings jsonb := '[]';
+  v_member text;
+BEGIN
+  IF jsonb_typeof(prepare_update.payload) IS DISTINCT FROM 'object' THEN
+    RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = 'Invalid request body',
+      DETAIL = '[{"field": "", "problem": "must be a JSON object"}]', HINT = 'An update is one JSON object.';
+  END IF;
+  v_update := tallymark.without_nulls(prepare_update.payload); -- a null counts as not given
+  v_problems := tallymark.update_problems(prepare_update.job_id, v_update);
+  IF v_problems IS NOT NULL THEN
+    PERFORM tallymark.refuse_update(v_update, '{}', v_problems);
+  END IF;
+
+  IF v_update ? 'processed' AND NOT v_update ? 'processedItems' THEN
+    v_update := v_update || jsonb_build_object('processedItems', v_update -> 'processed');
+  END IF;
+  IF v_update ? 'total' AND NOT v_update ? 'totalItems' THEN
+    v_update := v_update || jsonb_build_object('totalItems', v_update -> 'total');
+  END IF;
+  v_update := v_update - '{processed,total}'::text[];
+
+  IF char_length(v_update ->> 'message') > 1000 THEN
+    v_update := v_update || jsonb_build_object('message', left(v_update ->> 'message', 1000));
+    v_warnings := v_warnings || '["message was cut to 1000 characters"]';
+  END IF;
+  IF octet_length((v_update -> 'error')::text) > c_most_error_bytes THEN
+    v_update := v_update || jsonb_build_object('error', tallymark.cut_error(v_update -> 'error'));
+    v_warnings := v_warnings || '["error was cut to 8 KB"]';
+  END IF;
+  FOREACH v_member IN ARRAY c_derived LOOP
+    IF v_update ? v_member THEN
+      v_update := v_update - v_member;
+      v_warnings := v_warnings || jsonb_build_array(v_member || ' was left out: it is derived from the updates');
+    END IF;
+  END LOOP;
+  RETURN jsonb_build_object('update', v_update, 'warnings', v_warnings);
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.prepare_update(text, jsonb) IS
+'Judges an update, and gives it in the form that is merged and kept in the ledger.
+Arguments: job_id, the job it is for; payload, the update as it came.
+Returns: {"update": the update without nulls, with the legacy names processed and total replaced, and with what is too
+long cut; "warnings": an array of what was changed, in words}.
+Errors: TK400, with every problem in DETAIL.';
+
+REVOKE ALL ON FUNCTION tallymark.prepare_update(text, jsonb) FROM PUBLIC;

@@ -1,0 +1,39 @@
+-- Which fields of an update win: all of the newest one's, and of a late one those that no newer update gave.
+
+CREATE OR REPLACE FUNCTION tallymark.winning_fields(job tallymark.job, at timestamptz, key text, fields jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_winning jsonb := '{}';
+  v_microseconds CONSTANT bigint := extract(epoch FROM winning_fields.at) * 1000000; -- as in clocks_of
+  v_field text;
+  v_value jsonb;
+  v_clock jsonb;
+BEGIN
+  IF job.newest_at IS NULL
+    OR (winning_fields.at, winning_fields.key COLLATE "C") > (job.newest_at, job.newest_key COLLATE "C")
+  THEN
+    RETURN winning_fields.fields;
+  END IF;
+  FOR v_field, v_value IN SELECT e.key, e.value FROM jsonb_each(winning_fields.fields) AS e LOOP
+    CONTINUE WHEN v_field = ANY (job.newest_fields); -- the newest update gave it
+    v_clock := job.clocks -> v_field;
+    IF v_clock IS NULL OR (v_microseconds, winning_fields.key COLLATE "C")
+      > ((v_clock ->> 0)::bigint, (v_clock ->> 1) COLLATE "C")
+    THEN
+      v_winning := v_winning || jsonb_build_object(v_field, v_value);
+    END IF;
+  END LOOP;
+  RETURN v_winning;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.winning_fields(tallymark.job, timestamptz, text, jsonb) IS
+'Which newest-wins fields of an update win. Of two updates the one of the later time is the newer, on a tie the one of the
+larger key, by its bytes.
+Arguments: job, the state so far; at and key, time and key of the update; fields, the fields it gives.
+Returns: the object of those fields that win, with their values.';
+
+REVOKE ALL ON FUNCTION tallymark.winning_fields(tallymark.job, timestamptz, text, jsonb) FROM PUBLIC;

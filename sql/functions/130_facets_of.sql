@@ -1,0 +1,22 @@
+-- What jobs are searched by, in a column of its own because it changes seldom: an index on progress, which changes with
+-- every merge, would keep every merge from being a HOT update.
+
+CREATE OR REPLACE FUNCTION tallymark.facets_of(progress jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN jsonb_build_object(
+    'stage', facets_of.progress -> 'stage',
+    'operationType', facets_of.progress -> 'operationType',
+    'currentDataType', facets_of.progress -> 'currentDataType',
+    'itemTypes', (SELECT jsonb_agg(t.name) FROM jsonb_object_keys(facets_of.progress -> 'itemsByType') AS t (name)));
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.facets_of(jsonb) IS
+'What a job can be searched by.
+Arguments: progress, the merged state.
+Returns: {"stage", "operationType", "currentDataType", "itemTypes": [names]}, null where not known.';
+
+REVOKE ALL ON FUNCTION tallymark.facets_of(jsonb) FROM PUBLIC;

@@ -1,0 +1,16 @@
+-- How far a job is, in words.
+
+CREATE OR REPLACE FUNCTION tallymark.progress_summary(progress jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN coalesce(progress ->> 'processedItems', '0')
+  || coalesce('/' || (progress ->> 'totalItems'), '')
+  || ' ' || coalesce(nullif(progress ->> 'currentDataType', ''), 'items')
+  || coalesce(' (' || round(tallymark.progress_percentage(progress)) || '%)', '');
+
+COMMENT ON FUNCTION tallymark.progress_summary(jsonb) IS
+'How far a job is, in words.
+Arguments: progress, its merged state.
+Returns: such as 150/500 issues (30%), or 150 items where the total and the data type are unknown.';
+
+REVOKE ALL ON FUNCTION tallymark.progress_summary(jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.progress_summary(jsonb) TO tallymark_reader, tallymark_admin;

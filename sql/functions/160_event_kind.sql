@@ -1,0 +1,38 @@
+-- Which kind of event an update is on the timeline: the most telling one.
+
+CREATE OR REPLACE FUNCTION tallymark.event_kind(payload jsonb, stage_changed boolean) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_status text;
+BEGIN
+  IF event_kind.payload ? 'error' THEN
+    RETURN 'error';
+  END IF;
+  IF event_kind.payload -> 'status' <> '"processing"' THEN
+    v_status := tallymark.job_status(event_kind.payload ->> 'status');
+    IF v_status = 'failed' THEN
+      RETURN 'error';
+    ELSIF tallymark.is_terminal(v_status) THEN
+      RETURN 'completion';
+    ELSIF v_status IN ('credential_expired', 'waiting_credential_renewal', 'credential_renewed') THEN
+      RETURN 'credential_status_change';
+    END IF;
+  END IF;
+  RETURN CASE
+    WHEN event_kind.payload ->> 'operationType' = 'discovery' THEN 'discovery_progress'
+    WHEN event_kind.stage_changed THEN 'stage_change'
+    ELSE 'progress_update'
+  END;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.event_kind(jsonb, boolean) IS
+'The kind of the one event that an update appends to the timeline: the most telling that fits.
+Arguments: payload, the update; job_status, the job status that the update stands for; stage_changed, whether the job''s stage
+is another since this update.
+Returns: error, completion, credential_status_change, areas_discovered, discovery_progress, stage_change or
+progress_update, in that order of precedence.';
+
+REVOKE ALL ON FUNCTION tallymark.event_kind(jsonb, boolean) FROM PUBLIC;

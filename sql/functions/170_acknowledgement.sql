@@ -1,0 +1,33 @@
+-- What the crawler hears.
+
+CREATE OR REPLACE FUNCTION tallymark.acknowledgement(
+  job tallymark.job, seq bigint, duplicate boolean, payload jsonb, warnings jsonb
+) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_ack jsonb := jsonb_build_object('status', 'received',
+    'message', 'Progress update acknowledged for task ' || job.id,
+    'seq', acknowledgement.seq, 'duplicate', acknowledgement.duplicate, 'warnings', acknowledgement.warnings,
+    'command', job.requested_command);
+BEGIN
+  IF lower(acknowledgement.payload ->> 'status') = 'started' THEN
+    v_ack := v_ack || jsonb_build_object('resume', jsonb_build_object(
+      'lastProcessedId', job.progress -> 'lastProcessedId',
+      'resumeState', job.resume_state,
+      'itemsByType', coalesce(job.progress -> 'itemsByType', '{}'),
+      'processedItems', coalesce(job.progress -> 'processedItems', '0')));
+  END IF;
+  RETURN v_ack;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.acknowledgement(tallymark.job, bigint, boolean, jsonb, jsonb) IS
+'What the crawler hears about an update that was taken.
+Arguments: job, its state after the update; seq, the number of the update''s event; duplicate, whether it was there
+already; payload, the update; warnings, an array of texts.
+Returns: the acknowledgement of the wire protocol; where the update''s status is started, with resume
+{"lastProcessedId", "resumeState", "itemsByType", "processedItems"}, which tells a restarted crawler where to go on.';
+
+REVOKE ALL ON FUNCTION tallymark.acknowledgement(tallymark.job, bigint, boolean, jsonb, jsonb) FROM PUBLIC;

@@ -1,0 +1,25 @@
+-- The crawler's own events, as they are, behind the event of the update that brought them.
+
+CREATE OR REPLACE FUNCTION tallymark.append_own_events(job_id text, after_seq bigint, recorded_at timestamptz, events jsonb)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  -- No update_key and no payload: they are on the record, and a fold passes them over.
+  INSERT INTO tallymark.job_event AS e (job_id, seq, event, occurred_at, recorded_at, details)
+  SELECT append_own_events.job_id, append_own_events.after_seq + own.number, own.event ->> 'event',
+    tallymark.parse_timestamp(own.event ->> 'timestamp'), append_own_events.recorded_at,
+    coalesce(own.event -> 'details', '{}')
+  FROM jsonb_array_elements(append_own_events.events) WITH ORDINALITY AS own (event, number);
+  RETURN append_own_events.after_seq + jsonb_array_length(append_own_events.events);
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.append_own_events(text, bigint, timestamptz, jsonb) IS
+'Appends the events of a crawler''s own timeline to the ledger, as they are.
+Arguments: job_id, whose row the caller has locked; after_seq, the number of the last event; recorded_at, now; events, an
+array of {"timestamp", "event", "details"} without problems.
+Returns: the number of the last event afterwards.';
+
+REVOKE ALL ON FUNCTION tallymark.append_own_events(text, bigint, timestamptz, jsonb) FROM PUBLIC;

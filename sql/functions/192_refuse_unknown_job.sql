@@ -1,0 +1,28 @@
+-- Refuses a call for a job that is not registered.
+
+CREATE OR REPLACE FUNCTION tallymark.refuse_unknown_job(job_id text) RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  -- An id that no job can have is a mistake in the call, not a job that is missing.
+  v_problems CONSTANT jsonb := tallymark.update_problems(refuse_unknown_job.job_id, '{}');
+BEGIN
+  IF refuse_unknown_job.job_id IS NULL THEN -- must not go by unseen: the update would be lost
+    PERFORM tallymark.refuse_update('{}', '{taskId}', NULL);
+  END IF;
+  IF v_problems IS NOT NULL THEN
+    PERFORM tallymark.refuse_update('{}', '{}', v_problems);
+  END IF;
+  RAISE EXCEPTION USING ERRCODE = 'TK404', MESSAGE = 'Job not found',
+    DETAIL = format('There is no job %s.', quote_literal(refuse_unknown_job.job_id)),
+    HINT = 'Register it first: tallymark.create_job(job_id).';
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.refuse_unknown_job(text) IS
+'Refuses a call for a job that is not registered.
+Arguments: job_id, its id.
+Errors: always; TK400 where it is null or no job can have it, else TK404.';
+
+REVOKE ALL ON FUNCTION tallymark.refuse_unknown_job(text) FROM PUBLIC;

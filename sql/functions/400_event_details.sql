@@ -1,0 +1,39 @@
+-- An event's details in the original's shape: what the update brought, and what the moment of the merge added.
+
+CREATE OR REPLACE FUNCTION tallymark.event_details(payload jsonb, facts jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  p CONSTANT jsonb := event_details.payload;
+  v_details jsonb;
+BEGIN
+  IF p IS NULL THEN
+    RETURN coalesce(event_details.facts, '{}'); -- an event of the crawler's own
+  END IF;
+  v_details := jsonb_build_object(
+    'status', coalesce(lower(p ->> 'status'), 'processing'),
+    'processedItems', p -> 'processedItems', 'totalItems', p -> 'totalItems', 'itemsByType', p -> 'itemsByType',
+    'currentDataType', p -> 'currentDataType', 'stage', p -> 'stage', 'operationType', p -> 'operationType',
+    'lastProcessedId', p -> 'lastProcessedId', 'message', p -> 'message', 'workerId', p -> 'workerId',
+    'credentialStatus', p -> 'credentialStatus');
+  IF jsonb_typeof(p -> 'error') = 'object' THEN
+    v_details := v_details || jsonb_build_object('errorType', p -> 'error' -> 'type',
+      'errorMessage', p -> 'error' -> 'message', 'errorCode', p -> 'error' -> 'code',
+      'stack', p -> 'error' -> 'stack', 'context', p -> 'error' -> 'context');
+  ELSIF p ? 'error' THEN
+    v_details := v_details || jsonb_build_object('errorMessage', p -> 'error');
+  END IF;
+  RETURN tallymark.without_nulls(v_details) || coalesce(event_details.facts, '{}');
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.event_details(jsonb, jsonb) IS
+'The details of a timeline event in the original''s shape.
+Arguments: payload, the update that the event stands for, null for an event of the crawler''s own; facts, what the ledger
+keeps beside it.
+Returns: an object with those of status, processedItems, totalItems, itemsByType, currentDataType, stage, operationType,
+lastProcessedId, message, workerId, credentialStatus, errorType, errorMessage, errorCode, stack, context that the update
+gave, and with fromStage, toStage, finalCounts, duration (milliseconds), summary where the event has them.';
+
+REVOKE ALL ON FUNCTION tallymark.event_details(jsonb, jsonb) FROM PUBLIC;

@@ -1,0 +1,30 @@
+-- A page of the timeline as one JSON document, as HTTP gives it.
+
+CREATE OR REPLACE FUNCTION tallymark.timeline_page(
+  job_id text, after_seq bigint DEFAULT 0, max_events integer DEFAULT 100, event_kind text DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_events jsonb;
+BEGIN
+  SELECT coalesce(jsonb_agg(jsonb_build_object('seq', t.seq, 'timestamp', tallymark.iso_timestamp(t."timestamp"),
+    'event', t.event, 'details', t.details, 'recordedAt', tallymark.iso_timestamp(t.recorded_at)) ORDER BY t.seq), '[]')
+  INTO v_events
+  FROM tallymark.timeline(timeline_page.job_id, timeline_page.after_seq, timeline_page.max_events,
+    timeline_page.event_kind) AS t;
+  RETURN jsonb_build_object('events', v_events, 'next',
+    CASE WHEN jsonb_array_length(v_events) = least(timeline_page.max_events, 1000) THEN v_events -> -1 -> 'seq' END);
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.timeline_page(text, bigint, integer, text) IS
+'A page of a job''s timeline as one JSON document.
+Arguments: as those of timeline.
+Returns: {"events": [{"seq", "timestamp", "event", "details", "recordedAt"}], "next": the after_seq of the next page, null
+where this page was not full}.
+Errors: TK404, no such job.';
+
+REVOKE ALL ON FUNCTION tallymark.timeline_page(text, bigint, integer, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.timeline_page(text, bigint, integer, text) TO tallymark_reader, tallymark_admin;

@@ -1,0 +1,60 @@
+-- Where the stored state of a job is not what its ledger says.
+
+CREATE OR REPLACE FUNCTION tallymark.verify_differences(job_id text)
+RETURNS TABLE (seq bigint, field text, stored jsonb, folded jsonb)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_stored tallymark.job;
+  v_folded tallymark.job;
+BEGIN
+  -- Under the job's lock, so that no update comes between the reading of the state and of the ledger.
+  SELECT j.* INTO v_stored FROM tallymark.job AS j WHERE j.id = verify_differences.job_id FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    PERFORM tallymark.refuse_unknown_job(verify_differences.job_id);
+  END IF;
+  v_folded := tallymark.fold_ledger(verify_differences.job_id);
+
+  -- 1. The ledger by itself: numbers without gaps, and content that still has the key it was entered under.
+  RETURN QUERY
+  SELECT n.number, 'seq'::text, to_jsonb(n.seq), to_jsonb(n.number)
+  FROM (SELECT e.seq, row_number() OVER (ORDER BY e.seq) AS number
+    FROM tallymark.job_event AS e WHERE e.job_id = verify_differences.job_id) AS n
+  WHERE n.seq <> n.number ORDER BY n.number LIMIT 1;
+  RETURN QUERY
+  SELECT e.seq, 'updateId'::text, e.payload -> 'updateId', to_jsonb(substr(e.update_key, 2))
+  FROM tallymark.job_event AS e
+  WHERE e.job_id = verify_differences.job_id AND e.update_key LIKE '=%'
+    AND e.payload ->> 'updateId' IS DISTINCT FROM substr(e.update_key, 2)
+  ORDER BY e.seq LIMIT 1;
+
+  -- 2. The state, field by field, each with the newest event that gave the field.
+  RETURN QUERY
+  SELECT coalesce((
+      SELECT e.seq FROM tallymark.job_event AS e
+      WHERE e.job_id = verify_differences.job_id AND e.payload ? d.name
+      ORDER BY e.occurred_at DESC, e.update_key DESC LIMIT 1), v_stored.last_seq), d.name, d.stored, d.folded
+  FROM (
+    SELECT coalesce(s.key, f.key) AS name, s.value AS stored, f.value AS folded
+    FROM jsonb_each(v_stored.progress) AS s FULL JOIN jsonb_each(v_folded.progress) AS f ON f.key = s.key
+    UNION ALL
+    SELECT c.name, to_jsonb(v_stored) -> c.name, to_jsonb(v_folded) -> c.name
+    FROM unnest('{status,facets,workers,newest_at,newest_key,newest_fields,clocks,resume_state,last_seq,started_at,finished_at}'::text[])
+      AS c (name)
+  ) AS d
+  WHERE d.stored IS DISTINCT FROM d.folded
+  ORDER BY 1, 2;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.verify_differences(text) IS
+'Folds the ledger of a job anew and compares the outcome with the stored state.
+Arguments: job_id.
+Returns: a row for each difference, none where all is well: seq, the event at which it shows (the first number that is not
+what it should be, or the newest event that gave the field); field, a member of progress or a column of tallymark.job;
+stored, what the row holds; folded, what the ledger says.
+Errors: TK404, no such job. Locks the job''s row until the end of the transaction.';
+
+REVOKE ALL ON FUNCTION tallymark.verify_differences(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.verify_differences(text) TO tallymark_reader, tallymark_admin;

@@ -1,0 +1,45 @@
+"""Installs every function and view file: the one installer, run by yoyo after it has applied a migration.
+
+`tallymark migrate` runs this same hook, and runs it also when no migration was pending. It uses nothing but the
+connection that yoyo hands over, so that `yoyo apply` works without the Python package.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from yoyo import step
+
+SQL = Path(__file__).resolve().parent.parent
+
+# Any constant of our own: two installers in one database must not replace the same function at the same moment
+# ("tuple concurrently updated"). Released at the end of the transaction, also when the installer is killed.
+ADVISORY_LOCK = 0x7A11_3A2C
+
+
+def install(connection: Any) -> None:  # noqa: ANN401 - psycopg's or psycopg2's, whichever yoyo was given
+    """Run all files, in the order of their names, as the owner of the schema; yoyo has opened the transaction.
+
+    Args:
+        connection: yoyo's DB-API connection, inside a transaction that yoyo commits.
+
+    Raises:
+        FileNotFoundError: no function file was found, so committing would leave a system that does nothing.
+    """
+    functions = sorted((SQL / "functions").glob("*.sql"))
+    if not functions:
+        raise FileNotFoundError(f"no function files in {SQL / 'functions'}")
+    cursor = connection.cursor()
+    cursor.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
+    cursor.execute("SET LOCAL ROLE tallymark_owner")
+    # Names in the files are qualified; nothing that happens to be in `public` may be taken for one of ours.
+    cursor.execute("SET LOCAL search_path = pg_catalog, pg_temp")
+    for path in [*functions, *sorted((SQL / "views").glob("*.sql"))]:
+        try:
+            cursor.execute(path.read_text(encoding="utf-8"))
+        except Exception as error:
+            # Python 3.11's note: keeps the driver's own exception, and says which of the files it was.
+            error.add_note(f"while installing {path}")
+            raise
+
+
+step(install)

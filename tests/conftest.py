@@ -1,0 +1,159 @@
+"""A PostgreSQL server for the whole run, a migrated template per worker, and a fresh database per test.
+
+The server is the embedded one, or that of TEST_DATABASE_URL (a superuser's URL; the databases of the tests are made
+beside the one it names).
+"""
+
+import fcntl
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote, urlencode
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from pytest_postgresql import factories
+
+from tallymark.embedded import EmbeddedPostgres
+from tallymark.migrate import migrate
+
+Connection = psycopg.Connection[Any]
+
+#: Holds the server of this process; with xdist that is the controller's, started before the first worker is.
+_server = ExitStack()
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where the databases of the tests are made, in the shape that pytest-postgresql expects of a server."""
+
+    host: str
+    port: int
+    user: str
+    password: str | None
+    maintenance_dbname: str
+    options: str = ""
+    template_dbname: str | None = None
+
+    @classmethod
+    def at(cls, url: str) -> "Server":
+        """Describe the server of a libpq URL."""
+        parts = {key: str(value) for key, value in conninfo_to_dict(url).items()}
+        return cls(
+            host=parts.get("host", "localhost"),
+            port=int(parts.get("port", 5432)),
+            user=parts.get("user", "postgres"),
+            password=parts.get("password"),
+            maintenance_dbname=parts.get("dbname", "postgres"),
+        )
+
+    def url(self, dbname: str) -> str:
+        """Give the URL of one of its databases, which other processes understand too."""
+        password = f":{quote(self.password, safe='')}" if self.password else ""
+        query = urlencode({"host": self.host, "port": self.port})
+        return f"postgresql://{quote(self.user, safe='')}{password}@/{quote(dbname, safe='')}?{query}"
+
+
+def _start() -> str:
+    """Give the URL of a running server, starting one unless TEST_DATABASE_URL names it."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        return given
+    directory = _server.enter_context(tempfile.TemporaryDirectory(prefix="tallymark-tests-"))
+    url = _server.enter_context(EmbeddedPostgres(Path(directory) / "data")).url
+    with psycopg.connect(url, autocommit=True) as connection:
+        # What is in this server need not survive a power cut, and a database per test is much syncing.
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
+    return url
+
+
+class Node(Protocol):
+    """What is used here of xdist's controller of one worker."""
+
+    config: pytest.Config
+    workerinput: dict[str, str]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Node) -> None:
+    """Start one server for all workers of an xdist run, and tell each where it is."""
+    node.workerinput["server"] = node.config.stash.setdefault(_URL, "") or _start()
+    node.config.stash[_URL] = node.workerinput["server"]
+
+
+_URL = pytest.StashKey[str]()
+
+
+def pytest_unconfigure() -> None:
+    """Stop the server that this process started, if it did."""
+    _server.close()
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Server:
+    """The server, shared by all workers of an xdist run."""
+    told = getattr(request.config, "workerinput", {}).get("server")
+    return Server.at(told or _start())
+
+
+@pytest.fixture(scope="session")
+def url_of(server: Server) -> Callable[[str], str]:
+    """Gives the URL of a database of the server, by its name."""
+    return server.url
+
+
+def _load(*, host: str, port: int, user: str, password: str | None, dbname: str, **_rest: object) -> None:
+    """Migrate a worker's template database."""
+    place = Server(host, port, user, password, maintenance_dbname=dbname)
+    # Roles belong to the whole server: two workers must not make them at the same moment.
+    with (Path(tempfile.gettempdir()) / f"tallymark-tests-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        migrate(place.url(dbname))
+
+
+template = factories.postgresql_noproc(dbname=f"tallymark_{secrets.token_hex(4)}_", depends_on="server", load=[_load])
+fresh = factories.postgresql("template")
+
+
+@pytest.fixture
+def db(fresh: Connection) -> Connection:
+    """A connection, in autocommit, to a migrated database that only this test has."""
+    fresh.autocommit = True
+    return fresh
+
+
+@pytest.fixture
+def db_url(db: Connection, server: Server) -> str:
+    """The URL of this test's database, for other processes and further connections."""
+    return server.url(db.info.dbname)
+
+
+@pytest.fixture
+def make_database(server: Server) -> Iterator[Callable[[], str]]:
+    """Makes databases with nothing in them, and gives their URLs; they go when the test ends."""
+    made: list[sql.Identifier] = []
+    with psycopg.connect(server.url(server.maintenance_dbname), autocommit=True) as connection:
+
+        def make() -> str:
+            name = f"tallymark_empty_{secrets.token_hex(6)}"
+            made.append(sql.Identifier(name))
+            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(made[-1]))
+            return server.url(name)
+
+        yield make
+        for name in made:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+
+
+@pytest.fixture
+def empty_url(make_database: Callable[[], str]) -> str:
+    """The URL of a database with nothing in it."""
+    return make_database()

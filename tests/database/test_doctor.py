@@ -1,0 +1,377 @@
+"""The doctor names what differs between a database and the files, and nothing else; and what it advises mends it."""
+
+import contextlib
+import json
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from tallymark.catalogue import Catalogue, read_catalogue
+from tallymark.cli.database import doctor
+from tallymark.comparison import Finding
+from tallymark.doctor import LEFTOVER_SECONDS, DoctorError, findings
+from tallymark.embedded import EmbeddedPostgres
+from tallymark.migrate import available, migrate
+
+Connection = psycopg.Connection[Any]
+
+#: Puts a comment into the body of a function, as somebody who tries something out by hand would.
+EDIT_BODY = """
+DO $do$ BEGIN EXECUTE (
+  SELECT regexp_replace(pg_get_functiondef(oid), '\\nBEGIN\\n', E'\\nBEGIN\\n  -- tried something\\n')
+  FROM pg_proc WHERE proname = 'merge_progress' AND pronamespace = 'tallymark'::regnamespace
+); END $do$
+"""
+
+EDIT_STANDARD_BODY = """
+CREATE OR REPLACE FUNCTION tallymark.is_terminal(job_status text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN false
+"""
+
+MERGE = "tallymark.merge_progress(text, jsonb)"
+
+#: What somebody changes by hand; then the kind, the object and the beginning of the problem that the doctor gives.
+CHANGES = {
+    "body": (EDIT_BODY, "function", MERGE, "body differs from sql/functions/200_merge_progress.sql at line "),
+    "comment": (f"COMMENT ON FUNCTION {MERGE} IS 'x'", "function", MERGE, "comment differs"),
+    "no comment": (f"COMMENT ON FUNCTION {MERGE} IS NULL", "function", MERGE, "comment differs"),
+    "grant dropped": (
+        f"REVOKE EXECUTE ON FUNCTION {MERGE} FROM tallymark_writer",
+        "function",
+        MERGE,
+        "grants: EXECUTE for tallymark_writer is missing",
+    ),
+    "grant added": (
+        f"GRANT EXECUTE ON FUNCTION {MERGE} TO PUBLIC",
+        "function",
+        MERGE,
+        "grants: EXECUTE for PUBLIC is in no file",
+    ),
+    "owner": (f"ALTER FUNCTION {MERGE} OWNER TO CURRENT_USER", "function", MERGE, "owner differs"),
+    "search path": (f"ALTER FUNCTION {MERGE} SET search_path = public", "function", MERGE, "settings: "),
+    "security": (f"ALTER FUNCTION {MERGE} SECURITY INVOKER", "function", MERGE, "security definer differs"),
+    "volatility": (f"ALTER FUNCTION {MERGE} STABLE", "function", MERGE, "volatility differs"),
+    "strict": (f"ALTER FUNCTION {MERGE} STRICT", "function", MERGE, "strict differs"),
+    "cost": (f"ALTER FUNCTION {MERGE} COST 7", "function", MERGE, "cost differs"),
+    "parallel": (f"ALTER FUNCTION {MERGE} PARALLEL RESTRICTED", "function", MERGE, "parallel differs"),
+    "function dropped": (f"DROP FUNCTION {MERGE}", "function", MERGE, "is missing, it is in sql/functions/200"),
+    "function added": (
+        "CREATE FUNCTION tallymark.own(a int) RETURNS int LANGUAGE sql RETURN a",
+        "function",
+        "tallymark.own(integer)",
+        "is in no file",
+    ),
+    "standard body": (
+        EDIT_STANDARD_BODY,
+        "function",
+        "tallymark.is_terminal(text)",
+        "body differs from sql/functions/001_is_terminal.sql",
+    ),
+    "table grant": ("GRANT SELECT ON tallymark.job TO PUBLIC", "table", "tallymark.job", "grants: SELECT for PUBLIC"),
+    "table owner": ("ALTER TABLE tallymark.job_event OWNER TO pg_monitor", "table", "tallymark.job_event", "owner "),
+    "fillfactor": ("ALTER TABLE tallymark.job SET (fillfactor = 99)", "table", "tallymark.job", "options: fillfactor="),
+    "table option": (
+        "ALTER TABLE tallymark.job SET (autovacuum_enabled = off)",
+        "table",
+        "tallymark.job",
+        "options: autovacuum_enabled=off is in no file",
+    ),
+    "table added": ("CREATE TABLE tallymark.mine (id int PRIMARY KEY)", "table", "tallymark.mine", "is in no file"),
+    "default dropped": (
+        "ALTER TABLE tallymark.job ALTER progress DROP DEFAULT",
+        "column",
+        "tallymark.job.progress",
+        "default differs",
+    ),
+    "default added": (
+        "ALTER TABLE tallymark.job ALTER started_at SET DEFAULT now()",
+        "column",
+        "tallymark.job.started_at",
+        "default differs",
+    ),
+    "not null": (
+        "ALTER TABLE tallymark.job ALTER status DROP NOT NULL",
+        "column",
+        "tallymark.job.status",
+        "not null differs",
+    ),
+    "column grant": (
+        "GRANT SELECT (progress) ON tallymark.job TO PUBLIC",
+        "column",
+        "tallymark.job.progress",
+        "grants: SELECT for PUBLIC is in no file",
+    ),
+    "column added": ("ALTER TABLE tallymark.job ADD mine int", "column", "tallymark.job.mine", "is in no file"),
+    "index dropped": (
+        "DROP INDEX tallymark.job_facets_idx",
+        "index",
+        "tallymark.job_facets_idx",
+        "is missing",
+    ),
+    "index invalid": (
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'tallymark.job_facets_idx'::regclass",
+        "index",
+        "tallymark.job_facets_idx",
+        "valid differs",
+    ),
+    "index added": ("CREATE INDEX mine ON tallymark.job (updated_at)", "index", "tallymark.mine", "is in no file"),
+    "constraint dropped": (
+        "ALTER TABLE tallymark.job_event DROP CONSTRAINT job_event_update_key",
+        "constraint",
+        "tallymark.job_event.job_event_update_key",
+        "is missing",
+    ),
+    "constraint added": (
+        "ALTER TABLE tallymark.job ADD CONSTRAINT mine CHECK (last_seq < 9) NOT VALID",
+        "constraint",
+        "tallymark.job.mine",
+        "is in no file",
+    ),
+    "trigger added": (
+        "CREATE TRIGGER t BEFORE UPDATE ON tallymark.job EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "trigger",
+        "tallymark.job.t",
+        "is in no file",
+    ),
+    "rule added": (
+        "CREATE RULE mine AS ON DELETE TO tallymark.job DO INSTEAD NOTHING",
+        "rule",
+        "tallymark.job.mine",
+        "is in no file",
+    ),
+    "sequence added": ("CREATE SEQUENCE tallymark.mine", "sequence", "tallymark.mine", "is in no file"),
+    "view added": ("CREATE VIEW tallymark.mine AS SELECT 1 AS one", "view", "tallymark.mine", "is in no file"),
+    "domain added": ("CREATE DOMAIN tallymark.mine AS int CHECK (value > 0)", "domain", "tallymark.mine", "is in no"),
+    "statistics added": (
+        "CREATE STATISTICS tallymark.mine ON id, status FROM tallymark.job",
+        "statistics object",
+        "tallymark.mine",
+        "is in no file",
+    ),
+    "schema grant": ("GRANT USAGE ON SCHEMA tallymark TO PUBLIC", "schema", "tallymark", "grants: USAGE for PUBLIC"),
+    "schema comment": ("COMMENT ON SCHEMA tallymark IS 'x'", "schema", "tallymark", "comment differs"),
+}
+
+
+def mend(db: Connection, url: str, fix: str) -> None:
+    """Do what a finding advises."""
+    statement, _, again = fix.partition(" then tallymark migrate")
+    if fix == "tallymark migrate" or "then tallymark migrate" in fix:
+        if again:
+            db.execute(statement.encode())
+        migrate(url)
+    else:
+        for part in fix.partition(" then ")[0].partition(" (rewrites")[0].split(";"):
+            if part.strip():
+                db.execute(part.encode())
+
+
+def run(*arguments: str) -> Result:
+    """Run `tallymark doctor` as a script would, without a terminal."""
+    return CliRunner().invoke(doctor, arguments)
+
+
+def test_a_database_just_made_has_no_finding(db_url: str) -> None:
+    """A clean database gives nothing, and the command says so and exits 0."""
+    assert findings(db_url) == []
+    result = run("--database-url", db_url)
+    assert (result.exit_code, result.output) == (0, "The database is what the files say.\n")
+
+
+def test_three_changes_by_hand_are_named_and_nothing_else(db: Connection, db_url: str) -> None:
+    """A changed body, a dropped grant and an edited comment: three findings, with their objects."""
+    db.execute(EDIT_BODY.encode())
+    db.execute("REVOKE EXECUTE ON FUNCTION tallymark.is_terminal(text) FROM tallymark_reader")
+    db.execute("COMMENT ON TABLE tallymark.job IS 'x'")
+    assert [(finding.kind, finding.object, finding.problem.split()[0]) for finding in findings(db_url)] == [
+        ("table", "tallymark.job", "comment"),
+        ("function", "tallymark.is_terminal(text)", "grants:"),
+        ("function", MERGE, "body"),
+    ]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_each_change_is_found_alone_and_mended_by_the_advice(db: Connection, db_url: str, change: str) -> None:
+    """One change gives one finding, and doing what its fix says leaves none."""
+    statement, kind, name, problem = CHANGES[change]
+    db.execute(statement.encode())
+    (finding,) = findings(db_url)
+    assert (finding.kind, finding.object) == (kind, name)
+    assert finding.problem.startswith(problem)
+    mend(db, db_url, finding.fix)
+    assert findings(db_url) == []
+
+
+def test_the_line_of_a_changed_body_is_that_of_the_file(db: Connection, db_url: str) -> None:
+    """The line number points into the file, where the first line that differs stands."""
+    db.execute(EDIT_BODY.encode())
+    (finding,) = findings(db_url)
+    path, _, line = finding.problem.removeprefix("body differs from ").partition(" at line ")
+    lines = (Path(__file__).parents[2] / path).read_text().splitlines()
+    assert lines[int(line) - 2] == "BEGIN"
+    assert lines[int(line) - 1].strip() == finding.expected
+    assert finding.found == "-- tried something"
+
+
+def test_columns_that_are_missing_or_of_another_type_are_found(db: Connection, db_url: str) -> None:
+    """What depended on a column goes with it and is listed too; the column itself is named."""
+    # The type is changed in the catalogue, since PostgreSQL forbids it while a view or function depends on the column.
+    db.execute(
+        "UPDATE pg_attribute SET atttypmod = 3"
+        " WHERE attrelid = 'tallymark.job_event'::regclass AND attname = 'recorded_at'"
+    )
+    db.execute("ALTER TABLE tallymark.job DROP resume_state CASCADE")
+    columns = [finding for finding in findings(db_url) if finding.kind == "column"]
+    assert [(finding.object, finding.problem) for finding in columns] == [
+        ("tallymark.job.resume_state", "is missing"),
+        ("tallymark.job_event.recorded_at", "type differs"),
+    ]
+    assert columns[1].found == "timestamp(3) with time zone"
+
+
+def test_a_missing_table_is_one_finding(db: Connection, db_url: str) -> None:
+    """Its columns, constraints and indexes are not listed beside it."""
+    db.execute("DROP TABLE tallymark.job_event CASCADE")
+    assert [(f.kind, f.object) for f in findings(db_url) if "job_event" in f.object] == [
+        ("table", "tallymark.job_event")
+    ]
+
+
+def test_a_database_without_the_schema_is_one_finding(empty_url: str) -> None:
+    """Where nothing is installed the advice is to migrate, and not a list of all that is missing."""
+    assert findings(empty_url) == [Finding("schema", "tallymark", "is missing", "", "", "tallymark migrate")]
+
+
+def test_migrations_that_are_missing_or_unknown_are_named(db: Connection, db_url: str) -> None:
+    """The list of applied migrations is compared as well, in both directions."""
+    db.execute("UPDATE _yoyo_migration SET migration_id = '9999-later' WHERE migration_id = %s", [available()[-1]])
+    assert [(finding.object, finding.problem) for finding in findings(db_url)] == [
+        (available()[-1], "is not applied"),
+        ("9999-later", "is applied but in no file"),
+    ]
+
+
+def test_a_leftover_of_a_killed_run_is_swept(db: Connection, db_url: str) -> None:
+    """A scratch database older than any run takes is dropped by the next run; a younger one may be in use."""
+    now = int(time.time())
+    old, young = (f"tallymark_doctor_{stamp:x}_{secrets.token_hex(6)}" for stamp in (now - LEFTOVER_SECONDS - 1, now))
+    for name in (old, young):
+        db.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+    findings(db_url)
+    assert databases(db) & {old, young} == {young}
+    db.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(young)))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_scratch_database_is_dropped_whatever_happens(
+    db: Connection, db_url: str, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    """Neither a run that succeeds nor one that breaks in the middle leaves its database."""
+    token = secrets.token_hex(6)
+    seen: list[str] = []
+
+    def reading(connection: Connection) -> Catalogue:
+        seen.append(connection.info.dbname)
+        if fails and token in connection.info.dbname:
+            raise KeyboardInterrupt
+        return read_catalogue(connection)
+
+    monkeypatch.setattr("tallymark.doctor.secrets.token_hex", lambda _bytes: token)
+    monkeypatch.setattr("tallymark.doctor.read_catalogue", reading)
+    with pytest.raises(KeyboardInterrupt) if fails else contextlib.nullcontext():
+        findings(db_url)
+    assert seen[-1].endswith(token)
+    assert seen[-1] not in databases(db)
+
+
+def databases(db: Connection) -> set[str]:
+    """Name the databases of the server."""
+    return {str(name) for (name,) in db.execute("SELECT datname FROM pg_database")}
+
+
+@pytest.fixture
+def plain_user_url(db: Connection, db_url: str) -> Iterator[str]:
+    """The URL of this test's database for a role that may connect, read the list of migrations, and nothing more."""
+    user = f"plain_{db.info.dbname}"
+    name = sql.Identifier(user)
+    db.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'secret'").format(name))
+    db.execute(sql.SQL("GRANT SELECT ON _yoyo_migration TO {}").format(name))
+    yield make_conninfo(db_url, user=user, password="secret")
+    db.execute(sql.SQL("DROP OWNED BY {}").format(name))
+    db.execute(sql.SQL("DROP ROLE {}").format(name))
+
+
+def test_without_createdb_an_embedded_server_is_the_reference(db: Connection, plain_user_url: str) -> None:
+    """A role that may create no database gets the same answer, and is told about the way."""
+    said: list[str] = []
+    assert findings(plain_user_url, report=said.append) == []
+    assert "permission denied to create database" in said[0]
+    db.execute(EDIT_BODY.encode())
+    assert [finding.object for finding in findings(plain_user_url)] == [MERGE]
+
+
+def test_without_any_reference_the_error_says_what_is_needed(
+    plain_user_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With neither CREATEDB nor room for an embedded server the command exits 2 and says what would help."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(DoctorError, match="CREATEDB"):
+        findings(plain_user_url)
+    result = run("--database-url", plain_user_url)
+    assert result.exit_code == 2
+    assert "CREATEDB" in result.output
+
+
+def test_roles_that_can_do_too_much_are_found(tmp_path: Path) -> None:
+    """Roles belong to the whole server, so this one has a server of its own."""
+    with EmbeddedPostgres(tmp_path / "data") as server:
+        migrate(server.url)
+        with psycopg.connect(server.url, autocommit=True) as db:
+            db.execute("ALTER ROLE tallymark_reader LOGIN CREATEDB")
+            db.execute("GRANT pg_read_all_data TO tallymark_writer")
+            found = findings(server.url)
+            assert [(finding.object, finding.found) for finding in found] == [
+                ("tallymark_reader", "CREATEDB, LOGIN"),
+                ("tallymark_writer", "pg_read_all_data"),
+            ]
+            for finding in found:
+                mend(db, server.url, finding.fix)
+            assert findings(server.url) == []
+
+
+def test_the_command_prints_findings_for_people_and_for_scripts(db: Connection, db_url: str) -> None:
+    """Exit 1, no colours into a pipe, and the same findings as JSON."""
+    db.execute("DROP INDEX tallymark.job_facets_idx")
+    text = run("--database-url", db_url)
+    assert text.exit_code == 1
+    assert text.output.startswith("index tallymark.job_facets_idx: is missing\n    fix: CREATE INDEX")
+    assert "\033" not in text.output
+    machine = run("--database-url", db_url, "--json")
+    assert machine.exit_code == 1
+    (finding,) = json.loads(machine.output)
+    assert finding["object"] == "tallymark.job_facets_idx"
+
+
+def test_a_server_that_is_away_is_an_error_and_no_finding() -> None:
+    """Exit 2: nothing was compared."""
+    result = run("--database-url", "postgresql://127.0.0.1:1/nowhere")
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+def test_without_a_database_the_command_says_how_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither option nor variable: a sentence with both, exit 2."""
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    result = run()
+    assert result.exit_code == 2
+    assert "DATABASE_URL" in result.output
+    assert "--database-url" in result.output

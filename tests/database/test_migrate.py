@@ -1,0 +1,257 @@
+"""Installing, upgrading and taking back: every way leads to the same schema, and no way gets stuck."""
+
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from yoyo.connections import parse_uri
+
+from tallymark.catalogue import Entry, Key, read_catalogue
+from tallymark.embedded import EmbeddedPostgres
+from tallymark.migrate import MigrationError, applied, available, migrate, pending, rollback, yoyo_url
+from tallymark.sqlfiles import function_files, sql_root
+
+#: Migrates and says how many migrations that applied, in a process of its own.
+MIGRATE = "import sys; from tallymark.migrate import migrate; print(len(migrate(sys.argv[1])))"
+
+#: Stops in the middle of a migration, when it has told so, until it is killed.
+STOP_HALFWAY = (
+    "import sys; from tallymark.migrate import migrate;"
+    "migrate(sys.argv[1], report=lambda line: (print(line, flush=True), sys.stdin.read()))"
+)
+
+
+def entries(url: str) -> dict[Key, Entry]:
+    """Read all objects of a database's schema, without the roles, which are the server's."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        found = read_catalogue(connection).entries
+    return {key: entry for key, entry in found.items() if key[0] != "role"}
+
+
+def leave_a_lock_behind(url: str, pid: int) -> None:
+    """Commit the row that yoyo leaves when it is killed, after making yoyo's tables."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE yoyo_lock (locked int PRIMARY KEY DEFAULT 1, ctime timestamp, pid int NOT NULL)"
+        )
+        connection.execute("INSERT INTO yoyo_lock (ctime, pid) VALUES ('2026-01-02 03:04:05', %s)", [pid])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:p@h:5433/d",
+        "postgres://u@h/d",
+        "postgresql://u:a%40b%3Ac%2Fd%3Fe%26f%23g%25h%2Bi%20j@h/d",
+        "postgresql:///d?host=/var/run/post%20gres&port=5433",
+        "postgresql://u@%2Fvar%2Frun%2Fpg/d%2Fe?sslmode=require&application_name=a%26b",
+        "postgresql://[::1]:5432/d",
+        "postgresql://h1:1,h2:2/d?target_session_attrs=read-write",
+        "host=/tmp/x dbname='a b' user=u password='it''s\\\\ &=%+'".replace("''", "\\'"),
+        "postgresql://u@h/d?options=-c%20statement_timeout%3D5s",
+        "postgresql:///",
+    ],
+)
+def test_every_part_of_a_connection_string_reaches_yoyo_unchanged(url: str) -> None:
+    """The translation for yoyo keeps passwords, socket directories and options with any character in them."""
+    assert parse_uri(yoyo_url(url)).args == conninfo_to_dict(url)
+
+
+def test_what_libpq_cannot_read_is_refused_with_a_message() -> None:
+    """A string that is no connection string gives our error, not a traceback of a library."""
+    with pytest.raises(MigrationError, match="not a PostgreSQL connection string"):
+        yoyo_url("mysql://u@h/d and more")
+
+
+def test_an_empty_database_becomes_a_working_system(empty_url: str) -> None:
+    """All migrations are pending, then applied in order, and every function file is installed."""
+    said: list[str] = []
+    assert pending(empty_url) == available()
+    assert migrate(empty_url, report=said.append) == available()
+    assert pending(empty_url) == []
+    assert applied(empty_url) == available()
+    assert said[-1].startswith(f"installed {len(function_files())} functions")
+    names = {name.partition("(")[0] for kind, name in entries(empty_url) if kind == "function"}
+    assert len(names) == len(function_files())
+
+
+def test_migrating_twice_changes_nothing(empty_url: str) -> None:
+    """The second run applies nothing and leaves the same catalogue."""
+    migrate(empty_url)
+    before = entries(empty_url)
+    assert migrate(empty_url) == []
+    assert entries(empty_url) == before
+
+
+def test_every_migration_can_be_taken_back() -> None:
+    """Where the rollback file is missing yoyo would do nothing and say that it was done."""
+    directory = sql_root() / "migrations"
+    assert [name for name in available() if not (directory / f"{name}.rollback.sql").exists()] == []
+
+
+def test_up_down_up_gives_the_same_schema(empty_url: str) -> None:
+    """Taking back any number of migrations and applying them again ends where it began."""
+    migrate(empty_url)
+    before = entries(empty_url)
+    for steps in range(1, len(available()) + 1):
+        assert rollback(empty_url, steps=steps) == available()[::-1][:steps]
+        assert migrate(empty_url) == available()[-steps:]
+        assert entries(empty_url) == before
+
+
+def test_taking_back_everything_leaves_nothing(empty_url: str) -> None:
+    """After the first migration was taken back the schema is gone, and a further rollback does nothing."""
+    migrate(empty_url)
+    rollback(empty_url, steps=len(available()))
+    assert entries(empty_url) == {}
+    assert rollback(empty_url) == []
+
+
+def test_plain_yoyo_gives_the_same_schema(empty_url: str, make_database: Callable[[], str]) -> None:
+    """`yoyo apply` on the migrations directory, without the Python package, ends where `tallymark migrate` does."""
+    migrate(empty_url)
+    other = make_database()
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "yoyo", "apply", "--batch", "--no-config-file"),
+            *("--database", yoyo_url(other), str(sql_root() / "migrations")),
+        ],
+        check=True,
+        cwd="/",
+        capture_output=True,
+    )
+    assert entries(other) == entries(empty_url)
+    assert applied(other) == available()
+    assert migrate(other) == []
+
+
+def test_twenty_migrations_at_once_all_succeed(empty_url: str) -> None:
+    """Of twenty processes on an empty database one does the work and none fails."""
+    command = [sys.executable, "-c", MIGRATE, empty_url]
+    with ThreadPoolExecutor(20) as pool:
+        runs = list(pool.map(lambda _: subprocess.run(command, check=False, capture_output=True, text=True), range(20)))
+    assert [run.stderr for run in runs] == [""] * 20
+    assert sorted(int(run.stdout) for run in runs) == [0] * 19 + [len(available())]
+
+
+def test_a_killed_migration_leaves_no_lock_behind(empty_url: str) -> None:
+    """After kill -9 in the middle the next migration starts at once and finishes the work."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STOP_HALFWAY, empty_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline().startswith("applying")
+        process.kill()
+    said: list[str] = []
+    assert migrate(empty_url, report=said.append) == available()
+    assert not [line for line in said if "lock" in line]
+
+
+def test_a_lock_left_by_a_killed_yoyo_is_removed_when_nobody_else_is_connected(empty_url: str) -> None:
+    """With no other session nobody can hold it any more: it is removed, and that is said."""
+    leave_a_lock_behind(empty_url, 4242)
+    said: list[str] = []
+    assert migrate(empty_url, report=said.append) == available()
+    assert "process 4242" in said[0]
+    assert "2026-01-02 03:04:05" in said[0]
+
+
+def test_a_lock_that_may_be_in_use_is_named_and_broken_on_demand(empty_url: str) -> None:
+    """While others are connected the message names the process and the way out, and that way works."""
+    leave_a_lock_behind(empty_url, 4242)
+    with psycopg.connect(empty_url):
+        with pytest.raises(MigrationError, match=r"process 4242 .*--break-lock"):
+            migrate(empty_url, wait_seconds=0)
+        assert migrate(empty_url, break_lock=True) == available()
+
+
+def test_a_migration_waits_for_another_one(empty_url: str) -> None:
+    """While another holds the lock it says that it waits; when that ends it goes on."""
+    migrate(empty_url)
+    waiting = threading.Event()
+    lines: list[str] = []
+
+    def report(line: str) -> None:
+        lines.append(line)
+        if line.startswith("waiting"):
+            waiting.set()
+
+    with psycopg.connect(empty_url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 1)")
+        outcome = pool.submit(migrate, empty_url, report=report)
+        assert waiting.wait(30)
+        other.rollback()
+        assert outcome.result(30) == []
+    assert "another" in lines[0]
+
+
+def test_an_older_release_does_not_touch_a_newer_database(empty_url: str) -> None:
+    """A migration that is in no file stops migrate and rollback, with its name."""
+    migrate(empty_url)
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO _yoyo_migration (migration_hash, migration_id, applied_at_utc)"
+            " VALUES ('x', '9999-later', now())"
+        )
+    with pytest.raises(MigrationError, match="9999-later"):
+        migrate(empty_url)
+    with pytest.raises(MigrationError, match="9999-later"):
+        rollback(empty_url)
+
+
+def test_migrations_of_another_project_in_the_same_table_are_left_alone(empty_url: str) -> None:
+    """All projects of a database share yoyo's one table; only names like ours are judged."""
+    migrate(empty_url)
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO _yoyo_migration (migration_hash, migration_id, applied_at_utc)"
+            " VALUES ('x', '20260101_01_Ab3Cd-theirs', now())"
+        )
+    assert migrate(empty_url) == []
+    assert applied(empty_url) == available()
+
+
+def test_a_broken_function_file_is_named_and_changes_nothing(
+    empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The functions are installed in one transaction: one bad file, and all stay as they were."""
+    migrate(empty_url)
+    before = entries(empty_url)
+    files = tmp_path / "sql"
+    shutil.copytree(sql_root(), files)
+    first = min((files / "functions").glob("*.sql"))
+    first.write_text(first.read_text().replace("COMMENT ON", "SELECT 1; COMMENT ON", 1))
+    (files / "functions" / "999_broken.sql").write_text("CREATE FUNCTION tallymark.broken() RETURNS int AS 'x';")
+    (files / "functions" / "998_new.sql").write_text(
+        "CREATE FUNCTION tallymark.new() RETURNS int LANGUAGE sql RETURN 1;"
+    )
+    monkeypatch.setattr("tallymark.migrate.sql_root", lambda: files)
+    with pytest.raises(MigrationError, match=r"999_broken\.sql"):
+        migrate(empty_url)
+    assert entries(empty_url) == before
+
+
+def test_a_user_who_is_no_superuser_can_install(empty_url: str, tmp_path: Path) -> None:
+    """CREATEROLE and a database of one's own are enough, on a server that has none of the roles yet."""
+    migrate(empty_url)
+    with EmbeddedPostgres(tmp_path / "data") as server:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("CREATE ROLE installer LOGIN CREATEROLE PASSWORD 'p @/%'")
+            connection.execute("CREATE DATABASE theirs OWNER installer")
+        url = make_conninfo(server.url, user="installer", password="p @/%", dbname="theirs")
+        assert migrate(url) == available()
+        assert functions(url) == functions(empty_url)
+        assert rollback(url, steps=len(available())) == available()[::-1]
+
+
+def functions(url: str) -> dict[str, dict[str, Any]]:
+    """Read the functions of a database."""
+    return {name: entry.aspects for (kind, name), entry in entries(url).items() if kind == "function"}

@@ -1,0 +1,98 @@
+"""`tallymark verify` folds the ledger anew, and names the job and the first event that differs."""
+
+import json
+from typing import Any
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+from psycopg.types.json import Jsonb
+
+from tallymark.cli import database
+from tallymark.cli.database import verify
+
+Connection = psycopg.Connection[Any]
+
+
+def run(url: str, *arguments: str) -> Result:
+    """Run `tallymark verify` as a script would, without a terminal."""
+    return CliRunner().invoke(verify, ["--database-url", url, *arguments])
+
+
+def make_job(db: Connection, job_id: str) -> None:
+    """Register a job and report twice on it."""
+    db.execute("SELECT tallymark.create_job(%s)", [job_id])
+    for second, issues in enumerate((3, 4)):
+        update = {
+            "taskId": job_id,
+            "status": "processing",
+            "timestamp": f"2026-01-01T00:00:0{second}Z",
+            "itemsByType": {"issues": issues},
+        }
+        db.execute("SELECT tallymark.merge_progress(%s, %s)", [job_id, Jsonb(update)])
+
+
+def spoil(db: Connection, job_id: str) -> None:
+    """Count one more in the stored state than the ledger has."""
+    db.execute(
+        "UPDATE tallymark.job SET progress = jsonb_set(progress, '{itemsByType,issues}', '8') WHERE id = %s", [job_id]
+    )
+
+
+def test_without_jobs_there_is_nothing_to_differ(db_url: str) -> None:
+    """An empty database is in order."""
+    assert run(db_url).output == "0 jobs checked, 0 differ\n"
+
+
+def test_jobs_whose_ledger_gives_their_state_pass(db: Connection, db_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All jobs are checked, also where they fill several pages, and the exit status is 0."""
+    monkeypatch.setattr(database, "PAGE", 2)
+    for number in range(5):
+        make_job(db, f"job {number}")
+    result = run(db_url)
+    assert (result.exit_code, result.output) == (0, "5 jobs checked, 0 differ\n")
+
+
+def test_a_job_that_differs_is_named_with_its_first_event(db: Connection, db_url: str) -> None:
+    """Exit 1; the line names the job, the event and the field, with both values."""
+    make_job(db, "good")
+    make_job(db, "spoilt")
+    spoil(db, "spoilt")
+    result = run(db_url)
+    assert result.exit_code == 1
+    first, last = result.output.splitlines()
+    assert first.startswith("job spoilt: event ")
+    assert "8" in first
+    assert "7" in first
+    assert last == "2 jobs checked, 1 differ"
+
+
+def test_only_the_named_jobs_are_checked(db: Connection, db_url: str) -> None:
+    """A job that differs does not matter where another one was asked for."""
+    make_job(db, "good")
+    make_job(db, "spoilt")
+    spoil(db, "spoilt")
+    assert run(db_url, "good").exit_code == 0
+    assert run(db_url, "good", "spoilt").exit_code == 1
+
+
+def test_scripts_get_json(db: Connection, db_url: str) -> None:
+    """The same outcome as an object: how many were checked, which differ and where."""
+    make_job(db, "spoilt")
+    spoil(db, "spoilt")
+    result = run(db_url, "--json")
+    assert result.exit_code == 1
+    outcome = json.loads(result.output)
+    assert outcome["checked"] == 1
+    assert outcome["unknown"] == []
+    (wrong,) = outcome["wrong"]
+    assert wrong["job"] == "spoilt"
+    assert set(wrong) == {"job", "seq", "field", "stored", "folded"}
+
+
+def test_an_unknown_job_is_an_error(db: Connection, db_url: str) -> None:
+    """Exit 2 and its name: that nothing differs would be a lie about a job that is not there."""
+    make_job(db, "good")
+    result = run(db_url, "good", "missing")
+    assert result.exit_code == 2
+    assert "no job missing" in result.output
