@@ -6,9 +6,6 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  IF job_status.update_status = 'processing' THEN -- nearly every update
-    RETURN 'running';
-  END IF;
   RETURN CASE lower(job_status.update_status)
     WHEN 'processing' THEN 'running'
     WHEN 'started' THEN 'running'

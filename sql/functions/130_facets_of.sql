@@ -6,17 +6,17 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  RETURN jsonb_build_object(
+  RETURN tallymark.without_nulls(jsonb_build_object(
     'stage', facets_of.progress -> 'stage',
     'operationType', facets_of.progress -> 'operationType',
     'currentDataType', facets_of.progress -> 'currentDataType',
-    'itemTypes', (SELECT jsonb_agg(t.name) FROM jsonb_object_keys(facets_of.progress -> 'itemsByType') AS t (name)));
+    'itemTypes', (SELECT jsonb_agg(t.name) FROM jsonb_object_keys(facets_of.progress -> 'itemsByType') AS t (name))));
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.facets_of(jsonb) IS
 'What a job can be searched by.
 Arguments: progress, the merged state.
-Returns: {"stage", "operationType", "currentDataType", "itemTypes": [names]}, null where not known.';
+Returns: {"stage", "operationType", "currentDataType", "itemTypes": [names]}, without those that are not known.';
 
 REVOKE ALL ON FUNCTION tallymark.facets_of(jsonb) FROM PUBLIC;

@@ -15,17 +15,18 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   c_not_newest_wins CONSTANT text[] := '{taskId,status,timestamp,updateId,workerId,counting,processedItems,itemsByType,groupCount,projectCount,areas,timeline}';
-  v_before CONSTANT jsonb := job.progress;
-  v_status CONSTANT text := tallymark.job_status(coalesce(merge_state.payload ->> 'status', 'processing'));
+  v_status text := 'running'; -- what processing stands for, as nearly every update does
   v_fields jsonb := merge_state.payload - c_not_newest_wins;
-  v_increments jsonb := merge_state.payload -> 'itemsByType';
-  v_items jsonb := v_before -> 'itemsByType';
-  v_type text;
-  v_new_type boolean := false;
+  v_processed numeric := (job.progress -> 'processedItems')::numeric;
+  v_items jsonb := job.progress -> 'itemsByType';
+  v_new_facet boolean := false;
 BEGIN
   -- 1. Newest wins.
-  IF v_status = 'finished' THEN
-    v_fields := v_fields || '{"progress": null}'; -- completed clears the resume state
+  IF merge_state.payload -> 'status' <> '"processing"' THEN
+    v_status := tallymark.job_status(merge_state.payload ->> 'status');
+    IF v_status = 'finished' THEN
+      v_fields := v_fields || '{"progress": null}'; -- completed clears the resume state
+    END IF;
   END IF;
   IF merge_state.at > job.newest_at AND v_fields ?& job.newest_fields AND v_fields - job.newest_fields = '{}'
     AND NOT job.clocks ? 'status'
@@ -34,41 +35,40 @@ BEGIN
     job.newest_at := merge_state.at;
     job.newest_key := merge_state.key;
   ELSE
+    v_new_facet := true; -- perhaps
     v_fields := tallymark.winning_fields(job, merge_state.at, merge_state.key, v_fields);
     job := tallymark.advance_clocks(job, merge_state.at, merge_state.key, v_status, v_fields);
   END IF;
-  IF v_fields ? 'progress' THEN
-    job.resume_state := CASE WHEN v_status <> 'finished' THEN v_fields -> 'progress' END;
-    v_fields := v_fields - 'progress';
-  END IF;
-  IF v_fields ? 'error' THEN
-    v_fields := v_fields || jsonb_build_object('errorTimestamp', tallymark.iso_timestamp(merge_state.at));
+  IF v_fields ?| '{progress,error}' THEN
+    IF v_fields ? 'progress' THEN
+      job.resume_state := CASE WHEN v_status <> 'finished' THEN v_fields -> 'progress' END;
+      v_fields := v_fields - 'progress';
+    END IF;
+    IF v_fields ? 'error' THEN
+      v_fields := v_fields || jsonb_build_object('errorTimestamp', tallymark.iso_timestamp(merge_state.at));
+    END IF;
   END IF;
 
   -- 2. Counts: increments are summed, running totals are the sum of each worker's highest.
-  IF v_increments IS NOT NULL AND merge_state.payload -> 'counting' IS DISTINCT FROM '"cumulative"' THEN
-    v_items := coalesce(v_items, '{}');
-    FOR v_type IN SELECT t.name FROM jsonb_object_keys(v_increments) AS t (name) LOOP
-      v_new_type := v_new_type OR NOT v_items ? v_type;
-      v_items := v_items || jsonb_build_object(v_type,
-        trim_scale(coalesce((v_items -> v_type)::numeric, 0) + (v_increments -> v_type)::numeric));
-    END LOOP;
-    v_fields := v_fields || jsonb_build_object('itemsByType', v_items);
+  IF merge_state.payload ? 'itemsByType' AND merge_state.payload -> 'counting' IS DISTINCT FROM '"cumulative"' THEN
+    SELECT coalesce(v_items, '{}') || coalesce(jsonb_object_agg(
+        t.key, trim_scale(coalesce((v_items -> t.key)::numeric, 0) + t.value::numeric)), '{}'),
+      v_new_facet OR bool_and(v_items ? t.key) IS NOT TRUE
+    INTO v_items, v_new_facet FROM jsonb_each(merge_state.payload -> 'itemsByType') AS t;
   END IF;
   IF job.workers IS NOT NULL OR merge_state.payload ?| '{workerId,counting,groupCount,projectCount}' THEN
-    SELECT c.workers, v_fields || c.totals INTO job.workers, v_fields
-    FROM tallymark.count_by_worker(job.workers, v_before || v_fields, merge_state.payload) AS c;
-    v_new_type := true; -- perhaps
-  ELSIF merge_state.payload ? 'processedItems' THEN
-    v_fields := v_fields || jsonb_build_object('processedItems', greatest(
-      (v_before -> 'processedItems')::numeric, trim_scale((merge_state.payload -> 'processedItems')::numeric)));
+    v_new_facet := true; -- perhaps
+    SELECT c.* INTO job.workers, v_processed, v_items
+    FROM tallymark.count_by_worker(job.workers, v_processed, v_items, merge_state.payload) AS c;
+  ELSE
+    v_processed := greatest(v_processed, trim_scale((merge_state.payload -> 'processedItems')::numeric));
   END IF;
-  job.progress := v_before || v_fields;
+  job.progress := job.progress || (v_fields || CASE WHEN v_processed IS NULL OR v_items IS NULL
+    THEN tallymark.without_nulls(jsonb_build_object('processedItems', v_processed, 'itemsByType', v_items))
+    ELSE jsonb_build_object('processedItems', v_processed, 'itemsByType', v_items) END);
 
-  -- 3. What follows from the rest.
-  IF v_new_type OR NOT job.facets @> jsonb_build_object('stage', job.progress -> 'stage', 'operationType',
-    job.progress -> 'operationType', 'currentDataType', job.progress -> 'currentDataType')
-  THEN
+  -- 3. What follows from the rest. Where no facet can be new, it is enough that the known ones still hold.
+  IF v_new_facet OR NOT job.progress @> (job.facets - 'itemTypes') THEN
     job.facets := tallymark.facets_of(job.progress);
   END IF;
   job.started_at := least(job.started_at, merge_state.at);

@@ -19,8 +19,8 @@ DECLARE
   v_event text;
 BEGIN
   -- 1. Judge the update by itself; none of this needs the job. Most are short and plain, and valid as they are.
-  IF v_at IS NULL OR octet_length(v_canonical) > 1000 OR v_update ?| c_not_plain
-    OR NOT coalesce(tallymark.is_valid_update(merge_progress.job_id, v_update), false)
+  IF v_at IS NULL OR octet_length(v_canonical) > 1000 OR strpos(v_canonical, ': null') > 0 OR v_update ?| c_not_plain
+    OR tallymark.is_valid_update(merge_progress.job_id, v_update) IS NOT TRUE
   THEN
     IF octet_length(v_canonical) > c_most_bytes THEN
       RAISE EXCEPTION USING ERRCODE = 'TK413', MESSAGE = 'Progress payload too large', DETAIL =
@@ -34,8 +34,8 @@ BEGIN
 
   -- 2. Lock order: the job's row first, then its ledger; several jobs in the order of their ids. All state below is read
   -- under this lock.
-  SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = merge_progress.job_id FOR NO KEY UPDATE;
-  IF NOT FOUND THEN
+  v_job := (SELECT j FROM tallymark.job AS j WHERE j.id = merge_progress.job_id FOR NO KEY UPDATE);
+  IF v_job.id IS NULL THEN
     PERFORM tallymark.refuse_unknown_job(merge_progress.job_id);
   END IF;
   v_now := clock_timestamp();

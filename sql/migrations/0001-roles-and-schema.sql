@@ -2,8 +2,11 @@
 --
 -- Roles belong to the whole cluster and may be there already from another database, so each is made only where it is
 -- missing; two installations at the same moment may both find it missing, which is why duplicate_object is no error.
+--
 -- The installing user becomes a member of the owner, so that it need not be a superuser (PostgreSQL 16 and later give the
 -- maker of a role ADMIN on it, but not the right to SET ROLE).
+
+SET LOCAL lock_timeout = '5s';
 
 DO $$
 DECLARE
@@ -18,7 +21,9 @@ BEGIN
       END;
     END IF;
   END LOOP;
-  IF NOT pg_catalog.pg_has_role(current_user, 'tallymark_owner', 'MEMBER') THEN
+  IF NOT pg_catalog.pg_has_role(current_user, 'tallymark_owner',
+    CASE WHEN pg_catalog.current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+  THEN
     GRANT tallymark_owner TO CURRENT_USER;
   END IF;
 END

@@ -1,7 +1,6 @@
 """plpgsql_check reads every PL/pgSQL function for what only shows when a branch is taken."""
 
 import contextlib
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -38,26 +37,22 @@ def debian_server() -> Iterator[str]:
     if not usable:
         pytest.skip("no server with plpgsql_check: neither the tests' own nor one of Debian's has it")
     # Not under pytest's own directory, which PostgreSQL's user, when we are root, may not enter.
-    directory = Path(tempfile.mkdtemp(prefix="tallymark-check-"))
-    user = choose_user(directory, usable[0] / "postgres")
-    data, port = str(directory / "data"), str(some_free_port("127.0.0.1"))
+    with tempfile.TemporaryDirectory(prefix="tallymark-check-") as name:
+        user = choose_user(Path(name), usable[0] / "postgres")
+        data, port = f"{name}/data", str(some_free_port("127.0.0.1"))
 
-    def run(program: str, *arguments: str) -> None:
-        command = [*user.prefix, str(usable[0] / program), *arguments]
-        subprocess.run(
-            command, check=True, stdout=subprocess.DEVNULL, cwd="/", env=environment(), **user.popen_arguments()
-        )
+        def run(program: str, *arguments: str) -> None:
+            command = [*user.prefix, str(usable[0] / program), *arguments]
+            options = user.popen_arguments()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", env=environment(), **options)
 
-    try:
         run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--locale=C.UTF-8")
-        options = f"-h 127.0.0.1 -p {port} -k {directory} -F"
-        run("pg_ctl", "-w", "-D", data, "-o", options, "-l", str(directory / "log"), "start")
+        listen = f"-h 127.0.0.1 -p {port} -k {name} -F"
+        run("pg_ctl", "-w", "-D", data, "-o", listen, "-l", f"{name}/log", "start")
         try:
             yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
         finally:
             run("pg_ctl", "-w", "-m", "immediate", "-D", data, "stop")
-    finally:
-        shutil.rmtree(directory)
 
 
 @pytest.fixture

@@ -1,0 +1,36 @@
+-- The rules of the wire protocol for the members that most updates do not have.
+
+CREATE OR REPLACE FUNCTION tallymark.rare_members_hold(payload jsonb) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN jsonb_path_match(rare_members_hold.payload, '
+    !($.*.type() == "null")
+    && !($.processed.type() != "number") && !exists($.processed ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
+    && !($.total.type() != "number") && !exists($.total ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
+    && !($.groupCount.type() != "number") && !exists($.groupCount ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
+    && !($.projectCount.type() != "number") && !exists($.projectCount ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
+    && !($.groupTotal.type() != "number") && !exists($.groupTotal ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
+    && !($.projectTotal.type() != "number") && !exists($.projectTotal ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
+    && !($.updateId.type() != "string") && !($.updateId == "")
+    && !($.workerId.type() != "string") && !($.workerId == "")
+    && !exists($.error.type() ? (@ != "string" && @ != "object"))
+    && !($.credentialStatus.type() != "object")
+    && !($.areas.type() != "array") && !($.areas.size() > 1000) && !($.areas[*].type() != "object")
+    && !($.timeline.type() != "array") && !($.timeline.size() > 100)
+  ')
+  AND (char_length(rare_members_hold.payload ->> 'updateId') <= 255) IS NOT FALSE
+  AND (char_length(rare_members_hold.payload ->> 'workerId') <= 100) IS NOT FALSE
+  AND (rare_members_hold.payload -> 'counting' IN ('"increment"', '"cumulative"')) IS NOT FALSE
+  AND (octet_length((rare_members_hold.payload -> 'progress')::text) <= 65536) IS NOT FALSE;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.rare_members_hold(jsonb) IS
+'Whether those members of an update that most updates do not have (updateId, workerId, counting, error, progress, areas,
+timeline, credentialStatus and the legacy names) are what the wire protocol asks for.
+Arguments: payload, the update as a JSON object without members that are null.
+Returns: true or false.';
+
+REVOKE ALL ON FUNCTION tallymark.rare_members_hold(jsonb) FROM PUBLIC;

@@ -1,0 +1,131 @@
+"""The promise in plain Python: what the state of a job must be, from nothing but the set of its updates.
+
+Written from the definition, not from the SQL: each rule looks at all updates at once, so it cannot depend on their order.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+
+TERMINAL = {"finished", "failed", "cancelled"}
+JOB_STATUS = {
+    "started": "running",
+    "processing": "running",
+    "completed": "finished",
+    "failed": "failed",
+    "paused": "paused",
+    "cancelled": "cancelled",
+}
+#: Members that have a rule of their own, and so are no newest-wins fields.
+ENVELOPE = {"taskId", "status", "timestamp", "updateId", "workerId", "counting", "timeline"}
+COUNTS = {"processedItems", "itemsByType", "groupCount", "projectCount", "processed"}
+
+
+@dataclass(frozen=True)
+class Update:
+    """One update: its time as text that sorts like the time, its key, and what it gives."""
+
+    at: str
+    key: str
+    payload: Json
+
+    @property
+    def clock(self) -> tuple[str, bytes]:
+        """What decides which of two updates is the newer."""
+        return self.at, self.key.encode()
+
+    @property
+    def status(self) -> str:
+        """The job status that it stands for."""
+        return JOB_STATUS[self.payload["status"].lower()]
+
+    @property
+    def worker(self) -> str:
+        """Who reports; empty for the unnamed worker."""
+        return self.payload.get("workerId") or ""
+
+    @property
+    def given(self) -> Json:
+        """Its members; one that is null counts as not given, and a legacy name as today's."""
+        given = {name: value for name, value in self.payload.items() if value is not None}
+        if "total" in given:
+            given.setdefault("totalItems", given.pop("total"))
+        return given
+
+    @property
+    def processed(self) -> int | None:
+        """Its running total of processed items."""
+        value: int | None = self.given.get("processedItems", self.given.get("processed"))
+        return value
+
+    @property
+    def running_totals(self) -> dict[str, int]:
+        """Its running totals by type."""
+        totals: dict[str, int] = dict(self.given.get("itemsByType", {})) if self.cumulative else {}
+        for legacy, name in (("groupCount", "groups"), ("projectCount", "projects")):
+            if legacy in self.given:
+                totals[name] = max(totals.get(name, 0), self.given[legacy])
+        return totals
+
+    @property
+    def cumulative(self) -> bool:
+        """Whether its itemsByType are running totals."""
+        return self.given.get("counting") == "cumulative"
+
+
+def expected(updates: Iterable[Update]) -> Json:
+    """Give the state of a job that got these updates, each of them at least once, in any order.
+
+    Returns: status, progress, resume_state, started_at and finished_at.
+    """
+    distinct = list({update.key: update for update in updates}.values())
+    if not distinct:
+        return {"status": "queued", "progress": {}, "resume_state": None, "started_at": None, "finished_at": None}
+    newest_status = max(distinct, key=lambda u: (u.at, u.status in TERMINAL, u.key.encode()))
+    progress = _newest_fields(distinct) | _counts(distinct)
+    resume_givers = [u for u in distinct if "progress" in u.given or u.status == "finished"]
+    resume = max(resume_givers, key=lambda u: u.clock, default=None)
+    return {
+        "status": newest_status.status,
+        "progress": progress,
+        "resume_state": None if resume is None or resume.status == "finished" else resume.given["progress"],
+        "started_at": min(u.at for u in distinct),
+        "finished_at": newest_status.at if newest_status.status in TERMINAL else None,
+    }
+
+
+def _newest_fields(updates: list[Update]) -> Json:
+    fields: Json = {}
+    names = {name for update in updates for name in update.given} - ENVELOPE - COUNTS - {"progress"}
+    for name in names:
+        winner = max((u for u in updates if name in u.given), key=lambda u: u.clock)
+        fields[name] = winner.given[name]
+        if name == "error":
+            fields["errorTimestamp"] = winner.at
+    return fields
+
+
+def _counts(updates: list[Update]) -> Json:
+    counts: Json = {}
+    highest: dict[str, int] = {}
+    for update in updates:
+        if update.processed is not None:
+            highest[update.worker] = max(highest.get(update.worker, 0), update.processed)
+    if highest:
+        counts["processedItems"] = sum(highest.values())
+
+    totals: dict[str, int] = {}
+    running: dict[tuple[str, str], int] = {}
+    for update in updates:
+        if not update.cumulative:
+            for name, count in update.given.get("itemsByType", {}).items():
+                totals[name] = totals.get(name, 0) + count
+        for name, count in update.running_totals.items():
+            running[update.worker, name] = max(running.get((update.worker, name), 0), count)
+    for (_worker, name), count in running.items():
+        totals[name] = totals.get(name, 0) + count
+    if totals:
+        counts["itemsByType"] = totals
+    return counts
