@@ -24,7 +24,7 @@ BEGIN
     END IF;
     EXIT WHEN jsonb_array_length(v_problems) >= 200; -- enough to see what is wrong
   END LOOP;
-  IF v_problems = '[]' AND NOT tallymark.type_names_hold(counts_problems.counts) THEN
+  IF (SELECT count(*) > 200 FROM jsonb_object_keys(counts_problems.counts)) THEN
     v_problems := v_problems
       || jsonb_build_object('field', 'itemsByType', 'problem', tallymark.member_rule('itemsByType'));
   END IF;

@@ -6,6 +6,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   c_most_bytes CONSTANT integer := 8192;
+  v_bytes integer := 3072;
   v_cut jsonb;
   v_member text;
   v_value jsonb;
@@ -13,12 +14,17 @@ BEGIN
   IF jsonb_typeof(cut_error.error) = 'string' THEN
     RETURN to_jsonb(tallymark.cut_text(cut_error.error #>> '{}', c_most_bytes));
   END IF;
-  -- What tells most comes first; a member that no longer fits is left out whole.
-  v_cut := jsonb_strip_nulls(jsonb_build_object(
-    'type', left(cut_error.error ->> 'type', 200),
-    'code', left(cut_error.error ->> 'code', 200),
-    'message', tallymark.cut_text(cut_error.error ->> 'message', 2048),
-    'stack', tallymark.cut_text(cut_error.error ->> 'stack', 3072)));
+  -- What tells most comes first, shorter where JSON's escapes make it longer; a member that no longer fits is left out
+  -- whole.
+  LOOP
+    v_cut := tallymark.without_nulls(jsonb_build_object(
+      'type', left(cut_error.error ->> 'type', 200),
+      'code', left(cut_error.error ->> 'code', 200),
+      'message', tallymark.cut_text(cut_error.error ->> 'message', v_bytes),
+      'stack', tallymark.cut_text(cut_error.error ->> 'stack', v_bytes)));
+    EXIT WHEN octet_length(v_cut::text) <= c_most_bytes;
+    v_bytes := v_bytes / 2;
+  END LOOP;
   FOR v_member, v_value IN
     SELECT e.key, e.value FROM jsonb_each(cut_error.error) AS e
     WHERE e.key NOT IN ('type', 'code', 'message', 'stack')
@@ -33,9 +39,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.cut_error(jsonb) IS
-'The error of an update, cut to about 8 KB.
+'The error of an update, cut to 8 KB: a string by its bytes, an object by those of its JSON.
 Arguments: error, a JSON string or object.
-Returns: the string''s first 8192 bytes; or the object with type and code (200 characters each), message (2048 bytes),
-stack (3072 bytes) and as many of its other members, context first, as fit.';
+Returns: the string''s first 8192 bytes; or the object with type and code (200 characters each), message
+and stack (3072 bytes each, or less) and as many of its other members, context first, as fit.';
 
 REVOKE ALL ON FUNCTION tallymark.cut_error(jsonb) FROM PUBLIC;

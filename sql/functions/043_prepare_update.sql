@@ -34,7 +34,7 @@ BEGIN
     v_update := v_update || jsonb_build_object('message', left(v_update ->> 'message', 1000));
     v_warnings := v_warnings || '["message was cut to 1000 characters"]';
   END IF;
-  IF octet_length((v_update -> 'error')::text) > c_most_error_bytes THEN
+  IF octet_length(v_update -> 'error' #>> '{}') > c_most_error_bytes THEN
     v_update := v_update || jsonb_build_object('error', tallymark.cut_error(v_update -> 'error'));
     v_warnings := v_warnings || '["error was cut to 8 KB"]';
   END IF;

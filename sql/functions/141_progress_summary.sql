@@ -2,8 +2,8 @@
 
 CREATE OR REPLACE FUNCTION tallymark.progress_summary(progress jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN coalesce(progress ->> 'processedItems', '0')
-  || coalesce('/' || (progress ->> 'totalItems'), '')
+RETURN coalesce(trim_scale((progress -> 'processedItems')::numeric)::text, '0')
+  || coalesce('/' || trim_scale((progress -> 'totalItems')::numeric), '')
   || ' ' || coalesce(nullif(progress ->> 'currentDataType', ''), 'items')
   || coalesce(' (' || round(tallymark.progress_percentage(progress)) || '%)', '');
 

@@ -1,7 +1,7 @@
 -- What only the moment of the merge knows about an event. The rest of an event's details is read from the update itself
 -- (see event_details), so that most events store nothing here.
 
-CREATE OR REPLACE FUNCTION tallymark.event_facts(event text, before tallymark.job, after tallymark.job) RETURNS jsonb
+CREATE OR REPLACE FUNCTION tallymark.event_facts(event text, at timestamptz, before tallymark.job, after tallymark.job) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -17,17 +17,17 @@ BEGIN
       'finalCounts', jsonb_build_object('processedItems', after.progress -> 'processedItems',
         'totalItems', after.progress -> 'totalItems',
         'itemsByType', coalesce(after.progress -> 'itemsByType', '{}')),
-      'duration', (extract(epoch FROM after.newest_at - after.started_at) * 1000)::bigint,
+      'duration', (extract(epoch FROM event_facts.at - after.started_at) * 1000)::bigint,
       'summary', tallymark.progress_summary(after.progress));
   END IF;
   RETURN nullif(v_facts, '{}');
 END
 $$;
 
-COMMENT ON FUNCTION tallymark.event_facts(text, tallymark.job, tallymark.job) IS
+COMMENT ON FUNCTION tallymark.event_facts(text, timestamptz, tallymark.job, tallymark.job) IS
 'What an event''s details hold beyond the update itself.
-Arguments: event, its kind; before and after, the state of the job before and after the update.
+Arguments: event, its kind; at, when it happened; before and after, the state of the job before and after the update.
 Returns: fromStage and toStage where the stage changed; for a completion finalCounts, duration (milliseconds from the
-first report to the newest) and summary; null where there is nothing to add.';
+first report to this one) and summary; null where there is nothing to add.';
 
-REVOKE ALL ON FUNCTION tallymark.event_facts(text, tallymark.job, tallymark.job) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tallymark.event_facts(text, timestamptz, tallymark.job, tallymark.job) FROM PUBLIC;

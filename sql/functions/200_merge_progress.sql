@@ -45,7 +45,7 @@ BEGIN
       tallymark.iso_timestamp(v_now)));
   END IF;
   v_at := least(v_at, v_now); -- an update without a timestamp is of now, too
-  IF v_job.attributes ? 'counting' AND NOT v_update ? 'counting' THEN
+  IF v_job.attributes ->> 'counting' IS NOT NULL AND NOT v_update ? 'counting' THEN
     -- Kept with the update, so that a fold needs nothing else.
     v_update := v_update || jsonb_build_object('counting', v_job.attributes -> 'counting');
   END IF;
@@ -56,7 +56,7 @@ BEGIN
   v_event := tallymark.event_kind(v_update, v_job.progress -> 'stage' IS DISTINCT FROM v_next.progress -> 'stage');
   INSERT INTO tallymark.job_event AS e (job_id, seq, event, update_key, occurred_at, recorded_at, payload, details)
   VALUES (merge_progress.job_id, v_next.last_seq, v_event, v_key, v_at, v_now, v_update,
-    CASE WHEN v_event <> 'progress_update' THEN tallymark.event_facts(v_event, v_job, v_next) END)
+    CASE WHEN v_event <> 'progress_update' THEN tallymark.event_facts(v_event, v_at, v_job, v_next) END)
   ON CONFLICT ON CONSTRAINT job_event_update_key DO NOTHING;
   IF NOT FOUND THEN
     RETURN tallymark.acknowledge_duplicate(v_job, v_key, v_update);

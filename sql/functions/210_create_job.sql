@@ -5,31 +5,10 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  c_most_bytes CONSTANT integer := 65536;
-  v_attributes CONSTANT jsonb := coalesce(create_job.attributes, '{}');
-  v_problems jsonb := '[]';
   v_created boolean;
 BEGIN
-  IF char_length(create_job.job_id) NOT BETWEEN 1 AND 255 THEN
-    v_problems := v_problems
-      || jsonb_build_object('field', 'taskId', 'problem', 'must be a string of 1 to 255 characters');
-  END IF;
-  IF jsonb_typeof(v_attributes) <> 'object' OR octet_length(v_attributes::text) > c_most_bytes THEN
-    v_problems := v_problems || jsonb_build_object('field', 'attributes',
-      'problem', format('must be an object of at most %s bytes', c_most_bytes));
-  ELSIF NOT tallymark.is_valid_update('', jsonb_build_object('counting', coalesce(v_attributes -> 'counting', '"increment"')))
-  THEN
-    v_problems := v_problems
-      || jsonb_build_object('field', 'attributes.counting', 'problem', tallymark.member_rule('counting'));
-  END IF;
-  IF create_job.job_id IS NULL OR v_problems <> '[]' THEN
-    RAISE EXCEPTION USING ERRCODE = 'TK400',
-      MESSAGE = CASE WHEN create_job.job_id IS NULL THEN 'Missing required fields: taskId' ELSE 'Invalid job' END,
-      DETAIL = (CASE WHEN create_job.job_id IS NULL
-        THEN '[{"field": "taskId", "problem": "is required"}]' ELSE '[]' END::jsonb || v_problems)::text;
-  END IF;
-
-  INSERT INTO tallymark.job AS j (id, attributes) VALUES (create_job.job_id, v_attributes)
+  PERFORM tallymark.check_job(to_jsonb(create_job.job_id), create_job.attributes);
+  INSERT INTO tallymark.job AS j (id, attributes) VALUES (create_job.job_id, coalesce(create_job.attributes, '{}'))
   ON CONFLICT ON CONSTRAINT job_pkey DO NOTHING;
   v_created := FOUND;
   RETURN tallymark.get_job(create_job.job_id) || jsonb_build_object('created', v_created);

@@ -9,12 +9,8 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = 'Invalid request body',
       DETAIL = '[{"field": "", "problem": "must be a JSON object"}]';
   END IF;
-  IF jsonb_typeof(receive_job.body -> 'taskId') NOT IN ('string', 'null') THEN
-    RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = 'Invalid job',
-      DETAIL = '[{"field": "taskId", "problem": "must be a string of 1 to 255 characters"}]';
-  END IF;
-  RETURN tallymark.create_job(receive_job.body ->> 'taskId',
-    coalesce(nullif(receive_job.body -> 'attributes', 'null'), '{}'));
+  PERFORM tallymark.check_job(receive_job.body -> 'taskId', nullif(receive_job.body -> 'attributes', 'null'));
+  RETURN tallymark.create_job(receive_job.body ->> 'taskId', nullif(receive_job.body -> 'attributes', 'null'));
 END
 $$;
 

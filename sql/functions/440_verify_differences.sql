@@ -14,7 +14,6 @@ BEGIN
   IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(verify_differences.job_id);
   END IF;
-  v_folded := tallymark.fold_ledger(verify_differences.job_id);
 
   -- 1. The ledger by itself: numbers without gaps, and content that still has the key it was entered under.
   RETURN QUERY
@@ -28,8 +27,18 @@ BEGIN
   WHERE e.job_id = verify_differences.job_id AND e.update_key LIKE '=%'
     AND e.payload ->> 'updateId' IS DISTINCT FROM substr(e.update_key, 2)
   ORDER BY e.seq LIMIT 1;
+  RETURN QUERY
+  SELECT e.seq, 'payload'::text, e.payload, NULL::jsonb
+  FROM tallymark.job_event AS e
+  WHERE e.job_id = verify_differences.job_id
+    AND (jsonb_typeof(e.payload) <> 'object' OR tallymark.is_valid_update(e.job_id, e.payload) IS FALSE)
+  ORDER BY e.seq LIMIT 1;
+  IF FOUND THEN
+    RETURN; -- what no crawler can have sent cannot be folded
+  END IF;
 
   -- 2. The state, field by field, each with the newest event that gave the field.
+  v_folded := tallymark.fold_ledger(verify_differences.job_id);
   RETURN QUERY
   SELECT coalesce((
       SELECT e.seq FROM tallymark.job_event AS e
@@ -37,7 +46,8 @@ BEGIN
       ORDER BY e.occurred_at DESC, e.update_key DESC LIMIT 1), v_stored.last_seq), d.name, d.stored, d.folded
   FROM (
     SELECT coalesce(s.key, f.key) AS name, s.value AS stored, f.value AS folded
-    FROM jsonb_each(v_stored.progress) AS s FULL JOIN jsonb_each(v_folded.progress) AS f ON f.key = s.key
+    FROM jsonb_each(CASE jsonb_typeof(v_stored.progress) WHEN 'object' THEN v_stored.progress ELSE '{}' END) AS s
+    FULL JOIN jsonb_each(v_folded.progress) AS f ON f.key = s.key
     UNION ALL
     SELECT c.name, to_jsonb(v_stored) -> c.name, to_jsonb(v_folded) -> c.name
     FROM unnest('{status,facets,workers,newest_at,newest_key,newest_fields,clocks,resume_state,last_seq,started_at,finished_at}'::text[])

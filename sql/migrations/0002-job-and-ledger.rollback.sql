@@ -7,13 +7,14 @@ DROP TABLE IF EXISTS tallymark.job CASCADE;
 
 DO $$
 DECLARE
-  v_function regprocedure;
+  v_functions CONSTANT text[] := ARRAY(
+    SELECT p.oid::pg_catalog.regprocedure::text FROM pg_catalog.pg_proc AS p
+    WHERE p.pronamespace = 'tallymark'::pg_catalog.regnamespace);
+  v_function text;
 BEGIN
-  FOR v_function IN
-    SELECT p.oid FROM pg_catalog.pg_proc AS p WHERE p.pronamespace = 'tallymark'::pg_catalog.regnamespace
-  LOOP
+  FOREACH v_function IN ARRAY v_functions LOOP
     -- An earlier one may have taken this one with it.
-    EXECUTE pg_catalog.format('DROP FUNCTION IF EXISTS %s CASCADE', v_function);
+    EXECUTE 'DROP FUNCTION IF EXISTS ' || v_function || ' CASCADE';
   END LOOP;
 END
 $$;

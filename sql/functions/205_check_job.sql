@@ -1,0 +1,38 @@
+-- Refuses a registration that is not right, naming every problem at once.
+
+CREATE OR REPLACE FUNCTION tallymark.check_job(job_id jsonb, attributes jsonb) RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_most_bytes CONSTANT integer := 65536;
+  v_missing CONSTANT boolean := coalesce(check_job.job_id, 'null') = 'null';
+  v_counting CONSTANT jsonb := coalesce(nullif(check_job.attributes -> 'counting', 'null'), '"increment"');
+  v_problems jsonb := '[]';
+BEGIN
+  IF v_missing THEN
+    v_problems := v_problems || '{"field": "taskId", "problem": "is required"}';
+  ELSIF jsonb_typeof(check_job.job_id) <> 'string' OR char_length(check_job.job_id #>> '{}') NOT BETWEEN 1 AND 255 THEN
+    v_problems := v_problems || '{"field": "taskId", "problem": "must be a string of 1 to 255 characters"}';
+  END IF;
+  IF jsonb_typeof(check_job.attributes) <> 'object' OR octet_length(check_job.attributes::text) > c_most_bytes THEN
+    v_problems := v_problems || jsonb_build_object('field', 'attributes',
+      'problem', format('must be an object of at most %s bytes', c_most_bytes));
+  ELSIF NOT tallymark.is_valid_update('', jsonb_build_object('counting', v_counting)) THEN
+    v_problems := v_problems
+      || jsonb_build_object('field', 'attributes.counting', 'problem', tallymark.member_rule('counting'));
+  END IF;
+  IF v_problems <> '[]' THEN
+    RAISE EXCEPTION USING ERRCODE = 'TK400', DETAIL = v_problems::text,
+      MESSAGE = CASE WHEN v_missing THEN 'Missing required fields: taskId' ELSE 'Invalid job' END,
+      HINT = 'The detail names every problem. No job was registered.';
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.check_job(jsonb, jsonb) IS
+'Refuses a registration that is not right.
+Arguments: job_id and attributes, as they came, as JSON.
+Errors: TK400, with every problem in DETAIL as an array of {"field", "problem"}.';
+
+REVOKE ALL ON FUNCTION tallymark.check_job(jsonb, jsonb) FROM PUBLIC;

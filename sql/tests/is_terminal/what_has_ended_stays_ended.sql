@@ -1,0 +1,15 @@
+-- Which statuses of a job are the end of it.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(10);
+
+SELECT is(tallymark.is_terminal(c.status), c.terminal, c.status || CASE WHEN c.terminal THEN ' is' ELSE ' is not' END
+  || ' the end')
+FROM (VALUES ('finished', true), ('failed', true), ('cancelled', true), ('queued', false), ('running', false),
+  ('paused', false),
+  ('credential_expired', false), ('waiting_credential_renewal', false), ('credential_renewed', false)) AS c (status,
+    terminal);
+SELECT is(tallymark.is_terminal(NULL), NULL, 'null for null');
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,32 @@
+-- Whole numbers: 0 to 2^53-1, for each member that is one; the limit itself is taken, and one more is refused.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(80);
+
+-- The fields that an update is refused for, or what else came of it.
+CREATE FUNCTION pg_temp.at_fault(payload jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  v_detail text;
+BEGIN
+  PERFORM tallymark.merge_progress('job', payload || jsonb_build_object('updateId', gen_random_uuid()));
+  RETURN 'taken';
+EXCEPTION WHEN SQLSTATE 'TK400' THEN
+  GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL;
+  RETURN (SELECT string_agg(p ->> 'field', ' ' ORDER BY p ->> 'field') FROM jsonb_array_elements(v_detail::jsonb) AS p);
+END
+$$;
+DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
+
+SELECT is(pg_temp.at_fault(jsonb_build_object(m.name, c.value)), CASE WHEN c.good THEN 'taken' ELSE m.name END,
+  format('%s may %sbe %s', m.name, CASE WHEN c.good THEN '' ELSE 'not ' END, c.value))
+FROM unnest('{processedItems,totalItems,processed,total,groupCount,projectCount,groupTotal,projectTotal}'::text[])
+  AS m (name)
+CROSS JOIN (VALUES (1, '0'::jsonb, true), (2, '9007199254740991', true), (3, '7278.0', true), (4, '9007199254740992',
+  false),
+  (5, '-1', false), (6, '0.5', false), (7, '"5"', false), (8, 'true', false), (9, '[5]', false), (10, '{"n": 5}',
+    false))
+  AS c (number, value, good)
+ORDER BY m.name, c.number;
+
+SELECT * FROM finish();
+ROLLBACK;

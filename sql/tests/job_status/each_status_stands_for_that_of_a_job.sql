@@ -1,0 +1,18 @@
+-- Each status of an update, in any letter case, stands for one of a job; what the protocol does not know for none.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(36);
+
+SELECT is(tallymark.job_status(f.form), c.job, f.form || ' stands for ' || c.job)
+FROM (VALUES ('started', 'running'), ('processing', 'running'), ('completed', 'finished'), ('failed', 'failed'),
+  ('paused', 'paused'),
+  ('cancelled', 'cancelled'), ('credential_expiry', 'credential_expired'), ('credential_renewal',
+    'waiting_credential_renewal'),
+  ('credential_resumed', 'credential_renewed')) AS c (update, job)
+CROSS JOIN LATERAL unnest(ARRAY[c.update, upper(c.update), initcap(c.update)]) AS f (form);
+SELECT is(tallymark.job_status(c.value), NULL, coalesce('"' || c.value || '"', 'null') || ' is no status of an update')
+FROM unnest(ARRAY['', 'finished', 'running', 'queued', 'complete', ' started', 'started ', 'canceled', NULL])
+  AS c (value);
+
+SELECT * FROM finish();
+ROLLBACK;

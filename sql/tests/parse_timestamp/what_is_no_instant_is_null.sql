@@ -1,0 +1,17 @@
+-- What is no date and time in ISO 8601, or names one that does not exist, is null and never an error; what PostgreSQL
+-- alone would take for a time is none either.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(32);
+
+SELECT is(tallymark.parse_timestamp(c.value), NULL, coalesce('"' || c.value || '"', 'null'))
+FROM unnest(ARRAY[NULL, '', ' ', 'now', 'today', 'tomorrow', 'yesterday', 'epoch', 'infinity', '-infinity', 'allballs',
+  '1736190930',
+  '2025', '2025-01', '2025-1-6', '1/6/2025', '06.01.2025', '20250106T191530Z', '2025-02-30', '2025-13-01', '2025-00-10',
+  '2025-01-06T25:00:00Z', '2025-01-06T19:60:00Z', '2025-01-06T19:15:30 Europe/Rome', '2025-01-06T19:15:30+99:00',
+  '2025-01-06T19:15:30+16:00', '2025-01-06T19:15:30Z BC', '0000-01-01', '2025-01-06T19:15:30ZZ', ' 2025-01-06',
+    '2025-01-06T',
+  '2025-01-06T19Z']) AS c (value);
+
+SELECT * FROM finish();
+ROLLBACK;

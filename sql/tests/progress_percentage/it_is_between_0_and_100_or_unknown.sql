@@ -1,0 +1,17 @@
+-- The percentage is unknown while the total is, and never over 100 although the total was an estimate.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(10);
+
+SELECT is(tallymark.progress_percentage(c.progress), c.percentage, c.progress::text)
+FROM (VALUES (1, '{"processedItems": 150, "totalItems": 500}'::jsonb, 30.0), (2,
+  '{"processedItems": 1, "totalItems": 3}', 33.3),
+  (3, '{"processedItems": 2, "totalItems": 3}', 66.7), (4, '{"processedItems": 600, "totalItems": 500}', 100),
+  (5, '{"processedItems": 0, "totalItems": 500}', 0), (6, '{"totalItems": 500}', 0), (7, '{"processedItems": 150}',
+    NULL),
+  (8, '{"processedItems": 0, "totalItems": 0}', NULL), (9, '{}', NULL),
+  (10, '{"processedItems": 9007199254740991, "totalItems": 9007199254740991}', 100)) AS c (number, progress, percentage)
+ORDER BY c.number;
+
+SELECT * FROM finish();
+ROLLBACK;

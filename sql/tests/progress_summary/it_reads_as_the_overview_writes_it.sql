@@ -1,0 +1,26 @@
+-- The summary: how many of how many of what, as far as that is known.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(10);
+
+SELECT is(tallymark.progress_summary(c.progress), c.summary, c.summary)
+FROM (VALUES (1, '{"processedItems": 150, "totalItems": 500, "currentDataType": "issues"}'::jsonb,
+  '150/500 issues (30%)'),
+  (2, '{"processedItems": 150, "currentDataType": "issues"}', '150 issues'), (3, '{"processedItems": 150}',
+    '150 items'),
+  (4, '{"totalItems": 500}', '0/500 items (0%)'), (5, '{}', '0 items'), (6, '{"totalItems": 0}', '0/0 items'),
+  (7, '{"processedItems": 1, "totalItems": 3, "currentDataType": ""}', '1/3 items (33%)'),
+  (8, '{"processedItems": 700, "totalItems": 500}', '700/500 items (100%)'),
+  (9, '{"processedItems": 2, "totalItems": 3}', '2/3 items (67%)')) AS c (number, progress, summary)
+ORDER BY c.number;
+DO $$
+BEGIN
+  PERFORM tallymark.create_job('job');
+  PERFORM tallymark.merge_progress('job', '{"processedItems": 150.0, "totalItems": 500.0}');
+END
+$$;
+SELECT is(tallymark.get_job('job') ->> 'summary', '150/500 items (30%)',
+  'whole numbers that came with a fraction of nought, too');
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,37 @@
+-- The registrar's door takes a body as it comes over HTTP, and refuses what is none, with every problem.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(14);
+
+CREATE FUNCTION pg_temp.outcome(body jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  v_detail text;
+BEGIN
+  RETURN CASE tallymark.receive_job(body) -> 'created' WHEN 'true' THEN 'new' ELSE 'there already' END;
+EXCEPTION WHEN SQLSTATE 'TK400' THEN
+  GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL;
+  RETURN SQLERRM || ': '
+    || (SELECT string_agg(p ->> 'field', ' ' ORDER BY p ->> 'field') FROM jsonb_array_elements(v_detail::jsonb) AS p);
+END
+$$;
+
+SELECT is(pg_temp.outcome(c.body), c.outcome, c.words)
+FROM (VALUES
+  (1, '{"taskId": "job", "attributes": {"command": "crawl"}}'::jsonb, 'new', 'a job'),
+  (2, '{"taskId": "job"}', 'there already', 'the same job'),
+  (3, '{"taskId": "bare"}', 'new', 'attributes may be left out'),
+  (4, '{"taskId": "null", "attributes": null}', 'new', 'or be null'),
+  (5, '{}', 'Missing required fields: taskId: taskId', 'no taskId'),
+  (6, '{"taskId": null}', 'Missing required fields: taskId: taskId', 'a taskId that is null'),
+  (7, '{"taskId": 5}', 'Invalid job: taskId', 'a taskId that is a number'),
+  (8, '{"taskId": ""}', 'Invalid job: taskId', 'an empty taskId'),
+  (9, '{"taskId": "x", "attributes": []}', 'Invalid job: attributes', 'attributes that are no object'),
+  (10, '{"taskId": 5, "attributes": []}', 'Invalid job: attributes taskId', 'both at fault, both told'),
+  (11, '[]', 'Invalid request body: ', 'an array'),
+  (12, 'null', 'Invalid request body: ', 'the JSON null'),
+  (13, NULL, 'Invalid request body: ', 'no body')) AS c (number, body, outcome, words)
+ORDER BY c.number;
+SELECT is((SELECT string_agg(id, ' ' ORDER BY id) FROM tallymark.job), 'bare job null', 'only what was taken is there');
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,68 @@
+-- Whatever in the ledger no longer gives the stored state, verify_job is false, and verify_differences names the event.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(16);
+
+-- A job with updates of every sort, of which some are late and one is a duplicate.
+DO $$
+BEGIN
+  PERFORM tallymark.create_job('job');
+  PERFORM tallymark.merge_progress('job', u.value) FROM jsonb_array_elements('[
+    {"timestamp": "2025-01-06T10:00:00Z", "updateId": "a", "status": "started", "totalItems": 500,
+      "progress": {"page": 1}},
+    {"timestamp": "2025-01-06T10:02:00Z", "updateId": "b", "processedItems": 100, "itemsByType": {"issues": 75},
+      "stage": "s"},
+    {"timestamp": "2025-01-06T10:01:00Z", "updateId": "c", "processedItems": 90, "message": "late", "error": "e"},
+    {"timestamp": "2025-01-06T10:03:00Z", "updateId": "d", "workerId": "w", "processedItems": 7,
+      "counting": "cumulative",
+      "itemsByType": {"issues": 5}, "timeline": [{"event": "own", "timestamp": "2025-01-06T10:03:00Z"}]},
+    {"timestamp": "2025-01-06T10:04:00Z", "updateId": "e", "status": "completed"},
+    {"timestamp": "2025-01-06T10:02:00Z", "updateId": "b", "processedItems": 100, "itemsByType": {"issues": 75},
+      "stage": "s"}]') AS u;
+END
+$$;
+-- What verify says while the ledger is tampered with; the tampering is undone.
+CREATE FUNCTION pg_temp.differences(change text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  v_found text;
+BEGIN
+  EXECUTE change || $q$ AND job_id = 'job'$q$;
+  v_found := tallymark.verify_job('job')::text || coalesce(
+    (SELECT ' ' || string_agg(d.seq || '/' || d.field, ' ' ORDER BY d.seq, d.field)
+      FROM tallymark.verify_differences('job') AS d), '');
+  RAISE EXCEPTION USING ERRCODE = 'ZZ000', MESSAGE = v_found;
+EXCEPTION WHEN SQLSTATE 'ZZ000' THEN
+  RETURN SQLERRM;
+WHEN OTHERS THEN
+  RETURN 'an error: ' || SQLERRM;
+END
+$$;
+CREATE FUNCTION pg_temp.update_ledger(change text, at bigint) RETURNS text LANGUAGE sql
+RETURN pg_temp.differences(format('UPDATE tallymark.job_event SET %s WHERE seq = %s', change, at));
+
+SELECT is(pg_temp.update_ledger('seq = seq', 1), 'true', 'as it is, the ledger gives the state');
+SELECT alike(pg_temp.update_ledger(c.change, c.at), 'false %' || c.found || '%', c.words)
+FROM (VALUES
+  (1, 'payload = payload || ''{"processedItems": 101}''', 2, '4/processedItems', 'another count'),
+  (2, 'payload = payload || ''{"itemsByType": {"issues": 74}}''', 2, '4/itemsByType', 'another increment'),
+  (3, 'payload = payload - ''stage''', 2, '/stage', 'a field that is gone'),
+  (4, 'payload = payload || ''{"more": 1}''', 3, '3/more', 'a field that is new'),
+  (5, 'payload = payload || ''{"status": "failed"}''', 6, '/status', 'another status'),
+  (6, 'payload = NULL', 2, '/stage', 'an update that is gone'),
+  (7, 'occurred_at = occurred_at - ''1h''::interval', 2, '/started_at', 'another time'),
+  (8, 'seq = 77', 6, '6/seq', 'a gap at the end'),
+  (9, 'update_key = ''=other''', 2, '2/updateId', 'another key'),
+  (10, 'payload = payload || ''{"updateId": "other"}''', 2, '2/updateId', 'another updateId')) AS c (number, change,
+    at, found, words)
+ORDER BY c.number;
+SELECT alike(pg_temp.differences('DELETE FROM tallymark.job_event WHERE seq = ' || c.at), 'false %' || c.found || '%',
+  c.words)
+FROM (VALUES (1, 1, '1/seq', 'the first event is gone'), (2, 3, '3/seq', 'one in the middle is gone'),
+  (3, 5, '5/seq', 'an event of the crawler''s own is gone'), (4, 6, '/last_seq', 'the last event is gone'))
+    AS c (number, at, found, words)
+ORDER BY c.number;
+SELECT alike(pg_temp.update_ledger('payload = payload || ''{"processedItems": "many"}''', 2), 'false %',
+  'an update that no crawler could have sent is a difference, not an error');
+
+SELECT * FROM finish();
+ROLLBACK;

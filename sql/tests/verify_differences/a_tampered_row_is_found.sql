@@ -1,0 +1,71 @@
+-- Whatever column of the row is not what the ledger says, verify_job is false and verify_differences names it.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(29);
+
+-- A job with updates of every sort, of which some are late and one is a duplicate.
+DO $$
+BEGIN
+  PERFORM tallymark.create_job('job');
+  PERFORM tallymark.merge_progress('job', u.value) FROM jsonb_array_elements('[
+    {"timestamp": "2025-01-06T10:00:00Z", "updateId": "a", "status": "started", "totalItems": 500,
+      "progress": {"page": 1}},
+    {"timestamp": "2025-01-06T10:02:00Z", "updateId": "b", "processedItems": 100, "itemsByType": {"issues": 75},
+      "stage": "s"},
+    {"timestamp": "2025-01-06T10:01:00Z", "updateId": "c", "processedItems": 90, "message": "late", "error": "e"},
+    {"timestamp": "2025-01-06T10:03:00Z", "updateId": "d", "workerId": "w", "processedItems": 7,
+      "counting": "cumulative",
+      "itemsByType": {"issues": 5}, "timeline": [{"event": "own", "timestamp": "2025-01-06T10:03:00Z"}]},
+    {"timestamp": "2025-01-06T10:04:00Z", "updateId": "e", "status": "completed"},
+    {"timestamp": "2025-01-06T10:02:00Z", "updateId": "b", "processedItems": 100, "itemsByType": {"issues": 75},
+      "stage": "s"}]') AS u;
+END
+$$;
+-- What verify says while the row is tampered with; the tampering is undone.
+CREATE FUNCTION pg_temp.differences(change text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  v_fields text;
+BEGIN
+  EXECUTE 'UPDATE tallymark.job SET ' || change || $q$ WHERE id = 'job'$q$;
+  v_fields := tallymark.verify_job('job')::text || coalesce(
+    (SELECT ' ' || string_agg(d.field, ' ' ORDER BY d.field) FROM tallymark.verify_differences('job') AS d), '');
+  RAISE EXCEPTION USING ERRCODE = 'ZZ000', MESSAGE = v_fields;
+EXCEPTION WHEN SQLSTATE 'ZZ000' THEN
+  RETURN SQLERRM;
+END
+$$;
+
+SELECT is(pg_temp.differences('id = id'), 'true', 'as it is, the row is what the ledger says');
+SELECT is(pg_temp.differences(c.change), 'false ' || c.field, c.change)
+FROM (VALUES
+  (1, 'status = ''running''', 'status'), (2, 'progress = progress || ''{"processedItems": 108}''', 'processedItems'),
+  (3, 'progress = progress || ''{"totalItems": 501}''', 'totalItems'), (4, 'progress = progress || ''{"more": 1}''',
+    'more'),
+  (5, 'progress = progress - ''message''', 'message'), (6, 'progress = progress - ''errorTimestamp''',
+    'errorTimestamp'),
+  (7, 'progress = progress || ''{"itemsByType": {"issues": 81}}''', 'itemsByType'),
+  (8, 'progress = ''{}''', 'error errorTimestamp itemsByType message processedItems stage totalItems'),
+  (9, 'resume_state = ''{}''', 'resume_state'), (10, 'workers = NULL', 'workers'), (11, 'facets = ''{}''', 'facets'),
+  (12, 'newest_at = newest_at + ''1s''::interval', 'newest_at'), (13, 'newest_key = ''=z''', 'newest_key'),
+  (14, 'newest_fields = ''{a}''', 'newest_fields'), (15, 'clocks = ''{}''', 'clocks'), (16, 'last_seq = 7', 'last_seq'),
+  (17, 'started_at = now()', 'started_at'), (18, 'finished_at = NULL', 'finished_at'),
+  (19, 'status = ''failed'', finished_at = now()', 'finished_at status')) AS c (number, change, field)
+ORDER BY c.number;
+SELECT is(pg_temp.differences(c.change), 'true', c.change || ' is not the updates'' business')
+FROM (VALUES (1, 'attributes = ''{"a": 1}'''), (2, 'requested_command = ''pause'''), (3,
+  'updated_at = now() + ''1d''::interval'),
+  (4, 'created_at = now() - ''1d''::interval')) AS c (number, change)
+ORDER BY c.number;
+
+UPDATE tallymark.job SET progress = progress || '{"processedItems": 999, "totalItems": 1}' WHERE id = 'job';
+SELECT is(tallymark.verify_job('job'), false, 'a row that stays tampered with is found');
+SELECT results_eq($$ SELECT * FROM tallymark.verify_differences('job') $$,
+  $$ VALUES (1::bigint, 'totalItems', '1'::jsonb, '500'::jsonb), (4, 'processedItems', '999', '107') $$,
+  'the difference tells the newest event that gave the field, what is stored and what the ledger says');
+SELECT is(progress -> 'processedItems', '999', 'and mends nothing by itself') FROM tallymark.job WHERE id = 'job';
+DO $$ BEGIN PERFORM tallymark.create_job('queued'); END $$;
+SELECT ok(tallymark.verify_job('queued'), 'a job without events is what its empty ledger says');
+SELECT is(count(*), 0::bigint, 'with no difference') FROM tallymark.verify_differences('queued');
+
+SELECT * FROM finish();
+ROLLBACK;
