@@ -56,6 +56,8 @@ def granian_command(settings: Settings, host: str, port: int) -> list[str]:
     """
     return [
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--no-ws"),
+        # Over HTTP/2 a body may come without any length; what is to know of it before it is read is HTTP/1's.
+        *("--http", "1"),
         *("--host", host, "--port", str(port), "--workers", str(settings.workers)),
         *("--blocking-threads", str(settings.blocking_threads), "--workers-kill-timeout", str(GRACE_SECONDS)),
         # A worker that crashes is replaced; one that crashes again at once ends the server.

@@ -1,4 +1,5 @@
 -- The status a job has after an update of the given status. The one list of statuses that the wire protocol knows.
+-- The letters are lowered as ASCII, since in a Turkish database FAILED would not become failed.
 -- PL/pgSQL, so that it is not inlined: setting up a CASE of ten arms in each transaction would cost more than the call.
 
 CREATE OR REPLACE FUNCTION tallymark.job_status(update_status text) RETURNS text
@@ -6,7 +7,7 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  RETURN CASE lower(job_status.update_status)
+  RETURN CASE lower(job_status.update_status COLLATE "C")
     WHEN 'processing' THEN 'running'
     WHEN 'started' THEN 'running'
     WHEN 'completed' THEN 'finished'

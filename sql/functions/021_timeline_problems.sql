@@ -5,7 +5,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  v_problems jsonb := '[]';
+  v_problems jsonb := '[]'::jsonb;
   v_event jsonb;
   v_place text;
   v_number integer := 0;

@@ -5,7 +5,7 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  v_problems jsonb := '[]';
+  v_problems jsonb := '[]'::jsonb;
   v_type text;
   v_count jsonb;
 BEGIN

@@ -6,7 +6,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_update CONSTANT jsonb := update_problems.payload;
-  v_problems jsonb := '[]';
+  v_problems jsonb := '[]'::jsonb;
   v_member text;
   v_value jsonb;
 BEGIN

@@ -9,7 +9,7 @@ DECLARE
   c_derived CONSTANT text[] := '{errorTimestamp,lastAreasDiscovery}';
   v_update jsonb;
   v_problems jsonb;
-  v_warnings jsonb := '[]';
+  v_warnings jsonb := '[]'::jsonb;
   v_member text;
 BEGIN
   IF jsonb_typeof(prepare_update.payload) IS DISTINCT FROM 'object' THEN

@@ -6,7 +6,7 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  v_winning jsonb := '{}';
+  v_winning jsonb := '{}'::jsonb;
   v_microseconds CONSTANT bigint := extract(epoch FROM winning_fields.at) * 1000000; -- as in clocks_of
   v_field text;
   v_value jsonb;

@@ -3,14 +3,14 @@
 CREATE OR REPLACE FUNCTION tallymark.progress_percentage(progress jsonb) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (progress -> 'totalItems')::numeric > 0
-  THEN least(round(100 * coalesce((progress -> 'processedItems')::numeric, 0) / (progress -> 'totalItems')::numeric, 1),
+  THEN least(trunc(100 * coalesce((progress -> 'processedItems')::numeric, 0) / (progress -> 'totalItems')::numeric, 1),
     100)
 END;
 
 COMMENT ON FUNCTION tallymark.progress_percentage(jsonb) IS
 'How far a job is.
 Arguments: progress, its merged state.
-Returns: percent from 0 to 100, with one decimal, never over 100; null while the total is unknown or 0.';
+Returns: percent from 0 to 100, with one decimal, rounded down, so that 100 is only said of what is done, and never more; null while the total is unknown or 0.';
 
 REVOKE ALL ON FUNCTION tallymark.progress_percentage(jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.progress_percentage(jsonb) TO tallymark_reader, tallymark_admin;

@@ -5,7 +5,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN coalesce(trim_scale((progress -> 'processedItems')::numeric)::text, '0')
   || coalesce('/' || trim_scale((progress -> 'totalItems')::numeric), '')
   || ' ' || coalesce(nullif(progress ->> 'currentDataType', ''), 'items')
-  || coalesce(' (' || round(tallymark.progress_percentage(progress)) || '%)', '');
+  || coalesce(' (' || trunc(tallymark.progress_percentage(progress)) || '%)', '');
 
 COMMENT ON FUNCTION tallymark.progress_summary(jsonb) IS
 'How far a job is, in words.

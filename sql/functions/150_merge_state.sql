@@ -14,9 +14,9 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  c_not_newest_wins CONSTANT text[] := '{taskId,status,timestamp,updateId,workerId,counting,processedItems,itemsByType,groupCount,projectCount,areas,timeline}';
   v_status text := 'running'; -- what processing stands for, as nearly every update does
-  v_fields jsonb := merge_state.payload - c_not_newest_wins;
+  -- All members but those that have a rule of their own.
+  v_fields jsonb := merge_state.payload - '{taskId,status,timestamp,updateId,workerId,counting,processedItems,itemsByType,groupCount,projectCount,areas,timeline}'::text[];
   v_processed numeric := (job.progress -> 'processedItems')::numeric;
   v_items jsonb := job.progress -> 'itemsByType';
   v_new_facet boolean := false;

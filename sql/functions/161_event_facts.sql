@@ -6,7 +6,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  v_facts jsonb := '{}';
+  v_facts jsonb := '{}'::jsonb;
 BEGIN
   IF before.progress -> 'stage' IS DISTINCT FROM after.progress -> 'stage' THEN
     v_facts := v_facts || jsonb_build_object(

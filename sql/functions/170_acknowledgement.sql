@@ -15,7 +15,7 @@ BEGIN
     v_ack := v_ack || jsonb_build_object('duplicate', acknowledgement.duplicate,
       'warnings', acknowledgement.warnings, 'command', job.requested_command);
   END IF;
-  IF lower(acknowledgement.payload ->> 'status') = 'started' THEN
+  IF lower((acknowledgement.payload ->> 'status') COLLATE "C") = 'started' THEN
     v_ack := v_ack || jsonb_build_object('resume', jsonb_build_object(
       'lastProcessedId', job.progress -> 'lastProcessedId',
       'resumeState', job.resume_state,

@@ -10,7 +10,7 @@ BEGIN
   INSERT INTO tallymark.job_event AS e (job_id, seq, event, occurred_at, recorded_at, details)
   SELECT append_own_events.job_id, append_own_events.after_seq + own.number, own.event ->> 'event',
     tallymark.parse_timestamp(own.event ->> 'timestamp'), append_own_events.recorded_at,
-    coalesce(own.event -> 'details', '{}')
+    coalesce(nullif(own.event -> 'details', 'null'), '{}')
   FROM jsonb_array_elements(append_own_events.events) WITH ORDINALITY AS own (event, number);
   RETURN append_own_events.after_seq + jsonb_array_length(append_own_events.events);
 END

@@ -6,11 +6,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   c_most_bytes CONSTANT integer := 1048576;
-  c_not_plain CONSTANT text[] := '{processed,total,groupCount,projectCount,errorTimestamp,lastAreasDiscovery,timeline}';
   v_canonical CONSTANT text := merge_progress.payload::text;
   v_update jsonb := merge_progress.payload;
   v_at timestamptz := tallymark.parse_timestamp(merge_progress.payload ->> 'timestamp');
-  v_warnings jsonb := '[]';
+  v_warnings jsonb := '[]'::jsonb;
   v_prepared jsonb;
   v_key text;
   v_job tallymark.job;
@@ -19,7 +18,8 @@ DECLARE
   v_event text;
 BEGIN
   -- 1. Judge the update by itself; none of this needs the job. Most are short and plain, and valid as they are.
-  IF v_at IS NULL OR octet_length(v_canonical) > 1000 OR strpos(v_canonical, ': null') > 0 OR v_update ?| c_not_plain
+  IF v_at IS NULL OR octet_length(v_canonical) > 1000 OR strpos(v_canonical, ': null') > 0 
+    OR v_update ?| '{processed,total,groupCount,projectCount,errorTimestamp,lastAreasDiscovery,timeline}'
     OR tallymark.is_valid_update(merge_progress.job_id, v_update) IS NOT TRUE
   THEN
     IF octet_length(v_canonical) > c_most_bytes THEN

@@ -8,7 +8,7 @@ DECLARE
   c_most_bytes CONSTANT integer := 65536;
   v_missing CONSTANT boolean := coalesce(check_job.job_id, 'null') = 'null';
   v_counting CONSTANT jsonb := coalesce(nullif(check_job.attributes -> 'counting', 'null'), '"increment"');
-  v_problems jsonb := '[]';
+  v_problems jsonb := '[]'::jsonb;
 BEGIN
   IF v_missing THEN
     v_problems := v_problems || '{"field": "taskId", "problem": "is required"}';

@@ -12,7 +12,7 @@ BEGIN
     RETURN coalesce(event_details.facts, '{}'); -- an event of the crawler's own
   END IF;
   v_details := jsonb_build_object(
-    'status', coalesce(lower(p ->> 'status'), 'processing'),
+    'status', coalesce(lower((p ->> 'status') COLLATE "C"), 'processing'),
     'processedItems', p -> 'processedItems', 'totalItems', p -> 'totalItems', 'itemsByType', p -> 'itemsByType',
     'currentDataType', p -> 'currentDataType', 'stage', p -> 'stage', 'operationType', p -> 'operationType',
     'lastProcessedId', p -> 'lastProcessedId', 'message', p -> 'message', 'workerId', p -> 'workerId',

@@ -1,7 +1,7 @@
 -- Whether the stored state of a job is the fold of its ledger.
 
 CREATE OR REPLACE FUNCTION tallymark.verify_job(job_id text) RETURNS boolean
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -13,7 +13,7 @@ COMMENT ON FUNCTION tallymark.verify_job(text) IS
 'Whether the stored state of a job is the fold of its ledger; verify_differences says where it is not.
 Arguments: job_id.
 Returns: true or false.
-Errors: TK404, no such job. Locks the job''s row until the end of the transaction.';
+Errors: TK404, no such job. Takes no lock.';
 
 REVOKE ALL ON FUNCTION tallymark.verify_job(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.verify_job(text) TO tallymark_reader, tallymark_admin;

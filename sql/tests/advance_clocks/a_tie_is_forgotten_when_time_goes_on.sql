@@ -10,7 +10,8 @@ DECLARE
 BEGIN
   PERFORM tallymark.create_job(job);
   FOREACH v_update IN ARRAY updates LOOP
-    PERFORM tallymark.merge_progress(job, jsonb_build_object('timestamp', '2025-01-06T10:0' || left(v_update, 1) || ':00Z',
+    PERFORM tallymark.merge_progress(job, jsonb_build_object('timestamp', '2025-01-06T10:0' || left(v_update, 1)
+      || ':00Z',
       'updateId', split_part(v_update, ' ', 2), 'status', split_part(v_update, ' ', 3)));
   END LOOP;
 END
@@ -26,7 +27,7 @@ WHERE id = 'in order';
 SELECT is(status, 'paused', 'as it does when they come backwards') FROM tallymark.job WHERE id = 'backwards';
 SELECT is(clocks ? 'status', false, 'nothing is left of the tie') FROM tallymark.job WHERE id = 'in order';
 SELECT is(count(DISTINCT to_jsonb(j) - '{id,created_at,updated_at}'::text[]), 1::bigint, 'the two states are one')
-FROM tallymark.job AS j;
+FROM tallymark.job AS j WHERE j.id IN ('in order', 'backwards');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -27,7 +27,8 @@ SELECT is(pg_temp.facets_after('{"timestamp": "2025-01-06T10:04:00Z", "groupCoun
   'one under a legacy name');
 SELECT is(pg_temp.facets_after('{"timestamp": "2025-01-06T10:05:00Z", "workerId": "w", "counting": "cumulative",
   "itemsByType": {"commits": 1}}') -> 'itemTypes', '["groups", "issues", "commits"]', 'and one of a running total');
-SELECT isnt_empty($$ SELECT FROM tallymark.job WHERE facets @> '{"stage": "b", "itemTypes": ["commits", "groups"]}' $$,
+SELECT isnt_empty($$ SELECT FROM tallymark.job
+  WHERE id = 'job' AND facets @> '{"stage": "b", "itemTypes": ["commits", "groups"]}' $$,
   'the job is found by several at once');
 
 SELECT * FROM finish();

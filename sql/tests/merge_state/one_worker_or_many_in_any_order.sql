@@ -37,16 +37,19 @@ BEGIN
 END
 $$;
 SELECT is(count(DISTINCT to_jsonb(j) - '{id,created_at,updated_at}'::text[]), 1::bigint, 'twelve orders give one state')
-FROM tallymark.job AS j;
-SELECT is(array_agg(DISTINCT j.last_seq), '{40}', 'with each update in it once') FROM tallymark.job AS j;
-SELECT is(bool_and(tallymark.verify_job(j.id)), true, 'which is what each ledger says') FROM tallymark.job AS j;
+FROM tallymark.job AS j WHERE j.id LIKE 'round %';
+SELECT is(array_agg(DISTINCT j.last_seq), '{40}', 'with each update in it once') FROM tallymark.job AS j
+  WHERE j.id LIKE 'round %';
+SELECT is(bool_and(tallymark.verify_job(j.id)), true, 'which is what each ledger says') FROM tallymark.job AS j
+  WHERE j.id LIKE 'round %';
 SELECT is(max((j.progress #>> '{itemsByType,issues}')::integer), (
     SELECT sum(c.total)::integer FROM (
       SELECT sum((m.payload #>> '{itemsByType,issues}')::integer) AS total FROM mix AS m
       WHERE m.payload ->> 'counting' IS DISTINCT FROM 'cumulative'
       UNION ALL SELECT max((m.payload #>> '{itemsByType,issues}')::integer) FROM mix AS m
       WHERE m.payload ->> 'counting' = 'cumulative' GROUP BY m.payload ->> 'workerId') AS c),
-  'the issues are the increments and each worker''s highest, counted another way') FROM tallymark.job AS j;
+  'the issues are the increments and each worker''s highest, counted another way') FROM tallymark.job AS j
+    WHERE j.id LIKE 'round %';
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -6,7 +6,7 @@ SELECT plan(10);
 SELECT is(tallymark.progress_percentage(c.progress), c.percentage, c.progress::text)
 FROM (VALUES (1, '{"processedItems": 150, "totalItems": 500}'::jsonb, 30.0), (2,
   '{"processedItems": 1, "totalItems": 3}', 33.3),
-  (3, '{"processedItems": 2, "totalItems": 3}', 66.7), (4, '{"processedItems": 600, "totalItems": 500}', 100),
+  (3, '{"processedItems": 2, "totalItems": 3}', 66.6), (4, '{"processedItems": 600, "totalItems": 500}', 100),
   (5, '{"processedItems": 0, "totalItems": 500}', 0), (6, '{"totalItems": 500}', 0), (7, '{"processedItems": 150}',
     NULL),
   (8, '{"processedItems": 0, "totalItems": 0}', NULL), (9, '{}', NULL),

@@ -11,7 +11,7 @@ FROM (VALUES (1, '{"processedItems": 150, "totalItems": 500, "currentDataType": 
   (4, '{"totalItems": 500}', '0/500 items (0%)'), (5, '{}', '0 items'), (6, '{"totalItems": 0}', '0/0 items'),
   (7, '{"processedItems": 1, "totalItems": 3, "currentDataType": ""}', '1/3 items (33%)'),
   (8, '{"processedItems": 700, "totalItems": 500}', '700/500 items (100%)'),
-  (9, '{"processedItems": 2, "totalItems": 3}', '2/3 items (67%)')) AS c (number, progress, summary)
+  (9, '{"processedItems": 2, "totalItems": 3}', '2/3 items (66%)')) AS c (number, progress, summary)
 ORDER BY c.number;
 DO $$
 BEGIN

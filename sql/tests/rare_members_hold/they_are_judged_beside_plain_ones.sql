@@ -16,11 +16,13 @@ DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
 SELECT is(pg_temp.taken(b.beside || jsonb_build_object(c.name, c.value)), false,
   format('%s is not taken as %s %s', left(c.value::text, 20), c.name, b.words))
 FROM (VALUES (1, 'updateId', '5'::jsonb), (2, 'workerId', '""'), (3, 'counting', '"all"'), (4, 'error', '[]'),
-  (5, 'progress', to_jsonb(repeat('x', 65535))), (6, 'areas', '[1]'), (7, 'timeline', '[1]'), (8, 'credentialStatus', '[]'),
+  (5, 'progress', to_jsonb(repeat('x', 65535))), (6, 'areas', '[1]'), (7, 'timeline', '[1]'), (8, 'credentialStatus',
+    '[]'),
   (9, 'processed', '-1'), (10, 'total', '"1"'), (11, 'groupCount', '0.5'), (12, 'projectCount', '9007199254740992'),
   (13, 'groupTotal', '{}'), (14, 'projectTotal', 'true')) AS c (number, name, value)
 CROSS JOIN (VALUES (1, '{}'::jsonb, 'alone'),
-  (2, '{"status": "processing", "timestamp": "2025-01-06T10:00:00Z", "processedItems": 5, "itemsByType": {"issues": 1}}',
+  (2, '{"status": "processing", "timestamp": "2025-01-06T10:00:00Z", "processedItems": 5,
+    "itemsByType": {"issues": 1}}',
     'beside good members')) AS b (number, beside, words)
 ORDER BY c.number, b.number;
 

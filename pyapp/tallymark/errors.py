@@ -1,0 +1,284 @@
+"""What PostgreSQL refuses, as Python exceptions and as HTTP statuses: one table, by SQLSTATE.
+
+A refusal of ours has the SQLSTATE `TK` plus its HTTP status, and says itself what to tell the caller. All others are
+looked up: the whole SQLSTATE first, then its class, which is its first two characters. Messages are never looked at,
+because they come in the server's language.
+"""
+
+import json
+from collections.abc import Callable
+from enum import Enum
+from http import HTTPStatus
+from typing import NamedTuple
+
+import psycopg
+from psycopg.pq import DiagnosticField, abc
+
+Detail = dict[str, str]
+
+
+class Remedy(Enum):
+    """What may make the same statement succeed when it is run a second time, at once."""
+
+    NONE = "none"
+    SAME_CONNECTION = "the same connection"
+    NEW_CONNECTION = "a new connection"
+
+
+class TallymarkError(Exception):
+    """A call that changed nothing. Its text is what the wire protocol answers as `error`.
+
+    Attributes:
+        sqlstate: The SQLSTATE; None where PostgreSQL did not get to give one.
+        http_status: The status that HTTP answers.
+        details: Every problem, as `{"field", "problem"}`; empty where there is nothing to say about fields.
+        explanation: What else is to say, in a sentence; empty when nothing is.
+        hint: What to do about it; empty when nothing is known.
+        remedy: Whether running the same statement again may help.
+        origin: For the log: where in PostgreSQL it came from. Never has a value of the caller's in it.
+    """
+
+    http_status: int = HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        sqlstate: str | None = None,
+        details: list[Detail] | None = None,
+        explanation: str = "",
+        hint: str = "",
+        remedy: Remedy = Remedy.NONE,
+        origin: str = "",
+    ) -> None:
+        """Make one; the arguments are the attributes.
+
+        Args:
+            message: What the wire protocol answers as `error`.
+            sqlstate: See above, as for all that follow.
+            details: None is an empty list.
+            explanation: A sentence.
+            hint: A sentence.
+            remedy: None helps, unless said otherwise.
+            origin: Words for the log.
+        """
+        super().__init__(message)
+        self.sqlstate = sqlstate
+        self.details = details or []
+        self.explanation = explanation
+        self.hint = hint
+        self.remedy = remedy
+        self.origin = origin
+
+
+class InvalidUpdate(TallymarkError):  # noqa: N818 - reads as what it is in an except clause, as all below
+    """The update, or whatever was given, is not what the wire protocol asks for; `details` names every problem."""
+
+    http_status = HTTPStatus.BAD_REQUEST
+
+
+class JobNotFound(TallymarkError):  # noqa: N818
+    """There is no job of this id."""
+
+    http_status = HTTPStatus.NOT_FOUND
+
+
+class Conflict(TallymarkError):  # noqa: N818
+    """The state that the job is in does not allow this."""
+
+    http_status = HTTPStatus.CONFLICT
+
+
+class PayloadTooLarge(TallymarkError):  # noqa: N818
+    """The update takes more bytes than are taken."""
+
+    http_status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class Refused(TallymarkError):  # noqa: N818
+    """A refusal with an HTTP status that has no class of its own."""
+
+    def __init__(self, message: str, *, sqlstate: str, **rest: object) -> None:
+        """Make one.
+
+        Args:
+            message: What the wire protocol answers as `error`.
+            sqlstate: `TK` and the HTTP status.
+            **rest: As for `TallymarkError`.
+        """
+        super().__init__(message, sqlstate=sqlstate, **rest)  # type: ignore[arg-type]  # passed through
+        self.http_status = int(sqlstate[2:])
+
+
+class Unavailable(TallymarkError):  # noqa: N818
+    """The database is away or busy. Nothing is wrong with what was sent: send it again a little later."""
+
+    http_status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class _Rule(NamedTuple):
+    """What a SQLSTATE that is not ours means."""
+
+    kind: type[TallymarkError]
+    message: str
+    problem: str = ""
+    remedy: Remedy = Remedy.NONE
+
+
+def _body(problem: str) -> _Rule:
+    return _Rule(InvalidUpdate, "Invalid request body", problem)
+
+
+_AWAY = _Rule(Unavailable, "Database unavailable", remedy=Remedy.NEW_CONNECTION)
+_FULL = _Rule(Unavailable, "Database unavailable")
+_BUSY = _Rule(Unavailable, "Database busy")
+_LOST_RACE = _Rule(Unavailable, "Database busy", remedy=Remedy.SAME_CONNECTION)
+_DEFECT = _Rule(TallymarkError, "Internal server error")
+
+#: A connection that broke; libpq and psycopg leave that without a SQLSTATE.
+CONNECTION_BROKEN = "08006"
+#: A connection that could not be opened.
+NO_CONNECTION = "08001"
+#: All connections are in use.
+NO_CONNECTION_FREE = "53300"
+
+_RULES = {
+    # Text that is no jsonb.
+    "22P02": _body("must be JSON"),
+    "22P03": _body("must be JSON"),
+    "22P05": _body("must not contain the character \\u0000"),
+    "22021": _body("must be UTF-8, without the byte 0"),
+    "22003": _body("contains a number that is too large to be kept"),
+    "54000": _body("contains more than can be kept"),
+    "54001": _body("is nested too deeply"),
+    # The database, or this connection to it, is gone: 08 is the connection's class, 57P01 to 57P03 are a shutdown, a
+    # crash and a start; 25006 is a standby that was the primary a moment ago.
+    "08": _AWAY,
+    "57P01": _AWAY,
+    "57P02": _AWAY,
+    "57P03": _AWAY,
+    "57P05": _AWAY,
+    "25006": _AWAY,
+    # Out of connections, memory or disk.
+    "53": _FULL,
+    # It took too long: the statement's timeout, the lock's.
+    "57014": _BUSY,
+    "55P03": _BUSY,
+    # Another transaction was faster; a key that is taken already is how that shows while a distributed database moves
+    # the job.
+    "40001": _LOST_RACE,
+    "40P01": _LOST_RACE,
+    "23505": _LOST_RACE,
+    # The statement prepared on this connection is gone: a pooler between us gave us another one.
+    "26000": _LOST_RACE,
+}
+
+_OURS: dict[str, type[TallymarkError]] = {
+    "TK400": InvalidUpdate,
+    "TK404": JobNotFound,
+    "TK409": Conflict,
+    "TK413": PayloadTooLarge,
+    "TK503": Unavailable,
+}
+
+
+def is_refusal(sqlstate: str | None) -> bool:
+    """Say whether a SQLSTATE is one of Tallymark's own, which carry what to tell the caller."""
+    return sqlstate is not None and sqlstate.startswith("TK") and sqlstate[2:].isdecimal()
+
+
+def from_result(result: abc.PGresult) -> TallymarkError:
+    """Make the exception for a failed result of libpq's.
+
+    Args:
+        result: The result; its status is an error.
+
+    Returns:
+        The exception, not raised.
+    """
+
+    def field(which: DiagnosticField) -> str:
+        return (result.error_field(which) or b"").decode(errors="replace")
+
+    return _from_fields(field)
+
+
+def from_psycopg(error: psycopg.Error) -> TallymarkError:
+    """Make the exception for one of psycopg's.
+
+    Args:
+        error: What psycopg raised.
+
+    Returns:
+        The exception, not raised; its cause is for the caller to set.
+    """
+    if error.sqlstate is None and isinstance(error, psycopg.DataError):
+        # Raised by psycopg before anything was sent.
+        return from_unsendable()
+    names = {
+        DiagnosticField.SQLSTATE: error.sqlstate,
+        DiagnosticField.MESSAGE_PRIMARY: error.diag.message_primary,
+        DiagnosticField.MESSAGE_DETAIL: error.diag.message_detail,
+        DiagnosticField.MESSAGE_HINT: error.diag.message_hint,
+        DiagnosticField.CONTEXT: error.diag.context,
+    }
+    return _from_fields(lambda which: names[which] or "")
+
+
+def from_unsendable() -> TallymarkError:
+    """Make the exception for text that cannot be sent to PostgreSQL: it has the character 0, or half a surrogate pair.
+
+    Returns:
+        The exception, not raised.
+    """
+    return _from_rule("22021", "")
+
+
+def defect(error: TallymarkError) -> TallymarkError:
+    """Make of an error that was taken for the caller's one of our own, with the same origin.
+
+    Args:
+        error: An error that turned out not to be about what the caller gave.
+
+    Returns:
+        The exception, not raised.
+    """
+    return TallymarkError(_DEFECT.message, sqlstate=error.sqlstate, origin=error.origin)
+
+
+def _from_fields(field: Callable[[DiagnosticField], str]) -> TallymarkError:
+    sqlstate = field(DiagnosticField.SQLSTATE) or CONNECTION_BROKEN
+    if is_refusal(sqlstate):
+        details, explanation = _taken_apart(field(DiagnosticField.MESSAGE_DETAIL))
+        return _OURS.get(sqlstate, Refused)(
+            field(DiagnosticField.MESSAGE_PRIMARY),
+            sqlstate=sqlstate,
+            details=details,
+            explanation=explanation,
+            hint=field(DiagnosticField.MESSAGE_HINT),
+        )
+    return _from_rule(sqlstate, _origin(field(DiagnosticField.CONTEXT)))
+
+
+def _from_rule(sqlstate: str, origin: str) -> TallymarkError:
+    rule = _RULES.get(sqlstate) or _RULES.get(sqlstate[:2]) or _DEFECT
+    return rule.kind(
+        rule.message,
+        sqlstate=sqlstate,
+        details=[{"field": "", "problem": rule.problem}] if rule.problem else None,
+        remedy=rule.remedy,
+        origin=origin,
+    )
+
+
+def _taken_apart(detail: str) -> tuple[list[Detail], str]:
+    """Return DETAIL as the list of problems that it is, or else as a sentence."""
+    if detail.startswith("["):
+        problems: list[Detail] = json.loads(detail)
+        return problems, ""
+    return [], detail
+
+
+def _origin(context: str) -> str:
+    """Return the lines of CONTEXT that name functions; others quote what the caller gave."""
+    return "; ".join(line for line in context.splitlines() if line.startswith(("PL/pgSQL function", "SQL function")))

@@ -1,0 +1,48 @@
+"""The hot route: a crawler reports, PostgreSQL merges, and its answer goes back as it is."""
+
+from http import HTTPStatus
+
+from flask import Flask, Response, request
+
+from tallymark.web.answers import json_answer
+from tallymark.web.auth import Tokens
+from tallymark.web.database import Database, Statement
+from tallymark.web.problems import Problem
+from tallymark.web.requests import read_json_body
+
+#: Safe to run twice: every update that comes over HTTP has a key, by which it counts once.
+RECEIVE_PROGRESS = Statement(
+    b"tallymark_receive_progress", b"SELECT tallymark.receive_progress($1::jsonb, $2::text)", takes_json=True
+)
+
+
+def add_progress(app: Flask, tokens: Tokens, database: Database, most_bytes: int) -> None:
+    """Give an application the route that crawlers report to.
+
+    Args:
+        app: The application.
+        tokens: Who may report.
+        database: Where the jobs are.
+        most_bytes: The largest body that is taken.
+    """
+
+    @app.post("/api/internal/jobs/progress")
+    @tokens.required
+    def receive_progress() -> Response:
+        """Take one update."""
+        environ = request.environ
+        key = environ.get("HTTP_IDEMPOTENCY_KEY")
+        body = environ["tallymark.body"] = read_json_body(environ, most_bytes)
+        [answer] = database.call(RECEIVE_PROGRESS, body, None if key is None else _utf8(key))
+        return json_answer(answer)
+
+
+def _utf8(header: str) -> bytes:
+    """Return a header's bytes; WSGI gives each as a character."""
+    try:
+        value = header.encode("latin-1")
+        value.decode()
+    except UnicodeError:
+        problem = {"field": "Idempotency-Key", "problem": "must be UTF-8"}
+        raise Problem(HTTPStatus.BAD_REQUEST, "Invalid progress payload", details=[problem]) from None
+    return value

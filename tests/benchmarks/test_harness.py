@@ -1,0 +1,163 @@
+"""The benchmarks' harness: how it computes, and that it runs. What it measures is no matter of passing or failing."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import psycopg
+import pytest
+from benchmarks.figures import Figure, Goal, Plan
+from benchmarks.pgbench import BenchmarkError, parse
+from benchmarks.ratios import Comparison, Spread, compare
+
+ROOT = Path(__file__).parents[2]
+
+REPORT = """pgbench (18.6)
+transaction type: benchmarks/sql/merge.sql
+number of transactions actually processed: 17250
+number of failed transactions: {failed} (0.000%)
+latency average = 2.318 ms
+initial connection time = 21.570 ms
+tps = 3451.327710 (without initial connection time)
+"""
+
+
+def test_the_figure_is_the_median_of_the_ratios_and_not_the_ratio_of_the_medians() -> None:
+    """A pair that was measured while the machine was busy counts by its ratio, not by its speeds."""
+    comparison = Comparison(Spread((80.0, 8.0, 60.0)), Spread((100.0, 10.0, 100.0)))
+    assert comparison.ratios.values == (0.8, 0.8, 0.6)
+    assert comparison.ratios.median == 0.8
+    assert (comparison.ratios.low, comparison.ratios.high) == (0.6, 0.8)
+    assert comparison.speeds == "60/s against 100/s"
+
+
+def test_the_median_of_an_even_number_lies_between_the_middle_two() -> None:
+    """As usual."""
+    assert Spread((4.0, 1.0, 3.0, 2.0)).median == 2.5
+
+
+def test_the_sides_take_turns_after_a_warm_up_that_does_not_count() -> None:
+    """A B, then A B A B and so on."""
+    turns: list[str] = []
+
+    def side(name: str, speed: float) -> float:
+        turns.append(name)
+        return 1e9 if len(turns) <= 2 else speed
+
+    lines: list[str] = []
+    comparison = compare(lambda n: side(f"a{n}", 30.0), lambda n: side(f"b{n}", 40.0), 3, lines.append)
+    assert turns == ["a0", "b0", "a1", "b1", "a2", "b2", "a3", "b3"]
+    assert comparison.ratios.values == (0.75, 0.75, 0.75)
+    assert lines == ["warming up", *(f"pair {n} of 3: 30/s against 40/s is 0.750" for n in (1, 2, 3))]
+
+
+def test_nothing_measured_is_no_figure() -> None:
+    """Neither is a side without its other."""
+    with pytest.raises(ValueError, match="at least one"):
+        Spread(())
+    with pytest.raises(ValueError, match="as many"):
+        Comparison(Spread((1.0,)), Spread((1.0, 2.0)))
+
+
+@pytest.mark.parametrize(
+    ("goal", "value", "verdict"),
+    [
+        (Goal(0.80), 0.80, "goal >= 0.80 met"),
+        (Goal(0.80), 0.799, "goal >= 0.80 missed"),
+        (Goal(200, at_most=True), 199.9, "goal < 200 met"),
+        (Goal(200, at_most=True), 200.0, "goal < 200 missed"),
+    ],
+)
+def test_a_verdict_is_on_the_value_before_rounding(goal: Goal, value: float, verdict: str) -> None:
+    """0.799 is printed as 0.80, and is less."""
+    assert goal.verdict(value) == verdict
+
+
+def test_a_figure_has_a_line_for_machines() -> None:
+    """Its name, a blank, two decimals."""
+    figure = Figure("merge_vs_floor", "what", Spread((0.70, 0.714, 0.9)), Goal(0.80))
+    assert figure.line == "merge_vs_floor 0.71"
+    assert figure.as_json()["verdict"] == "goal >= 0.80 missed"
+    assert Figure("hot_job", "what", Spread((0.5,))).verdict == "no goal"
+
+
+def test_a_quick_plan_takes_a_tenth_of_the_data() -> None:
+    """And at least one of each."""
+    assert Plan().size(10_000) == 10_000
+    assert Plan(quick=True).size(10_000) == 1_000
+    assert Plan(quick=True).size(5) == 1
+
+
+def test_what_pgbench_prints_is_read() -> None:
+    """Speed and number; failed transactions are a failure of the benchmark."""
+    outcome = parse(REPORT.format(failed=0))
+    assert (outcome.transactions, outcome.per_second) == (17250, 3451.32771)
+    with pytest.raises(BenchmarkError, match="3 transactions failed"):
+        parse(REPORT.format(failed=3))
+    with pytest.raises(BenchmarkError, match="no figures"):
+        parse("pgbench (18.6)")
+
+
+def run(*arguments: str, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the benchmarks as people do."""
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+
+
+def without_database() -> dict[str, str]:
+    """Our environment, in which the embedded server is the one to use."""
+    return {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+def test_a_quick_run_prints_its_lines(tmp_path: Path) -> None:
+    """On an embedded server of its own, with durable settings; a missed goal is no failure."""
+    file = tmp_path / "figures.json"
+    done = run("--quick", "--only", "merge_vs_floor", "hot_updates", "--json", str(file), environ=without_database())
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^merge_vs_floor \d+\.\d\d$", done.stdout, re.MULTILINE)
+    assert re.search(r"^hot_updates [01]\.\d\d$", done.stdout, re.MULTILINE)
+    assert re.search(r"goal >= 0\.80 (met|missed)", done.stdout)
+    assert re.search(r"goal >= 0\.95 (met|missed)", done.stdout)
+    assert "verify_job is true for 100 of 100 jobs" in done.stdout
+    assert "fsync on, synchronous_commit on" in done.stdout
+    assert "pair 2 of 2" in done.stderr
+    written = json.loads(file.read_text(encoding="utf-8"))
+    assert [figure["name"] for figure in written["figures"]] == ["merge_vs_floor", "hot_updates"]
+    assert all(len(figure["runs"]) == 2 for figure in written["figures"])
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+def test_a_given_server_is_left_as_it_was(empty_url: str) -> None:
+    """The benchmarks make a database of their own there, and drop it."""
+    done = run("--quick", "--only", "hot_job", environ={**os.environ, "DATABASE_URL": empty_url})
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^hot_job \d+\.\d\d$", done.stdout, re.MULTILINE)
+    with psycopg.connect(empty_url) as connection:
+        assert connection.execute("SELECT FROM pg_namespace WHERE nspname = 'tallymark'").fetchone() is None
+        query = "SELECT FROM pg_database WHERE starts_with(datname, 'tallymark_bench_')"
+        assert connection.execute(query).fetchone() is None
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+def test_every_acknowledged_update_of_the_endpoint_is_counted() -> None:
+    """The harness itself says so, and says when it is otherwise."""
+    done = run("--quick", "--only", "endpoint", environ=without_database())
+    assert done.returncode == 0, done.stderr
+    assert "which is the same" in done.stdout
+    assert "other answers: 0; unanswered: 0; broken connections: 0" in done.stdout
+    assert "verify_job is true for 50 of 50 jobs" in done.stdout
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+    """Before anything is started."""
+    done = run("--only", "speed", environ=without_database())
+    assert done.returncode == 2
+    assert "merge_vs_floor" in done.stderr

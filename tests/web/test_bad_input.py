@@ -1,0 +1,193 @@
+"""Whatever is sent: an answer with a code that says what is wrong, never a 500, and a job that is as it was."""
+
+import gzip
+import json
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Web
+
+Update = Callable[..., dict[str, object]]
+
+_BODY = "Invalid request body"
+_PAYLOAD = "Invalid progress payload"
+
+#: An update in which the text for one more member is to be filled in.
+_WITH = '{"taskId":"JOB","status":"processing","timestamp":"2025-01-06T19:20:00Z",%s}'
+_DEEP = 100_000
+
+_MEMBERS = {
+    "a count that is text": ('"processedItems":"5"', _PAYLOAD),
+    "a count that is a list": ('"processedItems":[5]', _PAYLOAD),
+    "a count that is true": ('"totalItems":true', _PAYLOAD),
+    "a count below zero": ('"processedItems":-1', _PAYLOAD),
+    "a count with a fraction": ('"processedItems":1.5', _PAYLOAD),
+    "a count of 2^53": ('"processedItems":9007199254740992', _PAYLOAD),
+    "a count past 64 bits": ('"processedItems":99999999999999999999', _PAYLOAD),
+    "a count past doubles": ('"processedItems":1e400', _PAYLOAD),
+    "a count past numeric": ('"processedItems":1e131072', _BODY),
+    "more processed than there is": ('"processedItems":2,"totalItems":1', _PAYLOAD),
+    "a list of counts by type": ('"itemsByType":[1]', _PAYLOAD),
+    "a count by type that is text": ('"itemsByType":{"issues":"1"}', _PAYLOAD),
+    "a count by type below zero": ('"itemsByType":{"issues":-1}', _PAYLOAD),
+    "a count by type past doubles": ('"itemsByType":{"issues":1e400}', _PAYLOAD),
+    "a type without a name": ('"itemsByType":{"":1}', _PAYLOAD),
+    "a type with a long name": (f'"itemsByType":{{"{"x" * 101}":1}}', _PAYLOAD),
+    "201 types": (f'"itemsByType":{json.dumps(dict.fromkeys(map(str, range(201)), 1))}', _PAYLOAD),
+    "a stage that is a number": ('"stage":5', _PAYLOAD),
+    "a stage of 101 characters": (f'"stage":"{"x" * 101}"', _PAYLOAD),
+    "an unknown operation": ('"operationType":"sleeping"', _PAYLOAD),
+    "an error that is a number": ('"error":5', _PAYLOAD),
+    "resume state of 70 KB": (f'"progress":"{"x" * 70_000}"', _PAYLOAD),
+    "a timeline that is no list": ('"timeline":{}', _PAYLOAD),
+    "an updateId without a character": ('"updateId":""', _PAYLOAD),
+    "an updateId that is a number": ('"updateId":5', _PAYLOAD),
+    "an updateId of 256 characters": (f'"updateId":"{"x" * 256}"', _PAYLOAD),
+    "a workerId of 101 characters": (f'"workerId":"{"x" * 101}"', _PAYLOAD),
+    "an unknown way of counting": ('"counting":"guess"', _PAYLOAD),
+    "a number that is none": ('"x":NaN', _BODY),
+    "a number without end": ('"x":Infinity', _BODY),
+    "a number without beginning": ('"x":-Infinity', _BODY),
+    "the character 0 in a value": ('"message":"a\\u0000b"', _BODY),
+    "the character 0 in a name": ('"a\\u0000b":1', _BODY),
+    "the first half of a surrogate pair": ('"message":"\\ud800"', _BODY),
+    "the second half of a surrogate pair": ('"message":"\\udc00"', _BODY),
+    "lists in lists": (f'"x":{"[" * _DEEP}{"]" * _DEEP}', _BODY),
+    "objects in objects": ('"x":' + '{"a":' * _DEEP + "1" + "}" * _DEEP, _BODY),
+    "a comment": ('"x":1/* one */', _BODY),
+    "a comma too many": ('"x":1,', _BODY),
+}
+_OTHERS = {
+    "an empty id": ('{"taskId":"","status":"processing","timestamp":"2025-01-06T19:20:00Z"}', _PAYLOAD),
+    "an id of 256 characters": (
+        f'{{"taskId":"{"x" * 256}","status":"processing","timestamp":"2025-01-06T19:20:00Z"}}',
+        _PAYLOAD,
+    ),
+    "an id that is a number": ('{"taskId":5,"status":"processing","timestamp":"2025-01-06T19:20:00Z"}', _PAYLOAD),
+    "a status that is a number": ('{"taskId":"JOB","status":5,"timestamp":"2025-01-06T19:20:00Z"}', _PAYLOAD),
+    "a timestamp that is a number": ('{"taskId":"JOB","status":"processing","timestamp":1736190930}', _PAYLOAD),
+    "a timestamp that is a word": ('{"taskId":"JOB","status":"processing","timestamp":"tomorrow"}', _PAYLOAD),
+    "a timestamp without a character": ('{"taskId":"JOB","status":"processing","timestamp":""}', _PAYLOAD),
+    "the 30th of February": (
+        '{"taskId":"JOB","status":"processing","timestamp":"2025-02-30T00:00:00Z"}',
+        _PAYLOAD,
+    ),
+    "25 o'clock": ('{"taskId":"JOB","status":"processing","timestamp":"2025-01-06T25:00:00Z"}', _PAYLOAD),
+    "only brackets": ("[" * _DEEP, _BODY),
+    "two documents": ("{} {}", _BODY),
+    "white space": (" \n", _BODY),
+}
+_CASES = {**{name: (_WITH % member, error) for name, (member, error) in _MEMBERS.items()}, **_OTHERS}
+
+
+@pytest.mark.parametrize("case", _CASES)
+def test_what_is_wrong_is_said_and_changes_nothing(web: "Web", job: str, case: str) -> None:
+    """400 with the field and the problem; the job's row and ledger are byte for byte as they were."""
+    body, error = _CASES[case]
+    before = web.state(job)
+    answer = web.report(body.replace("JOB", job))
+    assert (answer.status, answer.json["error"]) == (400, error), answer.body
+    assert answer.json["details"]
+    assert all(set(detail) == {"field", "problem"} and detail["problem"] for detail in answer.json["details"])
+    assert web.state(job) == before
+
+
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-le", "utf-32", "utf-8-sig", "latin-1"])
+def test_text_in_another_coding_is_refused(web: "Web", job: str, update: Update, coding: str) -> None:
+    """JSON is UTF-8 without a byte order mark; anything else is 400."""
+    before = web.state(job)
+    body = json.dumps(update(job, message="äöü", processedItems=9), ensure_ascii=False).encode(coding)
+    answer = web.report(body)
+    assert (answer.status, answer.json["error"]) == (400, _BODY)
+    assert web.state(job) == before
+
+
+@pytest.mark.parametrize("hidden", [b"\0", b"\0{}", b" \0"])
+def test_a_byte_0_does_not_end_the_body_unseen(web: "Web", job: str, update: Update, hidden: bytes) -> None:
+    """What stands before it is a whole update, and is not taken for one."""
+    before = web.state(job)
+    answer = web.report(json.dumps(update(job, processedItems=9)).encode() + hidden)
+    assert (answer.status, answer.json["error"]) == (400, _BODY)
+    assert web.state(job) == before
+
+
+def test_a_compressed_body_is_refused(web: "Web", job: str, update: Update) -> None:
+    """415: nothing is unpacked here, so nothing can blow up."""
+    before = web.state(job)
+    body = gzip.compress(json.dumps(update(job, processedItems=9)).encode())
+    assert web.report(body, headers={"Content-Encoding": "gzip"}).status == 415
+    assert web.state(job) == before
+
+
+@pytest.mark.parametrize("size", [10, 10_000_000])
+def test_a_body_without_a_length_is_refused_whole(web: "Web", job: str, update: Update, size: int) -> None:
+    """411: a chunked body is never taken in part."""
+    before = web.state(job)
+    body = json.dumps(update(job, processedItems=9, message="x" * size)).encode()
+    status, answer = web.raw(_head(b"Transfer-Encoding: chunked"), b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+    assert status == 411
+    assert b'"error": "Length required"' in answer
+    assert web.state(job) == before
+
+
+def test_a_body_that_ends_too_early_changes_nothing(web: "Web", job: str, update: Update) -> None:
+    """A connection that is cut in mid-body leaves the job as it was, also where the part is a whole update."""
+    before = web.state(job)
+    body = json.dumps(update(job, processedItems=9)).encode()
+    with socket.create_connection(("127.0.0.1", web.port), timeout=10) as cut:
+        cut.sendall(_head(b"Content-Length: %d" % (len(body) + 1)) + body)
+        cut.shutdown(socket.SHUT_WR)
+        # The server has done with it when it closes, too.
+        answer = b"".join(iter(lambda: cut.recv(65536), b""))
+    assert b" 200 " not in answer
+    assert web.state(job) == before
+    assert "Traceback" not in web.log.read_text()
+
+
+def test_too_much_is_refused_before_it_is_sent_to_a_client_that_asks(web: "Web") -> None:
+    """A client that waits for `100 Continue` learns that it need not send anything."""
+    status, answer = web.raw(_head(b"Content-Length: 1000000000", b"Expect: 100-continue"))
+    assert status == 413
+    assert b"100 Continue" not in answer
+
+
+def test_unknown_members_are_kept(web: "Web", job: str, update: Update) -> None:
+    """Whatever else a crawler says is part of the job's progress."""
+    assert web.report(update(job, timestamp="2025-01-06T19:20:00Z", colour={"hue": [1, None]})).status == 200
+    assert web.call("GET", f"/api/internal/jobs/{job}").json["progress"]["colour"] == {"hue": [1, None]}
+
+
+def test_of_a_member_given_twice_the_last_one_counts(web: "Web", job: str) -> None:
+    """As JSON readers commonly have it; it is no reason to lose an update."""
+    body = (_WITH % '"processedItems":1,"processedItems":2').replace("JOB", job)
+    assert web.report(body).status == 200
+    assert web.call("GET", f"/api/internal/jobs/{job}").json["progress"]["processedItems"] == 2
+
+
+def test_a_clock_that_runs_ahead_is_taken_with_a_warning(web: "Web", job: str, update: Update) -> None:
+    """The update counts as of now."""
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    answer = web.report(update(job, timestamp=tomorrow))
+    assert answer.status == 200
+    assert "ahead" in answer.json["warnings"][0]
+    assert web.call("GET", f"/api/internal/jobs/{job}").json["updatedAt"] < tomorrow
+
+
+def _head(*lines: bytes) -> bytes:
+    return b"\r\n".join(
+        [
+            b"POST /api/internal/jobs/progress HTTP/1.1",
+            b"Host: x",
+            b"Authorization: Bearer crawler-token",
+            b"Content-Type: application/json",
+            b"Connection: close",
+            *lines,
+            b"",
+            b"",
+        ]
+    )

@@ -1,0 +1,158 @@
+"""The database goes away, is busy, or comes back; the server is stopped: no update is lost, none counted twice."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from tallymark.embedded import EmbeddedPostgres
+from tallymark.migrate import migrate
+from tallymark.ports import some_free_port
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Answer, Web
+
+Update = Callable[..., dict[str, object]]
+
+_OURS = "application_name = 'tallymark' AND datname = current_database()"
+
+
+def _wait_for_lock(connection: psycopg.Connection[Any], count: int = 1) -> None:
+    """Return when so many of the server's calls wait for a lock."""
+    waiting = f"SELECT count(*) FROM pg_stat_activity WHERE {_OURS} AND wait_event_type = 'Lock'"
+    while connection.execute(waiting).fetchone() != (count,):
+        connection.execute("SELECT pg_sleep(0.01)")
+
+
+def test_terminated_connections_are_neither_errors_nor_counted_twice(
+    start_web: Callable[..., "Web"], db_url: str, db: psycopg.Connection[Any], update: Update
+) -> None:
+    """All connections are cut again and again while crawlers report; each update is answered 200 and counts once."""
+    web = start_web(db_url, TALLYMARK_POOL_SIZE="4")
+    web.register("j")
+    done = threading.Event()
+
+    def cut() -> None:
+        with psycopg.connect(db_url, autocommit=True) as other:
+            while not done.is_set():
+                other.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {_OURS}")
+                other.execute("SELECT pg_sleep(0.3)")
+
+    def report(number: int) -> "Answer":
+        return web.report(update("j", updateId=str(number), itemsByType={"issues": 1}))
+
+    with ThreadPoolExecutor(9) as pool:
+        cutter = pool.submit(cut)
+        answers = list(pool.map(report, range(300)))
+        done.set()
+        cutter.result()
+    assert [answer.body for answer in answers if answer.status != 200] == []
+    assert web.call("GET", "/api/internal/jobs/j").json["progress"]["itemsByType"] == {"issues": 300}
+    assert db.execute("SELECT tallymark.verify_job('j')").fetchone() == (True,)
+
+
+def test_an_idle_connection_that_was_cut_goes_unnoticed(
+    start_web: Callable[..., "Web"], db_url: str, db: psycopg.Connection[Any], update: Update
+) -> None:
+    """Every connection of the pool is dead, and the next update and read are answered as if none were."""
+    web = start_web(db_url, TALLYMARK_POOL_SIZE="4")
+    web.register("j")
+    for number in range(8):
+        web.report(update("j", processedItems=number))
+    db.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {_OURS}")
+    assert web.report(update("j", processedItems=20)).status == 200
+    assert web.call("GET", "/api/internal/jobs/j").json["progress"]["processedItems"] == 20
+
+
+def test_when_all_connections_are_in_use_others_are_told_to_come_back(
+    start_web: Callable[..., "Web"], db_url: str, db: psycopg.Connection[Any], update: Update
+) -> None:
+    """503 with Retry-After after TALLYMARK_POOL_TIMEOUT, while the health of the process is not in doubt."""
+    web = start_web(db_url, TALLYMARK_POOL_SIZE="2", TALLYMARK_POOL_TIMEOUT="0.3")
+    for job_id in ("held", "free"):
+        web.register(job_id)
+    with ThreadPoolExecutor(2) as pool:
+        with psycopg.connect(db_url) as holder:
+            holder.execute("SELECT FROM tallymark.job WHERE id = 'held' FOR UPDATE")
+            stuck = [pool.submit(web.report, update("held", processedItems=number)) for number in range(2)]
+            _wait_for_lock(db, 2)
+            answer = web.report(update("free"))
+            assert web.call("GET", "/healthz").status == 200
+        assert [future.result().status for future in stuck] == [200, 200]
+    assert (answer.status, answer.json["error"]) == (503, "Database busy")
+    assert int(answer.headers["retry-after"]) >= 1
+    assert web.report(update("free")).json["duplicate"] is False
+
+
+def test_the_sessions_have_the_timeouts_of_the_settings(
+    start_web: Callable[..., "Web"], db_url: str, update: Update
+) -> None:
+    """A statement that takes longer than TALLYMARK_STATEMENT_TIMEOUT is ended: 503, and nothing was changed."""
+    web = start_web(db_url, TALLYMARK_STATEMENT_TIMEOUT="100")
+    web.register("j")
+    with psycopg.connect(db_url) as holder:
+        holder.execute("SELECT FROM tallymark.job WHERE id = 'j' FOR UPDATE")
+        answer = web.report(update("j"))
+    assert (answer.status, answer.json["error"]) == (503, "Database busy")
+    assert web.report(update("j")).json["duplicate"] is False
+
+
+def test_a_stopped_server_finishes_what_it_has_begun(
+    start_web: Callable[..., "Web"], db_url: str, db: psycopg.Connection[Any], update: Update
+) -> None:
+    """SIGTERM while an update waits for its job: it is merged and answered 200, then the process ends."""
+    web = start_web(db_url)
+    web.register("j")
+    with ThreadPoolExecutor(1) as pool:
+        with psycopg.connect(db_url) as holder:
+            holder.execute("SELECT FROM tallymark.job WHERE id = 'j' FOR UPDATE")
+            running = pool.submit(web.report, update("j"))
+            _wait_for_lock(db)
+            web.process.terminate()
+        answer = running.result()
+    assert (answer.status, answer.json["seq"]) == (200, 1)
+    assert web.process.wait(30) == 0
+
+
+def test_a_server_starts_without_its_database_and_says_so_quickly(
+    start_web: Callable[..., "Web"], update: Update
+) -> None:
+    """503 with Retry-After at once; the log says it once and never shows the password."""
+    web = start_web(f"postgresql://u:hush@127.0.0.1:{some_free_port('127.0.0.1')}/x")
+    for _ in range(20):
+        answer = web.report(update("j"))
+        assert (answer.status, answer.json["error"]) == (503, "Database unavailable")
+        assert int(answer.headers["retry-after"]) >= 1
+    assert web.call("GET", "/readyz").status == 503
+    assert web.call("GET", "/healthz").status == 200
+    log = web.log.read_text()
+    assert "no connection to the database" in log
+    assert "hush" not in log
+
+
+@pytest.mark.faults
+def test_the_server_outlives_its_database_and_finds_it_again(
+    start_web: Callable[..., "Web"], tmp_path: Path, update: Update
+) -> None:
+    """Stopped: 503 within seconds. Started again: the first update is taken, and what was acknowledged is there."""
+    with EmbeddedPostgres(tmp_path / "data") as postgres:
+        migrate(postgres.url)
+        web = start_web(postgres.url)
+        web.register("j")
+        assert web.report(update("j", updateId="1", itemsByType={"issues": 1})).status == 200
+        postgres.stop()
+        with ThreadPoolExecutor(40) as pool:
+            lost = list(pool.map(lambda _: web.report(update("j", updateId="2", itemsByType={"issues": 1})), range(40)))
+        assert {answer.status for answer in lost} == {503}
+        postgres.start()
+        # A pause of half a second after a failed attempt is all that may still be between.
+        while (answer := web.report(update("j", updateId="2", itemsByType={"issues": 1}))).status == 503:
+            assert answer.headers["retry-after"]
+        assert answer.status == 200
+        assert web.call("GET", "/api/internal/jobs/j").json["progress"]["itemsByType"] == {"issues": 2}
+        assert web.call("GET", "/readyz").status == 200
+        web.stop()

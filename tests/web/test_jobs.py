@@ -1,0 +1,145 @@
+"""Registering jobs and reading them over HTTP."""
+
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Web
+
+Update = Callable[..., dict[str, object]]
+
+JOBS = "/api/internal/jobs"
+
+
+def test_a_job_is_created_once_and_then_stays_as_it_is(web: "Web") -> None:
+    """201 and where it is, then 200; attributes of the second call are not taken."""
+    job_id = f"job_{secrets.token_hex(8)}"
+    first = web.register(job_id, {"account": 1})
+    again = web.register(job_id, {"account": 2})
+    assert (first.status, again.status) == (201, 200)
+    assert first.headers["location"] == f"{JOBS}/{job_id}"
+    assert first.json == again.json == web.call("GET", f"{JOBS}/{job_id}").json
+    assert (first.json["id"], first.json["status"], first.json["attributes"]) == (job_id, "queued", {"account": 1})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"taskId": None}, {"taskId": ""}, {"taskId": 5}, {"taskId": "x" * 256}, {"taskId": "x", "attributes": 1}],
+)
+def test_a_job_that_cannot_be_is_refused(web: "Web", body: dict[str, object]) -> None:
+    """400, and the fields at fault."""
+    answer = web.call("POST", JOBS, body)
+    assert answer.status == 400
+    assert answer.json["details"][0]["field"] in {"taskId", "attributes"}
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{", '"x"', '{"taskId":"\\u0000"}', "[" * 100_000])
+def test_a_registration_that_is_no_object_is_invalid(web: "Web", body: str) -> None:
+    """400 with the same words as for updates."""
+    answer = web.call("POST", JOBS, body)
+    assert (answer.status, answer.json["error"]) == (400, "Invalid request body")
+
+
+_IDS = [
+    *("a/b", "/", "//a//", "a/", "progress", "timeline", "x/timeline/timeline", "%2F", "a?b=c#d", "..", "../x", " "),
+    *("äöü ✓", "a\nb", "a\n", "\n", "a\tb", '"', "'; DROP TABLE job; --", "<script>", "%", "%00", "\\", "x" * 255),
+]
+
+
+@pytest.mark.parametrize("job_id", _IDS)
+def test_an_id_may_have_any_character(web: "Web", update: Update, job_id: str) -> None:
+    """Registered, reported on and read back under the very id; no path of ours gets in its way."""
+    mark = secrets.token_hex(4)
+    registered = web.register(job_id)
+    assert registered.status in {200, 201}, registered.body
+    assert web.report(update(job_id, lastProcessedId=mark, updateId=mark)).status == 200
+    path = f"{JOBS}/{quote(job_id, safe='')}"
+    assert registered.headers["location"] == path
+    job = web.call("GET", path)
+    assert (job.status, job.json.get("id")) == (200, job_id)
+    assert job.json["progress"]["lastProcessedId"] == mark
+    events = web.call("GET", f"{path}/timeline").json["events"]
+    assert events[-1]["seq"] == job.json["lastSeq"]
+
+
+@pytest.mark.parametrize("path", ["nobody", "nobody/timeline", "%00", "%00/timeline", "a%00b", "%ff", "nobody%2Fx"])
+def test_an_unknown_job_is_not_found(web: "Web", path: str) -> None:
+    """404, also for ids that no job can have."""
+    answer = web.call("GET", f"{JOBS}/{path}")
+    assert (answer.status, answer.json["error"]) == (404, "Job not found")
+
+
+def test_the_newest_events_of_a_job_go_along_up_to_a_limit(web: "Web", job: str, update: Update) -> None:
+    """`timelineLimit` says how many; far too many are as many as there are."""
+    for number in range(3):
+        web.report(update(job, processedItems=number))
+
+    def seqs(query: str) -> list[int]:
+        return [event["seq"] for event in web.call("GET", f"{JOBS}/{job}{query}").json["progress"]["timeline"]]
+
+    assert seqs("") == [1, 2, 3, 4]
+    assert seqs("?timelineLimit=2") == [3, 4]
+    assert seqs("?timelineLimit=0") == []
+    assert seqs("?timelineLimit=99999999999999999999") == [1, 2, 3, 4]
+
+
+def test_a_timeline_is_read_page_by_page(web: "Web", job: str, update: Update) -> None:
+    """`next` leads through all of it, once, and ends."""
+    for number in range(4):
+        web.report(update(job, processedItems=number))
+    seen: list[int] = []
+    after: int | None = 0
+    while after is not None:
+        page = web.call("GET", f"{JOBS}/{job}/timeline?after={after}&limit=2").json
+        seen += [event["seq"] for event in page["events"]]
+        after = page["next"]
+    assert seen == [1, 2, 3, 4, 5]
+
+
+def test_a_timeline_can_be_of_one_kind_of_event(web: "Web", job: str, update: Update) -> None:
+    """`event` names it; the others are left out."""
+    web.report(update(job, status="completed"))
+    events = web.call("GET", f"{JOBS}/{job}/timeline?event=completion").json["events"]
+    assert [(event["seq"], event["event"]) for event in events] == [(2, "completion")]
+    assert set(events[0]) == {"seq", "timestamp", "event", "details", "recordedAt"}
+    assert web.call("GET", f"{JOBS}/{job}/timeline?event=nothing").json == {"events": [], "next": None}
+
+
+@pytest.mark.parametrize("query", ["after=x", "after=-1", "after=1.5", "limit=", "limit=%00", "after=" + "9" * 5000])
+def test_a_number_that_is_none_is_refused(web: "Web", job: str, query: str) -> None:
+    """400, and the parameter at fault."""
+    answer = web.call("GET", f"{JOBS}/{job}/timeline?{query}")
+    assert (answer.status, answer.json["error"]) == (400, "Invalid query")
+    assert answer.json["details"][0]["field"] == query.partition("=")[0]
+
+
+def test_a_kind_of_event_with_the_character_0_is_refused(web: "Web", job: str) -> None:
+    """400, as everywhere."""
+    assert web.call("GET", f"{JOBS}/{job}/timeline?event=a%00").status == 400
+
+
+def test_health_needs_no_token_and_readiness_means_that_updates_can_be_taken(
+    start_web: Callable[..., "Web"], web: "Web", empty_url: str
+) -> None:
+    """/healthz asks nobody; /readyz wants a database with all functions in it."""
+    assert web.call("GET", "/healthz", token=None).status == 200
+    assert web.call("GET", "/readyz", token=None).json == {"status": "ready"}
+
+    bare = start_web(empty_url)
+    assert bare.call("GET", "/healthz", token=None).status == 200
+    answer = bare.call("GET", "/readyz", token=None)
+    assert (answer.status, answer.json["error"]) == (503, "Database not migrated")
+
+
+def test_reads_go_to_the_replica(start_web: Callable[..., "Web"], db_url: str, web: "Web") -> None:
+    """DATABASE_READ_URL is where jobs are read; updates go to DATABASE_URL."""
+    split = start_web(db_url, DATABASE_READ_URL=web.database_url)
+    job_id = f"job_{secrets.token_hex(8)}"
+    assert split.register(job_id).status == 201
+    assert split.call("GET", f"{JOBS}/{job_id}").status == 404
+    web.register(job_id)
+    assert split.call("GET", f"{JOBS}/{job_id}").status == 200

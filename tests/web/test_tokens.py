@@ -1,0 +1,99 @@
+"""Who may call, and the header that makes an update count once."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Web
+
+Update = Callable[..., dict[str, object]]
+
+
+def test_while_tokens_are_rotated_old_and_new_both_work(
+    start_web: Callable[..., "Web"], db_url: str, update: Update
+) -> None:
+    """Each of several tokens opens the door; the list itself, and none, do not."""
+    web = start_web(db_url, CRAWLER_API_TOKEN="old, new,")
+    web.call("POST", "/api/internal/jobs", {"taskId": "x"}, token="old")
+    assert web.report(update("x"), token="old").status == 200
+    assert web.report(update("x"), token="new").status == 200
+    for wrong in ("", "old, new,", "old,new", "ol", "oldd", "OLD"):
+        assert web.report(update("x"), token=wrong).status == 401, wrong
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [
+        ("Bearer crawler-token", 200),
+        ("bearer crawler-token", 200),
+        ("BEARER   crawler-token", 200),
+        ("Basic crawler-token", 401),
+        ("crawler-token", 401),
+        ("Bearer", 401),
+        ("Bearer crawler-token x", 401),
+    ],
+)
+def test_the_scheme_is_bearer_in_any_letter_case(
+    web: "Web", job: str, update: Update, authorization: str, status: int
+) -> None:
+    """As RFC 9110 has it for schemes; the token itself is compared as it is."""
+    assert web.report(update(job), token=None, headers={"Authorization": authorization}).status == status
+
+
+@pytest.mark.parametrize("token", [b"\xff\xfe", "tökén".encode(), b"crawler-token\xff"])
+def test_a_token_of_any_bytes_is_just_wrong(web: "Web", token: bytes) -> None:
+    """401 and no failure, whatever a caller puts into the header."""
+    request = b"GET /api/internal/jobs/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %b\r\n\r\n"
+    status, answer = web.raw(request % token)
+    assert status == 401
+    assert b'"error": "Unauthorized"' in answer
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/internal/jobs/progress"),
+        ("POST", "/api/internal/jobs"),
+        ("GET", "/api/internal/jobs/x"),
+        ("GET", "/api/internal/jobs/x/timeline"),
+    ],
+)
+def test_every_call_of_the_api_asks_for_a_token(web: "Web", method: str, path: str) -> None:
+    """No path has been forgotten."""
+    assert web.call(method, path, {} if method == "POST" else None, token=None).status == 401
+
+
+def test_an_idempotency_key_makes_different_updates_one(web: "Web", job: str, update: Update) -> None:
+    """The same key on the same job counts once, and the answer warns that the content was another."""
+    key = {"Idempotency-Key": "k-1"}
+    first = web.report(update(job, itemsByType={"issues": 2}), headers=key).json
+    again = web.report(update(job, itemsByType={"issues": 5}), headers=key).json
+    assert (again["duplicate"], again["seq"]) == (True, first["seq"])
+    assert again["warnings"]
+    assert web.call("GET", f"/api/internal/jobs/{job}").json["progress"]["itemsByType"] == {"issues": 5}
+
+
+def test_different_idempotency_keys_make_equal_updates_two(web: "Web", job: str, update: Update) -> None:
+    """The key goes before the content."""
+    for key in ("k-1", "k-2"):
+        body = update(job, itemsByType={"issues": 2})
+        assert web.report(body, headers={"Idempotency-Key": key}).json["duplicate"] is False
+    assert web.call("GET", f"/api/internal/jobs/{job}").json["progress"]["itemsByType"] == {"issues": 7}
+
+
+@pytest.mark.parametrize("key", [b"", b"x" * 256, b"\xff\xfe"])
+def test_a_bad_idempotency_key_is_refused(web: "Web", job: str, update: Update, key: bytes) -> None:
+    """400 with the problem; the update is not taken without the key that was meant to protect it."""
+    before = web.state(job)
+    body = json.dumps(update(job, processedItems=9)).encode()
+    status, answer = web.raw(
+        b"POST /api/internal/jobs/progress HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer crawler-token\r\n"
+        b"Content-Type: application/json\r\nConnection: close\r\nIdempotency-Key: %b\r\nContent-Length: %d\r\n\r\n%b"
+        % (key, len(body), body)
+    )
+    assert status == 400
+    assert b'"problem": ' in answer
+    assert web.state(job) == before
