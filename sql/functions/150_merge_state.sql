@@ -19,6 +19,9 @@ DECLARE
   v_fields jsonb := merge_state.payload - '{taskId,status,timestamp,updateId,workerId,counting,processedItems,itemsByType,groupCount,projectCount,areas,timeline}'::text[];
   v_processed numeric := (job.progress -> 'processedItems')::numeric;
   v_items jsonb := job.progress -> 'itemsByType';
+  v_increments jsonb;
+  v_type text;
+  v_before jsonb := job.progress;
   v_new_facet boolean := false;
 BEGIN
   -- 1. Newest wins.
@@ -34,6 +37,9 @@ BEGIN
     job.status := v_status;
     job.newest_at := merge_state.at;
     job.newest_key := merge_state.key;
+    IF job.clocks = '{}' THEN
+      v_before := '{}'; -- every field there was is given anew
+    END IF;
   ELSE
     v_new_facet := true; -- perhaps
     v_fields := tallymark.winning_fields(job, merge_state.at, merge_state.key, v_fields);
@@ -51,10 +57,13 @@ BEGIN
 
   -- 2. Counts: increments are summed, running totals are the sum of each worker's highest.
   IF merge_state.payload ? 'itemsByType' AND merge_state.payload -> 'counting' IS DISTINCT FROM '"cumulative"' THEN
-    SELECT coalesce(v_items, '{}') || coalesce(jsonb_object_agg(
-        t.key, trim_scale(coalesce((v_items -> t.key)::numeric, 0) + t.value::numeric)), '{}'),
-      v_new_facet OR bool_and(v_items ? t.key) IS NOT TRUE
-    INTO v_items, v_new_facet FROM jsonb_each(merge_state.payload -> 'itemsByType') AS t;
+    v_increments := merge_state.payload -> 'itemsByType';
+    v_items := coalesce(v_items, '{}');
+    FOR v_type IN SELECT t.name FROM jsonb_object_keys(v_increments) AS t (name) LOOP
+      v_new_facet := v_new_facet OR NOT v_items ? v_type;
+      v_items := v_items || jsonb_build_object(v_type,
+        trim_scale(coalesce((v_items -> v_type)::numeric, 0) + (v_increments -> v_type)::numeric));
+    END LOOP;
   END IF;
   IF job.workers IS NOT NULL OR merge_state.payload ?| '{workerId,counting,groupCount,projectCount}' THEN
     v_new_facet := true; -- perhaps
@@ -63,7 +72,7 @@ BEGIN
   ELSE
     v_processed := greatest(v_processed, trim_scale((merge_state.payload -> 'processedItems')::numeric));
   END IF;
-  job.progress := job.progress || (v_fields || CASE WHEN v_processed IS NULL OR v_items IS NULL
+  job.progress := v_before || (v_fields || CASE WHEN v_processed IS NULL OR v_items IS NULL
     THEN tallymark.without_nulls(jsonb_build_object('processedItems', v_processed, 'itemsByType', v_items))
     ELSE jsonb_build_object('processedItems', v_processed, 'itemsByType', v_items) END);
 

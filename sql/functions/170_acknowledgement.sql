@@ -11,11 +11,11 @@ DECLARE
   v_ack jsonb := '{"status": "received", "duplicate": false, "warnings": [], "command": null}' || jsonb_build_object(
     'seq', acknowledgement.seq, 'message', 'Progress update acknowledged for task ' || job.id);
 BEGIN
-  IF acknowledgement.duplicate OR acknowledgement.warnings <> '[]' OR job.requested_command IS NOT NULL THEN
+  IF acknowledgement.duplicate OR job.requested_command IS NOT NULL OR acknowledgement.warnings <> '[]' THEN
     v_ack := v_ack || jsonb_build_object('duplicate', acknowledgement.duplicate,
       'warnings', acknowledgement.warnings, 'command', job.requested_command);
   END IF;
-  IF lower((acknowledgement.payload ->> 'status') COLLATE "C") = 'started' THEN
+  IF acknowledgement.payload -> 'status' <> '"processing"' AND lower((acknowledgement.payload ->> 'status') COLLATE "C") = 'started' THEN
     v_ack := v_ack || jsonb_build_object('resume', jsonb_build_object(
       'lastProcessedId', job.progress -> 'lastProcessedId',
       'resumeState', job.resume_state,
