@@ -29,7 +29,8 @@ BEGIN
   END IF;
   IF jsonb_path_match(jsonb_build_object(
     'processed', coalesce(v_update -> 'processedItems', v_update -> 'processed'),
-    'total', coalesce(v_update -> 'totalItems', v_update -> 'total')), '$.processed.type() == "number" && $.total.type() == "number" && $.processed > $.total')
+    'total', coalesce(v_update -> 'totalItems', v_update -> 'total')),
+    '$.processed.type() == "number" && $.total.type() == "number" && $.processed > $.total')
   THEN
     v_problems := v_problems
       || jsonb_build_object('field', 'processedItems', 'problem', 'must not be greater than totalItems');

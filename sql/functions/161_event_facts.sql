@@ -1,7 +1,9 @@
 -- What only the moment of the merge knows about an event. The rest of an event's details is read from the update itself
 -- (see event_details), so that most events store nothing here.
 
-CREATE OR REPLACE FUNCTION tallymark.event_facts(event text, at timestamptz, before tallymark.job, after tallymark.job) RETURNS jsonb
+CREATE OR REPLACE FUNCTION tallymark.event_facts(
+  event text, at timestamptz, before tallymark.job, after tallymark.job
+) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

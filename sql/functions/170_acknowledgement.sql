@@ -7,7 +7,7 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  -- What is the same in most answers is a constant: each member that jsonb_build_object makes costs as much as ten there.
+  -- What is the same in most answers is a constant: a member that jsonb_build_object makes costs as much as ten there.
   v_ack jsonb := '{"status": "received", "duplicate": false, "warnings": [], "command": null}' || jsonb_build_object(
     'seq', acknowledgement.seq, 'message', 'Progress update acknowledged for task ' || job.id);
 BEGIN
@@ -15,7 +15,9 @@ BEGIN
     v_ack := v_ack || jsonb_build_object('duplicate', acknowledgement.duplicate,
       'warnings', acknowledgement.warnings, 'command', job.requested_command);
   END IF;
-  IF acknowledgement.payload -> 'status' <> '"processing"' AND lower((acknowledgement.payload ->> 'status') COLLATE "C") = 'started' THEN
+  IF acknowledgement.payload -> 'status' <> '"processing"'
+    AND lower((acknowledgement.payload ->> 'status') COLLATE "C") = 'started'
+  THEN
     v_ack := v_ack || jsonb_build_object('resume', jsonb_build_object(
       'lastProcessedId', job.progress -> 'lastProcessedId',
       'resumeState', job.resume_state,

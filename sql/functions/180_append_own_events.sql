@@ -1,7 +1,8 @@
 -- The crawler's own events, as they are, behind the event of the update that brought them.
 
-CREATE OR REPLACE FUNCTION tallymark.append_own_events(job_id text, after_seq bigint, recorded_at timestamptz, events jsonb)
-RETURNS bigint
+CREATE OR REPLACE FUNCTION tallymark.append_own_events(
+  job_id text, after_seq bigint, recorded_at timestamptz, events jsonb
+) RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$

@@ -15,7 +15,8 @@ BEGIN
   FROM tallymark.timeline(timeline_page.job_id, timeline_page.after_seq, timeline_page.max_events,
     timeline_page.event_kind) AS t;
   RETURN jsonb_build_object('events', v_events, 'next',
-    CASE WHEN jsonb_array_length(v_events) = least(coalesce(timeline_page.max_events, 100), 1000) THEN v_events -> -1 -> 'seq' END);
+    CASE WHEN jsonb_array_length(v_events) = least(coalesce(timeline_page.max_events, 100), 1000)
+      THEN v_events -> -1 -> 'seq' END);
 END
 $$;
 
