@@ -1,0 +1,1 @@
+"""The promise: any order, any repeats, any number of connections, one state."""

@@ -1,6 +1,6 @@
 """The promise in plain Python: what the state of a job must be, from nothing but the set of its updates.
 
-Written from the definition, not from the SQL: each rule looks at all updates at once, so it cannot depend on their order.
+Written from the definition, not from the SQL: each rule looks at all updates at once, so their order cannot matter.
 """
 
 from collections.abc import Iterable

@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -13,25 +13,6 @@ Connection = psycopg.Connection[Any]
 
 CONNECTIONS = 16
 UPDATES = 500
-
-
-def run_all(work: list[Callable[[], None]]) -> None:
-    """Run each in a thread of its own, and raise the first error any of them had."""
-    errors: list[BaseException] = []
-
-    def guarded(one: Callable[[], None]) -> None:
-        try:
-            one()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(one,)) for one in work]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 def wait_for_lock_wait(db: Connection, pid: int) -> None:
@@ -71,7 +52,9 @@ def test_sixteen_connections_with_every_update_twice_lose_and_double_nothing(db:
                 assert row
                 acks.append(row[0])
 
-    run_all([lambda part=deliveries[at * share : (at + 1) * share]: send(part) for at in range(CONNECTIONS)])  # type: ignore[misc]
+    with ThreadPoolExecutor(CONNECTIONS) as connections:
+        parts = [deliveries[at * share : (at + 1) * share] for at in range(CONNECTIONS)]
+        list(connections.map(send, parts))  # raises what any of them raised
 
     assert sum(not ack["duplicate"] for ack in acks) == len(updates)
     assert sum(ack["duplicate"] for ack in acks) == len(updates)
@@ -121,7 +104,9 @@ def test_the_same_update_on_two_connections_at_once_counts_once(db: Connection, 
         first.commit()
         waiting.join()
     assert [(ack[0]["seq"], ack[0]["duplicate"]) for ack in acks] == [(1, False), (1, True)]
-    assert db.execute("SELECT progress FROM tallymark.job WHERE id = 'j'").fetchone() == ({"itemsByType": {"issues": 3}},)
+    assert db.execute("SELECT progress FROM tallymark.job WHERE id = 'j'").fetchone() == (
+        {"itemsByType": {"issues": 3}},
+    )
 
 
 def test_an_update_that_is_rolled_back_leaves_nothing_and_may_come_again(db: Connection, db_url: str) -> None:

@@ -48,7 +48,9 @@ def payloads(draw: st.DrawFn) -> Json:
     """An update as a crawler might send it, without its updateId."""
     given_names = draw(st.lists(st.sampled_from(sorted(OPTIONAL)), unique=True, max_size=7))
     payload: Json = {
-        "status": draw(st.sampled_from(["started", "processing", "PROCESSING", "completed", "failed", "paused", "cancelled"])),
+        "status": draw(
+            st.sampled_from(["started", "processing", "PROCESSING", "completed", "failed", "paused", "cancelled"])
+        ),
         "timestamp": draw(st.sampled_from(TIMES)),
     }
     for name in given_names:
@@ -130,7 +132,9 @@ def check(db: Connection, history: tuple[list[Json], list[int], list[int]]) -> N
     )
 )
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_order_and_any_repeats_give_one_state(db: Connection, history: tuple[list[Json], list[int], list[int]]) -> None:
+def test_any_order_and_any_repeats_give_one_state(
+    db: Connection, history: tuple[list[Json], list[int], list[int]]
+) -> None:
     """Two deliveries of the same updates end in the same state, which the definition and the ledger give too."""
     check(db, history)
 
