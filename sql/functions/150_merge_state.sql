@@ -40,6 +40,8 @@ BEGIN
     IF job.clocks = '{}' THEN
       v_before := '{}'; -- every field there was is given anew
     END IF;
+  ELSIF merge_state.at < job.newest_at AND v_fields - job.newest_fields = '{}' THEN
+    v_fields := '{}'; -- late, and the newest update gave all of it: so it is with several workers at once
   ELSE
     v_new_facet := true; -- perhaps
     v_fields := tallymark.winning_fields(job, merge_state.at, merge_state.key, v_fields);

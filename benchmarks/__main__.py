@@ -1,0 +1,93 @@
+"""The command: `python -m benchmarks`, or `make bench`."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import NamedTuple, TextIO
+
+import click
+import psycopg
+
+from benchmarks.database import Database, database
+from benchmarks.endpoint import endpoint
+from benchmarks.figures import Figure, Plan, Say, machine
+from benchmarks.histories import against_seed_design, long_history
+from benchmarks.merges import hot_job, merge_vs_floor
+from benchmarks.pgbench import BenchmarkError
+from benchmarks.report import save, table
+from tallymark.embedded import EmbeddedPostgresError
+from tallymark.migrate import MigrationError
+from tallymark.serve import WebServerError
+
+
+class Benchmark(NamedTuple):
+    """A benchmark, and the names of the figures that one run of it gives."""
+
+    names: tuple[str, ...]
+    run: Callable[[Database, Plan, Say], list[Figure]]
+
+
+BENCHMARKS = (
+    Benchmark(("merge_vs_floor", "hot_updates"), merge_vs_floor),
+    Benchmark(("hot_job",), hot_job),
+    Benchmark(("long_history",), long_history),
+    Benchmark(("against_seed_design",), against_seed_design),
+    Benchmark(("endpoint", "endpoint_p99_16", "endpoint_p99_200"), endpoint),
+)
+NAMES = tuple(name for benchmark in BENCHMARKS for name in benchmark.names)
+
+_NAME = click.Choice(NAMES)
+#: Opened at once: a file that cannot be written is better known before the measuring than after it.
+_FILE = click.File("w", encoding="utf-8", lazy=False)
+_QUICK = Plan(seconds=1, pairs=2, quick=True)
+#: What a machine or a server may be lacking; all else is a defect, and shows its traceback.
+_FAILURES = (BenchmarkError, EmbeddedPostgresError, MigrationError, WebServerError, psycopg.Error)
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Short slices on a tenth of the data: shows that the harness works.")
+@click.option("--only", type=_NAME, multiple=True, metavar="NAME...", help=f"Some of {', '.join(NAMES)}.")
+@click.argument("more", type=_NAME, nargs=-1, metavar="")
+@click.option("--seconds", type=click.IntRange(1), help="Length of a slice; 5 by default, with --quick 1.")
+@click.option("--json", "file", type=_FILE, metavar="FILE", help="Write everything that was measured to this file.")
+def main(
+    *, quick: bool, only: tuple[str, ...], more: tuple[str, ...], seconds: int | None, file: TextIO | None
+) -> None:
+    """Measure Tallymark, and print ratios. A missed goal is printed, and is no failure.
+
+    The server is an embedded one with the settings that Tallymark gives it, in a temporary directory; or that of
+    DATABASE_URL, where a database is made for this and dropped again.
+    """
+    plan = _QUICK if quick else Plan()
+    plan = Plan(seconds or plan.seconds, plan.pairs, quick)
+    wanted = (*only, *more) or NAMES
+    around = machine()
+    figures: list[Figure] = []
+    try:
+        with database(os.environ.get("DATABASE_URL") or None, _say("benchmarks")) as made:
+            around |= made.describe()
+            for benchmark in BENCHMARKS:
+                if not set(benchmark.names) & set(wanted):
+                    continue
+                for figure in benchmark.run(made, plan, _say(benchmark.names[0])):
+                    if figure.name in wanted:
+                        figures.append(figure)
+                        click.echo(figure.line)
+    except _FAILURES as error:
+        raise click.ClickException(str(error).strip()) from error
+    table(figures, plan, around)
+    if file is not None:
+        save(file, figures, plan, around)
+
+
+def _say(name: str) -> Say:
+    start = time.monotonic()
+
+    def say(line: str) -> None:
+        click.echo(f"{time.monotonic() - start:6.1f} s  {name}: {line}", err=True)
+
+    return say
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks")

@@ -1,0 +1,168 @@
+"""The endpoint with its merge against an endpoint that does nothing, and how long a crawler waits for its answer."""
+
+import http.client
+import os
+import secrets
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks.database import Database
+from benchmarks.empty_app import PATH as EMPTY_PATH
+from benchmarks.figures import Figure, Goal, Plan, Say
+from benchmarks.load import Answers, Load, generator
+from benchmarks.pgbench import BenchmarkError
+from benchmarks.ratios import Spread, compare
+from tallymark.lifeline import bound_to_us
+from tallymark.ports import some_free_port
+from tallymark.serve import GRACE_SECONDS, HEALTHY_SECONDS, granian_command
+from tallymark.settings import Settings
+
+JOBS = 1_000
+PATH = "/api/internal/jobs/progress"
+CONNECTIONS = 16
+MANY_CONNECTIONS = 200
+
+_HOST = "127.0.0.1"
+_PREFIX = "web_"
+
+
+class _Tally:
+    """All answers of the real endpoint, to be held against what is in the database."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answers] = []
+
+    def run(self, load: Load, connections: int, seconds: int) -> Answers:
+        """Run a load, and keep what came back."""
+        answers = load.run(connections, seconds)
+        self.answers.append(answers)
+        return answers
+
+    def notes(self, database: Database, before: int) -> tuple[str, ...]:
+        """Say whether each acknowledged update is in the database once."""
+        good = sum(answers.good for answers in self.answers)
+        unanswered = sum(answers.sent - answers.good - answers.other for answers in self.answers)
+        other = sum(answers.other for answers in self.answers)
+        errors = sum(answers.errors for answers in self.answers)
+        counted = _events(database) - before
+        verified = database.value(
+            "SELECT count(*) FROM generate_series(1, 50) AS n WHERE tallymark.verify_job(%s || n)", _PREFIX
+        )
+        example = next((f", such as {answers.example}" for answers in self.answers if answers.example), "")
+        return (
+            f"load by {generator()}",
+            f"acknowledged with 200: {good:,}; the jobs' last_seq grew by {counted:,}, which is "
+            + ("the same" if counted == good else f"NOT THE SAME: {counted - good:+,}"),
+            f"other answers: {other:,}{example}; unanswered: {unanswered:,}; broken connections: {errors:,}",
+            f"verify_job is true for {verified} of 50 jobs",
+        )
+
+
+def endpoint(database: Database, plan: Plan, say: Say) -> list[Figure]:
+    """Measure the endpoint on 1,000 jobs, over 16 and 200 connections that are kept open.
+
+    Args:
+        database: Where.
+        plan: How long, how often.
+        say: Told how it goes.
+
+    Returns:
+        The figures `endpoint`, `endpoint_p99_16` and `endpoint_p99_200`; the latter two in milliseconds.
+
+    Raises:
+        BenchmarkError: A server did not start, the load generator failed, or an empty request was not answered 200.
+    """
+    jobs = plan.size(JOBS)
+    database.value("SELECT bench.make_jobs(%s, %s)", _PREFIX, jobs)
+    database.settle()
+    before = _events(database)
+    token = secrets.token_urlsafe(24)
+    tally = _Tally()
+    waits: list[float] = []
+    environ = os.environ | {"DATABASE_URL": database.url, "CRAWLER_API_TOKEN": token}
+    with ExitStack() as servers:
+        real_url = servers.enter_context(_serving("tallymark.serve:worker_app", environ))
+        empty_url = servers.enter_context(_serving("benchmarks.empty_app:empty_app", environ))
+        real_load = Load(real_url + PATH, token, _PREFIX, jobs)
+        empty_load = Load(empty_url + EMPTY_PATH, token, _PREFIX, jobs)
+
+        def real(pair: int) -> float:
+            answers = tally.run(real_load, CONNECTIONS, plan.seconds)
+            if pair:
+                waits.append(answers.p99_ms)
+            return answers.per_second
+
+        def empty(_pair: int) -> float:
+            answers = empty_load.run(CONNECTIONS, plan.seconds)
+            if answers.other or not answers.good:
+                raise BenchmarkError(f"the empty endpoint does not work: {answers}")
+            return answers.per_second
+
+        comparison = compare(real, empty, plan.pairs, say)
+        many_waits: list[float] = []
+        for run in range(1, plan.pairs + 1):
+            many_waits.append(tally.run(real_load, MANY_CONNECTIONS, plan.seconds).p99_ms)
+            say(f"{MANY_CONNECTIONS} connections, run {run} of {plan.pairs}: p99 {many_waits[-1]:.1f} ms")
+    what = f"the endpoint / one that does nothing, {jobs:,} jobs, {CONNECTIONS} connections"
+    notes = (comparison.speeds, *tally.notes(database, before))
+    return [
+        Figure("endpoint", what, comparison.ratios, Goal(0.60), notes),
+        _wait("endpoint_p99_16", CONNECTIONS, waits),
+        _wait("endpoint_p99_200", MANY_CONNECTIONS, many_waits),
+    ]
+
+
+def _wait(name: str, connections: int, waits: list[float]) -> Figure:
+    what = f"p99 of the endpoint's latency over {connections} connections, in ms"
+    return Figure(name, what, Spread(tuple(waits)), Goal(200, at_most=True))
+
+
+def _events(database: Database) -> int:
+    return int(database.value("SELECT sum(last_seq) FROM tallymark.job WHERE starts_with(id, %s)", _PREFIX))
+
+
+@contextmanager
+def _serving(application: str, environ: Mapping[str, str]) -> Iterator[str]:
+    """Run an application under the product's own web server command, and give its URL."""
+    port = some_free_port(_HOST)
+    command = [*granian_command(Settings.from_env(environ), _HOST, port)[:-1], application]
+    server = subprocess.Popen(
+        bound_to_us(command, signal.SIGKILL),
+        stdin=subprocess.DEVNULL,
+        cwd=Path(__file__).parent.parent,
+        env=environ,
+        start_new_session=True,
+    )
+    try:
+        _wait_until_healthy(server, application, port)
+        yield f"http://{_HOST}:{port}"
+    finally:
+        server.terminate()
+        try:
+            server.wait(GRACE_SECONDS + 5)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _wait_until_healthy(server: subprocess.Popen[bytes], application: str, port: int) -> None:
+    give_up = time.monotonic() + HEALTHY_SECONDS
+    while not _is_healthy(port):
+        if server.poll() is not None or time.monotonic() > give_up:
+            raise BenchmarkError(f"the web server of {application} does not start; what it wrote above may say why")
+        time.sleep(0.05)
+
+
+def _is_healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection(_HOST, port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,101 @@
+"""Loads an HTTP server with updates: through `wrk` where it is installed, else with `benchmarks.python_load`."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.pgbench import BenchmarkError
+
+LUA = Path(__file__).parent / "load.lua"
+
+#: What wrk waits for the last answers; it has no way to end as soon as they are there.
+_DRAIN_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What came back.
+
+    Attributes:
+        sent: Requests that were sent.
+        good: Answers with the status 200.
+        other: Answers with another status.
+        example: The last of these, cut short; empty where there is none.
+        errors: Connections that failed or timed out.
+        seconds: From the first request to the last answer.
+        p99_ms: The latency that 99 % of the requests stayed below, in milliseconds.
+    """
+
+    sent: int
+    good: int
+    other: int
+    example: str
+    errors: int
+    seconds: float
+    p99_ms: float
+
+    @property
+    def per_second(self) -> float:
+        """Answers with the status 200 a second."""
+        return self.good / self.seconds if self.seconds > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A stream of updates, each of them valid and distinct, over connections that are kept open.
+
+    Attributes:
+        url: Where to send them, with the path.
+        token: What to show.
+        prefix: What the ids of the jobs begin with.
+        jobs: How many jobs there are; each update is for one of them by chance.
+    """
+
+    url: str
+    token: str
+    prefix: str
+    jobs: int
+
+    def run(self, connections: int, seconds: int) -> Answers:
+        """Send updates for some time, and wait for all answers.
+
+        Args:
+            connections: How many connections; each has one request on its way at a time.
+            seconds: For how long.
+
+        Returns:
+            What came back.
+
+        Raises:
+            BenchmarkError: The load generator failed.
+        """
+        server, slash, path = self.url.removeprefix("http://").partition("/")
+        told = [slash + path, str(seconds), self.prefix, str(self.jobs)]
+        if wrk := shutil.which("wrk"):
+            duration = f"{seconds + _DRAIN_SECONDS}s"
+            options = ["--threads", "1", "--connections", str(connections), "--duration", duration]
+            command = [wrk, *options, "--script", str(LUA), f"http://{server}", "--", *told]
+        else:
+            command = [sys.executable, "-m", "benchmarks.python_load", server, str(connections), *told]
+        # On the command line, every user of the machine could read the token.
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=LUA.parent.parent,
+            env=os.environ | {"BENCH_TOKEN": self.token},
+        )
+        lines = done.stdout.strip().splitlines()
+        if done.returncode != 0 or not lines or not lines[-1].startswith("{"):
+            raise BenchmarkError(f"the load generator failed:\n{done.stderr.strip() or done.stdout.strip()}")
+        return Answers(**json.loads(lines[-1]))
+
+
+def generator() -> str:
+    """Name the load generator that is used on this machine."""
+    return "wrk" if shutil.which("wrk") else "benchmarks.python_load, since wrk is not installed"

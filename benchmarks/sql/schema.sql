@@ -1,0 +1,70 @@
+-- What the pgbench scripts call; it lives in the benchmark's own database, never beside real data.
+
+CREATE SCHEMA bench;
+
+-- An update as crawlers send it, of some 330 bytes. The planner puts this expression in the place of the call (nothing
+-- in it forbids that), so both sides of a comparison pay for the same text and the same cast, and for no function.
+CREATE FUNCTION bench.lifelike_update(job_id text, at timestamptz, processed integer, found integer) RETURNS jsonb
+LANGUAGE sql VOLATILE
+RETURN (
+  '{"taskId":"' || job_id || '","status":"processing","timestamp":' || to_jsonb(at)::text
+  || ',"processedItems":' || processed || ',"totalItems":1000000,"currentDataType":"issues","stage":"data_collection"'
+  || ',"operationType":"data_collection","itemsByType":{"issues":' || found || ',"commits":3}'
+  || ',"lastProcessedId":"gid://issue/' || processed || '","message":"Processing issues"}'
+)::jsonb;
+
+-- The storage floor: the least that can store an update. One UPDATE, one INSERT, on the product's tables and indexes,
+-- with rows of the size that a merge writes: without these three members an update is as long as the merged progress of
+-- its job.
+CREATE FUNCTION bench.floor_update(job_id text, payload jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+  v_seq bigint;
+BEGIN
+  UPDATE tallymark.job AS j
+  SET progress = floor_update.payload - '{taskId,status,timestamp}'::text[], last_seq = j.last_seq + 1,
+    updated_at = clock_timestamp()
+  WHERE j.id = floor_update.job_id
+  RETURNING j.last_seq INTO v_seq;
+  INSERT INTO tallymark.job_event (job_id, seq, event, update_key, occurred_at, payload)
+  VALUES (floor_update.job_id, v_seq, 'progress_update', '#' || md5(random()::text), clock_timestamp(),
+    floor_update.payload);
+  RETURN jsonb_build_object('status', 'received', 'seq', v_seq);
+END
+$$;
+
+-- Registers jobs called prefix || 1 and so on, each with one merged update, so that their rows have their full size.
+CREATE FUNCTION bench.make_jobs(prefix text, jobs integer) RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+  PERFORM tallymark.create_job(prefix || n) FROM generate_series(1, jobs) AS n;
+  PERFORM tallymark.merge_progress(prefix || n, bench.lifelike_update(prefix || n, clock_timestamp(), n, 1))
+  FROM generate_series(1, jobs) AS n;
+END
+$$;
+
+-- Gives a new job a history: the first update is merged, the others are put into the ledger at once, and then the job
+-- gets the state that its ledger says. That is several times as fast as merging each, and verify_job cannot tell.
+CREATE FUNCTION bench.make_history(job_id text, events integer) RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+  v_start CONSTANT timestamptz := clock_timestamp() - events * interval '1 second';
+BEGIN
+  PERFORM tallymark.create_job(make_history.job_id);
+  PERFORM tallymark.merge_progress(make_history.job_id, bench.lifelike_update(make_history.job_id, v_start, 1, 1));
+  INSERT INTO tallymark.job_event (job_id, seq, event, update_key, occurred_at, payload)
+  SELECT make_history.job_id, n, 'progress_update', tallymark.update_key(u.payload, u.payload::text), u.at, u.payload
+  FROM generate_series(2, events) AS n
+  CROSS JOIN LATERAL (SELECT v_start + n * interval '0.9 seconds') AS t (at)
+  CROSS JOIN LATERAL (SELECT t.at, bench.lifelike_update(make_history.job_id, t.at, n, 5)) AS u (at, payload);
+  UPDATE tallymark.job AS j SET
+    status = f.status, progress = f.progress, facets = f.facets, workers = f.workers, newest_at = f.newest_at,
+    newest_key = f.newest_key, newest_fields = f.newest_fields, clocks = f.clocks, resume_state = f.resume_state,
+    started_at = f.started_at, finished_at = f.finished_at, last_seq = f.last_seq
+  FROM tallymark.fold_ledger(make_history.job_id) AS f
+  WHERE j.id = make_history.job_id;
+END
+$$;
