@@ -16,7 +16,7 @@ from benchmarks.merges import hot_job, merge_vs_floor
 from benchmarks.pgbench import BenchmarkError
 from benchmarks.report import save, table
 from tallymark.embedded import EmbeddedPostgresError
-from tallymark.migrate import MigrationError
+from tallymark.schema.migrate import MigrationError
 from tallymark.serve import WebServerError
 
 

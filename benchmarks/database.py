@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.figures import Say, filesystem
 from tallymark.embedded import EmbeddedPostgres
-from tallymark.migrate import libpq_url, migrate
+from tallymark.schema.migrate import libpq_url, migrate
 
 SQL = Path(__file__).parent / "sql"
 

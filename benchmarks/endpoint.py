@@ -16,8 +16,8 @@ from benchmarks.figures import Figure, Goal, Plan, Say
 from benchmarks.load import Answers, Load, generator
 from benchmarks.pgbench import BenchmarkError
 from benchmarks.ratios import Spread, compare
-from tallymark.lifeline import bound_to_us
-from tallymark.ports import some_free_port
+from tallymark.machine.lifeline import bound_to_us
+from tallymark.machine.ports import some_free_port
 from tallymark.serve import GRACE_SECONDS, HEALTHY_SECONDS, granian_command
 from tallymark.settings import Settings
 

@@ -22,7 +22,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pytest_postgresql import factories
 
 from tallymark.embedded import EmbeddedPostgres
-from tallymark.migrate import migrate
+from tallymark.schema.migrate import migrate
 
 Connection = psycopg.Connection[Any]
 

@@ -13,8 +13,8 @@ import time
 from collections.abc import Mapping
 from wsgiref.types import WSGIApplication
 
-from tallymark.lifeline import bound_to_us, die_with_parent
-from tallymark.ports import is_free
+from tallymark.machine.lifeline import bound_to_us, die_with_parent
+from tallymark.machine.ports import is_free
 from tallymark.settings import Settings
 
 #: After so many seconds a stopping server closes what is still open: event streams never end by themselves.

@@ -60,7 +60,11 @@ def _flag(text: str) -> bool:
 
 
 def _tokens(text: str) -> tuple[str, ...]:
-    return tuple(token for part in text.split(",") if (token := part.strip()))
+    tokens = tuple(token for part in text.split(",") if (token := part.strip()))
+    # No header can carry other characters safely, so nobody could show such a token.
+    if not all(re.fullmatch(r"[!-~]+", token) for token in tokens):
+        raise ValueError("must be tokens of ASCII characters without blanks, separated by commas")
+    return tokens
 
 
 def _url(text: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from tallymark.embedded import EmbeddedPostgres
-from tallymark.private_file import keep_secret
+from tallymark.machine.private_file import keep_secret
 from tallymark.serve import WebServer, check_port
 from tallymark.settings import Settings
 
@@ -101,7 +101,7 @@ def _with_database(
 ) -> tuple[Settings, EmbeddedPostgres | None]:
     """Give the settings a database with the schema in it."""
     # Loaded when it is needed: it brings yoyo along, and the other commands start faster without.
-    from tallymark.migrate import migrate
+    from tallymark.schema.migrate import migrate
 
     postgres = None
     url = settings.database_url

@@ -28,6 +28,14 @@ def test_tokens_are_split_at_commas_and_stripped() -> None:
     assert Settings.from_env({"CRAWLER_API_TOKEN": " one, two ,,"}).crawler_api_tokens == ("one", "two")
 
 
+@pytest.mark.parametrize("token", ["käse", "two words", "tab\tbed", "line\nbreak", "del\x7f"])
+def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
+    """Nobody could ever show it. The message does not."""
+    with pytest.raises(SettingsError, match="CRAWLER_API_TOKEN must be tokens of ASCII characters") as caught:
+        Settings.from_env({"CRAWLER_API_TOKEN": f"good,{token}"})
+    assert token not in str(caught.value)
+
+
 def test_reads_go_to_the_replica_where_one_is_named() -> None:
     """DATABASE_READ_URL is DATABASE_URL unless it is set."""
     both = {"DATABASE_URL": "postgresql://main/x", "DATABASE_READ_URL": "postgresql://replica/x"}

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tallymark.ports import some_free_port
+from tallymark.machine.ports import some_free_port
 
 Start = Callable[..., "Up"]
 

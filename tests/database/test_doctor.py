@@ -15,11 +15,11 @@ from click.testing import CliRunner, Result
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tallymark.catalogue import Catalogue, read_catalogue
 from tallymark.cli.database import doctor
-from tallymark.comparison import Finding
-from tallymark.doctor import LEFTOVER_SECONDS, DoctorError, findings
-from tallymark.migrate import available, migrate
+from tallymark.schema.catalogue import Catalogue, read_catalogue
+from tallymark.schema.comparison import Finding
+from tallymark.schema.doctor import LEFTOVER_SECONDS, DoctorError, findings
+from tallymark.schema.migrate import available, migrate
 
 Connection = psycopg.Connection[Any]
 
@@ -135,8 +135,8 @@ def test_the_scratch_database_is_dropped_whatever_happens(
             raise KeyboardInterrupt
         return read_catalogue(connection)
 
-    monkeypatch.setattr("tallymark.doctor.secrets.token_hex", lambda _bytes: token)
-    monkeypatch.setattr("tallymark.doctor.read_catalogue", reading)
+    monkeypatch.setattr("tallymark.schema.doctor.secrets.token_hex", lambda _bytes: token)
+    monkeypatch.setattr("tallymark.schema.doctor.read_catalogue", reading)
     with pytest.raises(KeyboardInterrupt) if fails else contextlib.nullcontext():
         findings(db_url)
     assert seen[-1].endswith(token)

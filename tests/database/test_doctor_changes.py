@@ -6,9 +6,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tallymark.doctor import findings
 from tallymark.embedded import EmbeddedPostgres
-from tallymark.migrate import migrate
+from tallymark.schema.doctor import findings
+from tallymark.schema.migrate import migrate
 
 Connection = psycopg.Connection[Any]
 

@@ -14,17 +14,17 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from yoyo.connections import parse_uri
 
-from tallymark.catalogue import Entry, Key, read_catalogue
 from tallymark.embedded import EmbeddedPostgres
-from tallymark.migrate import MigrationError, applied, available, migrate, pending, rollback, yoyo_url
-from tallymark.sqlfiles import function_files, sql_root
+from tallymark.schema.catalogue import Entry, Key, read_catalogue
+from tallymark.schema.files import function_files, sql_root
+from tallymark.schema.migrate import MigrationError, applied, available, migrate, pending, rollback, yoyo_url
 
 #: Migrates and says how many migrations that applied, in a process of its own.
-MIGRATE = "import sys; from tallymark.migrate import migrate; print(len(migrate(sys.argv[1])))"
+MIGRATE = "import sys; from tallymark.schema.migrate import migrate; print(len(migrate(sys.argv[1])))"
 
 #: Stops in the middle of a migration, when it has told so, until it is killed.
 STOP_HALFWAY = (
-    "import sys; from tallymark.migrate import migrate;"
+    "import sys; from tallymark.schema.migrate import migrate;"
     "migrate(sys.argv[1], report=lambda line: (print(line, flush=True), sys.stdin.read()))"
 )
 
@@ -233,7 +233,7 @@ def test_a_broken_function_file_is_named_and_changes_nothing(
     (files / "functions" / "998_new.sql").write_text(
         "CREATE FUNCTION tallymark.new() RETURNS int LANGUAGE sql RETURN 1;"
     )
-    monkeypatch.setattr("tallymark.migrate.sql_root", lambda: files)
+    monkeypatch.setattr("tallymark.schema.migrate.sql_root", lambda: files)
     with pytest.raises(MigrationError, match=r"999_broken\.sql"):
         migrate(empty_url)
     assert entries(empty_url) == before

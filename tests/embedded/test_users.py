@@ -12,8 +12,7 @@ import psutil
 import psycopg
 import pytest
 
-from tallymark import postgres_user
-from tallymark.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from tallymark.embedded import EmbeddedPostgres, EmbeddedPostgresError, postgres_user
 
 NOBODY = postgres_user.NOBODY
 

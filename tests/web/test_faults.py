@@ -1,8 +1,9 @@
 """The database goes away, is busy, or comes back; the server is stopped: no update is lost, none counted twice."""
 
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,11 @@ import psycopg
 import pytest
 
 from tallymark.embedded import EmbeddedPostgres
-from tallymark.migrate import migrate
-from tallymark.ports import some_free_port
+from tallymark.errors import Unavailable
+from tallymark.machine.ports import some_free_port
+from tallymark.schema.migrate import migrate
+from tallymark.settings import Settings
+from tallymark.web.database import Database, Statement
 
 if TYPE_CHECKING:
     from tests.web.conftest import Answer, Web
@@ -88,6 +92,20 @@ def test_when_all_connections_are_in_use_others_are_told_to_come_back(
     assert web.report(update("free")).json["duplicate"] is False
 
 
+def test_more_callers_than_threads_are_turned_away_at_once(db_url: str) -> None:
+    """A server with more threads than it said does not let them all wait for TALLYMARK_POOL_TIMEOUT."""
+    database = Database(db_url, Settings(pool_size=1, blocking_threads=2, pool_timeout=60))
+    sleep = Statement(b"sleep", b"SELECT pg_sleep($1::float8)")
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            calls = [pool.submit(database.call, sleep, b"1") for _ in range(4)]
+            assert isinstance(next(as_completed(calls, 1)).exception(), Unavailable)
+        assert sum(isinstance(call.exception(), Unavailable) for call in calls) <= 2
+        assert database.call(sleep, b"0") == [b""]
+    finally:
+        database.close()
+
+
 def test_the_sessions_have_the_timeouts_of_the_settings(
     start_web: Callable[..., "Web"], db_url: str, update: Update
 ) -> None:
@@ -123,14 +141,16 @@ def test_a_server_starts_without_its_database_and_says_so_quickly(
 ) -> None:
     """503 with Retry-After at once; the log says it once and never shows the password."""
     web = start_web(f"postgresql://u:hush@127.0.0.1:{some_free_port('127.0.0.1')}/x")
+    started = time.monotonic()
     for _ in range(20):
         answer = web.report(update("j"))
         assert (answer.status, answer.json["error"]) == (503, "Database unavailable")
         assert int(answer.headers["retry-after"]) >= 1
+    assert time.monotonic() - started < 4
     assert web.call("GET", "/readyz").status == 503
     assert web.call("GET", "/healthz").status == 200
     log = web.log.read_text()
-    assert "no connection to the database" in log
+    assert log.count("no connection to the database") == 1
     assert "hush" not in log
 
 
@@ -149,10 +169,12 @@ def test_the_server_outlives_its_database_and_finds_it_again(
             lost = list(pool.map(lambda _: web.report(update("j", updateId="2", itemsByType={"issues": 1})), range(40)))
         assert {answer.status for answer in lost} == {503}
         postgres.start()
+        started = time.monotonic()
         # A pause of half a second after a failed attempt is all that may still be between.
         while (answer := web.report(update("j", updateId="2", itemsByType={"issues": 1}))).status == 503:
             assert answer.headers["retry-after"]
         assert answer.status == 200
+        assert time.monotonic() - started < 2
         assert web.call("GET", "/api/internal/jobs/j").json["progress"]["itemsByType"] == {"issues": 2}
         assert web.call("GET", "/readyz").status == 200
         web.stop()

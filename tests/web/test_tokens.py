@@ -84,16 +84,24 @@ def test_different_idempotency_keys_make_equal_updates_two(web: "Web", job: str,
     assert web.call("GET", f"/api/internal/jobs/{job}").json["progress"]["itemsByType"] == {"issues": 7}
 
 
+@pytest.mark.parametrize("members", [{}, {"updateId": "u-1"}])
 @pytest.mark.parametrize("key", [b"", b"x" * 256, b"\xff\xfe"])
-def test_a_bad_idempotency_key_is_refused(web: "Web", job: str, update: Update, key: bytes) -> None:
-    """400 with the problem; the update is not taken without the key that was meant to protect it."""
+def test_a_bad_idempotency_key_is_refused(
+    web: "Web", job: str, update: Update, key: bytes, members: dict[str, object]
+) -> None:
+    """400 with the problem, of the header; the update is not taken without the key that was meant to protect it."""
     before = web.state(job)
-    body = json.dumps(update(job, processedItems=9)).encode()
+    body = json.dumps(update(job, processedItems=9, **members)).encode()
     status, answer = web.raw(
         b"POST /api/internal/jobs/progress HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer crawler-token\r\n"
         b"Content-Type: application/json\r\nConnection: close\r\nIdempotency-Key: %b\r\nContent-Length: %d\r\n\r\n%b"
         % (key, len(body), body)
     )
     assert status == 400
-    assert b'"problem": ' in answer
+    assert b'"field": "Idempotency-Key", "problem": ' in answer
     assert web.state(job) == before
+
+
+def test_an_idempotency_key_may_have_255_characters(web: "Web", job: str, update: Update) -> None:
+    """As many as an updateId."""
+    assert web.report(update(job), headers={"Idempotency-Key": "k" * 255}).json["duplicate"] is False

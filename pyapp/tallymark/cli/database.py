@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import click
 import psycopg
 
-from tallymark.doctor import DoctorError, findings
-from tallymark.migrate import MigrationError, libpq_url
-from tallymark.migrate import migrate as run_migrate
-from tallymark.migrate import rollback as run_rollback
+from tallymark.schema.doctor import DoctorError, findings
+from tallymark.schema.migrate import MigrationError, libpq_url
+from tallymark.schema.migrate import migrate as run_migrate
+from tallymark.schema.migrate import rollback as run_rollback
 
 #: How many jobs `verify` asks for at a time, and after how many seconds it begins to say how far it is.
 PAGE = 100

@@ -1,20 +1,21 @@
-"""The database as the web part sees it: prepared calls of stored functions over a few connections.
+"""The database as the web part sees it: prepared calls of stored functions over a pool of connections.
 
-psycopg opens the connections; the calls go to libpq directly, because building a cursor for each costs more than all
-else that Python does here. The connections are kept here rather than in psycopg_pool, which opens them in background
-threads after growing pauses: while the database is away every request would wait its whole time for nothing, and once
-it is back they would go on waiting. Here a request opens the connection that it needs, so it learns at once that there
-is none, and the first one after a restart finds the database again.
+psycopg_pool keeps the connections; the calls go to libpq directly, because building a cursor for each costs more than
+all else that Python does here. A request that waits for the pool learns only by its timeout that the database is away,
+so a pool that has lost all its connections and got no new one is closed, which sends away whoever waits. For a moment
+no request is let in, then the next one opens a new pool.
 """
 
 import logging
 import time
-from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from multiprocessing.util import Finalize
+from threading import Lock, Thread
+from typing import Any, NamedTuple, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import ConnStatus, ExecStatus, abc
+from psycopg_pool import ConnectionPool, PoolClosed
 
 from tallymark.errors import (
     CONNECTION_BROKEN,
@@ -32,8 +33,10 @@ from tallymark.settings import Settings
 
 _logger = logging.getLogger(__name__)
 
-#: After a connection could not be opened, requests are turned away for so long before it is tried again.
-PAUSE_SECONDS = 0.5
+#: A connection that could not be opened is tried once more so much later; then the pool does without it.
+_RECONNECT_SECONDS = 0.25
+#: After the database was found to be away, requests are turned away for so long before it is tried again.
+_PAUSE_SECONDS = 0.5
 #: A transaction that is left open would hold its locks; nothing here leaves one open.
 _IDLE_IN_TRANSACTION = "10s"
 #: A server that vanished without a word is noticed after some 25 s.
@@ -60,28 +63,63 @@ class Statement(NamedTuple):
     takes_json: bool = False
 
 
+class _Connection(psycopg.Connection[Any]):
+    """A connection of the pool, used by one thread at a time.
+
+    Attributes:
+        known: The names of the statements that were prepared on it.
+    """
+
+    known: set[bytes]
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **parameters: Any) -> Self:  # noqa: ANN401 - as psycopg has it
+        """Open one.
+
+        Args:
+            conninfo: As psycopg has it.
+            **parameters: As psycopg has them; `failed` is called with the error, which the pool keeps to itself.
+
+        Returns:
+            The connection.
+
+        Raises:
+            psycopg.Error: It cannot be opened.
+        """
+        failed = parameters.pop("failed")
+        try:
+            return super().connect(conninfo, **parameters)
+        except psycopg.Error as error:
+            failed(error)
+            raise
+
+
+_Pool = ConnectionPool[_Connection]
+
+
 class Database:
-    """A fixed number of connections to one database, opened when they are first needed."""
+    """A pool of connections to one database, opened by the first call."""
 
     def __init__(self, url: str | None, settings: Settings) -> None:
         """Say where the database is. Nothing is connected before the first call, so this may happen before a fork.
 
         Args:
             url: A libpq URL; with None every call raises `Unavailable`.
-            settings: How many connections, and all timeouts.
+            settings: How many connections and threads, and all timeouts.
         """
         self._url = url
-        self._timeout = settings.pool_timeout
+        self._settings = settings
         self._session = {
             "statement_timeout": str(settings.statement_timeout),
             "lock_timeout": str(settings.lock_timeout),
             "idle_in_transaction_session_timeout": _IDLE_IN_TRANSACTION,
         }
-        self._slots: SimpleQueue[_Slot] = SimpleQueue()
-        for _ in range(settings.pool_size):
-            self._slots.put(_Slot())
-        #: Grows whenever a connection breaks: those opened before are looked at before they are used again.
-        self._breaks = 0
+        # The pool warns of each attempt and each connection that is lost; `_note` says what matters, once.
+        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+        self._lock = Lock()
+        self._pool: _Pool | None = None
+        #: Why the last connection could not be opened; empty when it could.
+        self._trouble = ""
         self._closed_until = 0.0
 
     def call(self, statement: Statement, *parameters: bytes | None) -> list[bytes | None]:
@@ -97,145 +135,160 @@ class Database:
         Raises:
             TallymarkError: It was refused, or failed; nothing was changed, unless the connection broke.
         """
+        pool = self._open_pool()
         try:
-            return self._call(statement, parameters)
+            return self._call(pool, statement, parameters)
         except TallymarkError as error:
             if error.remedy is Remedy.NONE:
                 raise
             _logger.debug("once more after sqlstate=%s", error.sqlstate)
-        return self._call(statement, parameters)
+            if error.remedy is Remedy.NEW_CONNECTION:
+                # What broke one has mostly broken all: the second time must not meet another of them.
+                pool.check()
+        return self._call(pool, statement, parameters)
 
-    def _call(self, statement: Statement, parameters: tuple[bytes | None, ...]) -> list[bytes | None]:
+    def close(self) -> None:
+        """Close all connections, when nothing is called any more. Harmless when none is open."""
+        if self._pool is not None:
+            self._pool.close()
+
+    def _call(self, pool: _Pool, statement: Statement, parameters: tuple[bytes | None, ...]) -> list[bytes | None]:
         try:
-            slot = self._slots.get(timeout=self._timeout)
-        except Empty:
+            # Not `with pool.connection()`: it commits, for which there is nothing here, and that takes its time.
+            connection = pool.getconn()
+        except psycopg.OperationalError as error:
+            if self._trouble or isinstance(error, PoolClosed):
+                raise Unavailable("Database unavailable", sqlstate=NO_CONNECTION) from None
             explanation = "All connections to the database are in use."
             raise Unavailable("Database busy", sqlstate=NO_CONNECTION_FREE, explanation=explanation) from None
         try:
-            if slot.pgconn is None or slot.breaks != self._breaks:
-                self._open(slot)
-            return slot.run(statement, parameters)
+            return _run(connection, statement, parameters)
         except TallymarkError as error:
             if error.remedy is Remedy.NEW_CONNECTION:
-                self._breaks += 1
-                slot.close()
+                connection.close()  # the pool then opens another one
             raise
         finally:
-            self._slots.put(slot)
+            pool.putconn(connection)
 
-    def _open(self, slot: "_Slot") -> None:
-        """Give a slot a connection that works."""
-        breaks = self._breaks
-        if not slot.is_alive():
-            slot.close()
-            if time.monotonic() < self._closed_until:
-                raise Unavailable("Database unavailable", sqlstate=NO_CONNECTION)
-            slot.keep(self._connect())
-        slot.breaks = breaks
+    def _open_pool(self) -> _Pool:
+        """Return the pool of this process."""
+        if self._pool is not None and not self._pool.closed:
+            return self._pool
+        with self._lock:
+            if self._pool is None or self._pool.closed:
+                if time.monotonic() < self._closed_until:
+                    raise Unavailable("Database unavailable", sqlstate=NO_CONNECTION)
+                pool = self._new_pool()
+                pool.open()
+                if self._pool is None:
+                    # Unlike `atexit`, it is run in granian's workers, which multiprocessing has forked.
+                    Finalize(None, self.close, exitpriority=0)
+                self._pool = pool
+            return self._pool
 
-    def _connect(self) -> psycopg.Connection[Any]:
+    def _new_pool(self) -> _Pool:
         try:
             if self._url is None:
                 raise psycopg.OperationalError("DATABASE_URL is not set")
-            connection = psycopg.connect(**self._parameters(self._url), autocommit=True)
-            connection.execute(_CONFIGURE, [list(self._session), list(self._session.values())])
+            parameters = self._parameters(self._url)
         except psycopg.Error as error:
-            # Whoever comes meanwhile is turned away at once, and says nothing, since this line says it for all.
-            self._closed_until = time.monotonic() + PAUSE_SECONDS
-            _logger.warning("no connection to the database: %s", " ".join(str(error).split()))
+            self._note(error)
             raise Unavailable("Database unavailable", sqlstate=NO_CONNECTION) from error
-        return connection
+        return ConnectionPool(
+            connection_class=_Connection,
+            kwargs={**parameters, "autocommit": True, "failed": self._note},
+            # Connections are opened when requests wait for one, so that a database that is away is asked by one.
+            min_size=0,
+            max_size=self._settings.pool_size,
+            open=False,
+            configure=self._configure,
+            name="tallymark",
+            timeout=self._settings.pool_timeout,
+            # As many as there are threads: all of them wait while the first connection is opened, and when it is lost.
+            # With fewer, a database that is merely busy would be answered 503; more come only from a server that has
+            # more threads than it said, and those are turned away at once.
+            max_waiting=self._settings.blocking_threads,
+            reconnect_timeout=_RECONNECT_SECONDS,
+            reconnect_failed=self._give_up,
+        )
 
     def _parameters(self, url: str) -> dict[str, Any]:
         """Return how to connect; what the URL says itself goes before."""
         return {
             "application_name": "tallymark",
             "client_encoding": "UTF8",
-            "connect_timeout": max(1, round(self._timeout)),
+            "connect_timeout": max(1, round(self._settings.pool_timeout)),
             **_KEEPALIVE,
             **conninfo_to_dict(url),
         }
 
-
-class _Slot:
-    """A place for one connection, used by one thread at a time."""
-
-    __slots__ = ("_connection", "_prepared", "breaks", "pgconn")
-
-    def __init__(self) -> None:
-        self._connection: psycopg.Connection[Any] | None = None
-        self._prepared: set[bytes] = set()
-        self.pgconn: abc.PGconn | None = None
-        self.breaks = 0
-
-    def keep(self, connection: psycopg.Connection[Any]) -> None:
-        """Put a new connection here."""
-        self._connection = connection
-        self._prepared = set()
-        self.pgconn = connection.pgconn
-
-    def close(self) -> None:
-        """Close the connection, if there is one."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = self.pgconn = None
-
-    def is_alive(self) -> bool:
-        """Ask the server whether there is a connection."""
-        if self.pgconn is None:
-            return False
+    def _configure(self, connection: _Connection) -> None:
+        """Make a new connection ready for use."""
         try:
-            return self.pgconn.exec_(b"").status == ExecStatus.EMPTY_QUERY
-        except psycopg.OperationalError:
-            return False
+            connection.execute(_CONFIGURE, [list(self._session), list(self._session.values())])
+        except psycopg.Error as error:
+            self._note(error)
+            raise
+        connection.known = set()
+        self._trouble = ""
 
-    def run(self, statement: Statement, parameters: tuple[bytes | None, ...]) -> list[bytes | None]:
-        """Run a statement; see `Database.call`."""
-        pgconn = self.pgconn
-        assert pgconn is not None  # noqa: S101 - the caller has opened it
-        try:
-            if statement.name not in self._prepared:
-                self._prepare(pgconn, statement)
-            result = pgconn.exec_prepared(statement.name, parameters)  # type: ignore[arg-type]  # it takes None, too
-        except psycopg.OperationalError as error:
-            # libpq did not get as far as a result.
-            raise Unavailable(
-                "Database unavailable", sqlstate=CONNECTION_BROKEN, remedy=Remedy.NEW_CONNECTION
-            ) from error
-        if result.status != ExecStatus.TUPLES_OK:
-            raise self._failure(pgconn, result, statement, parameters)
-        return [result.get_value(0, column) for column in range(result.nfields)]
+    def _note(self, error: psycopg.Error) -> None:
+        """Take note of why a connection could not be opened. It is logged once in an outage, and when it changes."""
+        trouble = " ".join(str(error).split())
+        if trouble != self._trouble:
+            self._trouble = trouble
+            _logger.warning("no connection to the database: %s", trouble)
 
-    def _prepare(self, pgconn: abc.PGconn, statement: Statement) -> None:
-        result = pgconn.prepare(statement.name, statement.sql)
-        if result.status == ExecStatus.COMMAND_OK:
-            self._prepared.add(statement.name)
-            return
-        error = from_result(result)
-        if isinstance(error, Unavailable):
-            raise error
-        # The functions that are called are not there, or not for us: a matter of installing them.
-        explanation = "The database has no Tallymark, or another release of it: run `tallymark migrate`."
-        raise Unavailable("Database unavailable", sqlstate=error.sqlstate, explanation=explanation)
-
-    def _failure(
-        self,
-        pgconn: abc.PGconn,
-        result: abc.PGresult,
-        statement: Statement,
-        parameters: tuple[bytes | None, ...],
-    ) -> TallymarkError:
-        error = from_result(result)
-        if pgconn.status == ConnStatus.BAD:
-            error.remedy = Remedy.NEW_CONNECTION
-        elif error.remedy is Remedy.SAME_CONNECTION:
-            self._prepared.discard(statement.name)
-        elif isinstance(error, InvalidUpdate) and not is_refusal(error.sqlstate):
-            # The same SQLSTATEs come from a wrong cast in a function, so the body is tried alone.
-            refused_alone = statement.takes_json and not _is_json(pgconn, parameters[0])
-            return error if refused_alone else defect(error)
-        return error
+    def _give_up(self, pool: _Pool) -> None:
+        """Close a pool that has no connection left, after it could not open one."""
+        if pool.get_stats()["pool_size"] == 0:
+            self._closed_until = time.monotonic() + _PAUSE_SECONDS
+            # Closing waits for the pool's own threads, and this is one of them.
+            Thread(target=pool.close, daemon=True).start()
 
 
-def _is_json(pgconn: abc.PGconn, body: bytes | None) -> bool:
-    return pgconn.exec_params(_IS_JSON, [body]).status == ExecStatus.TUPLES_OK
+def _run(connection: _Connection, statement: Statement, parameters: tuple[bytes | None, ...]) -> list[bytes | None]:
+    """Run a statement, once; see `Database.call`."""
+    pgconn = connection.pgconn
+    try:
+        if statement.name not in connection.known:
+            _prepare(connection, statement)
+        result = pgconn.exec_prepared(statement.name, parameters)  # type: ignore[arg-type]  # it takes None, too
+    except psycopg.OperationalError as error:
+        # libpq did not get as far as a result.
+        raise Unavailable("Database unavailable", sqlstate=CONNECTION_BROKEN, remedy=Remedy.NEW_CONNECTION) from error
+    if result.status != ExecStatus.TUPLES_OK:
+        raise _failure(connection, result, statement, parameters)
+    return [result.get_value(0, column) for column in range(result.nfields)]
+
+
+def _prepare(connection: _Connection, statement: Statement) -> None:
+    result = connection.pgconn.prepare(statement.name, statement.sql)
+    if result.status == ExecStatus.COMMAND_OK:
+        connection.known.add(statement.name)
+        return
+    error = from_result(result)
+    if isinstance(error, Unavailable):
+        raise error
+    # The functions that are called are not there, or not for us: a matter of installing them.
+    explanation = "The database has no Tallymark, or another release of it: run `tallymark migrate`."
+    raise Unavailable("Database unavailable", sqlstate=error.sqlstate, explanation=explanation)
+
+
+def _failure(
+    connection: _Connection, result: abc.PGresult, statement: Statement, parameters: tuple[bytes | None, ...]
+) -> TallymarkError:
+    error = from_result(result)
+    if connection.pgconn.status == ConnStatus.BAD:
+        error.remedy = Remedy.NEW_CONNECTION
+    elif error.remedy is Remedy.SAME_CONNECTION:
+        connection.known.discard(statement.name)
+    elif isinstance(error, InvalidUpdate) and not is_refusal(error.sqlstate):
+        # The same SQLSTATEs come from a wrong cast in a function, so the body is tried alone.
+        refused_alone = statement.takes_json and not _is_json(connection, parameters[0])
+        return error if refused_alone else defect(error)
+    return error
+
+
+def _is_json(connection: _Connection, body: bytes | None) -> bool:
+    return connection.pgconn.exec_params(_IS_JSON, [body]).status == ExecStatus.TUPLES_OK

@@ -14,6 +14,9 @@ from tallymark.web.requests import read_json_body
 RECEIVE_PROGRESS = Statement(
     b"tallymark_receive_progress", b"SELECT tallymark.receive_progress($1::jsonb, $2::text)", takes_json=True
 )
+#: As many as an updateId may have, which the key stands for. It is looked at here so that the problem is reported of
+#: the header, and so that a bad key beside an updateId is one, too.
+_MOST_CHARACTERS = 255
 
 
 def add_progress(app: Flask, tokens: Tokens, database: Database, most_bytes: int) -> None:
@@ -33,16 +36,14 @@ def add_progress(app: Flask, tokens: Tokens, database: Database, most_bytes: int
         environ = request.environ
         key = environ.get("HTTP_IDEMPOTENCY_KEY")
         body = environ["tallymark.body"] = read_json_body(environ, most_bytes)
-        [answer] = database.call(RECEIVE_PROGRESS, body, None if key is None else _utf8(key))
+        [answer] = database.call(RECEIVE_PROGRESS, body, None if key is None else _checked_key(key))
         return json_answer(answer)
 
 
-def _utf8(header: str) -> bytes:
-    """Return a header's bytes; WSGI gives each as a character."""
-    try:
-        value = header.encode("latin-1")
-        value.decode()
-    except UnicodeError:
-        problem = {"field": "Idempotency-Key", "problem": "must be UTF-8"}
-        raise Problem(HTTPStatus.BAD_REQUEST, "Invalid progress payload", details=[problem]) from None
-    return value
+def _checked_key(key: str) -> bytes:
+    """Return the bytes of the header `Idempotency-Key`."""
+    # Granian gives a header with other characters as an empty one, so the one message covers both.
+    if not (key.isascii() and 1 <= len(key) <= _MOST_CHARACTERS):
+        problem = {"field": "Idempotency-Key", "problem": f"must be 1 to {_MOST_CHARACTERS} ASCII characters"}
+        raise Problem(HTTPStatus.BAD_REQUEST, "Invalid progress payload", details=[problem])
+    return key.encode()

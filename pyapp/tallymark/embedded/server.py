@@ -18,13 +18,13 @@ from typing import Self
 import psycopg
 from psycopg import sql
 
-from tallymark.cluster import SUPERUSER, ClusterError, bin_dir, check_version, environment, make_cluster
-from tallymark.data_lock import DataLock, DataLockedError
-from tallymark.leftovers import LeftoverServerError, end_leftover_server
-from tallymark.lifeline import bound_to_us
-from tallymark.ports import is_free, some_free_port
-from tallymark.postgres_user import PostgresUser, UnusableUserError, choose_user
-from tallymark.private_file import open_private, write_private
+from tallymark.embedded.cluster import SUPERUSER, ClusterError, bin_dir, check_version, environment, make_cluster
+from tallymark.embedded.data_lock import DataLock, DataLockedError
+from tallymark.embedded.leftovers import LeftoverServerError, end_leftover_server
+from tallymark.embedded.postgres_user import PostgresUser, UnusableUserError, choose_user
+from tallymark.machine.lifeline import bound_to_us
+from tallymark.machine.ports import is_free, some_free_port
+from tallymark.machine.private_file import open_private, write_private
 
 HOST = "127.0.0.1"
 DATABASE = "tallymark"

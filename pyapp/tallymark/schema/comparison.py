@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from tallymark.catalogue import ROLE_ASPECTS, Catalogue, Entry
-from tallymark.repair import REINSTALLED, Repair, bare_name
-from tallymark.sqlfiles import source_of, sql_root
+from tallymark.schema.catalogue import ROLE_ASPECTS, Catalogue, Entry
+from tallymark.schema.files import source_of, sql_root
+from tallymark.schema.repair import REINSTALLED, Repair, bare_name
 
 #: Printed by the server's own deparser, which writes the same thing differently from one major version to the next.
 VERSION_DEPENDENT = {"definition", "standard body"}

@@ -7,7 +7,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from tallymark.private_file import open_private
+from tallymark.machine.private_file import open_private
 
 
 class DataLockedError(Exception):

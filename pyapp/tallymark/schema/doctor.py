@@ -13,9 +13,9 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tallymark.catalogue import Catalogue, read_catalogue
-from tallymark.comparison import Finding, compare
-from tallymark.migrate import MigrationError, applied, available, libpq_url, migrate
+from tallymark.schema.catalogue import Catalogue, read_catalogue
+from tallymark.schema.comparison import Finding, compare
+from tallymark.schema.migrate import MigrationError, applied, available, libpq_url, migrate
 
 #: A scratch database this old belongs to a run that was killed; a younger one may be in use.
 LEFTOVER_SECONDS = 600

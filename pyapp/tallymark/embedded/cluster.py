@@ -7,8 +7,8 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
-from tallymark.postgres_user import PostgresUser
-from tallymark.private_file import keep_secret
+from tallymark.embedded.postgres_user import PostgresUser
+from tallymark.machine.private_file import keep_secret
 
 SUPERUSER = "postgres"
 

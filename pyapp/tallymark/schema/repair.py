@@ -5,7 +5,7 @@ from typing import Any
 
 from psycopg import sql
 
-from tallymark.catalogue import Entry
+from tallymark.schema.catalogue import Entry
 
 #: What every `tallymark migrate` installs anew.
 REINSTALLED = ("function", "procedure", "aggregate", "view")

@@ -14,7 +14,7 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import parse_uri
 from yoyo.exceptions import BadMigration
 
-from tallymark.sqlfiles import function_files, sql_root, view_files
+from tallymark.schema.files import function_files, sql_root, view_files
 
 Report = Callable[[str], None]
 
