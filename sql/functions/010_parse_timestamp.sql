@@ -36,6 +36,7 @@ COMMENT ON FUNCTION tallymark.parse_timestamp(text) IS
 'Reads a date and time in the extended format of ISO 8601, such as 2025-01-06T19:15:30.000Z.
 Arguments: value, a date, or a date and a time with T or a space between; seconds, their fraction (kept to the
 microsecond) and the offset from UTC may be left out. Without an offset it is UTC; a date alone is its midnight.
-Returns: the instant; null where the text is no such date and time, names a day or hour that does not exist, or is null.';
+Returns: the instant; null where the text is no such date and time, names a day or hour that does not exist, or is
+null.';
 
 REVOKE ALL ON FUNCTION tallymark.parse_timestamp(text) FROM PUBLIC;

@@ -11,6 +11,9 @@ DECLARE
   v_member text;
   v_value jsonb;
 BEGIN
+  IF octet_length(cut_error.error #>> '{}') <= c_most_bytes THEN
+    RETURN cut_error.error;
+  END IF;
   IF jsonb_typeof(cut_error.error) = 'string' THEN
     RETURN to_jsonb(tallymark.cut_text(cut_error.error #>> '{}', c_most_bytes));
   END IF;
@@ -41,7 +44,8 @@ $$;
 COMMENT ON FUNCTION tallymark.cut_error(jsonb) IS
 'The error of an update, cut to 8 KB: a string by its bytes, an object by those of its JSON.
 Arguments: error, a JSON string or object.
-Returns: the string''s first 8192 bytes; or the object with type and code (200 characters each), message
-and stack (3072 bytes each, or less) and as many of its other members, context first, as fit.';
+Returns: what is short enough as it is; the string''s first 8192 bytes; or the object with type and code (200
+characters each), message and stack (3072 bytes each, or less) and as many of its other members, context first, as
+fit.';
 
 REVOKE ALL ON FUNCTION tallymark.cut_error(jsonb) FROM PUBLIC;

@@ -5,8 +5,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  c_most_error_bytes CONSTANT integer := 8192;
-  c_derived CONSTANT text[] := '{errorTimestamp,lastAreasDiscovery}';
+  c_left_out CONSTANT text[] := '{errorTimestamp,lastAreasDiscovery,areas}';
   v_update jsonb;
   v_problems jsonb;
   v_warnings jsonb := '[]'::jsonb;
@@ -34,14 +33,16 @@ BEGIN
     v_update := v_update || jsonb_build_object('message', left(v_update ->> 'message', 1000));
     v_warnings := v_warnings || '["message was cut to 1000 characters"]';
   END IF;
-  IF octet_length(v_update -> 'error' #>> '{}') > c_most_error_bytes THEN
+  IF v_update -> 'error' <> tallymark.cut_error(v_update -> 'error') THEN
     v_update := v_update || jsonb_build_object('error', tallymark.cut_error(v_update -> 'error'));
     v_warnings := v_warnings || '["error was cut to 8 KB"]';
   END IF;
-  FOREACH v_member IN ARRAY c_derived LOOP
+  FOREACH v_member IN ARRAY c_left_out LOOP
     IF v_update ? v_member THEN
       v_update := v_update - v_member;
-      v_warnings := v_warnings || jsonb_build_array(v_member || ' was left out: it is derived from the updates');
+      v_warnings := v_warnings || jsonb_build_array(v_member || CASE v_member
+        WHEN 'areas' THEN ' was left out: areas are not recorded yet'
+        ELSE ' was left out: it is derived from the updates' END);
     END IF;
   END LOOP;
   RETURN jsonb_build_object('update', v_update, 'warnings', v_warnings);

@@ -21,7 +21,8 @@ BEGIN
       'projects', greatest(v_running -> 'projects', count_by_worker.payload -> 'projectCount')));
   END IF;
 
-  -- While only the unnamed worker has reported, and only processedItems, its highest is the total and is kept only there.
+  -- While only the unnamed worker has reported, and only processedItems, its highest is the total and is kept only
+  -- there.
   IF workers IS NULL AND v_worker = '' AND v_running = '{}' THEN
     processed := greatest(processed, v_processed);
     RETURN;

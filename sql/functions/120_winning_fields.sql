@@ -31,8 +31,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.winning_fields(tallymark.job, timestamptz, text, jsonb) IS
-'Which newest-wins fields of an update win. Of two updates the one of the later time is the newer, on a tie the one of the
-larger key, by its bytes.
+'Which newest-wins fields of an update win. Of two updates the one of the later time is the newer, on a tie the one of
+the larger key, by its bytes.
 Arguments: job, the state so far; at and key, time and key of the update; fields, the fields it gives.
 Returns: the object of those fields that win, with their values.';
 

@@ -10,13 +10,14 @@
 
 CREATE OR REPLACE FUNCTION tallymark.merge_state(job tallymark.job, at timestamptz, key text, payload jsonb)
 RETURNS tallymark.job
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_status text := 'running'; -- what processing stands for, as nearly every update does
   -- All members but those that have a rule of their own.
-  v_fields jsonb := merge_state.payload - '{taskId,status,timestamp,updateId,workerId,counting,processedItems,itemsByType,groupCount,projectCount,areas,timeline}'::text[];
+  v_fields jsonb := merge_state.payload - ARRAY['taskId', 'status', 'timestamp', 'updateId', 'workerId', 'counting',
+    'processedItems', 'itemsByType', 'groupCount', 'projectCount', 'timeline'];
   v_processed numeric := (job.progress -> 'processedItems')::numeric;
   v_items jsonb := job.progress -> 'itemsByType';
   v_increments jsonb;
@@ -91,7 +92,8 @@ $$;
 COMMENT ON FUNCTION tallymark.merge_state(tallymark.job, timestamptz, text, jsonb) IS
 'Merges one update into the state of a job. Whatever the order of the updates, the state comes out the same.
 Arguments: job, the state so far (a row of tallymark.job; last_seq, updated_at and what the registrar gave are not
-touched); at, when the update happened, not later than now; key, its key; payload, the update as prepare_update gives it.
+touched); at, when the update happened, not later than now; key, its key; payload, the update as prepare_update gives
+it.
 Returns: the state afterwards.';
 
 REVOKE ALL ON FUNCTION tallymark.merge_state(tallymark.job, timestamptz, text, jsonb) FROM PUBLIC;

@@ -17,14 +17,15 @@ DECLARE
   v_now timestamptz;
   v_event text;
 BEGIN
-  -- 1. Judge the update by itself; none of this needs the job. Most are short and plain, and valid as they are.
-  IF v_at IS NULL OR octet_length(v_canonical) > 1000 OR strpos(v_canonical, ': null') > 0 
-    OR v_update ?| '{processed,total,groupCount,projectCount,errorTimestamp,lastAreasDiscovery,timeline}'
+  -- 1. Judge the update by itself; none of this needs the job. Most are plain and valid as they are, and too short for
+  -- anything in them to be cut, which begins at 1000 characters.
+  IF v_at IS NULL OR octet_length(v_canonical) > 1000 OR strpos(v_canonical, ': null') > 0
+    OR v_update ?| '{processed,total,groupCount,projectCount,errorTimestamp,lastAreasDiscovery,areas,timeline}'
     OR tallymark.is_valid_update(merge_progress.job_id, v_update) IS NOT TRUE
   THEN
-    IF octet_length(v_canonical) > c_most_bytes THEN
-      RAISE EXCEPTION USING ERRCODE = 'TK413', MESSAGE = 'Progress payload too large', DETAIL =
-        format('The update takes %s bytes as JSON; at most %s are taken.', octet_length(v_canonical), c_most_bytes);
+    IF octet_length(v_canonical) > c_most_bytes AND tallymark.json_bytes(v_update) > c_most_bytes THEN
+      RAISE EXCEPTION USING ERRCODE = 'TK413', MESSAGE = 'Progress payload too large', DETAIL = format(
+        'The update takes %s bytes as JSON; at most %s are taken.', tallymark.json_bytes(v_update), c_most_bytes);
     END IF;
     v_prepared := tallymark.prepare_update(merge_progress.job_id, v_update);
     v_update := v_prepared -> 'update';
@@ -32,8 +33,8 @@ BEGIN
   END IF;
   v_key := tallymark.update_key(v_update, v_canonical);
 
-  -- 2. Lock order: the job's row first, then its ledger; several jobs in the order of their ids. All state below is read
-  -- under this lock.
+  -- 2. Lock order: the job's row first, then its ledger; several jobs in the order of their ids. All state below is
+  -- read under this lock.
   v_job := (SELECT j FROM tallymark.job AS j WHERE j.id = merge_progress.job_id FOR NO KEY UPDATE);
   IF v_job.id IS NULL THEN
     PERFORM tallymark.refuse_unknown_job(merge_progress.job_id);

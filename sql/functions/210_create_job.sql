@@ -17,8 +17,8 @@ $$;
 
 COMMENT ON FUNCTION tallymark.create_job(text, jsonb) IS
 'Registers a job, so that crawlers can report on it. Registering it again changes nothing.
-Arguments: job_id, 1 to 255 characters; attributes, a JSON object of the registrar''s own, at most 64 KB. One of them has a
-meaning here: {"counting": "cumulative"} makes running totals the default of the job''s updates.
+Arguments: job_id, 1 to 255 characters; attributes, a JSON object of the registrar''s own, at most 64 KB. One of them
+has a meaning here: {"counting": "cumulative"} makes running totals the default of the job''s updates.
 Returns: the job as get_job gives it, and "created": whether it is new.
 Errors: TK400, with every problem in DETAIL as an array of {"field", "problem"}.';
 

@@ -30,8 +30,8 @@ $$;
 
 COMMENT ON FUNCTION tallymark.event_details(jsonb, jsonb) IS
 'The details of a timeline event in the original''s shape.
-Arguments: payload, the update that the event stands for, null for an event of the crawler''s own; facts, what the ledger
-keeps beside it.
+Arguments: payload, the update that the event stands for, null for an event of the crawler''s own; facts, what the
+ledger keeps beside it.
 Returns: an object with those of status, processedItems, totalItems, itemsByType, currentDataType, stage, operationType,
 lastProcessedId, message, workerId, credentialStatus, errorType, errorMessage, errorCode, stack, context that the update
 gave, and with fromStage, toStage, finalCounts, duration (milliseconds), summary where the event has them.';

@@ -22,8 +22,8 @@ $$;
 
 COMMENT ON FUNCTION tallymark.timeline(text, bigint, integer, text) IS
 'The timeline of a job in the order of its ledger.
-Arguments: job_id; after_seq, the number of the last event already seen; max_events, at most 1000; event_kind, only events
-of this kind, null for all.
+Arguments: job_id; after_seq, the number of the last event already seen; max_events, at most 1000; event_kind, only
+events of this kind, null for all.
 Returns: rows of seq, timestamp (when it happened, by the crawler''s clock), event, details (see event_details),
 recorded_at (when it was recorded, by the server''s clock).
 Errors: TK404, no such job.';

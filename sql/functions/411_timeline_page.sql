@@ -23,8 +23,8 @@ $$;
 COMMENT ON FUNCTION tallymark.timeline_page(text, bigint, integer, text) IS
 'A page of a job''s timeline as one JSON document.
 Arguments: as those of timeline.
-Returns: {"events": [{"seq", "timestamp", "event", "details", "recordedAt"}], "next": the after_seq of the next page, null
-where this page was not full}.
+Returns: {"events": [{"seq", "timestamp", "event", "details", "recordedAt"}], "next": the after_seq of the next page,
+null where this page was not full}.
 Errors: TK404, no such job.';
 
 REVOKE ALL ON FUNCTION tallymark.timeline_page(text, bigint, integer, text) FROM PUBLIC;

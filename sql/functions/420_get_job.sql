@@ -40,8 +40,8 @@ $$;
 COMMENT ON FUNCTION tallymark.get_job(text, integer) IS
 'A job in the original''s shape.
 Arguments: job_id; timeline_limit, how many of its newest events go along, 0 to 1000.
-Returns: {"id", "status", "progress": the merged state with "timeline", "resumeState", "lastSeq", "percentage", "summary",
-"startedAt", "finishedAt", "updatedAt", "createdAt", "attributes", "command"}.
+Returns: {"id", "status", "progress": the merged state with "timeline", "resumeState", "lastSeq", "percentage",
+"summary", "startedAt", "finishedAt", "updatedAt", "createdAt", "attributes", "command"}.
 Errors: TK404, no such job.';
 
 REVOKE ALL ON FUNCTION tallymark.get_job(text, integer) FROM PUBLIC;

@@ -9,13 +9,13 @@ DECLARE
   v_stored tallymark.job;
   v_folded tallymark.job;
 BEGIN
-  -- A stable function reads all by one snapshot, so no update comes between the state and the ledger, and no crawler waits.
+  -- A stable function reads all by one snapshot: no update comes between the state and the ledger, no crawler waits.
   SELECT j.* INTO v_stored FROM tallymark.job AS j WHERE j.id = verify_differences.job_id;
   IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(verify_differences.job_id);
   END IF;
 
-  -- 1. The ledger by itself: numbers without gaps, and content that still has the key it was entered under.
+  -- 1. The ledger by itself: numbers without gaps, and updates that still have the updateId they were entered under.
   RETURN QUERY
   SELECT n.number, 'seq'::text, to_jsonb(n.seq), to_jsonb(n.number)
   FROM (SELECT e.seq, row_number() OVER (ORDER BY e.seq) AS number
@@ -51,8 +51,8 @@ BEGIN
     FULL JOIN jsonb_each(v_folded.progress) AS f ON f.key = s.key
     UNION ALL
     SELECT c.name, to_jsonb(v_stored) -> c.name, to_jsonb(v_folded) -> c.name
-    FROM unnest('{status,facets,workers,newest_at,newest_key,newest_fields,clocks,resume_state,last_seq,started_at,finished_at}'::text[])
-      AS c (name)
+    FROM unnest(ARRAY['status', 'facets', 'workers', 'newest_at', 'newest_key', 'newest_fields', 'clocks',
+      'resume_state', 'last_seq', 'started_at', 'finished_at']) AS c (name)
   ) AS d
   WHERE d.stored IS DISTINCT FROM d.folded
   ORDER BY 1, 2;
@@ -62,9 +62,9 @@ $$;
 COMMENT ON FUNCTION tallymark.verify_differences(text) IS
 'Folds the ledger of a job anew and compares the outcome with the stored state.
 Arguments: job_id.
-Returns: a row for each difference, none where all is well: seq, the event at which it shows (the first number that is not
-what it should be, or the newest event that gave the field); field, a member of progress or a column of tallymark.job;
-stored, what the row holds; folded, what the ledger says.
+Returns: a row for each difference, none where all is well: seq, the event at which it shows (the first number that is
+not what it should be, or the newest event that gave the field); field, a member of progress or a column of
+tallymark.job; stored, what the row holds; folded, what the ledger says.
 Errors: TK404, no such job. Takes no lock.';
 
 REVOKE ALL ON FUNCTION tallymark.verify_differences(text) FROM PUBLIC;

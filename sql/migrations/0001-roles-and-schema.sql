@@ -3,8 +3,8 @@
 -- Roles belong to the whole cluster and may be there already from another database, so each is made only where it is
 -- missing; two installations at the same moment may both find it missing, which is why duplicate_object is no error.
 --
--- The installing user becomes a member of the owner, so that it need not be a superuser (PostgreSQL 16 and later give the
--- maker of a role ADMIN on it, but not the right to SET ROLE).
+-- The installing user becomes a member of the owner, so that it need not be a superuser (PostgreSQL 16 and later give
+-- the maker of a role ADMIN on it, but not the right to SET ROLE).
 
 SET LOCAL lock_timeout = '5s';
 

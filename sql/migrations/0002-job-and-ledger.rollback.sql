@@ -1,4 +1,4 @@
--- Takes the jobs and their ledger away, and with them the functions, whose arguments are rows of these tables.
+-- Takes the jobs and their ledger away, and with them all functions, which are made for these tables.
 
 SET LOCAL lock_timeout = '5s';
 

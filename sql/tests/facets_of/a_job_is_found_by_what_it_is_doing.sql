@@ -6,7 +6,7 @@ SELECT plan(8);
 CREATE FUNCTION pg_temp.facets_after(payload jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM tallymark.merge_progress('job', payload);
-  RETURN (SELECT jsonb_strip_nulls(j.facets) FROM tallymark.job AS j WHERE j.id = 'job');
+  RETURN (SELECT j.facets FROM tallymark.job AS j WHERE j.id = 'job');
 END
 $$;
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;

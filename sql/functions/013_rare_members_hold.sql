@@ -7,12 +7,18 @@ AS $$
 BEGIN
   RETURN jsonb_path_match(rare_members_hold.payload, '
     !($.*.type() == "null")
-    && !($.processed.type() != "number") && !exists($.processed ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
-    && !($.total.type() != "number") && !exists($.total ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
-    && !($.groupCount.type() != "number") && !exists($.groupCount ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
-    && !($.projectCount.type() != "number") && !exists($.projectCount ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
-    && !($.groupTotal.type() != "number") && !exists($.groupTotal ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
-    && !($.projectTotal.type() != "number") && !exists($.projectTotal ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
+    && !($.processed.type() != "number")
+    && !exists($.processed ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
+    && !($.total.type() != "number")
+    && !exists($.total ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
+    && !($.groupCount.type() != "number")
+    && !exists($.groupCount ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
+    && !($.projectCount.type() != "number")
+    && !exists($.projectCount ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
+    && !($.groupTotal.type() != "number")
+    && !exists($.groupTotal ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
+    && !($.projectTotal.type() != "number")
+    && !exists($.projectTotal ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
     && !($.updateId.type() != "string") && !($.updateId == "")
     && !($.workerId.type() != "string") && !($.workerId == "")
     && !exists($.error.type() ? (@ != "string" && @ != "object"))
@@ -23,9 +29,7 @@ BEGIN
   AND (char_length(rare_members_hold.payload ->> 'updateId') <= 255) IS NOT FALSE
   AND (char_length(rare_members_hold.payload ->> 'workerId') <= 100) IS NOT FALSE
   AND (rare_members_hold.payload -> 'counting' IN ('"increment"', '"cumulative"')) IS NOT FALSE
-  -- jsonb writes a blank after each comma and colon, which the crawler need not have sent.
-  AND (octet_length(replace(replace((rare_members_hold.payload -> 'progress')::text, ', ', ','), '": ', '":')) <= 65536)
-    IS NOT FALSE;
+  AND (tallymark.json_bytes(rare_members_hold.payload -> 'progress') <= 65536) IS NOT FALSE;
 END
 $$;
 

@@ -19,8 +19,8 @@ $$;
 
 COMMENT ON FUNCTION tallymark.append_own_events(text, bigint, timestamptz, jsonb) IS
 'Appends the events of a crawler''s own timeline to the ledger, as they are.
-Arguments: job_id, whose row the caller has locked; after_seq, the number of the last event; recorded_at, now; events, an
-array of {"timestamp", "event", "details"} without problems.
+Arguments: job_id, whose row the caller has locked; after_seq, the number of the last event; recorded_at, now; events,
+an array of {"timestamp", "event", "details"} without problems.
 Returns: the number of the last event afterwards.';
 
 REVOKE ALL ON FUNCTION tallymark.append_own_events(text, bigint, timestamptz, jsonb) FROM PUBLIC;

@@ -11,13 +11,14 @@ BEGIN
   WHERE e.job_id = acknowledge_duplicate.job.id AND e.update_key = acknowledge_duplicate.key;
   RETURN tallymark.acknowledgement(acknowledge_duplicate.job, v_first.seq, true, acknowledge_duplicate.payload,
     CASE WHEN v_first.payload = acknowledge_duplicate.payload THEN '[]'
-      ELSE '["another update with this updateId was taken before; it stands, and this one was not counted"]'::jsonb END);
+      ELSE '["another update with this updateId was taken before; that one counts, this one does not"]'::jsonb END);
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.acknowledge_duplicate(tallymark.job, text, jsonb) IS
 'What the crawler hears about an update that was taken before.
-Arguments: job, its state; key, the update''s key, which stands in the job''s ledger; payload, the update as it came now.
+Arguments: job, its state; key, the update''s key, which stands in the job''s ledger; payload, the update as it came
+now.
 Returns: the acknowledgement, with the seq of the first time, duplicate true, and a warning where an updateId was used
 for another content.';
 

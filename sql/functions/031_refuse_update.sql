@@ -1,7 +1,7 @@
 -- Refuses an update: every problem at once, under the heading that the wire protocol gives it.
 
 CREATE OR REPLACE FUNCTION tallymark.refuse_update(payload jsonb, missing text[], problems jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

@@ -1,7 +1,7 @@
 -- The rules of the wire protocol for the members of an update, once: here for the members that most updates have, in
 -- rare_members_hold for the others. It is one expression, and most of that one JSON path, because every update pays for
--- it: PostgreSQL sets each statement up anew in each transaction. update_problems finds the members at fault by asking this
--- for each member alone. The timestamp is left to parse_timestamp.
+-- it: PostgreSQL sets each statement up anew in each transaction. update_problems finds the members at fault by asking
+-- this for each member alone. The timestamp is left to parse_timestamp.
 --
 -- A type is asked of a member itself: in a filter, JSON path would unwrap an array and judge its elements.
 
@@ -9,9 +9,12 @@ CREATE OR REPLACE FUNCTION tallymark.is_valid_update(job_id text, payload jsonb)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN jsonb_path_match(payload, '
     !($.itemsByType.type() != "object")
-    && !($.itemsByType.*.type() != "number") && !exists($.itemsByType.* ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
-    && !($.processedItems.type() != "number") && !exists($.processedItems ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
-    && !($.totalItems.type() != "number") && !exists($.totalItems ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
+    && !($.itemsByType.*.type() != "number")
+    && !exists($.itemsByType.* ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
+    && !($.processedItems.type() != "number")
+    && !exists($.processedItems ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
+    && !($.totalItems.type() != "number")
+    && !exists($.totalItems ? (@ < 0 || @ > 9007199254740991 || @.floor() != @))
     && !($.processedItems > $.totalItems)
     && !($.currentDataType.type() != "string")
     && !($.stage.type() != "string")
@@ -27,7 +30,8 @@ RETURN jsonb_path_match(payload, '
   -- In a text of 100 bytes no name is too long, and names are few; an empty one is looked for.
   AND CASE WHEN octet_length((payload -> 'itemsByType')::text) > 100 OR payload -> 'itemsByType' ? ''
     THEN tallymark.type_names_hold(payload -> 'itemsByType') ELSE true END
-  AND CASE WHEN payload ?| '{updateId,workerId,counting,error,progress,areas,timeline,credentialStatus,processed,total,groupCount,projectCount,groupTotal,projectTotal}'
+  AND CASE WHEN payload ?| ARRAY['updateId', 'workerId', 'counting', 'error', 'progress', 'areas', 'timeline',
+      'credentialStatus', 'processed', 'total', 'groupCount', 'projectCount', 'groupTotal', 'projectTotal']
     THEN tallymark.rare_members_hold(payload) ELSE true END;
 
 COMMENT ON FUNCTION tallymark.is_valid_update(text, jsonb) IS
