@@ -92,6 +92,18 @@ def pytest_configure_node(node: Node) -> None:
 _URL = pytest.StashKey[str]()
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end, loudly, what was not tested for want of something on this machine."""
+    reasons: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if "NOT TESTED" in reason:
+            reason = reason.removeprefix("Skipped: ")
+            reasons[reason] = reasons.get(reason, 0) + 1
+    for reason, count in reasons.items():
+        terminalreporter.write_line(f"!!! {count}x {reason}", red=True, bold=True)
+
+
 def pytest_unconfigure() -> None:
     """Stop the server that this process started, if it did."""
     _server.close()

@@ -22,7 +22,7 @@ BEGIN
     v_message := 'Invalid progress payload';
   END IF;
   RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = v_message, DETAIL = v_details::text,
-    HINT = 'The detail names every problem. Correct them and send the update again: nothing of it was taken.';
+    HINT = 'Correct what is named and send the update again: nothing of it was taken.';
 END
 $$;
 

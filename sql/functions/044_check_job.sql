@@ -25,7 +25,7 @@ BEGIN
   IF v_problems <> '[]' THEN
     RAISE EXCEPTION USING ERRCODE = 'TK400', DETAIL = v_problems::text,
       MESSAGE = CASE WHEN v_missing THEN 'Missing required fields: taskId' ELSE 'Invalid job' END,
-      HINT = 'The detail names every problem. No job was registered.';
+      HINT = 'Correct what is named: no job was registered.';
   END IF;
 END
 $$;

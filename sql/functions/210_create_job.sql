@@ -5,10 +5,12 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+  v_now CONSTANT timestamptz := clock_timestamp();
   v_created boolean;
 BEGIN
   PERFORM tallymark.check_job(to_jsonb(create_job.job_id), create_job.attributes);
-  INSERT INTO tallymark.job AS j (id, attributes) VALUES (create_job.job_id, coalesce(create_job.attributes, '{}'))
+  INSERT INTO tallymark.job AS j (id, attributes, created_at, updated_at)
+  VALUES (create_job.job_id, coalesce(create_job.attributes, '{}'), v_now, v_now)
   ON CONFLICT ON CONSTRAINT job_pkey DO NOTHING;
   v_created := FOUND;
   RETURN tallymark.get_job(create_job.job_id) || jsonb_build_object('created', v_created);

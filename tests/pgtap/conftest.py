@@ -60,7 +60,10 @@ def pgtap_sql() -> str:
     if not cached.exists():
         text = from_installed_package() or from_npm() or from_debian()
         if text is None:
-            pytest.skip("no pgTAP: not on the server, not installed, and neither npm nor apt-get could fetch it")
+            pytest.skip(
+                "NOT TESTED: the SQL functions by pgTAP, which is not installed, and which neither npm nor apt-get could"
+                " fetch (Debian: apt-get install postgresql-15-pgtap)"
+            )
         cached.parent.mkdir(parents=True, exist_ok=True)
         # Written beside it and moved, since another worker may be at the same work.
         with tempfile.NamedTemporaryFile("w", dir=cached.parent, delete=False, encoding="utf-8") as file:
