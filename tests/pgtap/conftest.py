@@ -61,7 +61,7 @@ def pgtap_sql() -> str:
         text = from_installed_package() or from_npm() or from_debian()
         if text is None:
             pytest.skip(
-                "NOT TESTED: the SQL functions by pgTAP, which is not installed, and which neither npm nor apt-get could"
+                "NOT TESTED: the SQL functions by pgTAP, which is not installed, and neither npm nor apt-get could"
                 " fetch (Debian: apt-get install postgresql-15-pgtap)"
             )
         cached.parent.mkdir(parents=True, exist_ok=True)
