@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ def _wait_for_lock(connection: psycopg.Connection[Any], count: int = 1) -> None:
 def test_terminated_connections_are_neither_errors_nor_counted_twice(
     start_web: Callable[..., "Web"], db_url: str, db: psycopg.Connection[Any], update: Update
 ) -> None:
-    """All connections are cut again and again while crawlers report; each update is answered 200 and counts once."""
+    """All connections are cut again and again while crawlers report; each update ends with a 200 and counts once."""
     web = start_web(db_url, TALLYMARK_POOL_SIZE="4")
     web.register("j")
     done = threading.Event()
@@ -47,7 +48,13 @@ def test_terminated_connections_are_neither_errors_nor_counted_twice(
                 other.execute("SELECT pg_sleep(0.3)")
 
     def report(number: int) -> "Answer":
-        return web.report(update("j", updateId=str(number), itemsByType={"issues": 1}))
+        sent = update("j", updateId=str(number), itemsByType={"issues": 1})
+        for _ in range(5):
+            answer = web.report(sent)
+            # One cut goes unnoticed; where the second try is cut too, the crawler hears 503 and sends the same again.
+            if answer.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                break
+        return answer
 
     with ThreadPoolExecutor(9) as pool:
         cutter = pool.submit(cut)
