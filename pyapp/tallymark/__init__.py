@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         Event,
         create_job,
         get_job,
+        job_ids,
         merge_progress,
         timeline,
         timeline_page,
@@ -35,6 +36,7 @@ __all__ = [
     "create_app",
     "create_job",
     "get_job",
+    "job_ids",
     "merge_progress",
     "timeline",
     "timeline_page",
@@ -44,8 +46,8 @@ __all__ = [
 
 _MODULES = {
     "tallymark.api": (
-        *("Difference", "Event", "create_job", "get_job", "merge_progress", "timeline", "timeline_page"),
-        *("verify_differences", "verify_job"),
+        *("Difference", "Event", "create_job", "get_job", "job_ids", "merge_progress"),
+        *("timeline", "timeline_page", "verify_differences", "verify_job"),
     ),
     "tallymark.errors": (
         *("Conflict", "InvalidUpdate", "JobNotFound", "PayloadTooLarge", "TallymarkError", "Unavailable"),

@@ -171,7 +171,7 @@ def timeline_page(
 
 
 def verify_job(connection: Connection, job_id: str) -> bool:
-    """Say whether a job's stored state is the fold of its ledger. Locks the job's row until the transaction ends.
+    """Say whether a job's stored state is the fold of its ledger.
 
     Args:
         connection: Whose transaction this is part of.
@@ -187,7 +187,7 @@ def verify_job(connection: Connection, job_id: str) -> bool:
 
 
 def verify_differences(connection: Connection, job_id: str) -> list[Difference]:
-    """List where a job's stored state is not what its ledger says. Locks the job's row until the transaction ends.
+    """List where a job's stored state is not what its ledger says.
 
     Args:
         connection: Whose transaction this is part of.
@@ -201,6 +201,21 @@ def verify_differences(connection: Connection, job_id: str) -> list[Difference]:
     """
     query: LiteralString = "SELECT * FROM tallymark.verify_differences(%s)"
     return [Difference(*row) for row in _rows(connection, query, job_id)]
+
+
+def job_ids(connection: Connection, *, after_id: str = "", max_jobs: int = 1000) -> list[str]:
+    """List the ids of all jobs in the order of their bytes, a page at a time.
+
+    Args:
+        connection: Whose transaction this is part of.
+        after_id: The last id already seen; the empty one for those from the first on.
+        max_jobs: How many at most, up to 10,000.
+
+    Returns:
+        The ids; empty after the last one.
+    """
+    query: LiteralString = "SELECT id FROM tallymark.job_ids(%s, %s)"
+    return [job_id for (job_id,) in _rows(connection, query, after_id, max_jobs)]
 
 
 def _json(value: Mapping[str, Any] | None) -> Jsonb | None:

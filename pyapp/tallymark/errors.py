@@ -122,6 +122,7 @@ class _Rule(NamedTuple):
     kind: type[TallymarkError]
     message: str
     problem: str = ""
+    explanation: str = ""
     remedy: Remedy = Remedy.NONE
 
 
@@ -135,6 +136,12 @@ _BUSY = _Rule(Unavailable, "Database busy")
 _LOST_RACE = _Rule(Unavailable, "Database busy", remedy=Remedy.SAME_CONNECTION)
 _DEFECT = _Rule(TallymarkError, "Internal server error")
 
+#: What to say where the functions that are called are not there, and where they are not for this user.
+NOT_INSTALLED = "The database has no Tallymark, or another release of it: run `tallymark migrate`."
+NOT_GRANTED = "This user of the database lacks tallymark_writer or tallymark_reader."
+
+#: The user may not do this.
+NO_RIGHT = "42501"
 #: A connection that broke; libpq and psycopg leave that without a SQLSTATE.
 CONNECTION_BROKEN = "08006"
 #: A connection that could not be opened.
@@ -169,6 +176,8 @@ _RULES = {
     "40001": _LOST_RACE,
     "40P01": _LOST_RACE,
     "23505": _LOST_RACE,
+    # A role was not granted. What was sent is as good as before, and can be taken when that is done.
+    NO_RIGHT: _Rule(Unavailable, "Database unavailable", explanation=NOT_GRANTED),
     # The statement prepared on this connection is gone: a pooler between us gave us another one.
     "26000": _LOST_RACE,
 }
@@ -178,7 +187,6 @@ _OURS: dict[str, type[TallymarkError]] = {
     "TK404": JobNotFound,
     "TK409": Conflict,
     "TK413": PayloadTooLarge,
-    "TK503": Unavailable,
 }
 
 
@@ -266,6 +274,7 @@ def _from_rule(sqlstate: str, origin: str) -> TallymarkError:
         rule.message,
         sqlstate=sqlstate,
         details=[{"field": "", "problem": rule.problem}] if rule.problem else None,
+        explanation=rule.explanation,
         remedy=rule.remedy,
         origin=origin,
     )

@@ -1,4 +1,7 @@
-"""The log: one line per problem, on standard error. Tokens and payloads never get into it above DEBUG."""
+"""The log: one line per record, followed by a traceback for a defect, on standard error.
+
+Tokens and payloads never get into it above DEBUG.
+"""
 
 import json
 import logging

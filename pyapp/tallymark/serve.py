@@ -17,7 +17,7 @@ from tallymark.machine.lifeline import bound_to_us, die_with_parent
 from tallymark.machine.ports import is_free
 from tallymark.settings import Settings
 
-#: After so many seconds a stopping server closes what is still open: event streams never end by themselves.
+#: After so many seconds a stopping server closes what is still open: a request whose body never comes does not end.
 GRACE_SECONDS = 10
 #: The application has answered within a second everywhere so far; slow disks and busy machines get more.
 HEALTHY_SECONDS = 60.0
@@ -62,7 +62,7 @@ def granian_command(settings: Settings, host: str, port: int) -> list[str]:
         *("--blocking-threads", str(settings.blocking_threads), "--workers-kill-timeout", str(GRACE_SECONDS)),
         # A worker that crashes is replaced; one that crashes again at once ends the server.
         "--respawn-failed-workers",
-        # Below this level granian only says what we say ourselves, and advises fewer threads than event streams need.
+        # Below this level granian only says what we say ourselves, and advises fewer threads.
         *("--log-level", "error"),
         "tallymark.serve:worker_app",
     ]
@@ -135,8 +135,10 @@ class WebServer:
         """Start it, and return when it answers.
 
         Raises:
-            WebServerError: It ended, or does not answer.
+            WebServerError: The port is taken, or it ended, or does not answer.
         """
+        # Again, since starting the database took its time: two servers on one port would share the requests.
+        check_port(self._host, self._port)
         # A session of its own: Ctrl-C in the terminal is for us. Killed when we are, for then the database goes too.
         self._process = subprocess.Popen(
             bound_to_us(self._command, signal.SIGKILL),
@@ -157,7 +159,7 @@ class WebServer:
         return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
-        """Stop it: running requests are answered, then streams are closed. Harmless when it does not run."""
+        """Stop it: running requests are answered, and cut off after `GRACE_SECONDS`. Harmless when it does not run."""
         process = self._process
         if process is None:
             return

@@ -1,6 +1,7 @@
 """Every setting of Tallymark's, in one place: its name in the environment, its default and what it means.
 
-`tallymark settings` prints this file's content as a table. Nothing else in the package reads the environment.
+`tallymark settings` prints this file's content as a table. No other module takes a setting from the
+environment.
 """
 
 import os
@@ -179,7 +180,7 @@ class Settings:
     blocking_threads: int = _setting(
         "TALLYMARK_BLOCKING_THREADS",
         _whole(1, 4096),
-        "Threads of each web worker; an open event stream holds one. With many, the slowest answers get slower.",
+        "Threads of each web worker; a request holds one. With many, the slowest answers get slower.",
         default=16,
     )
     log_level: str = _setting("TALLYMARK_LOG_LEVEL", _one_of(LOG_LEVELS), ", ".join(LOG_LEVELS) + ".", default="info")

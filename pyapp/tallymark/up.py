@@ -153,7 +153,7 @@ def _welcome(url: str, settings: Settings, *, embedded: bool) -> list[str]:
         "",
         f"Tallymark runs at {url}   (Ctrl-C stops it)",
         f"Token: {token}",
-        *([f"Data:  {settings.data_dir}"] if embedded else []),
+        *([f"Data:  {settings.data_dir}", f"SQL:   {_psql(settings.data_dir)}"] if embedded else []),
         "",
         "Register a job, then report on it:",
         "",
@@ -161,6 +161,11 @@ def _welcome(url: str, settings: Settings, *, embedded: bool) -> list[str]:
         _curl(f"{url}/api/internal/jobs/progress", token, update),
         "",
     ]
+
+
+def _psql(data_dir: Path) -> str:
+    """Return the line that opens the embedded database; the password is not in it."""
+    return f'psql "$({shlex.join(["tallymark", "url", "--data", str(data_dir)])})"'
 
 
 def _curl(url: str, token: str, body: dict[str, object]) -> str:

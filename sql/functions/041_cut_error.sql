@@ -32,8 +32,9 @@ BEGIN
     SELECT e.key, e.value FROM jsonb_each(cut_error.error) AS e
     WHERE e.key NOT IN ('type', 'code', 'message', 'stack')
     ORDER BY e.key <> 'context', e.key
+    LIMIT 1000
   LOOP
-    IF octet_length((v_cut || jsonb_build_object(v_member, v_value))::text) <= c_most_bytes THEN
+    IF octet_length(v_cut::text) + octet_length(jsonb_build_object(v_member, v_value)::text) <= c_most_bytes THEN
       v_cut := v_cut || jsonb_build_object(v_member, v_value);
     END IF;
   END LOOP;

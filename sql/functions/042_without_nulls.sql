@@ -5,8 +5,9 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  RETURN without_nulls.object - ARRAY(
-    SELECT e.key FROM jsonb_each(without_nulls.object) AS e WHERE jsonb_typeof(e.value) = 'null');
+  RETURN (
+    SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(without_nulls.object) AS e
+    WHERE jsonb_typeof(e.value) <> 'null');
 END
 $$;
 

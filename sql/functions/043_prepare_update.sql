@@ -5,6 +5,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+  c_most_members CONSTANT integer := 1000;
   c_left_out CONSTANT text[] := '{errorTimestamp,lastAreasDiscovery,areas}';
   v_update jsonb;
   v_problems jsonb;
@@ -16,7 +17,12 @@ BEGIN
       DETAIL = '[{"field": "", "problem": "must be a JSON object"}]', HINT = 'An update is one JSON object.';
   END IF;
   v_update := tallymark.without_nulls(prepare_update.payload); -- a null counts as not given
-  v_problems := tallymark.update_problems(prepare_update.job_id, v_update);
+  IF (SELECT count(*) > c_most_members FROM jsonb_object_keys(v_update)) THEN
+    v_problems := jsonb_build_array(
+      jsonb_build_object('field', '', 'problem', format('must have at most %s members', c_most_members)));
+  ELSE
+    v_problems := tallymark.update_problems(prepare_update.job_id, v_update);
+  END IF;
   IF v_problems IS NOT NULL THEN
     PERFORM tallymark.refuse_update(v_update, '{}', v_problems);
   END IF;

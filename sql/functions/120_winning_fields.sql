@@ -6,27 +6,19 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  v_winning jsonb := '{}'::jsonb;
   v_microseconds CONSTANT bigint := extract(epoch FROM winning_fields.at) * 1000000; -- as in clocks_of
-  v_field text;
-  v_value jsonb;
-  v_clock jsonb;
 BEGIN
   IF job.newest_at IS NULL
     OR (winning_fields.at, winning_fields.key COLLATE "C") > (job.newest_at, job.newest_key COLLATE "C")
   THEN
     RETURN winning_fields.fields;
   END IF;
-  FOR v_field, v_value IN SELECT e.key, e.value FROM jsonb_each(winning_fields.fields) AS e LOOP
-    CONTINUE WHEN v_field = ANY (job.newest_fields); -- the newest update gave it
-    v_clock := job.clocks -> v_field;
-    IF v_clock IS NULL OR (v_microseconds, winning_fields.key COLLATE "C")
-      > ((v_clock ->> 0)::bigint, (v_clock ->> 1) COLLATE "C")
-    THEN
-      v_winning := v_winning || jsonb_build_object(v_field, v_value);
-    END IF;
-  END LOOP;
-  RETURN v_winning;
+  RETURN (
+    SELECT coalesce(jsonb_object_agg(f.key, f.value), '{}')
+    FROM jsonb_each(winning_fields.fields - job.newest_fields) AS f -- the newest update gave the others
+    LEFT JOIN jsonb_each(job.clocks) AS c ON c.key = f.key
+    WHERE c.key IS NULL OR (v_microseconds, winning_fields.key COLLATE "C")
+      > ((c.value ->> 0)::bigint, (c.value ->> 1) COLLATE "C"));
 END
 $$;
 

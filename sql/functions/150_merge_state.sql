@@ -20,8 +20,6 @@ DECLARE
     'processedItems', 'itemsByType', 'groupCount', 'projectCount', 'timeline'];
   v_processed numeric := (job.progress -> 'processedItems')::numeric;
   v_items jsonb := job.progress -> 'itemsByType';
-  v_increments jsonb;
-  v_type text;
   v_before jsonb := job.progress;
   v_new_facet boolean := false;
 BEGIN
@@ -60,13 +58,10 @@ BEGIN
 
   -- 2. Counts: increments are summed, running totals are the sum of each worker's highest.
   IF merge_state.payload ? 'itemsByType' AND merge_state.payload -> 'counting' IS DISTINCT FROM '"cumulative"' THEN
-    v_increments := merge_state.payload -> 'itemsByType';
-    v_items := coalesce(v_items, '{}');
-    FOR v_type IN SELECT t.name FROM jsonb_object_keys(v_increments) AS t (name) LOOP
-      v_new_facet := v_new_facet OR NOT v_items ? v_type;
-      v_items := v_items || jsonb_build_object(v_type,
-        trim_scale(coalesce((v_items -> v_type)::numeric, 0) + (v_increments -> v_type)::numeric));
-    END LOOP;
+    SELECT coalesce(v_items, '{}') || coalesce(jsonb_object_agg(
+        t.key, trim_scale(coalesce((v_items -> t.key)::numeric, 0) + t.value::numeric)), '{}'),
+      v_new_facet OR bool_and(v_items ? t.key) IS NOT TRUE
+    INTO v_items, v_new_facet FROM jsonb_each(merge_state.payload -> 'itemsByType') AS t;
   END IF;
   IF job.workers IS NOT NULL OR merge_state.payload ?| '{workerId,counting,groupCount,projectCount}' THEN
     v_new_facet := true; -- perhaps

@@ -6,7 +6,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   c_most_bytes CONSTANT integer := 1048576;
-  v_canonical CONSTANT text := merge_progress.payload::text;
+  v_canonical text;
   v_update jsonb := merge_progress.payload;
   v_at timestamptz := tallymark.parse_timestamp(merge_progress.payload ->> 'timestamp');
   v_warnings jsonb := '[]'::jsonb;
@@ -17,6 +17,11 @@ DECLARE
   v_now timestamptz;
   v_event text;
 BEGIN
+  IF tallymark.has_huge_number(v_update) THEN
+    PERFORM tallymark.refuse_update(v_update, '{}', '[{"field": "", "problem": "must have no number beyond 1e308"}]');
+  END IF;
+  v_canonical := v_update::text;
+
   -- 1. Judge the update by itself; none of this needs the job. Most are plain and valid as they are, and too short for
   -- anything in them to be cut, which begins at 1000 characters.
   IF v_at IS NULL OR octet_length(v_canonical) > 1000 OR strpos(v_canonical, ': null') > 0

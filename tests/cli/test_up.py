@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tallymark.embedded.cluster import bin_dir
 from tallymark.machine.ports import some_free_port
 
 Start = Callable[..., "Up"]
@@ -110,6 +111,22 @@ def test_the_two_printed_lines_work_when_pasted_and_count_once(start: Start) -> 
     assert _paste(register)[1] == 200
 
 
+def test_the_printed_line_opens_the_database_and_has_no_password_in_it(start: Start, tmp_path: Path) -> None:
+    """Pasted into a shell that knows nothing else, psql gets there."""
+    up = start()
+    [line] = [line.removeprefix("SQL:").strip() for line in up.lines if line.startswith("SQL:")]
+    assert (tmp_path / "data" / "password").read_text().strip() not in "".join(up.lines)
+    path = os.pathsep.join([str(bin_dir()), str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["/bin/bash", "-c", f"{line} -XAtc 'SELECT count(*) FROM tallymark.job'"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": path},
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_everything_and_is_no_failure(start: Start, signal_number: int) -> None:
     """Ctrl-C and a service manager's stop end every process, in order, with exit code 0."""
@@ -152,9 +169,9 @@ def test_a_killed_web_server_ends_everything_with_a_failure(start: Start) -> Non
 
 
 def test_a_second_signal_hurries(start: Start) -> None:
-    """An open event stream may hold the web server for its whole grace; a second Ctrl-C does not wait for it."""
+    """A request may hold the web server for its whole grace; a second Ctrl-C does not wait for it."""
     up = start()
-    # A request whose body never comes holds the web server as a stream does.
+    # One whose body never comes.
     with socket.create_connection(("127.0.0.1", up.port)) as held:
         token = next(line.split()[1] for line in up.lines if line.startswith("Token:"))
         held.sendall(

@@ -201,10 +201,10 @@ def test_a_server_that_is_away_is_an_error_and_no_finding() -> None:
     assert "Traceback" not in result.output
 
 
-def test_without_a_database_the_command_says_how_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither option nor variable: a sentence with both, exit 2."""
+def test_without_a_database_the_command_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither option, nor variable, nor a server that runs: a sentence with the last two, exit 2."""
     monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.setenv("TALLYMARK_DATA_DIR", str(tmp_path))
     result = run()
     assert result.exit_code == 2
-    assert "DATABASE_URL" in result.output
-    assert "--database-url" in result.output
+    assert result.output == f"Error: no DATABASE_URL is set, and no `tallymark up` runs on {tmp_path}\n"

@@ -1,5 +1,6 @@
 """Installing, upgrading and taking back: every way leads to the same schema, and no way gets stuck."""
 
+import secrets
 import shutil
 import subprocess
 import sys
@@ -250,6 +251,22 @@ def test_a_user_who_is_no_superuser_can_install(empty_url: str, tmp_path: Path) 
         assert migrate(url) == available()
         assert functions(url) == functions(empty_url)
         assert rollback(url, steps=len(available())) == available()[::-1]
+
+
+def test_a_user_who_may_not_make_yoyos_tables_is_told_which_right_is_missing(empty_url: str) -> None:
+    """CREATEROLE and CREATE on the database are not enough: yoyo keeps its tables in the schema public."""
+    name = f"tallymark_test_{secrets.token_hex(6)}"
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD 'p'")
+        connection.execute(f"GRANT CREATE ON DATABASE {connection.info.dbname} TO {name}")
+        try:
+            with pytest.raises(
+                MigrationError, match=r"^cannot make yoyo's tables: CREATE on schema public is missing$"
+            ):
+                migrate(make_conninfo(empty_url, user=name, password="p"))
+        finally:
+            connection.execute(f"DROP OWNED BY {name}")
+            connection.execute(f"DROP ROLE {name}")
 
 
 def functions(url: str) -> dict[str, dict[str, Any]]:

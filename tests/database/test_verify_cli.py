@@ -1,13 +1,16 @@
 """`tallymark verify` folds the ledger anew, and names the job and the first event that differs."""
 
 import json
+import secrets
 from typing import Any
 
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
+from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
 
+from tallymark import verify_differences
 from tallymark.cli import database
 from tallymark.cli.database import verify
 
@@ -60,11 +63,41 @@ def test_a_job_that_differs_is_named_with_its_first_event(db: Connection, db_url
     spoil(db, "spoilt")
     result = run(db_url)
     assert result.exit_code == 1
-    first, last = result.output.splitlines()
-    assert first.startswith("job spoilt: event ")
-    assert "8" in first
-    assert "7" in first
-    assert last == "2 jobs checked, 1 differ"
+    assert result.output.splitlines() == [
+        'job spoilt: event 2 differs in itemsByType: stored {"issues": 8}, the ledger gives {"issues": 7}',
+        "2 jobs checked, 1 differ",
+    ]
+
+
+def test_of_several_differences_the_first_event_is_named(db: Connection, db_url: str) -> None:
+    """In the order of the ledger, whatever is found first."""
+    db.execute("SELECT tallymark.create_job('j')")
+    for number, members in enumerate(({"stage": "one"}, {"message": "two"}, {"message": "three"}), 1):
+        update = {"status": "processing", "timestamp": f"2026-01-01T00:00:0{number}Z", "updateId": f"u{number}"}
+        db.execute("SELECT tallymark.merge_progress('j', %s)", [Jsonb(update | members)])
+    db.execute('UPDATE tallymark.job_event SET payload = payload || \'{"updateId": "other"}\' WHERE seq = 3')
+    db.execute('UPDATE tallymark.job SET progress = progress || \'{"stage": "spoilt"}\'')
+    assert [difference.seq for difference in verify_differences(db, "j")] == [3, 1]
+    assert run(db_url).output.splitlines()[0] == (
+        'job j: event 1 differs in stage: stored "spoilt", the ledger gives "one"'
+    )
+
+
+def test_a_reader_can_verify(db: Connection, db_url: str) -> None:
+    """The rights of tallymark_reader are enough, for one job and for all; without any the message names the roles."""
+    make_job(db, "good")
+    name = f"tallymark_test_{secrets.token_hex(6)}"
+    db.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'p'")
+    url = make_conninfo(db_url, user=name, password="p")
+    try:
+        refused = run(url)
+        db.execute(f"GRANT tallymark_reader TO {name}")
+        results = [run(url), run(url, "good")]
+    finally:
+        db.execute(f"DROP ROLE {name}")
+    assert refused.exit_code == 2
+    assert "lacks tallymark_writer or tallymark_reader" in refused.output
+    assert [result.output for result in results] == ["1 job checked, 0 differ\n"] * 2
 
 
 def test_only_the_named_jobs_are_checked(db: Connection, db_url: str) -> None:

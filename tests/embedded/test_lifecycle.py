@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from tallymark.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from tallymark.embedded.cluster import bin_dir
 
 
 def _write(url: str) -> None:
@@ -123,6 +124,17 @@ def test_a_server_that_does_not_start_shows_its_log_and_frees_the_data(tmp_path:
         assert server.process is not None
 
 
+def test_a_password_file_that_is_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
+    """As root the server may run on a directory that belongs to somebody else."""
+    data = tmp_path / "data"
+    with EmbeddedPostgres(data):
+        pass
+    (data / "password").rename(tmp_path / "elsewhere")
+    (data / "password").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(EmbeddedPostgresError, match="cannot use the data directory"):
+        EmbeddedPostgres(data).start()
+
+
 def test_a_lost_password_is_named_instead_of_a_failed_login(tmp_path: Path) -> None:
     """The file that is missing is in the message."""
     with EmbeddedPostgres(tmp_path / "data"):
@@ -132,7 +144,7 @@ def test_a_lost_password_is_named_instead_of_a_failed_login(tmp_path: Path) -> N
         EmbeddedPostgres(tmp_path / "data").start()
 
 
-def test_the_programs_beside_the_server_are_there(tmp_path: Path) -> None:
+def test_the_programs_beside_the_server_are_there() -> None:
     """Tests and benchmarks use the psql, pgbench and pg_dump of the same version."""
-    programs = EmbeddedPostgres(tmp_path / "data").bin_dir
+    programs = bin_dir()
     assert {"psql", "pgbench", "pg_dump", "pg_basebackup"} <= {path.name for path in programs.iterdir()}

@@ -27,6 +27,7 @@ def test_each_function_gives_what_the_stored_one_gives(db: Connection) -> None:
     assert (event.seq, event.event, event.details["itemsByType"]) == (1, "progress_update", {"issues": 1})
     assert tallymark.timeline(db, "j", after_seq=1, max_events=5, event_kind="error") == []
     assert tallymark.timeline_page(db, "j", max_events=1)["next"] == 1
+    assert (tallymark.job_ids(db, max_jobs=1), tallymark.job_ids(db, after_id="j")) == (["j"], [])
     assert tallymark.verify_job(db, "j") is True
     db.execute("UPDATE tallymark.job SET progress = progress || '{\"stage\": \"x\"}' WHERE id = 'j'")
     assert tallymark.verify_job(db, "j") is False
@@ -102,6 +103,7 @@ def test_a_connection_that_is_gone_means_unavailable(db: Connection, db_url: str
         ("40P01", tallymark.Unavailable, 503),
         ("23505", tallymark.Unavailable, 503),
         ("57014", tallymark.Unavailable, 503),
+        ("42501", tallymark.Unavailable, 503),
         ("54001", tallymark.InvalidUpdate, 400),
         ("22012", tallymark.TallymarkError, 500),
         ("P0001", tallymark.TallymarkError, 500),

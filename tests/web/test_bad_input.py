@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tallymark.web.problems import Problem
+from tallymark.web.requests import read_json_body
+
 if TYPE_CHECKING:
     from tests.web.conftest import Web
 
@@ -133,6 +136,23 @@ def test_a_body_without_a_length_is_refused_whole(web: "Web", job: str, update: 
     assert status == 411
     assert b'"error": "Length required"' in answer
     assert web.state(job) == before
+
+
+@pytest.mark.parametrize("length", ["-1", "+5", " 5", "1_0", "\u0665", "5.0", "x", "9" * 21, "9" * 5000])
+def test_a_length_that_is_no_number_is_refused(length: str) -> None:
+    """400 from every server that passes it on; the body is never read to an end that may not come."""
+    asked: list[int] = []
+
+    class Input:
+        def read(self, size: int) -> bytes:
+            asked.append(size)
+            return b""
+
+    environ = {"CONTENT_LENGTH": length, "CONTENT_TYPE": "application/json", "wsgi.input": Input()}
+    with pytest.raises(Problem) as caught:
+        read_json_body(environ, 1000)
+    assert caught.value.status == 400
+    assert min(asked) > 0
 
 
 def test_a_body_that_ends_too_early_changes_nothing(web: "Web", job: str, update: Update) -> None:

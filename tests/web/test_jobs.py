@@ -2,10 +2,13 @@
 
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import psycopg
 import pytest
+
+from tallymark.errors import NOT_GRANTED
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web
@@ -73,6 +76,13 @@ def test_an_unknown_job_is_not_found(web: "Web", path: str) -> None:
     assert (answer.status, answer.json["error"]) == (404, "Job not found")
 
 
+def test_an_unknown_job_is_called_by_its_name_when_its_timeline_is_asked_for(web: "Web") -> None:
+    """Not by that of a job whose id ends like the path."""
+    answer = web.call("GET", f"{JOBS}/nobody/timeline")
+    assert "nobody" in answer.json["detail"]
+    assert "nobody/timeline" not in answer.json["detail"]
+
+
 def test_the_newest_events_of_a_job_go_along_up_to_a_limit(web: "Web", job: str, update: Update) -> None:
     """`timelineLimit` says how many; far too many are as many as there are."""
     for number in range(3):
@@ -133,6 +143,33 @@ def test_health_needs_no_token_and_readiness_means_that_updates_can_be_taken(
     assert bare.call("GET", "/healthz", token=None).status == 200
     answer = bare.call("GET", "/readyz", token=None)
     assert (answer.status, answer.json["error"]) == (503, "Database not migrated")
+
+
+def test_a_user_that_lacks_a_role_is_told_so(
+    start_web: Callable[..., "Web"], db: psycopg.Connection[Any], db_url: str, update: Update
+) -> None:
+    """503 and the roles, not that the schema is missing; what the one role permits works."""
+    name = f"tallymark_test_{secrets.token_hex(6)}"
+    db.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'p'")
+    try:
+        web = start_web(f"postgresql://{name}:p@{db.info.host}:{db.info.port}/{db.info.dbname}")
+        refused = [web.call("GET", "/readyz"), web.register("j")]
+        db.execute(f"GRANT tallymark_writer TO {name}")
+        assert web.register("j").status == 201
+        assert web.report(update("j")).status == 200
+        refused += [web.call("GET", "/readyz"), web.call("GET", f"{JOBS}/j")]
+        db.execute(f"GRANT tallymark_reader TO {name}")
+        assert web.call("GET", "/readyz").status == 200
+        # With all functions on the database and none of them on the replica it is not ready.
+        half = start_web(db_url, DATABASE_READ_URL=f"postgresql://{name}:p@{db.info.host}:{db.info.port}/postgres")
+        unread = half.call("GET", "/readyz")
+        web.stop()
+        half.stop()
+    finally:
+        db.execute(f"DROP ROLE {name}")
+    assert [(answer.status, answer.json["error"]) for answer in refused] == [(503, "Database unavailable")] * 4
+    assert {answer.json["detail"] for answer in refused} == {NOT_GRANTED}
+    assert (unread.status, unread.json["error"]) == (503, "Database not migrated")
 
 
 def test_reads_go_to_the_replica(start_web: Callable[..., "Web"], db_url: str, web: "Web") -> None:

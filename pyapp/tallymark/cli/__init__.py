@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "rollback": "tallymark.cli.database:rollback",
     "doctor": "tallymark.cli.database:doctor",
     "verify": "tallymark.cli.database:verify",
+    "url": "tallymark.cli.database:url",
     "settings": "tallymark.cli.server:settings",
 }
 
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.Abort:
         _fail("interrupted", 130)
     except BrokenPipeError:
-        # The reader of our output went away, as in `tallymark jobs | head`.
+        # The reader of our output went away, as in `tallymark settings | head`.
         sys.exit(1)
     except Exception as error:
         # The last resort: people get a sentence, not a traceback.

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from tallymark.cli.options import data_option
 from tallymark.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,12 +31,7 @@ def _listening(command: F) -> F:
 
 
 @click.command()
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Where the embedded database and the token are kept.  [default: TALLYMARK_DATA_DIR]",
-)
+@data_option
 @_listening
 def up(data: Path | None, host: str, port: int) -> None:
     """Run everything: database, schema, web server.

@@ -28,7 +28,7 @@ def end_leftover_server(cluster: Path, report: Callable[[str], None]) -> None:
         LeftoverServerError: One runs on and cannot be ended.
     """
     pid_file = cluster / "postmaster.pid"
-    pid = _server_on(cluster, pid_file)
+    pid = server_on(cluster)
     if pid is None:
         pid_file.unlink(missing_ok=True)
         return
@@ -39,7 +39,7 @@ def end_leftover_server(cluster: Path, report: Callable[[str], None]) -> None:
             psutil.Process(pid).send_signal(signal_number)
             give_up = time.monotonic() + seconds
             while time.monotonic() < give_up:
-                if _server_on(cluster, pid_file) is None:
+                if server_on(cluster) is None:
                     pid_file.unlink(missing_ok=True)
                     return
                 time.sleep(0.05)
@@ -51,10 +51,20 @@ def end_leftover_server(cluster: Path, report: Callable[[str], None]) -> None:
     raise LeftoverServerError(f"PostgreSQL server {pid} runs on {cluster} and does not end: stop it first")
 
 
-def _server_on(cluster: Path, pid_file: Path) -> int | None:
-    """Return the number of the live server on a cluster; a dead one that nobody collected is none."""
+def server_on(cluster: Path) -> int | None:
+    """Find the live server on a cluster; a dead one that nobody collected is none.
+
+    Args:
+        cluster: PostgreSQL's data directory, which need not exist.
+
+    Returns:
+        Its process id, or None.
+
+    Raises:
+        OSError: The directory is closed to us.
+    """
     try:
-        pid = int(pid_file.read_text(encoding="utf-8", errors="replace").split("\n", 1)[0])
+        pid = int((cluster / "postmaster.pid").read_text(encoding="utf-8", errors="replace").split("\n", 1)[0])
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE or process.name() != "postgres":
             return None

@@ -80,9 +80,17 @@ def choose_user(data_dir: Path, program: Path) -> PostgresUser:
         return PostgresUser(prefix=namespace)
     else:
         user = PostgresUser(uid=NOBODY, gid=NOBODY)
+        # Before anything is handed over: a start that is refused must leave the directory as it was.
+        _check_reach(user, _programs(program))
         _give_tree(user, data_dir)
-    _check_reach(user, data_dir, program)
+    _check_reach(user, _programs(program))
+    _check_reach(user, {str(data_dir): ["/bin/sh", "-c", 'test -w "$1" && cd "$1"', "sh", str(data_dir)]})
     return user
+
+
+def _programs(program: Path) -> dict[str, list[str]]:
+    """Return what the user must be able to run, each with a command that does nothing."""
+    return {sys.executable: [sys.executable, "-I", "-S", "-c", ""], str(program): [str(program), "--version"]}
 
 
 def _give_tree(user: PostgresUser, path: Path) -> None:
@@ -103,13 +111,8 @@ def _namespace_prefix() -> tuple[str, ...]:
     return prefix if tried.returncode == 0 else ()
 
 
-def _check_reach(user: PostgresUser, data_dir: Path, program: Path) -> None:
-    """See that the user can run the programs and write the data; asking the kernel beats adding up permission bits."""
-    attempts = {
-        sys.executable: [sys.executable, "-I", "-S", "-c", ""],
-        str(program): [str(program), "--version"],
-        str(data_dir): ["/bin/sh", "-c", 'test -w "$1" && cd "$1"', "sh", str(data_dir)],
-    }
+def _check_reach(user: PostgresUser, attempts: dict[str, list[str]]) -> None:
+    """See that the user can do what it must; asking the kernel beats adding up permission bits."""
     for path, command in attempts.items():
         try:
             done = subprocess.run(command, capture_output=True, check=False, cwd="/", **user.popen_arguments())
@@ -119,7 +122,7 @@ def _check_reach(user: PostgresUser, data_dir: Path, program: Path) -> None:
             reachable = done.returncode == 0
         if not reachable:
             raise UnusableUserError(
-                f"PostgreSQL does not run as root, and user {user.uid}, as which it would run instead, "
-                f"cannot reach {path}: run as an ordinary user, or keep it where everybody may go "
-                "(data: --data DIR), or set DATABASE_URL to a PostgreSQL server of your own"
+                f"PostgreSQL does not run as root (`unshare` is missing or not allowed here), and user {user.uid}, as "
+                f"which it would run instead, cannot reach {Path(path).resolve()}: run as an ordinary user, or keep it "
+                "where everybody may go (data: --data DIR), or set DATABASE_URL to a PostgreSQL server of your own"
             )

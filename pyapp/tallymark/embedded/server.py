@@ -18,16 +18,14 @@ from typing import Self
 import psycopg
 from psycopg import sql
 
-from tallymark.embedded.cluster import SUPERUSER, ClusterError, bin_dir, check_version, environment, make_cluster
+from tallymark.embedded.cluster import ClusterError, bin_dir, check_version, environment, make_cluster
 from tallymark.embedded.data_lock import DataLock, DataLockedError
 from tallymark.embedded.leftovers import LeftoverServerError, end_leftover_server
 from tallymark.embedded.postgres_user import PostgresUser, UnusableUserError, choose_user
+from tallymark.embedded.running import DATABASE, HOST, url_of
 from tallymark.machine.lifeline import bound_to_us
 from tallymark.machine.ports import is_free, some_free_port
-from tallymark.machine.private_file import open_private, write_private
-
-HOST = "127.0.0.1"
-DATABASE = "tallymark"
+from tallymark.machine.private_file import open_private, read_private, write_private
 
 #: Crash recovery after a power cut reads back at most `max_wal_size`; five minutes are ample for that.
 START_SECONDS = 300.0
@@ -72,18 +70,10 @@ class EmbeddedPostgres:
         self._report = report
         self._lock = DataLock(self.data_dir / "lock")
         self._user = PostgresUser()
+        self._programs = Path()
         self._cluster = self.data_dir / "cluster"
         self._log = self.data_dir / "postgresql.log"
         self._log_start = 0
-
-    @property
-    def bin_dir(self) -> Path:
-        """The directory of psql, pgbench, pg_dump and PostgreSQL's other programs.
-
-        Raises:
-            EmbeddedPostgresError: They are not installed.
-        """
-        return bin_dir()
 
     @property
     def port(self) -> int:
@@ -170,21 +160,21 @@ class EmbeddedPostgres:
         return "\n".join(lines[-_LOG_LINES_SHOWN:])
 
     def _url(self, database: str) -> str:
-        password = (self.data_dir / "password").read_text(encoding="utf-8").strip()
-        return f"postgresql://{SUPERUSER}:{password}@{HOST}:{self.port}/{database}"
+        return url_of(self.data_dir, self.port, database)
 
     def _prepare(self) -> None:
         """Own the directory, alone, with a whole cluster in it and no server on it."""
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock.acquire()
         self.data_dir.chmod(0o700)
-        self._user = choose_user(self.data_dir, self.bin_dir / "postgres")
+        self._programs = bin_dir()
+        self._user = choose_user(self.data_dir, self._programs / "postgres")
         self._user.give(self.data_dir / "lock")
         end_leftover_server(self._cluster, self._report)
         if not self._cluster.exists():
             self._report(f"making a PostgreSQL data directory in {self.data_dir}")
-            make_cluster(self._cluster, self.data_dir / "password", self.bin_dir, self._user)
-        check_version(self._cluster, self.bin_dir)
+            make_cluster(self._cluster, self.data_dir / "password", self._programs, self._user)
+        check_version(self._cluster, self._programs)
         if not (self.data_dir / "password").exists():
             raise EmbeddedPostgresError(f"{self.data_dir / 'password'} is missing, without it nobody can connect")
 
@@ -211,7 +201,7 @@ class EmbeddedPostgres:
                 raise EmbeddedPostgresError(f"port {self._wanted_port} is taken")
             return self._wanted_port
         try:
-            last = int((self.data_dir / "port").read_text(encoding="ascii"))
+            last = int(read_private(self.data_dir / "port"))
         except (FileNotFoundError, ValueError):
             return some_free_port(HOST)
         return last if is_free(HOST, last) else some_free_port(HOST)
@@ -225,7 +215,7 @@ class EmbeddedPostgres:
             self._log_start = os.fstat(log).st_size
             options = {"listen_addresses": HOST, "port": str(port), "unix_socket_directories": ""}
             settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-            command = [*self._user.prefix, str(self.bin_dir / "postgres"), "-D", str(self._cluster), *settings]
+            command = [*self._user.prefix, str(self._programs / "postgres"), "-D", str(self._cluster), *settings]
             # A session of its own: Ctrl-C in the terminal is for us, and we stop the server when its users are gone.
             self.process = subprocess.Popen(
                 bound_to_us(command, signal.SIGINT),

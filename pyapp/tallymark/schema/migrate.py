@@ -255,6 +255,9 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo publishe
                 holder = "another `tallymark migrate` is at work on this database"
             except psycopg.errors.UniqueViolation:
                 holder = self._committed_holder(connection)
+            except psycopg.errors.UndefinedTable as error:
+                # yoyo says nothing when it may not make it.
+                raise MigrationError("cannot make yoyo's tables: CREATE on schema public is missing") from error
             except psycopg.Error as error:
                 raise MigrationError(f"cannot take yoyo's lock: {error}".strip()) from error
             else:

@@ -57,7 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     database = Database(settings.database_url, settings)
     reader = database if settings.read_url == settings.database_url else Database(settings.read_url, settings)
     add_handlers(app)
-    add_health(app, database)
+    add_health(app, database, reader)
     add_progress(app, tokens, database, settings.max_body_bytes)
     add_jobs(app, tokens, database, reader, settings.max_body_bytes)
     return app

@@ -21,6 +21,7 @@ from tallymark.errors import (
     CONNECTION_BROKEN,
     NO_CONNECTION,
     NO_CONNECTION_FREE,
+    NOT_INSTALLED,
     InvalidUpdate,
     Remedy,
     TallymarkError,
@@ -270,9 +271,8 @@ def _prepare(connection: _Connection, statement: Statement) -> None:
     error = from_result(result)
     if isinstance(error, Unavailable):
         raise error
-    # The functions that are called are not there, or not for us: a matter of installing them.
-    explanation = "The database has no Tallymark, or another release of it: run `tallymark migrate`."
-    raise Unavailable("Database unavailable", sqlstate=error.sqlstate, explanation=explanation)
+    # The functions that are called are not there: a matter of installing them.
+    raise Unavailable("Database unavailable", sqlstate=error.sqlstate, explanation=NOT_INSTALLED)
 
 
 def _failure(

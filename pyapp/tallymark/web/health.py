@@ -4,30 +4,28 @@ from http import HTTPStatus
 
 from flask import Flask, Response
 
+from tallymark.errors import NO_RIGHT, NOT_GRANTED, NOT_INSTALLED, Unavailable
 from tallymark.web.answers import json_answer
 from tallymark.web.database import Database, Statement
 from tallymark.web.problems import Problem
 
 #: Each function that the web part calls must be there, with these arguments, and for us to execute.
-_CALLED = (
-    "receive_progress(jsonb,text)",
-    "receive_job(jsonb)",
-    "get_job(text,integer)",
-    "timeline_page(text,bigint,integer,text)",
-)
-_IS_MIGRATED = Statement(
-    b"tallymark_is_migrated",
-    b"SELECT bool_and(coalesce(has_function_privilege(to_regprocedure('tallymark.' || name), 'EXECUTE'), false))"
-    b" FROM unnest($1::text[]) AS called (name)",
+_WRITING = b'{"receive_progress(jsonb,text)","receive_job(jsonb)"}'
+_READING = b'{"get_job(text,integer)","timeline_page(text,bigint,integer,text)"}'
+_HAS = Statement(
+    b"tallymark_has",
+    b"SELECT bool_and(function IS NOT NULL), bool_and(has_function_privilege(function, 'EXECUTE'))"
+    b" FROM unnest($1::text[]) AS called (name), to_regprocedure('tallymark.' || name) AS function",
 )
 
 
-def add_health(app: Flask, database: Database) -> None:
+def add_health(app: Flask, database: Database, reader: Database) -> None:
     """Give an application the routes of health.
 
     Args:
         app: The application.
-        database: What has to be there for it to be ready.
+        database: Where the jobs are; has to be there for it to be ready.
+        reader: Where to read them; likewise.
     """
 
     @app.get("/healthz")
@@ -37,14 +35,21 @@ def add_health(app: Flask, database: Database) -> None:
 
     @app.get("/readyz")
     def is_ready() -> Response:
-        """The database can be reached, and has what we call."""
-        array = "{" + ",".join(f'"{name}"' for name in _CALLED) + "}"
-        [migrated] = database.call(_IS_MIGRATED, array.encode())
-        if migrated != b"t":
-            raise Problem(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "Database not migrated",
-                explanation="The database has no Tallymark, or another release of it: run `tallymark migrate`.",
-                headers={"Retry-After": "5"},
-            )
+        """The database and its replica can be reached, and have what we call."""
+        _check(database, _WRITING)
+        _check(reader, _READING)
         return json_answer(b'{"status":"ready"}')
+
+
+def _check(database: Database, functions: bytes) -> None:
+    """See that functions are there, and for us to execute."""
+    there, granted = database.call(_HAS, functions)
+    if there != b"t":
+        raise Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "Database not migrated",
+            explanation=NOT_INSTALLED,
+            headers={"Retry-After": "5"},
+        )
+    if granted != b"t":
+        raise Unavailable("Database unavailable", sqlstate=NO_RIGHT, explanation=NOT_GRANTED)

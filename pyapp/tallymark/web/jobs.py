@@ -80,8 +80,11 @@ def add_jobs(app: Flask, tokens: Tokens, database: Database, reader: Database, m
             [page] = reader.call(
                 TIMELINE_PAGE, _id(job_id), _number("after", _BIGINT), _number("limit", _INTEGER), _text("event")
             )
-        except JobNotFound:
-            [page] = reader.call(GET_JOB, _id(f"{job_id}/timeline"), _number("timelineLimit", _INTEGER))
+        except JobNotFound as unknown:
+            try:
+                [page] = reader.call(GET_JOB, _id(f"{job_id}/timeline"), _number("timelineLimit", _INTEGER))
+            except JobNotFound:
+                raise unknown from None
         return json_answer(page)
 
 

@@ -1,5 +1,6 @@
 """What HTTP asks of a request that brings JSON, before anybody looks into it."""
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -10,6 +11,8 @@ from tallymark.web.problems import Problem
 #: refused request is read and thrown away, up to so many times the size that would have been taken.
 _DISCARDED_TIMES = 16
 _CHUNK_BYTES = 65536
+#: More digits than this are no size of anything.
+_LENGTH = re.compile(r"[0-9]{1,20}")
 
 
 def read_json_body(environ: Mapping[str, Any], most_bytes: int) -> bytes:
@@ -47,10 +50,11 @@ def _checked_length(environ: Mapping[str, Any], most_bytes: int) -> int:
             "Length required",
             explanation="Send the body with Content-Length, not with Transfer-Encoding.",
         )
-    try:
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        raise _invalid_body("has a Content-Length that is no number") from None
+    given = environ.get("CONTENT_LENGTH") or "0"
+    if not _LENGTH.fullmatch(given):
+        # Below zero it would mean all that comes, however much that is.
+        raise _invalid_body("has a Content-Length that is no number")
+    length = int(given)
     if length > most_bytes:
         raise Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -25,7 +25,7 @@ FROM (VALUES
   (6, 'array', '[]', 'attributes', 'attributes that are an array'),
   (7, 'text', '"x"', 'attributes', 'attributes that are a text'),
   (8, 'limit', jsonb_build_object('x', repeat('y', 65536 - 9)), 'taken', 'attributes of 64 KB'),
-  (9, 'beyond', jsonb_build_object('x', repeat('y', 65536 - 8)), 'attributes', 'attributes of a byte more'),
+  (9, 'beyond', jsonb_build_object('x', repeat('y', 65536 - 7)), 'attributes', 'attributes of a byte more'),
   (10, 'counting', '{"counting": "cumulative"}', 'taken', 'a counting'),
   (11, 'bad counting', '{"counting": "total"}', 'attributes.counting', 'a counting that does not exist'),
   (12, 'no counting', '{"counting": 5}', 'attributes.counting', 'a counting that is a number'),

@@ -1,0 +1,83 @@
+"""Which database a command takes: the one named, that of DATABASE_URL, or that of a running `tallymark up`."""
+
+import os
+from pathlib import Path
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+
+from tallymark.cli import cli
+from tallymark.embedded import EmbeddedPostgres
+
+
+@pytest.fixture(autouse=True)
+def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Only what a test sets is set; by default the data is in its own directory."""
+    for name in [name for name in os.environ if name.startswith(("DATABASE_", "CRAWLER_", "TALLYMARK_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TALLYMARK_DATA_DIR", str(tmp_path / "data"))
+
+
+def run(*arguments: str) -> Result:
+    """Run `tallymark` as a script would, without a terminal."""
+    return CliRunner().invoke(cli, arguments)
+
+
+def test_without_a_url_the_running_server_is_taken(tmp_path: Path) -> None:
+    """All commands find the server that `tallymark up` runs, in its usual place and where --data says."""
+    with EmbeddedPostgres(tmp_path / "data") as server:
+        assert run("url").output == f"{server.url}\n"
+        assert run("url", "--data", str(tmp_path / "data")).output == f"{server.url}\n"
+        for arguments, last in (
+            (["migrate"], "migrations applied"),
+            (["doctor"], "The database is what the files say."),
+            (["verify"], "0 jobs checked, 0 differ"),
+            (["rollback", "--yes"], "1 migration taken back"),
+        ):
+            result = run(*arguments)
+            assert result.exit_code == 0, result.output
+            assert result.output.splitlines()[-1].endswith(last)
+
+
+@pytest.mark.parametrize("command", ["migrate", "doctor", "verify", "rollback", "url"])
+def test_where_no_server_runs_that_is_said(tmp_path: Path, command: str) -> None:
+    """Exit 2, and the directory."""
+    result = run(command)
+    assert result.exit_code == 2
+    assert result.output == f"Error: no DATABASE_URL is set, and no `tallymark up` runs on {tmp_path / 'data'}\n"
+
+
+def test_a_server_that_has_ended_is_not_taken(tmp_path: Path) -> None:
+    """Its port and its password are still there, and another program may listen on that port."""
+    with EmbeddedPostgres(tmp_path / "data") as server:
+        assert server.process is not None
+    assert (tmp_path / "data" / "port").exists()
+    assert run("url").exit_code == 2
+
+
+def test_what_the_command_line_says_goes_before_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command never works on the database of DATABASE_URL where another one was named."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u@h/x")
+    assert run("url").output == "postgresql://u@h/x\n"
+    result = run("rollback", "--yes", "--data", str(tmp_path / "other"))
+    assert (result.exit_code, result.output) == (2, f"Error: no `tallymark up` runs on {tmp_path / 'other'}\n")
+    result = run("verify", "--database-url", "postgresql://u@h/x", "--data", str(tmp_path))
+    assert result.exit_code == 2
+    assert "not both" in result.output
+
+
+def test_a_bad_database_url_is_named_as_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment is read by the settings, which check it; exit 1 stays for what differs."""
+    monkeypatch.setenv("DATABASE_URL", "mysql://u@h/x")
+    result = run("verify")
+    assert result.exit_code == 2
+    assert result.output == "Error: bad settings: DATABASE_URL must be a URL that starts with postgresql://\n"
+
+
+def test_the_printed_url_can_be_used_as_it_is(tmp_path: Path) -> None:
+    """By whatever takes a libpq URL, such as psql."""
+    with EmbeddedPostgres(tmp_path / "data"), psycopg.connect(run("url").output.strip()) as connection:
+        assert connection.execute("SELECT current_database()").fetchone() == ("tallymark",)
