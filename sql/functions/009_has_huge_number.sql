@@ -1,5 +1,5 @@
--- Whether a JSON value holds a number that no double can. PostgreSQL keeps 1e131071 in ten bytes and writes it in 131,072:
--- a small body of such numbers would take gigabytes as text, so this is asked before anything is written.
+-- Whether a JSON value holds a number that no double can. PostgreSQL keeps 1e131071 in ten bytes and writes it in
+-- 131,072: a small body of such numbers would take gigabytes as text, so this is asked before anything is written.
 
 CREATE OR REPLACE FUNCTION tallymark.has_huge_number(value jsonb) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

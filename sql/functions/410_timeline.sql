@@ -6,23 +6,36 @@ CREATE OR REPLACE FUNCTION tallymark.timeline(
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  c_most_bytes CONSTANT integer := 16777216;
 BEGIN
   IF NOT EXISTS (SELECT FROM tallymark.job AS j WHERE j.id = timeline.job_id) THEN
     PERFORM tallymark.refuse_unknown_job(timeline.job_id);
   END IF;
   RETURN QUERY
-  SELECT e.seq, e.occurred_at, e.event, tallymark.event_details(e.payload, e.details), e.recorded_at
-  FROM tallymark.job_event AS e
-  WHERE e.job_id = timeline.job_id AND e.seq > coalesce(timeline.after_seq, 0)
-    AND (timeline.event_kind IS NULL OR e.event = timeline.event_kind)
-  ORDER BY e.seq
-  LIMIT least(greatest(coalesce(timeline.max_events, 100), 0), 1000);
+  SELECT e.seq, e.occurred_at, e.event, e.shown, e.recorded_at
+  FROM (
+    SELECT p.seq, p.occurred_at, p.event, p.recorded_at, p.shown, row_number() OVER page AS number,
+      sum(octet_length(p.shown::text)) OVER page AS bytes
+    FROM (
+      SELECT n.*, tallymark.event_details(n.payload, n.details) AS shown FROM tallymark.job_event AS n
+      WHERE n.job_id = timeline.job_id AND n.seq > coalesce(timeline.after_seq, 0)
+        AND (timeline.event_kind IS NULL OR n.event = timeline.event_kind)
+      ORDER BY n.seq
+      LIMIT least(greatest(coalesce(timeline.max_events, 100), 0), 1000)
+    ) AS p
+    WINDOW page AS (ORDER BY p.seq)
+  ) AS e
+  -- A page of the largest events there can be would be more than one JSON document holds.
+  WHERE e.number = 1 OR e.bytes <= c_most_bytes
+  ORDER BY e.seq;
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.timeline(text, bigint, integer, text) IS
 'The timeline of a job in the order of its ledger.
-Arguments: job_id; after_seq, the number of the last event already seen; max_events, at most 1000; event_kind, only
+Arguments: job_id; after_seq, the number of the last event already seen; max_events, at most 1000, and no more than
+16 MB of details hold; event_kind, only
 events of this kind, null for all.
 Returns: rows of seq, timestamp (when it happened, by the crawler''s clock), event, details (see event_details),
 recorded_at (when it was recorded, by the server''s clock).

@@ -14,9 +14,11 @@ BEGIN
   INTO v_events
   FROM tallymark.timeline(timeline_page.job_id, timeline_page.after_seq, timeline_page.max_events,
     timeline_page.event_kind) AS t;
-  RETURN jsonb_build_object('events', v_events, 'next',
-    CASE WHEN jsonb_array_length(v_events) = least(coalesce(timeline_page.max_events, 100), 1000)
-      THEN v_events -> -1 -> 'seq' END);
+  RETURN jsonb_build_object('events', v_events, 'next', (
+    SELECT v_events -> -1 -> 'seq' FROM tallymark.job_event AS e
+    WHERE e.job_id = timeline_page.job_id AND e.seq > (v_events -> -1 -> 'seq')::bigint
+      AND (timeline_page.event_kind IS NULL OR e.event = timeline_page.event_kind)
+    LIMIT 1));
 END
 $$;
 
@@ -24,7 +26,7 @@ COMMENT ON FUNCTION tallymark.timeline_page(text, bigint, integer, text) IS
 'A page of a job''s timeline as one JSON document.
 Arguments: as those of timeline.
 Returns: {"events": [{"seq", "timestamp", "event", "details", "recordedAt"}], "next": the after_seq of the next page,
-null where this page was not full}.
+null where there is none}.
 Errors: TK404, no such job.';
 
 REVOKE ALL ON FUNCTION tallymark.timeline_page(text, bigint, integer, text) FROM PUBLIC;

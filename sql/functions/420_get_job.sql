@@ -6,6 +6,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_job tallymark.job;
+  c_most_bytes CONSTANT integer := 16777216;
   v_timeline jsonb;
 BEGIN
   SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = get_job.job_id;
@@ -17,9 +18,14 @@ BEGIN
     'event', e.event, 'details', tallymark.event_details(e.payload, e.details)) ORDER BY e.seq), '[]')
   INTO v_timeline
   FROM (
-    SELECT n.* FROM tallymark.job_event AS n WHERE n.job_id = get_job.job_id
-    ORDER BY n.seq DESC LIMIT least(greatest(coalesce(get_job.timeline_limit, 100), 0), 1000)
-  ) AS e;
+    SELECT p.*, sum(octet_length(p.payload::text)) OVER (ORDER BY p.seq DESC) AS bytes
+    FROM (
+      SELECT n.* FROM tallymark.job_event AS n WHERE n.job_id = get_job.job_id
+      ORDER BY n.seq DESC LIMIT least(greatest(coalesce(get_job.timeline_limit, 100), 0), 1000)
+    ) AS p
+  ) AS e
+  -- More would be too much for one JSON document; timeline has the others.
+  WHERE coalesce(e.bytes, 0) <= c_most_bytes;
   RETURN jsonb_build_object(
     'id', v_job.id,
     'status', v_job.status,
@@ -39,7 +45,8 @@ $$;
 
 COMMENT ON FUNCTION tallymark.get_job(text, integer) IS
 'A job in the original''s shape.
-Arguments: job_id; timeline_limit, how many of its newest events go along, 0 to 1000.
+Arguments: job_id; timeline_limit, how many of its newest events go along, 0 to 1000, as far as
+16 MB hold them.
 Returns: {"id", "status", "progress": the merged state with "timeline", "resumeState", "lastSeq", "percentage",
 "summary", "startedAt", "finishedAt", "updatedAt", "createdAt", "attributes", "command"}.
 Errors: TK404, no such job.';
