@@ -8,7 +8,7 @@ DECLARE
   c_most_bytes CONSTANT integer := 1048576;
   v_canonical text;
   v_update jsonb := merge_progress.payload;
-  v_at timestamptz := tallymark.parse_timestamp(merge_progress.payload ->> 'timestamp');
+  v_at timestamptz;
   v_warnings jsonb := '[]'::jsonb;
   v_prepared jsonb;
   v_key text;
@@ -18,9 +18,10 @@ DECLARE
   v_event text;
 BEGIN
   IF tallymark.has_huge_number(v_update) THEN
-    PERFORM tallymark.refuse_update(v_update, '{}', '[{"field": "", "problem": "must have no number beyond 1e308"}]');
+    PERFORM tallymark.refuse_update('{}', '{}', '[{"field": "", "problem": "must have no number beyond 1e308"}]');
   END IF;
   v_canonical := v_update::text;
+  v_at := tallymark.parse_timestamp(v_update ->> 'timestamp');
 
   -- 1. Judge the update by itself; none of this needs the job. Most are plain and valid as they are, and too short for
   -- anything in them to be cut, which begins at 1000 characters.

@@ -8,8 +8,12 @@ DECLARE
   v_update jsonb := receive_progress.body;
   v_given jsonb;
   v_missing text[];
-  v_job_id CONSTANT text := v_update ->> 'taskId';
+  v_job_id text;
 BEGIN
+  IF tallymark.has_huge_number(v_update) THEN -- before any member is written as text
+    PERFORM tallymark.refuse_update('{}', '{}', '[{"field": "", "problem": "must have no number beyond 1e308"}]');
+  END IF;
+  v_job_id := v_update ->> 'taskId';
   IF receive_progress.idempotency_key IS NOT NULL AND jsonb_typeof(v_update) = 'object'
     AND v_update ->> 'updateId' IS NULL
   THEN

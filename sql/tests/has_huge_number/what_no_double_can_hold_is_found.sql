@@ -1,7 +1,7 @@
 -- Numbers that no double can hold are found wherever they are: as text each could take 131,072 bytes.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(10);
+SELECT plan(12);
 
 SELECT is(tallymark.has_huge_number(c.value), c.outcome, c.words)
 FROM (VALUES
@@ -20,6 +20,10 @@ SELECT throws_ok($$ SELECT tallymark.create_job('other', '{"custom": 1e131071}')
 SELECT throws_ok(format('SELECT tallymark.merge_progress(%L, %L)', 'job',
   (SELECT jsonb_object_agg('k' || n, 1) FROM generate_series(1, 1001) AS n)), 'TK400', NULL,
   'an update of more than 1000 members is refused, too');
+SELECT throws_ok($$ SELECT tallymark.merge_progress('job', '{"timestamp": [1e131071]}') $$, 'TK400', NULL,
+  'also where a text is expected');
+SELECT throws_ok($$ SELECT tallymark.receive_progress('{"taskId": [1e131071], "status": [1e131071]}') $$, 'TK400', NULL,
+  'and over HTTP');
 SELECT is((SELECT last_seq FROM tallymark.job WHERE id = 'job'), 0::bigint, 'and nothing was taken');
 
 SELECT * FROM finish();
