@@ -14,6 +14,7 @@ BEGIN
     WHEN 'failed' THEN 'failed'
     WHEN 'paused' THEN 'paused'
     WHEN 'cancelled' THEN 'cancelled'
+    WHEN 'new_areas_discovered' THEN 'running'
     WHEN 'credential_expiry' THEN 'credential_expired'
     WHEN 'credential_renewal' THEN 'waiting_credential_renewal'
     WHEN 'credential_resumed' THEN 'credential_renewed'

@@ -11,7 +11,9 @@ DECLARE
   v_value jsonb;
 BEGIN
   FOR v_member, v_value IN SELECT e.key, e.value FROM jsonb_each(v_update) AS e LOOP
-    IF v_member = 'itemsByType' THEN
+    IF v_member = 'areas' AND jsonb_typeof(v_value) = 'array' AND jsonb_array_length(v_value) <= 1000 THEN
+      v_problems := v_problems || tallymark.areas_problems(v_value);
+    ELSIF v_member = 'itemsByType' THEN
       v_problems := v_problems || tallymark.counts_problems(v_value);
     ELSIF NOT tallymark.is_valid_update(update_problems.job_id, jsonb_build_object(v_member, v_value))
       OR (v_member = 'timestamp' AND tallymark.parse_timestamp(v_update ->> 'timestamp') IS NULL)
@@ -26,6 +28,9 @@ BEGIN
     AND NOT jsonb_path_exists(v_problems, '$[*] ? (@.field == "taskId")')
   THEN
     v_problems := v_problems || jsonb_build_object('field', 'taskId', 'problem', tallymark.member_rule('taskId'));
+  END IF;
+  IF lower((v_update ->> 'status') COLLATE "C") = 'new_areas_discovered' AND NOT v_update ? 'areas' THEN
+    v_problems := v_problems || '{"field": "areas", "problem": "is required with this status"}';
   END IF;
   IF jsonb_path_match(jsonb_build_object(
     'processed', coalesce(v_update -> 'processedItems', v_update -> 'processed'),

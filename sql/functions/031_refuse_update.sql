@@ -18,6 +18,8 @@ BEGIN
     AND tallymark.job_status(refuse_update.payload ->> 'status') IS NULL
   THEN
     v_message := 'Invalid status: ' || left(refuse_update.payload ->> 'status', 100);
+  ELSIF jsonb_path_exists(v_details, '$[*] ? (@.field == "areas" && @.problem starts with "is required")') THEN
+    v_message := 'Missing areas data in payload';
   ELSE
     v_message := 'Invalid progress payload';
   END IF;

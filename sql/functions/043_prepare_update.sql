@@ -6,7 +6,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   c_most_members CONSTANT integer := 1000;
-  c_left_out CONSTANT text[] := '{errorTimestamp,lastAreasDiscovery,areas}';
+  c_most_bytes CONSTANT integer := 1048576;
+  c_derived CONSTANT text[] := '{errorTimestamp,lastAreasDiscovery}';
+  c_counted CONSTANT text[] := '{groupCount,projectCount}';
   v_update jsonb;
   v_problems jsonb;
   v_warnings jsonb := '[]'::jsonb;
@@ -15,6 +17,13 @@ BEGIN
   IF jsonb_typeof(prepare_update.payload) IS DISTINCT FROM 'object' THEN
     RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = 'Invalid request body',
       DETAIL = '[{"field": "", "problem": "must be a JSON object"}]', HINT = 'An update is one JSON object.';
+  END IF;
+  IF octet_length(prepare_update.payload::text) > c_most_bytes
+    AND tallymark.json_bytes(prepare_update.payload) > c_most_bytes
+  THEN
+    RAISE EXCEPTION USING ERRCODE = 'TK413', MESSAGE = 'Progress payload too large',
+      DETAIL = format('The update takes %s bytes as JSON; at most %s are taken.',
+        tallymark.json_bytes(prepare_update.payload), c_most_bytes);
   END IF;
   v_update := tallymark.without_nulls(prepare_update.payload); -- a null counts as not given
   IF (SELECT count(*) > c_most_members FROM jsonb_object_keys(v_update)) THEN
@@ -43,14 +52,24 @@ BEGIN
     v_update := v_update || jsonb_build_object('error', tallymark.cut_error(v_update -> 'error'));
     v_warnings := v_warnings || '["error was cut to 8 KB"]';
   END IF;
-  FOREACH v_member IN ARRAY c_left_out LOOP
+  FOREACH v_member IN ARRAY c_derived LOOP
     IF v_update ? v_member THEN
       v_update := v_update - v_member;
-      v_warnings := v_warnings || jsonb_build_array(v_member || CASE v_member
-        WHEN 'areas' THEN ' was left out: areas are not recorded yet'
-        ELSE ' was left out: it is derived from the updates' END);
+      v_warnings := v_warnings || jsonb_build_array(v_member || ' was left out: it is derived from the updates');
     END IF;
   END LOOP;
+  IF v_update ? 'areas' THEN
+    IF v_update ?| c_counted OR v_update -> 'itemsByType' ?| '{groups,projects}' THEN
+      v_update := ((v_update - c_counted) #- '{itemsByType,groups}') #- '{itemsByType,projects}';
+      v_warnings := v_warnings || '["counts of groups and projects were left out: the areas themselves are counted"]';
+    END IF;
+    v_update := v_update || jsonb_build_object('areas', tallymark.prepare_areas(v_update -> 'areas'));
+    v_update := v_update || (
+      SELECT jsonb_build_object('lastAreasDiscovery', jsonb_build_object('totalDiscovered', count(*),
+        'groupsCount', count(*) FILTER (WHERE a.value ->> 'type' = 'group'),
+        'projectsCount', count(*) FILTER (WHERE a.value ->> 'type' = 'project')))
+      FROM jsonb_array_elements(v_update -> 'areas') AS a);
+  END IF;
   RETURN jsonb_build_object('update', v_update, 'warnings', v_warnings);
 END
 $$;
@@ -59,7 +78,7 @@ COMMENT ON FUNCTION tallymark.prepare_update(text, jsonb) IS
 'Judges an update, and gives it in the form that is merged and kept in the ledger.
 Arguments: job_id, the job it is for; payload, the update as it came.
 Returns: {"update": the update without nulls, with the legacy names processed and total replaced, and with what is too
-long cut; "warnings": an array of what was changed, in words}.
-Errors: TK400, with every problem in DETAIL.';
+long cut, areas as prepare_areas gives them; "warnings": an array of what was changed, in words}.
+Errors: TK400, with every problem in DETAIL; TK413, too large.';
 
 REVOKE ALL ON FUNCTION tallymark.prepare_update(text, jsonb) FROM PUBLIC;

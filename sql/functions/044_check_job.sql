@@ -19,7 +19,7 @@ BEGIN
     OR tallymark.json_bytes(check_job.attributes) > c_most_bytes
   THEN
     v_problems := v_problems || jsonb_build_object('field', 'attributes',
-      'problem', format('must be an object of at most %s bytes, without a number beyond 1e308', c_most_bytes));
+      'problem', format('must be an object of at most %s bytes, without numbers that take more than 400 digits', c_most_bytes));
   ELSIF NOT tallymark.is_valid_update('', jsonb_build_object('counting', v_counting)) THEN
     v_problems := v_problems
       || jsonb_build_object('field', 'attributes.counting', 'problem', tallymark.member_rule('counting'));

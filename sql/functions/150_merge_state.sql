@@ -17,7 +17,7 @@ DECLARE
   v_status text := 'running'; -- what processing stands for, as nearly every update does
   -- All members but those that have a rule of their own.
   v_fields jsonb := merge_state.payload - ARRAY['taskId', 'status', 'timestamp', 'updateId', 'workerId', 'counting',
-    'processedItems', 'itemsByType', 'groupCount', 'projectCount', 'timeline'];
+    'processedItems', 'itemsByType', 'groupCount', 'projectCount', 'timeline', 'areas'];
   v_processed numeric := (job.progress -> 'processedItems')::numeric;
   v_items jsonb := job.progress -> 'itemsByType';
   v_before jsonb := job.progress;
@@ -46,13 +46,17 @@ BEGIN
     v_fields := tallymark.winning_fields(job, merge_state.at, merge_state.key, v_fields);
     job := tallymark.advance_clocks(job, merge_state.at, merge_state.key, v_status, v_fields);
   END IF;
-  IF v_fields ?| '{progress,error}' THEN
+  IF v_fields ?| '{progress,error,lastAreasDiscovery}' THEN
     IF v_fields ? 'progress' THEN
       job.resume_state := CASE WHEN v_status <> 'finished' THEN v_fields -> 'progress' END;
       v_fields := v_fields - 'progress';
     END IF;
     IF v_fields ? 'error' THEN
       v_fields := v_fields || jsonb_build_object('errorTimestamp', tallymark.iso_timestamp(merge_state.at));
+    END IF;
+    IF v_fields ? 'lastAreasDiscovery' THEN
+      v_fields := jsonb_set(v_fields, '{lastAreasDiscovery,timestamp}',
+        to_jsonb(tallymark.iso_timestamp(merge_state.at)));
     END IF;
   END IF;
 
@@ -86,9 +90,9 @@ $$;
 
 COMMENT ON FUNCTION tallymark.merge_state(tallymark.job, timestamptz, text, jsonb) IS
 'Merges one update into the state of a job. Whatever the order of the updates, the state comes out the same.
-Arguments: job, the state so far (a row of tallymark.job; last_seq, updated_at and what the registrar gave are not
-touched); at, when the update happened, not later than now; key, its key; payload, the update as prepare_update gives
-it.
+Arguments: job, the state so far (a row of tallymark.job; last_seq, updated_at and what registrar and operators gave
+are not touched); at, when the update happened, not later than now; key, its key; payload, the update as prepare_update
+gives it. The areas of an update are merged by merge_areas, and counted by with_area_counts.
 Returns: the state afterwards.';
 
 REVOKE ALL ON FUNCTION tallymark.merge_state(tallymark.job, timestamptz, text, jsonb) FROM PUBLIC;

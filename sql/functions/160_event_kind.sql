@@ -21,6 +21,7 @@ BEGIN
     END IF;
   END IF;
   RETURN CASE
+    WHEN event_kind.payload ? 'areas' THEN 'areas_discovered'
     WHEN event_kind.payload ->> 'operationType' = 'discovery' THEN 'discovery_progress'
     WHEN event_kind.stage_changed THEN 'stage_change'
     ELSE 'progress_update'
@@ -31,7 +32,7 @@ $$;
 COMMENT ON FUNCTION tallymark.event_kind(jsonb, boolean) IS
 'The kind of the one event that an update appends to the timeline: the most telling that fits.
 Arguments: payload, the update; stage_changed, whether the stage of the job is another since this update.
-Returns: error, completion, credential_status_change, discovery_progress, stage_change or progress_update, in that
-order of precedence.';
+Returns: error, completion, credential_status_change, areas_discovered, discovery_progress, stage_change or
+progress_update, in that order of precedence.';
 
 REVOKE ALL ON FUNCTION tallymark.event_kind(jsonb, boolean) FROM PUBLIC;

@@ -22,6 +22,14 @@ BEGIN
       'duration', (extract(epoch FROM event_facts.at - after.started_at) * 1000)::bigint,
       'summary', tallymark.progress_summary(after.progress));
   END IF;
+  IF event_facts.event = 'areas_discovered' THEN
+    -- The update's own counts of these types are not added, so what they grew by are the areas that were new.
+    v_facts := v_facts || jsonb_build_object(
+      'newGroups', (after.progress #> '{itemsByType,groups}')::numeric
+        - coalesce((before.progress #> '{itemsByType,groups}')::numeric, 0),
+      'newProjects', (after.progress #> '{itemsByType,projects}')::numeric
+        - coalesce((before.progress #> '{itemsByType,projects}')::numeric, 0));
+  END IF;
   RETURN nullif(v_facts, '{}');
 END
 $$;
@@ -30,6 +38,7 @@ COMMENT ON FUNCTION tallymark.event_facts(text, timestamptz, tallymark.job, tall
 'What an event''s details hold beyond the update itself.
 Arguments: event, its kind; at, when it happened; before and after, the state of the job before and after the update.
 Returns: fromStage and toStage where the stage changed; for a completion finalCounts, duration (milliseconds from the
-first report to this one) and summary; null where there is nothing to add.';
+first report to this one) and summary; for areas newGroups and newProjects, how many were new to the job; null
+where there is nothing to add.';
 
 REVOKE ALL ON FUNCTION tallymark.event_facts(text, timestamptz, tallymark.job, tallymark.job) FROM PUBLIC;

@@ -10,19 +10,31 @@ DECLARE
   -- What is the same in most answers is a constant: a member that jsonb_build_object makes costs as much as ten there.
   v_ack jsonb := '{"status": "received", "duplicate": false, "warnings": [], "command": null}' || jsonb_build_object(
     'seq', acknowledgement.seq, 'message', 'Progress update acknowledged for task ' || job.id);
+  v_status text;
 BEGIN
   IF acknowledgement.duplicate OR job.requested_command IS NOT NULL OR acknowledgement.warnings <> '[]' THEN
     v_ack := v_ack || jsonb_build_object('duplicate', acknowledgement.duplicate,
       'warnings', acknowledgement.warnings, 'command', job.requested_command);
   END IF;
-  IF acknowledgement.payload -> 'status' <> '"processing"'
-    AND lower((acknowledgement.payload ->> 'status') COLLATE "C") = 'started'
-  THEN
-    v_ack := v_ack || jsonb_build_object('resume', jsonb_build_object(
-      'lastProcessedId', job.progress -> 'lastProcessedId',
-      'resumeState', job.resume_state,
-      'itemsByType', coalesce(job.progress -> 'itemsByType', '{}'),
-      'processedItems', coalesce(job.progress -> 'processedItems', '0')));
+  IF acknowledgement.payload -> 'status' <> '"processing"' THEN
+    v_status := lower((acknowledgement.payload ->> 'status') COLLATE "C");
+    IF v_status = 'started' THEN
+      v_ack := v_ack || jsonb_build_object('resume', jsonb_build_object(
+        'lastProcessedId', job.progress -> 'lastProcessedId',
+        'resumeState', job.resume_state,
+        'itemsByType', coalesce(job.progress -> 'itemsByType', '{}'),
+        'processedItems', coalesce(job.progress -> 'processedItems', '0')));
+    ELSIF v_status = 'new_areas_discovered' THEN
+      v_ack := v_ack || jsonb_build_object('message', format(
+        'Areas discovery processed for task %s: %s groups, %s projects', job.id,
+        acknowledgement.payload #>> '{lastAreasDiscovery,groupsCount}',
+        acknowledgement.payload #>> '{lastAreasDiscovery,projectsCount}'));
+    ELSIF v_status LIKE 'credential\_%' THEN
+      v_ack := v_ack || jsonb_build_object(
+        'message', format('Credential status update processed for task %s: %s', job.id, v_status),
+        'credentialGuidance',
+          tallymark.credential_guidance(v_status, acknowledgement.payload -> 'credentialStatus'));
+    END IF;
   END IF;
   RETURN v_ack;
 END
@@ -33,6 +45,7 @@ COMMENT ON FUNCTION tallymark.acknowledgement(tallymark.job, bigint, boolean, js
 Arguments: job, its state after the update; seq, the number of the update''s event; duplicate, whether it was there
 already; payload, the update; warnings, an array of texts.
 Returns: the acknowledgement of the wire protocol; where the update''s status is started, with resume
-{"lastProcessedId", "resumeState", "itemsByType", "processedItems"}, which tells a restarted crawler where to go on.';
+{"lastProcessedId", "resumeState", "itemsByType", "processedItems"}, which tells a restarted crawler where to go
+on; where it is credential_*, with credentialGuidance, lines for the admin.';
 
 REVOKE ALL ON FUNCTION tallymark.acknowledgement(tallymark.job, bigint, boolean, jsonb, jsonb) FROM PUBLIC;

@@ -1,6 +1,6 @@
 -- The registrar's door: a job as it comes over HTTP.
 
-CREATE OR REPLACE FUNCTION tallymark.receive_job(body jsonb) RETURNS jsonb
+CREATE OR REPLACE FUNCTION tallymark.receive_job(body jsonb, job_prefix text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -10,15 +10,17 @@ BEGIN
       DETAIL = '[{"field": "", "problem": "must be a JSON object"}]';
   END IF;
   PERFORM tallymark.check_job(receive_job.body -> 'taskId', nullif(receive_job.body -> 'attributes', 'null'));
+  PERFORM tallymark.refuse_foreign_job(receive_job.body ->> 'taskId', receive_job.job_prefix);
   RETURN tallymark.create_job(receive_job.body ->> 'taskId', nullif(receive_job.body -> 'attributes', 'null'));
 END
 $$;
 
-COMMENT ON FUNCTION tallymark.receive_job(jsonb) IS
+COMMENT ON FUNCTION tallymark.receive_job(jsonb, text) IS
 'Registers a job as it comes over HTTP.
-Arguments: body, {"taskId", "attributes"}.
+Arguments: body, {"taskId", "attributes"}; job_prefix, what the ids of the caller''s jobs begin with, null or empty for
+all jobs.
 Returns: the job, and "created", as create_job.
-Errors: TK400, with every problem in DETAIL.';
+Errors: TK400, with every problem in DETAIL; TK403, not the caller''s job.';
 
-REVOKE ALL ON FUNCTION tallymark.receive_job(jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tallymark.receive_job(jsonb) TO tallymark_writer, tallymark_admin;
+REVOKE ALL ON FUNCTION tallymark.receive_job(jsonb, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.receive_job(jsonb, text) TO tallymark_writer, tallymark_admin;

@@ -15,6 +15,10 @@ BEGIN
     'status', coalesce(lower((p ->> 'status') COLLATE "C"), 'processing'),
     'processedItems', p -> 'processedItems', 'totalItems', p -> 'totalItems', 'itemsByType', p -> 'itemsByType',
     'currentDataType', p -> 'currentDataType', 'stage', p -> 'stage', 'operationType', p -> 'operationType',
+    'groupCount', p -> 'groupCount', 'projectCount', p -> 'projectCount',
+    'groupTotal', p -> 'groupTotal', 'projectTotal', p -> 'projectTotal',
+    'groupsCount', p #> '{lastAreasDiscovery,groupsCount}', 'projectsCount', p #> '{lastAreasDiscovery,projectsCount}',
+    'totalDiscovered', p #> '{lastAreasDiscovery,totalDiscovered}',
     'lastProcessedId', p -> 'lastProcessedId', 'message', p -> 'message', 'workerId', p -> 'workerId',
     'credentialStatus', p -> 'credentialStatus');
   IF jsonb_typeof(p -> 'error') = 'object' THEN
@@ -33,7 +37,9 @@ COMMENT ON FUNCTION tallymark.event_details(jsonb, jsonb) IS
 Arguments: payload, the update that the event stands for, null for an event of the crawler''s own; facts, what the
 ledger keeps beside it.
 Returns: an object with those of status, processedItems, totalItems, itemsByType, currentDataType, stage, operationType,
-lastProcessedId, message, workerId, credentialStatus, errorType, errorMessage, errorCode, stack, context that the update
-gave, and with fromStage, toStage, finalCounts, duration (milliseconds), summary where the event has them.';
+groupCount, projectCount, groupTotal, projectTotal, groupsCount, projectsCount, totalDiscovered (how many areas of each
+kind), lastProcessedId, message, workerId, credentialStatus, errorType, errorMessage, errorCode, stack, context that the
+update gave, and with fromStage, toStage, finalCounts, duration (milliseconds), summary, newGroups, newProjects where
+the event has them.';
 
 REVOKE ALL ON FUNCTION tallymark.event_details(jsonb, jsonb) FROM PUBLIC;

@@ -7,6 +7,7 @@ AS $$
 DECLARE
   v_state tallymark.job;
   v_event tallymark.job_event;
+  v_areas jsonb;
 BEGIN
   SELECT fold_ledger.job_id, 'queued', '{}', '{}', '{}', '{}', 0
   INTO v_state.id, v_state.status, v_state.progress, v_state.facets, v_state.newest_fields, v_state.clocks,
@@ -21,6 +22,32 @@ BEGIN
   LOOP
     v_state := tallymark.merge_state(v_state, v_event.occurred_at, v_event.update_key, v_event.payload);
   END LOOP;
+
+  -- Areas are counted by what they are after all of the updates.
+  IF v_state.progress ? 'lastAreasDiscovery' THEN
+    SELECT jsonb_build_object('groups', count(*) FILTER (WHERE a.details ->> 'type' = 'group'),
+      'projects', count(*) FILTER (WHERE a.details ->> 'type' = 'project'))
+    INTO v_areas FROM tallymark.fold_areas(fold_ledger.job_id, fold_ledger.up_to_seq) AS a;
+    v_state := tallymark.with_area_counts(v_state, v_areas);
+  END IF;
+
+  -- The last command, unless one of the updates obeyed it.
+  SELECT e.details ->> 'command', e.seq INTO v_state.requested_command, v_state.command_seq
+  FROM tallymark.job_event AS e
+  WHERE e.job_id = fold_ledger.job_id AND e.update_key LIKE '!%'
+    AND (fold_ledger.up_to_seq IS NULL OR e.seq <= fold_ledger.up_to_seq)
+    AND NOT EXISTS (
+      SELECT FROM tallymark.job_event AS u
+      WHERE u.job_id = e.job_id AND u.payload IS NOT NULL
+        AND (fold_ledger.up_to_seq IS NULL OR u.seq <= fold_ledger.up_to_seq)
+        AND (u.occurred_at > (e.details ->> 'after')::timestamptz) IS NOT FALSE
+        AND tallymark.obeys(e.details ->> 'command',
+          tallymark.job_status(coalesce(u.payload ->> 'status', 'processing'))))
+    AND NOT EXISTS (
+      SELECT FROM tallymark.job_event AS later
+      WHERE later.job_id = e.job_id AND later.update_key LIKE '!%' AND later.seq > e.seq
+        AND (fold_ledger.up_to_seq IS NULL OR later.seq <= fold_ledger.up_to_seq));
+
   SELECT coalesce(max(e.seq), 0) INTO v_state.last_seq FROM tallymark.job_event AS e
   WHERE e.job_id = fold_ledger.job_id AND (fold_ledger.up_to_seq IS NULL OR e.seq <= fold_ledger.up_to_seq);
   RETURN v_state;

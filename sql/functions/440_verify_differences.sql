@@ -36,6 +36,9 @@ BEGIN
     WHERE e.job_id = verify_differences.job_id
       AND (jsonb_typeof(e.payload) <> 'object' OR tallymark.is_valid_update(e.job_id, e.payload) IS FALSE)
     ORDER BY e.seq LIMIT 1;
+    IF NOT FOUND THEN -- whatever it is, there is something
+      RETURN QUERY SELECT v_stored.last_seq, 'ledger'::text, NULL::jsonb, to_jsonb(SQLERRM);
+    END IF;
     RETURN;
   END;
 
@@ -43,7 +46,7 @@ BEGIN
   RETURN QUERY
   SELECT coalesce((
       SELECT e.seq FROM tallymark.job_event AS e
-      WHERE e.job_id = verify_differences.job_id AND e.payload ? d.name
+      WHERE e.job_id = verify_differences.job_id AND e.payload ? split_part(d.name, ':', 1)
       ORDER BY e.occurred_at DESC, e.update_key DESC LIMIT 1), v_stored.last_seq), d.name, d.stored, d.folded
   FROM (
     SELECT coalesce(s.key, f.key) AS name, s.value AS stored, f.value AS folded
@@ -52,7 +55,12 @@ BEGIN
     UNION ALL
     SELECT c.name, to_jsonb(v_stored) -> c.name, to_jsonb(v_folded) -> c.name
     FROM unnest(ARRAY['status', 'facets', 'workers', 'newest_at', 'newest_key', 'newest_fields', 'clocks',
-      'resume_state', 'last_seq', 'started_at', 'finished_at']) AS c (name)
+      'resume_state', 'last_seq', 'started_at', 'finished_at', 'requested_command', 'command_seq']) AS c (name)
+    UNION ALL
+    SELECT 'areas: ' || coalesce(a.full_path, f.full_path),
+      to_jsonb(a) - '{job_id,full_path,type,parent_path}'::text[], to_jsonb(f) - 'full_path'
+    FROM (SELECT s.* FROM tallymark.job_area AS s WHERE s.job_id = verify_differences.job_id) AS a
+    FULL JOIN tallymark.fold_areas(verify_differences.job_id) AS f ON f.full_path = a.full_path
   ) AS d
   WHERE d.stored IS DISTINCT FROM d.folded
   ORDER BY 1, 2;
@@ -63,8 +71,8 @@ COMMENT ON FUNCTION tallymark.verify_differences(text) IS
 'Folds the ledger of a job anew and compares the outcome with the stored state.
 Arguments: job_id.
 Returns: a row for each difference, none where all is well: seq, the event at which it shows (the first number that is
-not what it should be, or the newest event that gave the field); field, a member of progress or a column of
-tallymark.job; stored, what the row holds; folded, what the ledger says.
+not what it should be, or the newest event that gave the field); field, a member of progress, a column of
+tallymark.job, or areas: and a path; stored, what the row holds; folded, what the ledger says.
 Errors: TK404, no such job. Takes no lock.';
 
 REVOKE ALL ON FUNCTION tallymark.verify_differences(text) FROM PUBLIC;

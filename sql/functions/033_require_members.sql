@@ -1,0 +1,27 @@
+-- Refuses an update that lacks what its way in asks for.
+
+CREATE OR REPLACE FUNCTION tallymark.require_members(job_id text, payload jsonb, required text[]) RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_given jsonb;
+  v_missing text[];
+BEGIN
+  IF jsonb_typeof(require_members.payload) = 'object' THEN -- what is none is refused for that
+    v_given := tallymark.without_nulls(require_members.payload);
+    v_missing := ARRAY(SELECT f.name FROM unnest(require_members.required) AS f (name) WHERE NOT v_given ? f.name);
+    IF v_missing <> '{}' THEN
+      PERFORM tallymark.refuse_update(v_given, v_missing,
+        tallymark.update_problems(require_members.job_id, v_given));
+    END IF;
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.require_members(text, jsonb, text[]) IS
+'Refuses an update that lacks a member, or gives null for it.
+Arguments: job_id, the job it is for; payload, the update; required, the names of the members.
+Errors: TK400, with every other problem of the update, too.';
+
+REVOKE ALL ON FUNCTION tallymark.require_members(text, jsonb, text[]) FROM PUBLIC;

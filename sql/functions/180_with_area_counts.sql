@@ -1,0 +1,24 @@
+-- The counts of a job, with the areas that were new to it.
+
+CREATE OR REPLACE FUNCTION tallymark.with_area_counts(job tallymark.job, grown jsonb) RETURNS tallymark.job
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_items jsonb := coalesce(job.progress -> 'itemsByType', '{}');
+BEGIN
+  -- Both members are there from the first areas on, if with 0: which of them were needed would depend on the order.
+  SELECT v_items || jsonb_object_agg(g.key, coalesce((v_items -> g.key)::numeric, 0) + g.value::numeric) INTO v_items
+  FROM jsonb_each(with_area_counts.grown) AS g;
+  job.progress := job.progress || jsonb_build_object('itemsByType', v_items);
+  job.facets := tallymark.facets_of(job.progress);
+  RETURN job;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.with_area_counts(tallymark.job, jsonb) IS
+'Adds areas to the itemsByType of a job''s state.
+Arguments: job, the state; grown, {"groups": n, "projects": n}: how many more areas of each type the job has.
+Returns: the state with progress and facets as they are then.';
+
+REVOKE ALL ON FUNCTION tallymark.with_area_counts(tallymark.job, jsonb) FROM PUBLIC;

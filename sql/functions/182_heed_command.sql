@@ -1,0 +1,32 @@
+-- An operator's command has been obeyed when an update says so that is newer than all there was when it was given.
+
+CREATE OR REPLACE FUNCTION tallymark.heed_command(job tallymark.job, at timestamptz, payload jsonb)
+RETURNS tallymark.job
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_after timestamptz;
+BEGIN
+  IF tallymark.obeys(job.requested_command,
+    tallymark.job_status(coalesce(heed_command.payload ->> 'status', 'processing')))
+  THEN
+    -- Held against the crawlers' clocks, not ours: theirs may be behind. So it makes no difference, either, in which
+    -- order the updates come.
+    SELECT (e.details ->> 'after')::timestamptz INTO v_after FROM tallymark.job_event AS e
+    WHERE e.job_id = job.id AND e.seq = job.command_seq;
+    IF v_after IS NULL OR heed_command.at > v_after THEN
+      job.requested_command := NULL;
+      job.command_seq := NULL;
+    END IF;
+  END IF;
+  RETURN job;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.heed_command(tallymark.job, timestamptz, jsonb) IS
+'Takes what an operator asks back, when an update shows that it was done.
+Arguments: job, its state, with requested_command; at, when the update happened; payload, the update.
+Returns: the state with requested_command and command_seq as they are then.';
+
+REVOKE ALL ON FUNCTION tallymark.heed_command(tallymark.job, timestamptz, jsonb) FROM PUBLIC;

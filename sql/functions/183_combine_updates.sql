@@ -1,0 +1,63 @@
+-- What updates of a batch amount to, so that many cost one merge: the law of the algebra that a state merged with one
+-- update and then with another is the state merged with the two combined, for updates of one kind in the order of their
+-- times. Counts add up, running totals have a highest, and of every field the last one wins.
+
+CREATE OR REPLACE FUNCTION tallymark.combine_updates(updates tallymark.batch_update[])
+RETURNS TABLE (job_id text, run bigint, first_number bigint, first_at timestamptz, number bigint, at timestamptz,
+  key text, payload jsonb, seq bigint)
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN QUERY
+  WITH shaped AS (
+    SELECT u.number, u.job_id, u.at, u.key, u.payload, u.seq, u.payload ->> 'processedItems' AS processed,
+      -- What must be the same for two to be combined: all members but these, and which of these there are.
+      CASE WHEN u.payload -> 'status' = '"processing"'
+          AND NOT u.payload ?| '{counting,groupCount,projectCount,areas,timeline}'
+        THEN u.payload - '{timestamp,updateId,processedItems,itemsByType,lastProcessedId,message,progress}'::text[]
+      END AS shape,
+      ARRAY[u.payload ? 'processedItems', u.payload ? 'itemsByType', u.payload ? 'lastProcessedId',
+        u.payload ? 'message', u.payload ? 'progress'] AS gives
+    FROM unnest(combine_updates.updates) AS u
+  ), numbered AS (
+    SELECT s.*, count(*) FILTER (WHERE s.begins) OVER (PARTITION BY s.job_id ORDER BY s.number) AS run
+    FROM (
+      SELECT h.*, (h.shape = lag(h.shape) OVER job AND h.gives = lag(h.gives) OVER job AND h.at > lag(h.at) OVER job)
+          IS NOT TRUE AS begins
+      FROM shaped AS h WINDOW job AS (PARTITION BY h.job_id ORDER BY h.number)
+    ) AS s
+  ), runs AS (
+    SELECT n.job_id, n.run, count(*) AS size, min(n.number) AS first_number, min(n.at) AS first_at,
+      max(n.number) AS number, max(n.processed::numeric) AS processed
+    FROM numbered AS n GROUP BY n.job_id, n.run
+  ), counted AS (
+    SELECT i.job_id, i.run, jsonb_object_agg(i.type, i.count) AS items
+    FROM (
+      SELECT n.job_id, n.run, t.key AS type, sum(t.value::numeric) AS count
+      FROM numbered AS n, jsonb_each(n.payload -> 'itemsByType') AS t
+      WHERE n.shape IS NOT NULL
+      GROUP BY n.job_id, n.run, t.key
+    ) AS i
+    GROUP BY i.job_id, i.run
+  )
+  SELECT r.job_id, r.run, r.first_number, r.first_at, r.number, l.at, l.key,
+    l.payload || CASE WHEN r.size = 1 THEN '{}' ELSE tallymark.without_nulls(
+      jsonb_build_object('processedItems', r.processed, 'itemsByType', c.items)) END,
+    l.seq
+  FROM runs AS r
+  JOIN shaped AS l ON l.number = r.number -- the last of the run
+  LEFT JOIN counted AS c ON c.job_id = r.job_id AND c.run = r.run
+  ORDER BY r.job_id COLLATE "C", r.run;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.combine_updates(tallymark.batch_update[]) IS
+'Combines updates that can be merged as one: of one job, next to each other, reports of plain progress that differ in
+nothing but counts, cursor, message and resume state, each later than the one before.
+Arguments: updates, each new to its job.
+Returns: rows in the order of jobs and places: job_id; run, its number in the job, from 1; first_number and first_at,
+place and time of the run''s first update; number, at and key of its last; payload, what they amount to; seq, of the last
+one''s event.';
+
+REVOKE ALL ON FUNCTION tallymark.combine_updates(tallymark.batch_update[]) FROM PUBLIC;

@@ -1,0 +1,46 @@
+-- The areas of an update become rows of its job, once per path.
+
+CREATE OR REPLACE FUNCTION tallymark.merge_areas(job_id text, at timestamptz, key text, areas jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_microseconds CONSTANT bigint := extract(epoch FROM merge_areas.at) * 1000000; -- as in clocks_of
+  v_paths CONSTANT text[] := ARRAY(SELECT a.value ->> 'fullPath' FROM jsonb_array_elements(merge_areas.areas) AS a);
+  v_before bigint[];
+  v_after bigint[];
+BEGIN
+  SELECT ARRAY[count(*) FILTER (WHERE a.type = 'group'), count(*) FILTER (WHERE a.type = 'project')] INTO v_before
+  FROM tallymark.job_area AS a WHERE a.job_id = merge_areas.job_id AND a.full_path = ANY (v_paths);
+
+  INSERT INTO tallymark.job_area AS a (job_id, full_path, details, clocks, discovered_at)
+  SELECT merge_areas.job_id, g.value ->> 'fullPath', g.value - 'fullPath',
+    tallymark.clocks_of(ARRAY(SELECT m.name FROM jsonb_object_keys(g.value - 'fullPath') AS m (name)),
+      merge_areas.at, merge_areas.key),
+    merge_areas.at
+  FROM jsonb_array_elements(merge_areas.areas) AS g
+  ON CONFLICT ON CONSTRAINT job_area_pkey DO UPDATE SET
+    (details, clocks) = (
+      -- Each member is that of the newest update that gave it, as with the fields of a job.
+      SELECT a.details || coalesce(jsonb_object_agg(m.key, m.value), '{}'),
+        a.clocks || coalesce(jsonb_object_agg(m.key, jsonb_build_array(v_microseconds, merge_areas.key)), '{}')
+      FROM jsonb_each(excluded.details) AS m
+      LEFT JOIN jsonb_each(a.clocks) AS c ON c.key = m.key
+      WHERE c.key IS NULL OR (v_microseconds, merge_areas.key COLLATE "C")
+        > ((c.value ->> 0)::bigint, (c.value ->> 1) COLLATE "C")),
+    discovered_at = least(a.discovered_at, excluded.discovered_at);
+
+  SELECT ARRAY[count(*) FILTER (WHERE a.type = 'group'), count(*) FILTER (WHERE a.type = 'project')] INTO v_after
+  FROM tallymark.job_area AS a WHERE a.job_id = merge_areas.job_id AND a.full_path = ANY (v_paths);
+  RETURN jsonb_build_object('groups', v_after[1] - v_before[1], 'projects', v_after[2] - v_before[2]);
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.merge_areas(text, timestamptz, text, jsonb) IS
+'Records the areas of an update, each once per job and path; a rediscovery brings its members up to date.
+Arguments: job_id, whose row the caller has locked; at and key, time and key of the update, which must not have been
+merged before; areas, as prepare_areas gives them.
+Returns: {"groups": n, "projects": n}: how many more the job has now (fewer, where an area turned out to be of another
+type).';
+
+REVOKE ALL ON FUNCTION tallymark.merge_areas(text, timestamptz, text, jsonb) FROM PUBLIC;

@@ -1,0 +1,44 @@
+-- The updates of a batch, held against their jobs, which are locked: what each counts as, and which of them are new.
+
+CREATE OR REPLACE FUNCTION tallymark.place_batch(
+  updates tallymark.batch_update[], jobs tallymark.job[], now timestamptz
+) RETURNS tallymark.batch_update[]
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN ARRAY(
+    SELECT ROW(p.number, p.job_id, p.at, p.key, p.payload, p.warnings, p.refusal,
+      CASE WHEN p.is_new THEN p.last_seq - p.own
+        + sum(1 + p.own) FILTER (WHERE p.is_new) OVER (PARTITION BY p.job_id ORDER BY p.number) END
+      )::tallymark.batch_update
+    FROM (
+      SELECT u.number, u.job_id, u.key, j.last_seq,
+        -- What has no time, or one ahead of our clock, is of now; the order in the batch stays.
+        CASE WHEN u.at <= place_batch.now THEN u.at
+          ELSE place_batch.now - (cardinality(place_batch.updates) - u.number) * interval '1 microsecond' END AS at,
+        CASE WHEN j.attributes ->> 'counting' IS NOT NULL AND NOT u.payload ? 'counting'
+          THEN u.payload || jsonb_build_object('counting', j.attributes -> 'counting') ELSE u.payload END AS payload,
+        CASE WHEN u.at > place_batch.now THEN u.warnings || tallymark.clock_warning(place_batch.now)
+          ELSE u.warnings END AS warnings,
+        CASE WHEN u.refusal IS NULL AND j.id IS NULL THEN tallymark.unknown_job_refusal(u.job_id)
+          ELSE u.refusal END AS refusal,
+        CASE WHEN u.payload ? 'timeline' THEN jsonb_array_length(u.payload -> 'timeline') ELSE 0 END AS own,
+        u.refusal IS NULL AND j.id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM tallymark.job_event AS e WHERE e.job_id = u.job_id AND e.update_key = u.key)
+          AND row_number() OVER (PARTITION BY u.job_id, u.key, u.refusal IS NULL ORDER BY u.number) = 1 AS is_new
+      FROM unnest(place_batch.updates) AS u
+      LEFT JOIN unnest(place_batch.jobs) AS j ON j.id = u.job_id
+    ) AS p
+    ORDER BY p.number);
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.place_batch(tallymark.batch_update[], tallymark.job[], timestamptz) IS
+'Holds the updates of a batch against their jobs.
+Arguments: updates, as judge_update gives them; jobs, those of them that are registered, locked; now, by the server''s
+clock, read under the locks.
+Returns: the updates with the time at which they count, the job''s counting, and seq: the number of the event that an
+update gets, null for what is refused or a duplicate, of the ledger or of the batch itself.';
+
+REVOKE ALL ON FUNCTION tallymark.place_batch(tallymark.batch_update[], tallymark.job[], timestamptz) FROM PUBLIC;

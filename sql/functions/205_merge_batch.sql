@@ -1,0 +1,119 @@
+-- Many updates of any jobs, in one transaction: judged one by one, then locked, looked up, merged and stored together.
+
+CREATE OR REPLACE FUNCTION tallymark.merge_batch(updates jsonb, required text[], job_prefix text) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_most_updates CONSTANT integer := 1000;
+  v_updates tallymark.batch_update[];
+  v_jobs tallymark.job[];
+  v_states tallymark.job[] := '{}'::tallymark.job[];
+  v_job tallymark.job;
+  v_before tallymark.job;
+  v_now timestamptz;
+  v_run record;
+  v_number bigint;
+  v_known timestamptz;
+  v_event text;
+  v_numbers bigint[] := '{}'::bigint[];
+  v_events text[] := '{}'::text[];
+  v_facts jsonb[] := '{}'::jsonb[];
+BEGIN
+  IF jsonb_typeof(merge_batch.updates) IS DISTINCT FROM 'array' THEN
+    RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = 'Invalid request body',
+      DETAIL = '[{"field": "", "problem": "must be an array of updates"}]', HINT = 'A batch is a JSON array.';
+  ELSIF jsonb_array_length(merge_batch.updates) > c_most_updates THEN
+    RAISE EXCEPTION USING ERRCODE = 'TK413', MESSAGE = 'Too many updates', DETAIL = format(
+      'The batch has %s updates; at most %s are taken.', jsonb_array_length(merge_batch.updates), c_most_updates);
+  END IF;
+
+  -- 1. Judge each by itself.
+  v_updates := tallymark.judge_batch(merge_batch.updates, merge_batch.required, coalesce(merge_batch.job_prefix, ''));
+
+  -- 2. Lock order: the jobs' rows in the order of their ids, by their bytes; then their ledgers.
+  v_jobs := ARRAY(
+    SELECT j FROM tallymark.job AS j
+    WHERE j.id = ANY (ARRAY(SELECT DISTINCT u.job_id FROM unnest(v_updates) AS u WHERE u.refusal IS NULL))
+    ORDER BY j.id FOR NO KEY UPDATE);
+  v_now := clock_timestamp();
+  v_updates := tallymark.place_batch(v_updates, v_jobs, v_now);
+
+  -- 3. Merge in memory, a run of updates at a time.
+  FOR v_run IN
+    SELECT r.*, j AS job, r.run = max(r.run) OVER (PARTITION BY r.job_id) AS is_last
+    FROM tallymark.combine_updates(ARRAY(SELECT u FROM unnest(v_updates) AS u WHERE u.seq IS NOT NULL)) AS r
+    JOIN unnest(v_jobs) AS j ON j.id = r.job_id
+    ORDER BY r.job_id COLLATE "C", r.run
+  LOOP
+    IF v_run.run = 1 THEN
+      v_job := v_run.job;
+    END IF;
+    v_before := v_job;
+    v_job.started_at := least(v_job.started_at, v_run.first_at);
+    v_job := tallymark.merge_state(v_job, v_run.at, v_run.key, v_run.payload);
+    v_job.last_seq := v_run.seq;
+    IF v_run.payload ? 'areas' THEN
+      v_job := tallymark.with_area_counts(v_job,
+        tallymark.merge_areas(v_job.id, v_run.at, v_run.key, v_run.payload -> 'areas'));
+    END IF;
+    IF v_run.payload ? 'timeline' THEN
+      v_job.last_seq := tallymark.append_own_events(v_job.id, v_run.seq, v_now, v_run.payload -> 'timeline');
+    END IF;
+    IF v_job.requested_command IS NOT NULL THEN
+      v_job := tallymark.heed_command(v_job, v_run.at, v_run.payload);
+    END IF;
+    -- All of a run name the same stage, so one of them changes it: the first that is newer than what gave the last one.
+    v_number := v_run.first_number;
+    IF v_run.first_at <= v_before.newest_at THEN
+      v_known := tallymark.field_clock(v_before, 'stage');
+      v_number := coalesce((
+        SELECT min(u.number) FROM unnest(v_updates) AS u
+        WHERE u.job_id = v_run.job_id AND u.seq IS NOT NULL AND u.at > v_known
+          AND u.number BETWEEN v_run.first_number AND v_run.number), v_run.number);
+    END IF;
+    v_event := tallymark.event_kind(v_run.payload,
+      v_before.progress -> 'stage' IS DISTINCT FROM v_job.progress -> 'stage');
+    IF v_event <> 'progress_update' THEN
+      v_numbers := v_numbers || v_number;
+      v_events := v_events || v_event;
+      v_facts := v_facts || tallymark.event_facts(v_event, v_run.at, v_before, v_job);
+    END IF;
+    IF v_run.is_last THEN
+      v_states := v_states || v_job;
+    END IF;
+  END LOOP;
+
+  -- 4. Append to the ledgers, store.
+  INSERT INTO tallymark.job_event AS e (job_id, seq, event, update_key, occurred_at, recorded_at, payload, details)
+  SELECT u.job_id, u.seq, coalesce(k.event, tallymark.event_kind(u.payload, false)), u.key, u.at, v_now, u.payload,
+    k.facts
+  FROM unnest(v_updates) AS u LEFT JOIN unnest(v_numbers, v_events, v_facts) AS k (number, event, facts)
+    ON k.number = u.number
+  WHERE u.seq IS NOT NULL;
+  UPDATE tallymark.job AS j SET
+    status = s.status, progress = s.progress, facets = s.facets, workers = s.workers, newest_at = s.newest_at,
+    newest_key = s.newest_key, newest_fields = s.newest_fields, clocks = s.clocks, resume_state = s.resume_state,
+    started_at = s.started_at, finished_at = s.finished_at, requested_command = s.requested_command,
+    command_seq = s.command_seq, last_seq = s.last_seq, updated_at = v_now
+  FROM unnest(v_states) AS s WHERE j.id = s.id;
+
+  -- 5. Acknowledge each, by the state after all of them.
+  RETURN (
+    SELECT coalesce(jsonb_agg(CASE WHEN u.refusal IS NOT NULL THEN u.refusal
+      WHEN u.seq IS NOT NULL THEN tallymark.acknowledgement(s, u.seq, false, u.payload, u.warnings)
+      ELSE tallymark.acknowledge_duplicate(CASE WHEN s.id IS NULL THEN j ELSE s END, u.key, u.payload)
+      END ORDER BY u.number), '[]')
+    FROM unnest(v_updates) AS u
+    LEFT JOIN unnest(v_states) AS s ON s.id = u.job_id
+    LEFT JOIN unnest(v_jobs) AS j ON j.id = u.job_id);
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.merge_batch(jsonb, text[], text) IS
+'Merges many updates: what merge_progress_batch and receive_progress have in common.
+Arguments: updates, a JSON array of at most 1000; required, the members that each must have; job_prefix, what the ids of
+the caller''s jobs begin with, null or empty for all jobs.
+Returns and errors: see merge_progress_batch.';
+
+REVOKE ALL ON FUNCTION tallymark.merge_batch(jsonb, text[], text) FROM PUBLIC;

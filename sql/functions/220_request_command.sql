@@ -1,0 +1,58 @@
+-- What an operator asks of a crawler; it hears of it in its next acknowledgement.
+
+CREATE OR REPLACE FUNCTION tallymark.request_command(job_id text, command text, requested_by text DEFAULT NULL)
+RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_problems jsonb := '[]'::jsonb;
+  v_job tallymark.job;
+  v_now timestamptz;
+BEGIN
+  IF tallymark.obeys(request_command.command, 'running') IS NULL THEN
+    v_problems := v_problems || '{"field": "command", "problem": "must be pause, resume or cancel"}';
+  END IF;
+  IF char_length(request_command.requested_by) > 255 THEN
+    v_problems := v_problems || '{"field": "requestedBy", "problem": "must have at most 255 characters"}';
+  END IF;
+  IF v_problems <> '[]' THEN
+    RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = 'Invalid command', DETAIL = v_problems::text,
+      HINT = 'Correct what is named: nothing was asked of the crawler.';
+  END IF;
+
+  v_job := (SELECT j FROM tallymark.job AS j WHERE j.id = request_command.job_id FOR NO KEY UPDATE);
+  IF v_job.id IS NULL THEN
+    PERFORM tallymark.refuse_unknown_job(request_command.job_id);
+  ELSIF tallymark.is_terminal(v_job.status) THEN
+    RAISE EXCEPTION USING ERRCODE = 'TK409', MESSAGE = 'Job has ended',
+      DETAIL = format('The job is %s: there is no crawler to %s it.', v_job.status, request_command.command),
+      HINT = 'A crawler that reports started makes it run again.';
+  END IF;
+  IF v_job.requested_command IS DISTINCT FROM request_command.command THEN
+    v_now := clock_timestamp();
+    -- Its key begins with a character of its own, so that it is no crawler's event.
+    INSERT INTO tallymark.job_event AS e (job_id, seq, event, update_key, occurred_at, recorded_at, details)
+    VALUES (v_job.id, v_job.last_seq + 1, 'command_requested', '!' || (v_job.last_seq + 1), v_now, v_now,
+      tallymark.without_nulls(jsonb_build_object('command', request_command.command,
+        'requestedBy', request_command.requested_by, 'after', tallymark.iso_timestamp(v_job.newest_at))));
+    UPDATE tallymark.job AS j
+    SET requested_command = request_command.command, command_seq = v_job.last_seq + 1, last_seq = v_job.last_seq + 1
+    WHERE j.id = v_job.id;
+  END IF;
+  RETURN tallymark.get_job(v_job.id);
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.request_command(text, text, text) IS
+'Asks something of a job''s crawler: every acknowledgement carries it until it is obeyed, or something else is asked.
+Obeyed means that an update, newer than all there was when it was asked, reports a status that fits: for pause paused, for
+resume a running job, for each of them an end. Asking again for what is asked already changes nothing.
+Arguments: job_id, a registered job; command, pause, resume or cancel; requested_by, who asks, for the record, at most
+255 characters.
+Returns: the job as get_job gives it. On the record as the event command_requested.
+Errors: TK400, no such command; TK404, no such job; TK409, the job has ended.
+Locks: the job''s row, until the end of the transaction.';
+
+REVOKE ALL ON FUNCTION tallymark.request_command(text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.request_command(text, text, text) TO tallymark_writer, tallymark_admin;
