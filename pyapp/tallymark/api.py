@@ -8,18 +8,14 @@ All raise `tallymark.TallymarkError`, most often one of its subclasses: `Invalid
 `PayloadTooLarge`, or `Unavailable` when the database is away or busy.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
 
-import psycopg
-from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
-from tallymark.errors import from_psycopg, from_unsendable
-
-Connection = psycopg.Connection[Any]
-Json = dict[str, Any]
+from tallymark import calling
+from tallymark.calling import Connection, Json, rows, value
 
 
 class Event(NamedTuple):
@@ -70,7 +66,7 @@ def create_job(connection: Connection, job_id: str, attributes: Mapping[str, Any
     Raises:
         InvalidUpdate: The id or the attributes are not what they must be.
     """
-    job: Json = _value(connection, "SELECT tallymark.create_job(%s, %s)", job_id, _json(attributes))
+    job: Json = value(connection, "SELECT tallymark.create_job(%s, %s)", job_id, calling.json(attributes))
     return job
 
 
@@ -93,8 +89,51 @@ def merge_progress(connection: Connection, job_id: str, payload: Mapping[str, An
         JobNotFound: There is no such job.
         PayloadTooLarge: It takes more bytes than are taken.
     """
-    answer: Json = _value(connection, "SELECT tallymark.merge_progress(%s, %s)", job_id, _json(payload))
+    answer: Json = value(connection, "SELECT tallymark.merge_progress(%s, %s)", job_id, calling.json(payload))
     return answer
+
+
+def merge_progress_batch(connection: Connection, updates: Iterable[Mapping[str, Any]]) -> list[Json]:
+    """Merge many updates of any jobs at once; one that is refused spoils none of the others.
+
+    The jobs' rows stay locked until the transaction ends.
+
+    Args:
+        connection: Whose transaction this is part of.
+        updates: At most 1000, each with its `taskId`.
+
+    Returns:
+        A result for each, in order: the acknowledgement of `merge_progress`; or, for one that was refused, `status` (a
+        number, the HTTP status that it would have had alone), `error` and `details`.
+
+    Raises:
+        PayloadTooLarge: They are more than 1000.
+    """
+    results: list[Json] = value(
+        connection, "SELECT tallymark.merge_progress_batch(%s)", Jsonb([dict(update) for update in updates])
+    )
+    return results
+
+
+def request_command(connection: Connection, job_id: str, command: str, *, requested_by: str | None = None) -> Json:
+    """Ask something of a job's crawler; every acknowledgement carries it until it is obeyed.
+
+    Args:
+        connection: Whose transaction this is part of.
+        job_id: A registered job.
+        command: `pause`, `resume` or `cancel`.
+        requested_by: Who asks, for the record.
+
+    Returns:
+        The job as `get_job` gives it.
+
+    Raises:
+        InvalidUpdate: There is no such command.
+        JobNotFound: There is no such job.
+        Conflict: The job has ended.
+    """
+    job: Json = value(connection, "SELECT tallymark.request_command(%s, %s, %s)", job_id, command, requested_by)
+    return job
 
 
 def get_job(connection: Connection, job_id: str, *, timeline_limit: int | None = None) -> Json:
@@ -111,7 +150,7 @@ def get_job(connection: Connection, job_id: str, *, timeline_limit: int | None =
     Raises:
         JobNotFound: There is no such job.
     """
-    job: Json = _value(connection, "SELECT tallymark.get_job(%s, %s)", job_id, timeline_limit)
+    job: Json = value(connection, "SELECT tallymark.get_job(%s, %s)", job_id, timeline_limit)
     return job
 
 
@@ -139,7 +178,7 @@ def timeline(
         JobNotFound: There is no such job.
     """
     query: LiteralString = "SELECT * FROM tallymark.timeline(%s, %s, %s, %s)"
-    return [Event(*row) for row in _rows(connection, query, job_id, after_seq, max_events, event_kind)]
+    return [Event(*row) for row in rows(connection, query, job_id, after_seq, max_events, event_kind)]
 
 
 def timeline_page(
@@ -166,7 +205,7 @@ def timeline_page(
         JobNotFound: There is no such job.
     """
     query: LiteralString = "SELECT tallymark.timeline_page(%s, %s, %s, %s)"
-    page: Json = _value(connection, query, job_id, after_seq, max_events, event_kind)
+    page: Json = value(connection, query, job_id, after_seq, max_events, event_kind)
     return page
 
 
@@ -183,7 +222,7 @@ def verify_job(connection: Connection, job_id: str) -> bool:
     Raises:
         JobNotFound: There is no such job.
     """
-    return bool(_value(connection, "SELECT tallymark.verify_job(%s)", job_id))
+    return bool(value(connection, "SELECT tallymark.verify_job(%s)", job_id))
 
 
 def verify_differences(connection: Connection, job_id: str) -> list[Difference]:
@@ -200,7 +239,7 @@ def verify_differences(connection: Connection, job_id: str) -> list[Difference]:
         JobNotFound: There is no such job.
     """
     query: LiteralString = "SELECT * FROM tallymark.verify_differences(%s)"
-    return [Difference(*row) for row in _rows(connection, query, job_id)]
+    return [Difference(*row) for row in rows(connection, query, job_id)]
 
 
 def job_ids(connection: Connection, *, after_id: str = "", max_jobs: int = 1000) -> list[str]:
@@ -215,23 +254,4 @@ def job_ids(connection: Connection, *, after_id: str = "", max_jobs: int = 1000)
         The ids; empty after the last one.
     """
     query: LiteralString = "SELECT id FROM tallymark.job_ids(%s, %s)"
-    return [job_id for (job_id,) in _rows(connection, query, after_id, max_jobs)]
-
-
-def _json(value: Mapping[str, Any] | None) -> Jsonb | None:
-    return None if value is None else Jsonb(value)
-
-
-def _value(connection: Connection, query: LiteralString, *parameters: object) -> Any:  # noqa: ANN401 - as SQL has it
-    [(value,)] = _rows(connection, query, *parameters)
-    return value
-
-
-def _rows(connection: Connection, query: LiteralString, *parameters: object) -> list[tuple[Any, ...]]:
-    try:
-        with connection.cursor(row_factory=tuple_row) as cursor:
-            return cursor.execute(query, parameters).fetchall()
-    except psycopg.Error as error:
-        raise from_psycopg(error) from error
-    except UnicodeEncodeError as error:
-        raise from_unsendable() from error
+    return [job_id for (job_id,) in rows(connection, query, after_id, max_jobs)]

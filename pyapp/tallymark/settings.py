@@ -109,8 +109,10 @@ class Settings:
     Attributes:
         database_url: Where the database is, or None for the embedded one.
         database_read_url: Where to read; `read_url` is what to use.
-        crawler_api_tokens: The tokens that callers may show; empty when the endpoint is switched off.
-        pool_size: Connections that each worker process keeps to the database.
+        crawler_api_tokens: The tokens that callers may show beside those in the database.
+        token_cache_seconds: Seconds for which a token of the database is remembered.
+        pool_size: Connections to the database that each worker process keeps to write.
+        read_pool_size: Connections that it keeps to read, beside those.
         pool_timeout: Seconds.
         max_body_bytes: Bytes.
         statement_timeout: Milliseconds; 0 is no limit.
@@ -140,15 +142,27 @@ class Settings:
     crawler_api_tokens: tuple[str, ...] = _setting(
         "CRAWLER_API_TOKEN",
         _tokens,
-        "The tokens that crawlers may show, comma separated. Without one the endpoint answers 503; "
-        "`tallymark up` makes one and keeps it.",
+        "Tokens that callers may show, comma separated; each opens everything. Without one, and without any that "
+        "`tallymark token create` made, the endpoint answers 503; `tallymark up` makes one and keeps it.",
         default=(),
         shown="none",
+    )
+    token_cache_seconds: float = _setting(
+        "TALLYMARK_TOKEN_CACHE_SECONDS",
+        _seconds,
+        "Seconds for which each web worker remembers a token of the database: a revoked one is let in for as long.",
+        default=5.0,
     )
     # Measured on 2 cores with 200 connections: 8 merge as many updates a second as 16, whose processes get into each
     # other's way.
     pool_size: int = _setting(
-        "TALLYMARK_POOL_SIZE", _whole(1, 1000), "Database connections that each web worker keeps.", default=8
+        "TALLYMARK_POOL_SIZE", _whole(1, 1000), "Database connections that each web worker keeps to write.", default=8
+    )
+    read_pool_size: int = _setting(
+        "TALLYMARK_READ_POOL_SIZE",
+        _whole(1, 1000),
+        "Database connections that it keeps to read, beside those.",
+        default=4,
     )
     pool_timeout: float = _setting(
         "TALLYMARK_POOL_TIMEOUT",

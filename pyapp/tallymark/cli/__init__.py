@@ -22,6 +22,8 @@ COMMANDS: dict[str, str] = {
     "doctor": "tallymark.cli.database:doctor",
     "verify": "tallymark.cli.database:verify",
     "url": "tallymark.cli.database:url",
+    "job": "tallymark.cli.job:job",
+    "token": "tallymark.cli.token:token",
     "settings": "tallymark.cli.server:settings",
 }
 

@@ -1,36 +1,31 @@
 """The database as the web part sees it: prepared calls of stored functions over a pool of connections.
 
-psycopg_pool keeps the connections; the calls go to libpq directly, because building a cursor for each costs more than
-all else that Python does here. A request that waits for the pool learns only by its timeout that the database is away,
-so a pool that has lost all its connections and got no new one is closed, which sends away whoever waits. For a moment
-no request is let in, then the next one opens a new pool.
+psycopg_pool keeps the connections. A request that waits for the pool learns only by its timeout that the database is
+away, so a pool that has lost all its connections and got no new one is closed, which sends away whoever waits. For a
+moment no request is let in, then the next one opens a new pool.
+
+Calls that write and calls that read have a pool each, also where both go to one database: a connection becomes
+tallymark_writer or tallymark_reader for good when it is opened, so that a call can do what its kind needs and no more,
+whatever the user that logs in may do. Changing the role for each call would cost a round trip each. It stays the user
+that logged in where that may not become the role, but has its rights in some other way; and behind a pooler, which
+might hand the session, and the role with it, to others.
 """
 
 import logging
 import time
 from multiprocessing.util import Finalize
 from threading import Lock, Thread
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import ConnStatus, ExecStatus, abc
 from psycopg_pool import ConnectionPool, PoolClosed
 
-from tallymark.errors import (
-    CONNECTION_BROKEN,
-    NO_CONNECTION,
-    NO_CONNECTION_FREE,
-    NOT_INSTALLED,
-    InvalidUpdate,
-    Remedy,
-    TallymarkError,
-    Unavailable,
-    defect,
-    from_result,
-    is_refusal,
-)
+from tallymark.errors import NO_CONNECTION, NO_CONNECTION_FREE, Remedy, TallymarkError, Unavailable
 from tallymark.settings import Settings
+from tallymark.web.calls import Connection, Statement, run
+
+__all__ = ["Database", "Statement"]
 
 _logger = logging.getLogger(__name__)
 
@@ -45,71 +40,34 @@ _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count
 
 #: Set in SQL, because poolers do not pass on what a URL has under `options`.
 _CONFIGURE = "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS setting (name, value)"
-_IS_JSON = b"SELECT $1::jsonb"
+#: A pooler tells its clients another process id than the server's own.
+_SET_ROLE = """
+SELECT set_config('role', %(role)s, false)
+WHERE pg_backend_pid() = %(pid)s AND pg_has_role(session_user, to_regrole(%(role)s)::oid,
+  CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+"""
 
-
-class Statement(NamedTuple):
-    """A statement that is prepared once on each connection.
-
-    Running it twice must have the effect of running it once: it is run again where a connection breaks.
-
-    Attributes:
-        name: Its name on the server.
-        sql: Its text, with $1 and so on.
-        takes_json: Whether $1 is JSON that the caller sent.
-    """
-
-    name: bytes
-    sql: bytes
-    takes_json: bool = False
-
-
-class _Connection(psycopg.Connection[Any]):
-    """A connection of the pool, used by one thread at a time.
-
-    Attributes:
-        known: The names of the statements that were prepared on it.
-    """
-
-    known: set[bytes]
-
-    @classmethod
-    def connect(cls, conninfo: str = "", **parameters: Any) -> Self:  # noqa: ANN401 - as psycopg has it
-        """Open one.
-
-        Args:
-            conninfo: As psycopg has it.
-            **parameters: As psycopg has them; `failed` is called with the error, which the pool keeps to itself.
-
-        Returns:
-            The connection.
-
-        Raises:
-            psycopg.Error: It cannot be opened.
-        """
-        failed = parameters.pop("failed")
-        try:
-            return super().connect(conninfo, **parameters)
-        except psycopg.Error as error:
-            failed(error)
-            raise
-
-
-_Pool = ConnectionPool[_Connection]
+_Pool = ConnectionPool[Connection]
 
 
 class Database:
     """A pool of connections to one database, opened by the first call."""
 
-    def __init__(self, url: str | None, settings: Settings) -> None:
+    def __init__(
+        self, url: str | None, settings: Settings, *, role: str | None = None, pool_size: int | None = None
+    ) -> None:
         """Say where the database is. Nothing is connected before the first call, so this may happen before a fork.
 
         Args:
             url: A libpq URL; with None every call raises `Unavailable`.
             settings: How many connections and threads, and all timeouts.
+            role: Which role the connections take, where they may; None is that of the user that logs in.
+            pool_size: How many connections at most; None is what the settings say.
         """
         self._url = url
         self._settings = settings
+        self._role = role
+        self._pool_size = pool_size or settings.pool_size
         self._session = {
             "statement_timeout": str(settings.statement_timeout),
             "lock_timeout": str(settings.lock_timeout),
@@ -163,7 +121,7 @@ class Database:
             explanation = "All connections to the database are in use."
             raise Unavailable("Database busy", sqlstate=NO_CONNECTION_FREE, explanation=explanation) from None
         try:
-            return _run(connection, statement, parameters)
+            return run(connection, statement, parameters)
         except TallymarkError as error:
             if error.remedy is Remedy.NEW_CONNECTION:
                 connection.close()  # the pool then opens another one
@@ -196,11 +154,11 @@ class Database:
             self._note(error)
             raise Unavailable("Database unavailable", sqlstate=NO_CONNECTION) from error
         return ConnectionPool(
-            connection_class=_Connection,
+            connection_class=Connection,
             kwargs={**parameters, "autocommit": True, "failed": self._note},
             # Connections are opened when requests wait for one, so that a database that is away is asked by one.
             min_size=0,
-            max_size=self._settings.pool_size,
+            max_size=self._pool_size,
             open=False,
             configure=self._configure,
             name="tallymark",
@@ -223,10 +181,12 @@ class Database:
             **conninfo_to_dict(url),
         }
 
-    def _configure(self, connection: _Connection) -> None:
+    def _configure(self, connection: Connection) -> None:
         """Make a new connection ready for use."""
         try:
             connection.execute(_CONFIGURE, [list(self._session), list(self._session.values())])
+            if self._role is not None:
+                connection.execute(_SET_ROLE, {"role": self._role, "pid": connection.pgconn.backend_pid})
         except psycopg.Error as error:
             self._note(error)
             raise
@@ -246,49 +206,3 @@ class Database:
             self._closed_until = time.monotonic() + _PAUSE_SECONDS
             # Closing waits for the pool's own threads, and this is one of them.
             Thread(target=pool.close, daemon=True).start()
-
-
-def _run(connection: _Connection, statement: Statement, parameters: tuple[bytes | None, ...]) -> list[bytes | None]:
-    """Run a statement, once; see `Database.call`."""
-    pgconn = connection.pgconn
-    try:
-        if statement.name not in connection.known:
-            _prepare(connection, statement)
-        result = pgconn.exec_prepared(statement.name, parameters)  # type: ignore[arg-type]  # it takes None, too
-    except psycopg.OperationalError as error:
-        # libpq did not get as far as a result.
-        raise Unavailable("Database unavailable", sqlstate=CONNECTION_BROKEN, remedy=Remedy.NEW_CONNECTION) from error
-    if result.status != ExecStatus.TUPLES_OK:
-        raise _failure(connection, result, statement, parameters)
-    return [result.get_value(0, column) for column in range(result.nfields)]
-
-
-def _prepare(connection: _Connection, statement: Statement) -> None:
-    result = connection.pgconn.prepare(statement.name, statement.sql)
-    if result.status == ExecStatus.COMMAND_OK:
-        connection.known.add(statement.name)
-        return
-    error = from_result(result)
-    if isinstance(error, Unavailable):
-        raise error
-    # The functions that are called are not there: a matter of installing them.
-    raise Unavailable("Database unavailable", sqlstate=error.sqlstate, explanation=NOT_INSTALLED)
-
-
-def _failure(
-    connection: _Connection, result: abc.PGresult, statement: Statement, parameters: tuple[bytes | None, ...]
-) -> TallymarkError:
-    error = from_result(result)
-    if connection.pgconn.status == ConnStatus.BAD:
-        error.remedy = Remedy.NEW_CONNECTION
-    elif error.remedy is Remedy.SAME_CONNECTION:
-        connection.known.discard(statement.name)
-    elif isinstance(error, InvalidUpdate) and not is_refusal(error.sqlstate):
-        # The same SQLSTATEs come from a wrong cast in a function, so the body is tried alone.
-        refused_alone = statement.takes_json and not _is_json(connection, parameters[0])
-        return error if refused_alone else defect(error)
-    return error
-
-
-def _is_json(connection: _Connection, body: bytes | None) -> bool:
-    return connection.pgconn.exec_params(_IS_JSON, [body]).status == ExecStatus.TUPLES_OK

@@ -1,0 +1,29 @@
+-- Revokes a token.
+
+CREATE OR REPLACE FUNCTION tallymark.revoke_token(name text) RETURNS timestamptz
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_revoked_at timestamptz;
+BEGIN
+  UPDATE tallymark.api_token AS t SET revoked_at = coalesce(t.revoked_at, clock_timestamp())
+  WHERE t.name = revoke_token.name
+  RETURNING t.revoked_at INTO v_revoked_at;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION USING ERRCODE = 'TK404', MESSAGE = 'Token not found',
+      DETAIL = format('There is no token %s.', quote_nullable(revoke_token.name)),
+      HINT = 'tallymark.list_tokens() has their names.';
+  END IF;
+  RETURN v_revoked_at;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.revoke_token(text) IS
+'Revokes a token; revoking it again changes nothing. The endpoint may let it in for as long as it remembers tokens.
+Arguments: name, as it was made under.
+Returns: when it was revoked, the first time.
+Errors: TK404, no such token.';
+
+REVOKE ALL ON FUNCTION tallymark.revoke_token(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.revoke_token(text) TO tallymark_admin;

@@ -1,0 +1,28 @@
+-- What a token opens, for the endpoint, which has only its digest to ask with.
+
+CREATE OR REPLACE FUNCTION tallymark.check_token(digest bytea) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN (
+    SELECT jsonb_build_object(
+      'name', t.name,
+      'scopes', to_jsonb(t.scopes),
+      'jobPrefix', t.job_prefix,
+      -- Not the time itself: the endpoint's clock may be another.
+      'secondsLeft', extract(epoch FROM t.expires_at - statement_timestamp()))
+    FROM tallymark.api_token AS t
+    WHERE t.digest = check_token.digest AND t.revoked_at IS NULL
+      AND (t.expires_at IS NULL OR t.expires_at > statement_timestamp()));
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.check_token(bytea) IS
+'What a token opens.
+Arguments: digest, the SHA-256 of the token.
+Returns: {"name", "scopes", "jobPrefix", "secondsLeft"}, the last null where it does not expire; null where there is no
+such token, or it is expired or revoked.';
+
+REVOKE ALL ON FUNCTION tallymark.check_token(bytea) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.check_token(bytea) TO tallymark_writer, tallymark_reader, tallymark_admin;
