@@ -10,9 +10,11 @@ from werkzeug.wrappers import Request, Response
 from tallymark.logs import configure_logging
 from tallymark.settings import Settings
 from tallymark.web.auth import Tokens
+from tallymark.web.commands import add_commands
 from tallymark.web.database import Database
 from tallymark.web.health import add_health
 from tallymark.web.jobs import add_jobs
+from tallymark.web.openapi import add_openapi
 from tallymark.web.problems import add_handlers
 from tallymark.web.progress import add_progress
 
@@ -53,11 +55,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
 
-    tokens = Tokens(settings.crawler_api_tokens)
-    database = Database(settings.database_url, settings)
-    reader = database if settings.read_url == settings.database_url else Database(settings.read_url, settings)
+    writer = Database(settings.database_url, settings, role="tallymark_writer")
+    reader = Database(settings.read_url, settings, role="tallymark_reader", pool_size=settings.read_pool_size)
+    # Never the replica: it may learn late that a token was revoked.
+    tokens = Tokens(settings.crawler_api_tokens, writer, cache_seconds=settings.token_cache_seconds)
     add_handlers(app)
-    add_health(app, database, reader)
-    add_progress(app, tokens, database, settings.max_body_bytes)
-    add_jobs(app, tokens, database, reader, settings.max_body_bytes)
+    add_health(app, writer, reader)
+    add_progress(app, tokens, writer, settings.max_body_bytes)
+    add_jobs(app, tokens, writer, reader, settings.max_body_bytes)
+    add_commands(app, tokens, writer, settings.max_body_bytes)
+    add_openapi(app)
     return app

@@ -10,8 +10,17 @@ from tallymark.web.database import Database, Statement
 from tallymark.web.problems import Problem
 
 #: Each function that the web part calls must be there, with these arguments, and for us to execute.
-_WRITING = b'{"receive_progress(jsonb,text)","receive_job(jsonb)"}'
-_READING = b'{"get_job(text,integer)","timeline_page(text,bigint,integer,text)"}'
+_WRITING = (
+    b'{"receive_progress(jsonb,text,text)","receive_job(jsonb,text)","receive_command(jsonb,text,text)",'
+    b'"check_token(bytea)","has_tokens()"}'
+)
+_READING = (
+    b'{"read_job(text,integer,text[])","job_at(text,bigint,integer)","timeline_page(text,bigint,integer,text)",'
+    b'"history_page(text,text,bigint,integer)","areas_page(text,integer,integer,text,text)",'
+    b'"rate_page(text,interval)","stages_page(text)","errors_page(timestamptz,integer,text)",'
+    b'"stalled_page(text,integer)","days_page(integer,text)",'
+    b'"list_jobs(text,text,text,text,text,timestamptz,text,text,integer,text)"}'
+)
 _HAS = Statement(
     b"tallymark_has",
     b"SELECT bool_and(function IS NOT NULL), bool_and(has_function_privilege(function, 'EXECUTE'))"

@@ -1,39 +1,84 @@
-"""Registering jobs and reading them.
+"""Registering jobs and reading one of them.
 
 A job's id may have any character, a slash too. A server that decodes the path before we see it leaves no trace of which
 slashes were part of the id, so `<id>/timeline` is read as the timeline of `<id>` first, and where there is no such job
-as the job called `<id>/timeline`.
+as the job called `<id>/timeline`; and so with all that can be read of a job.
 """
 
+import re
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.parse import quote
 
 from flask import Flask, Response, request
 from werkzeug.routing import PathConverter
 
-from tallymark.errors import JobNotFound
+from tallymark.errors import JobNotFound, TallymarkError
 from tallymark.web.answers import json_answer
-from tallymark.web.auth import Tokens
+from tallymark.web.auth import Tokens, caller
 from tallymark.web.database import Database, Statement
-from tallymark.web.problems import Problem
+from tallymark.web.query import BIGINT, Query
+from tallymark.web.reading import add_reading
 from tallymark.web.requests import read_json_body
 
 RECEIVE_JOB = Statement(
     b"tallymark_receive_job",
-    b"SELECT r ->> 'created', r ->> 'id', r - 'created' FROM tallymark.receive_job($1::jsonb) AS r",
+    b"SELECT r ->> 'created', r ->> 'id', r - 'created' FROM tallymark.receive_job($1::jsonb, $2::text) AS r",
     takes_json=True,
 )
-GET_JOB = Statement(b"tallymark_get_job", b"SELECT tallymark.get_job($1::text, $2::integer)")
-TIMELINE_PAGE = Statement(
-    b"tallymark_timeline_page",
-    b"SELECT tallymark.timeline_page($1::text, $2::bigint, $3::integer, $4::text)",
+READ_JOB = Statement(
+    b"tallymark_read_job", b"SELECT tag, job FROM tallymark.read_job($1::text, $2::integer, $3::text[])"
 )
+JOB_AT = Statement(b"tallymark_job_at", b"SELECT tallymark.job_at($1::text, $2::bigint, $3::integer)")
 
-#: The largest of PostgreSQL's types integer and bigint: a number past it means as many as there are, too.
-_INTEGER = 2**31 - 1
-_BIGINT = 2**63 - 1
-#: Python takes its time to read a longer number, and past 4,300 digits refuses.
-_MOST_DIGITS = 100
+#: What `read_job` makes for a tag; others that a client sends are none of ours.
+_TAG = re.compile(r"[0-9a-f]{1,16}-[0-9]{1,19}", re.ASCII)
+
+
+class _Part(NamedTuple):
+    """Something that can be read of a job under a path of its own.
+
+    Attributes:
+        statement: What to run; $1 is the id.
+        parameters: Takes the others from the query.
+    """
+
+    statement: Statement
+    parameters: Callable[[Query], tuple[bytes | None, ...]]
+
+
+_PARTS = {
+    "timeline": _Part(
+        Statement(
+            b"tallymark_timeline_page",
+            b"SELECT tallymark.timeline_page($1::text, $2::bigint, $3::integer, $4::text)",
+        ),
+        lambda query: (query.number("after", BIGINT), query.number("limit"), query.text("event")),
+    ),
+    "history": _Part(
+        Statement(
+            b"tallymark_history_page",
+            b"SELECT tallymark.history_page($1::text, $2::text, $3::bigint, $4::integer)",
+        ),
+        lambda query: (query.text("field"), query.number("after", BIGINT), query.number("limit")),
+    ),
+    "areas": _Part(
+        Statement(
+            b"tallymark_job_areas_page",
+            b"SELECT tallymark.areas_page($2::text, $3::integer, $4::integer, NULL, $1::text)",
+        ),
+        lambda query: (query.text("root"), query.number("depth"), query.number("limit")),
+    ),
+    "rate": _Part(
+        Statement(b"tallymark_rate_page", b"SELECT tallymark.rate_page($1::text, make_interval(secs => $2::integer))"),
+        lambda query: (query.number("window"),),
+    ),
+    "stages": _Part(
+        Statement(b"tallymark_stages_page", b"SELECT tallymark.stages_page($1::text)"),
+        lambda _query: (),
+    ),
+}
 
 
 class _JobId(PathConverter):
@@ -56,60 +101,87 @@ def add_jobs(app: Flask, tokens: Tokens, database: Database, reader: Database, m
     app.url_map.converters["job_id"] = _JobId
 
     @app.post("/api/internal/jobs")
-    @tokens.required
+    @tokens.required_scope("write")
     def create_job() -> Response:
         """Register a job."""
         body = request.environ["tallymark.body"] = read_json_body(request.environ, most_bytes)
-        created, job_id, job = database.call(RECEIVE_JOB, body)
+        created, job_id, job = database.call(RECEIVE_JOB, body, caller().sql_prefix)
         answer = json_answer(job, HTTPStatus.CREATED if created == b"true" else HTTPStatus.OK)
         answer.headers["Location"] = f"/api/internal/jobs/{quote(job_id or b'', safe='')}"
         return answer
 
     @app.get("/api/internal/jobs/<job_id:job_id>")
-    @tokens.required
+    @tokens.required_scope("read")
     def get_job(job_id: str) -> Response:
         """Give a job."""
-        [job] = reader.call(GET_JOB, _id(job_id), _number("timelineLimit", _INTEGER))
-        return json_answer(job)
+        caller().check_job(job_id)
+        return _give_job(reader, job_id)
 
-    @app.get("/api/internal/jobs/<job_id:job_id>/timeline")
-    @tokens.required
-    def get_timeline(job_id: str) -> Response:
-        """Give a page of a job's timeline."""
-        try:
-            [page] = reader.call(
-                TIMELINE_PAGE, _id(job_id), _number("after", _BIGINT), _number("limit", _INTEGER), _text("event")
-            )
-        except JobNotFound as unknown:
+    def add_part(name: str, part: _Part) -> None:
+        @app.get(f"/api/internal/jobs/<job_id:job_id>/{name}", endpoint=f"get_{name}")
+        @tokens.required_scope("read")
+        def get_part(job_id: str) -> Response:
+            """Give what can be read of a job under this name."""
+            who, whole = caller(), f"{job_id}/{name}"
+            if whole.startswith(who.job_prefix) and not job_id.startswith(who.job_prefix):
+                return _give_job(reader, whole)
+            who.check_job(job_id)
+            query = Query()
+            parameters = part.parameters(query)
+            query.check()
             try:
-                [page] = reader.call(GET_JOB, _id(f"{job_id}/timeline"), _number("timelineLimit", _INTEGER))
-            except JobNotFound:
-                raise unknown from None
-        return json_answer(page)
+                [found] = reader.call(part.statement, job_key(job_id), *parameters)
+            except JobNotFound as unknown:
+                try:
+                    return _give_job(reader, whole)
+                except TallymarkError as error:
+                    if isinstance(error, JobNotFound) or any(problem["field"] == "taskId" for problem in error.details):
+                        raise unknown from None  # there is no such job either, or it cannot be one's id
+                    raise
+            return json_answer(found)
+
+    for name, part in _PARTS.items():
+        add_part(name, part)
+    add_reading(app, tokens, reader)
 
 
-def _id(job_id: str) -> bytes:
-    """Return a job's id from the path; one with the character 0 is nobody's."""
+def _give_job(reader: Database, job_id: str) -> Response:
+    """Answer with a job, or that the client has it already."""
+    query = Query()
+    at, limit = query.number("at", BIGINT), query.number("timelineLimit")
+    query.check()
+    if at is not None:
+        [job] = reader.call(JOB_AT, job_key(job_id), at, limit)
+        return json_answer(job)
+    tag, job = reader.call(READ_JOB, job_key(job_id), limit, _known_tags())
+    answer = json_answer(job) if job is not None else Response(status=HTTPStatus.NOT_MODIFIED)
+    answer.set_etag((tag or b"").decode())
+    answer.headers["Cache-Control"] = "private, no-cache"  # to be kept, and asked about each time
+    return answer
+
+
+def _known_tags() -> bytes:
+    """Return the tags of If-None-Match as an array of PostgreSQL's."""
+    known = request.if_none_match
+    if known.star_tag:
+        return b"{*}"
+    # Compared weakly, as RFC 9110 has it for this header. Ours need no quotes in an array.
+    tags = (tag for tag in known.as_set(include_weak=True) if tag and _TAG.fullmatch(tag))
+    return b"{%s}" % ",".join(tags).encode()
+
+
+def job_key(job_id: str) -> bytes:
+    """Make of a job's id in a path what the database takes.
+
+    Args:
+        job_id: The id.
+
+    Returns:
+        It, in UTF-8.
+
+    Raises:
+        JobNotFound: It has the character 0, and so is nobody's.
+    """
     if "\0" in job_id:
         raise JobNotFound("Job not found", explanation="No job's id has the character 0.")
     return job_id.encode()
-
-
-def _number(name: str, largest: int) -> bytes | None:
-    text = request.args.get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
-        raise _bad_query(name, "must be a whole number, 0 or more")
-    return b"%d" % min(int(text), largest)
-
-
-def _text(name: str) -> bytes | None:
-    text = request.args.get(name)
-    if text is not None and "\0" in text:
-        raise _bad_query(name, "must not have the character 0")
-    return None if text is None else text.encode()
-
-
-def _bad_query(name: str, problem: str) -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, "Invalid query", details=[{"field": name, "problem": problem}])

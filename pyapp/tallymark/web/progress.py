@@ -5,14 +5,16 @@ from http import HTTPStatus
 from flask import Flask, Response, request
 
 from tallymark.web.answers import json_answer
-from tallymark.web.auth import Tokens
+from tallymark.web.auth import Tokens, caller
 from tallymark.web.database import Database, Statement
 from tallymark.web.problems import Problem
 from tallymark.web.requests import read_json_body
 
 #: Safe to run twice: every update that comes over HTTP has a key, by which it counts once.
 RECEIVE_PROGRESS = Statement(
-    b"tallymark_receive_progress", b"SELECT tallymark.receive_progress($1::jsonb, $2::text)", takes_json=True
+    b"tallymark_receive_progress",
+    b"SELECT tallymark.receive_progress($1::jsonb, $2::text, $3::text)",
+    takes_json=True,
 )
 #: As many as an updateId may have, which the key stands for. It is looked at here so that the problem is reported of
 #: the header, and so that a bad key beside an updateId is one, too.
@@ -30,13 +32,14 @@ def add_progress(app: Flask, tokens: Tokens, database: Database, most_bytes: int
     """
 
     @app.post("/api/internal/jobs/progress")
-    @tokens.required
+    @tokens.required_scope("write")
     def receive_progress() -> Response:
-        """Take one update."""
+        """Take one update, or a batch of them."""
         environ = request.environ
         key = environ.get("HTTP_IDEMPOTENCY_KEY")
         body = environ["tallymark.body"] = read_json_body(environ, most_bytes)
-        [answer] = database.call(RECEIVE_PROGRESS, body, None if key is None else _checked_key(key))
+        checked_key = None if key is None else _checked_key(key)
+        [answer] = database.call(RECEIVE_PROGRESS, body, checked_key, caller().sql_prefix)
         return json_answer(answer)
 
 

@@ -90,7 +90,9 @@ def _invalid_body(problem: str) -> Problem:
 def _discard(environ: Mapping[str, Any], most_bytes: int) -> None:
     if "HTTP_EXPECT" in environ:
         return  # this client waits for our word before it sends anything
-    left = most_bytes
+    # Not every server ends the stream where the body ends.
+    length = environ.get("CONTENT_LENGTH") or ""
+    left = min(most_bytes, int(length)) if _LENGTH.fullmatch(length) else most_bytes
     while left > 0:
         chunk = environ["wsgi.input"].read(min(_CHUNK_BYTES, left))
         if not chunk:

@@ -1,0 +1,31 @@
+-- A job's row as JSON in the original's shape, without its timeline: the one definition, for whoever shows a job.
+
+CREATE OR REPLACE FUNCTION tallymark.job_document(job tallymark.job) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN jsonb_build_object(
+    'id', job.id,
+    'status', job.status,
+    'progress', job.progress,
+    'resumeState', job.resume_state,
+    'lastSeq', job.last_seq,
+    'percentage', tallymark.progress_percentage(job.progress),
+    'summary', tallymark.progress_summary(job.progress),
+    'startedAt', tallymark.iso_timestamp(job.started_at),
+    'finishedAt', tallymark.iso_timestamp(job.finished_at),
+    'updatedAt', tallymark.iso_timestamp(job.updated_at),
+    'createdAt', tallymark.iso_timestamp(job.created_at),
+    'attributes', job.attributes,
+    'command', job.requested_command);
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.job_document(tallymark.job) IS
+'A job''s row as JSON in the original''s shape, without its timeline.
+Arguments: job, a row of tallymark.job.
+Returns: {"id", "status", "progress": the merged state, "resumeState", "lastSeq", "percentage", "summary", "startedAt",
+"finishedAt", "updatedAt", "createdAt", "attributes", "command"}.';
+
+REVOKE ALL ON FUNCTION tallymark.job_document(tallymark.job) FROM PUBLIC;

@@ -1,0 +1,32 @@
+-- A job for those who may know it already: its tag, and the job itself only where the tag is news to them.
+
+CREATE OR REPLACE FUNCTION tallymark.read_job(
+  job_id text, timeline_limit integer DEFAULT 100, known_tags text[] DEFAULT '{}'
+) RETURNS TABLE (tag text, job jsonb)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  -- When it was made tells a job from an earlier one of the same id. A stable function reads by one snapshot, so that
+  -- the tag is that of the very state that goes along.
+  SELECT to_hex((extract(epoch FROM j.created_at) * 1000000)::bigint) || '-' || j.last_seq INTO read_job.tag
+  FROM tallymark.job AS j WHERE j.id = read_job.job_id;
+  IF NOT FOUND THEN
+    PERFORM tallymark.refuse_unknown_job(read_job.job_id);
+  END IF;
+  IF (read_job.known_tags && ARRAY[read_job.tag, '*']) IS NOT TRUE THEN
+    read_job.job := tallymark.get_job(read_job.job_id, read_job.timeline_limit);
+  END IF;
+  RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.read_job(text, integer, text[]) IS
+'A job and a tag that changes whenever the job does, for polling: who knows the tag already is not given the job again.
+Arguments: job_id; timeline_limit, as get_job has it (who changes it between two calls must not name the tag of the
+first); known_tags, the tags that the caller knows, ''*'' for any.
+Returns: one row of tag, and job, as get_job gives it, null where the caller knows the tag; it is then not even read.
+Errors: TK404, no such job.';
+
+REVOKE ALL ON FUNCTION tallymark.read_job(text, integer, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.read_job(text, integer, text[]) TO tallymark_reader, tallymark_admin;

@@ -1,0 +1,25 @@
+-- Where a page of jobs begins.
+
+CREATE OR REPLACE FUNCTION tallymark.cursor_id(cursor text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF cursor_id.cursor IS NULL THEN
+    RETURN ''; -- no id is empty: all are behind it
+  END IF;
+  RETURN convert_from(decode(cursor_id.cursor, 'hex'), 'UTF8');
+EXCEPTION WHEN invalid_parameter_value OR character_not_in_repertoire OR untranslatable_character THEN
+  PERFORM tallymark.refuse_query('cursor', 'must be the next of an earlier page');
+  RETURN NULL; -- is not reached
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.cursor_id(text) IS
+'The id that a page of jobs begins behind.
+Arguments: cursor, the "next" of the page before, which is the last id there as UTF-8 in hexadecimal digits; null for
+the first page.
+Returns: the id; the empty one for the first page.
+Errors: TK400, it is none.';
+
+REVOKE ALL ON FUNCTION tallymark.cursor_id(text) FROM PUBLIC;

@@ -1,0 +1,68 @@
+-- Jobs by what they are searched by, a page at a time.
+
+CREATE OR REPLACE FUNCTION tallymark.list_jobs(
+  status text DEFAULT NULL, stage text DEFAULT NULL, operation_type text DEFAULT NULL,
+  current_data_type text DEFAULT NULL, item_type text DEFAULT NULL, updated_since timestamptz DEFAULT NULL,
+  q text DEFAULT NULL, id_prefix text DEFAULT NULL, max_jobs integer DEFAULT 100, cursor text DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+-- Planned anew for the filters of each call, since a plan that must do for any of them would use no index: what is not
+-- asked for is constant then, and falls out of the condition.
+SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+  c_most_bytes CONSTANT integer := 16777216;
+  v_after CONSTANT text := tallymark.cursor_id(list_jobs.cursor);
+  v_most CONSTANT integer := least(greatest(coalesce(list_jobs.max_jobs, 100), 0), 1000);
+  v_facets CONSTANT jsonb := nullif(tallymark.without_nulls(jsonb_build_object('stage', list_jobs.stage,
+    'operationType', list_jobs.operation_type, 'currentDataType', list_jobs.current_data_type,
+    'itemTypes', '[]'::jsonb || to_jsonb(list_jobs.item_type))), '{}');
+  v_job tallymark.job;
+  v_document jsonb;
+  v_jobs jsonb[] := '{}';
+  v_bytes bigint := 0;
+  v_last text;
+BEGIN
+  FOR v_job IN
+    SELECT j.* FROM tallymark.job AS j
+    WHERE j.id > v_after
+      AND (list_jobs.id_prefix IS NULL OR starts_with(j.id, list_jobs.id_prefix))
+      AND (list_jobs.status IS NULL OR j.status = list_jobs.status)
+      AND (v_facets IS NULL OR j.facets @> v_facets)
+      AND (list_jobs.updated_since IS NULL OR j.updated_at >= list_jobs.updated_since)
+      AND (list_jobs.q IS NULL OR strpos(j.id, list_jobs.q) > 0)
+    ORDER BY j.id
+    LIMIT CASE WHEN v_most > 0 THEN v_most + 1 ELSE 0 END
+  LOOP
+    v_document := tallymark.job_document(v_job);
+    v_bytes := v_bytes + octet_length(v_document::text);
+    -- More would be too much for one JSON document; the next page has it.
+    IF cardinality(v_jobs) = v_most OR (v_bytes > c_most_bytes AND v_last IS NOT NULL) THEN
+      RETURN jsonb_build_object('jobs', to_jsonb(v_jobs), 'next', encode(convert_to(v_last, 'UTF8'), 'hex'));
+    END IF;
+    v_jobs := v_jobs || v_document;
+    v_last := v_job.id;
+  END LOOP;
+  RETURN jsonb_build_object('jobs', to_jsonb(v_jobs), 'next', NULL);
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.list_jobs(text, text, text, text, text, timestamptz, text, text, integer, text) IS
+'Jobs in the order of the bytes of their ids, a page at a time. An id never changes, so whoever follows "next" to the
+end gets every job that is there all the while once, whatever is reported or registered meanwhile.
+Arguments, each null for any: status, that of the job; stage, operation_type, current_data_type, item_type, what the job
+is at and what it has counted; updated_since, only jobs that something was recorded of at or after this instant, by the
+server''s clock; q, a part of the id, letter for letter; id_prefix, how the id begins; max_jobs, at most 1000, and no
+more than 16 MB hold; cursor, the "next" of the page before.
+Returns: {"jobs": [jobs as get_job gives them, without timeline], "next": the cursor of the next page, null where there
+is none}.
+Errors: TK400, cursor is none.
+Cost: that of the page, also with id_prefix, and with status, of which there is an index in the order of the ids. The
+facets have an index, too; a rare one is found by it and sorted, a common one in passing. For updated_since and q jobs
+are looked at one by one from the cursor on until the page is full: there is no index on what each merge changes.';
+
+REVOKE ALL ON FUNCTION
+  tallymark.list_jobs(text, text, text, text, text, timestamptz, text, text, integer, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.list_jobs(text, text, text, text, text, timestamptz, text, text, integer, text)
+  TO tallymark_reader, tallymark_admin;

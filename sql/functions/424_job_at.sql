@@ -1,0 +1,34 @@
+-- A job as it was.
+
+CREATE OR REPLACE FUNCTION tallymark.job_at(job_id text, seq bigint, timeline_limit integer DEFAULT 100) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_last bigint;
+  v_job tallymark.job;
+BEGIN
+  SELECT j.last_seq INTO v_last FROM tallymark.job AS j WHERE j.id = job_at.job_id;
+  IF NOT FOUND THEN
+    PERFORM tallymark.refuse_unknown_job(job_at.job_id);
+  ELSIF (job_at.seq BETWEEN 0 AND v_last) IS NOT TRUE THEN
+    PERFORM tallymark.refuse_query('at', format('must be 0 to %s, the number of the job''s last event', v_last));
+  END IF;
+  v_job := tallymark.fold_ledger(job_at.job_id, job_at.seq);
+  v_job.updated_at := (
+    SELECT e.recorded_at FROM tallymark.job_event AS e WHERE e.job_id = job_at.job_id AND e.seq = job_at.seq);
+  v_job.progress := v_job.progress
+    || jsonb_build_object('timeline', tallymark.newest_events(v_job.id, job_at.seq, job_at.timeline_limit));
+  RETURN tallymark.job_document(v_job) - '{createdAt,attributes}'::text[];
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.job_at(text, bigint, integer) IS
+'A job as it was after one of its events, folded from the ledger.
+Arguments: job_id; seq, the number of the event, 0 for before the first; timeline_limit, as get_job has it.
+Returns: the job as get_job gave it then, without what no event tells: createdAt, attributes.
+Errors: TK404, no such job; TK400, no such event.
+Cost: the events up to this one are merged anew.';
+
+REVOKE ALL ON FUNCTION tallymark.job_at(text, bigint, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.job_at(text, bigint, integer) TO tallymark_reader, tallymark_admin;

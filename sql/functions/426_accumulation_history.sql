@@ -1,0 +1,85 @@
+-- How a field came to be what it is: which event brought what, and what there was after it.
+
+CREATE OR REPLACE FUNCTION tallymark.accumulation_history(
+  job_id text, field text, after_seq bigint DEFAULT 0, max_events integer DEFAULT 100
+) RETURNS TABLE (seq bigint, "timestamp" timestamptz, event text, given jsonb, value jsonb)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_after CONSTANT bigint := greatest(coalesce(accumulation_history.after_seq, 0), 0);
+  v_path CONSTANT text[] := CASE
+    WHEN accumulation_history.field LIKE 'itemsByType.%'
+      THEN ARRAY['itemsByType', substr(accumulation_history.field, 13)]
+    WHEN accumulation_history.field = 'resumeState' THEN '{progress}'
+    ELSE ARRAY[accumulation_history.field] END;
+  v_legacy CONSTANT text := CASE accumulation_history.field
+    WHEN 'itemsByType.groups' THEN 'groupCount' WHEN 'itemsByType.projects' THEN 'projectCount' END;
+  v_counts_areas CONSTANT boolean := accumulation_history.field
+    IN ('itemsByType', 'itemsByType.groups', 'itemsByType.projects');
+  v_left integer := least(greatest(coalesce(accumulation_history.max_events, 100), 0), 1001);
+  v_state tallymark.job;
+  v_event tallymark.job_event;
+  v_before jsonb;
+  v_areas record;
+  v_known record;
+BEGIN
+  IF NOT EXISTS (SELECT FROM tallymark.job AS j WHERE j.id = accumulation_history.job_id) THEN
+    PERFORM tallymark.refuse_unknown_job(accumulation_history.job_id);
+  ELSIF accumulation_history.field IS NULL THEN
+    PERFORM tallymark.refuse_query('field', 'is required');
+  END IF;
+  v_state := tallymark.fold_ledger(accumulation_history.job_id, v_after);
+  value := tallymark.field_value(v_state, accumulation_history.field);
+  IF v_counts_areas THEN
+    SELECT count(*) FILTER (WHERE a.details ->> 'type' = 'group') AS groups,
+      count(*) FILTER (WHERE a.details ->> 'type' = 'project') AS projects
+    INTO v_areas FROM tallymark.fold_areas(accumulation_history.job_id, v_after) AS a;
+  END IF;
+
+  -- In the order of the ledger. The state does not depend on the order, so the fold up to an event and the next event
+  -- merged give the fold up to that one.
+  FOR v_event IN
+    SELECT e.* FROM tallymark.job_event AS e
+    WHERE e.job_id = accumulation_history.job_id AND e.seq > v_after AND e.payload IS NOT NULL AND v_left > 0
+    ORDER BY e.seq
+  LOOP
+    v_before := value;
+    v_state := tallymark.merge_state(v_state, v_event.occurred_at, v_event.update_key, v_event.payload);
+    IF v_counts_areas AND v_event.payload ? 'areas' THEN
+      -- How many of which type there are depends on all areas so far: a newer update may give one another type.
+      v_known := v_areas;
+      SELECT count(*) FILTER (WHERE a.details ->> 'type' = 'group') AS groups,
+        count(*) FILTER (WHERE a.details ->> 'type' = 'project') AS projects
+      INTO v_areas FROM tallymark.fold_areas(accumulation_history.job_id, v_event.seq) AS a;
+      v_state := tallymark.with_area_counts(v_state, jsonb_build_object(
+        'groups', v_areas.groups - v_known.groups, 'projects', v_areas.projects - v_known.projects));
+    END IF;
+    given := coalesce(v_event.payload #> v_path, v_event.payload -> v_legacy);
+    value := tallymark.field_value(v_state, accumulation_history.field);
+    IF given IS NOT NULL OR value IS DISTINCT FROM v_before THEN
+      seq := v_event.seq;
+      "timestamp" := v_event.occurred_at;
+      event := v_event.event;
+      RETURN NEXT;
+      v_left := v_left - 1;
+      EXIT WHEN v_left = 0;
+    END IF;
+  END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.accumulation_history(text, text, bigint, integer) IS
+'How a field of a job came to be what it is, in the order of the ledger.
+Arguments: job_id; field, as in field_value, such as processedItems, itemsByType.issues, stage, status, percentage;
+after_seq, the number of the last event already seen; max_events, at most 1000.
+Returns: a row for each update that gave the field or changed it: seq, timestamp (when it happened, by the crawler''s
+clock), event, given (what the update gave; null where the field followed from something else), value (what the job had
+after it, as job_at says; null for nothing). An update that came late and lost leaves value as it was.
+Errors: TK404, no such job; TK400, no field.
+Cost: the ledger is folded up to the last event of the page. Where areas are counted, they are folded anew for each
+update that brought some.';
+
+REVOKE ALL ON FUNCTION tallymark.accumulation_history(text, text, bigint, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.accumulation_history(text, text, bigint, integer)
+  TO tallymark_reader, tallymark_admin;

@@ -1,0 +1,88 @@
+-- How fast a job is going, and when it will be done.
+
+CREATE OR REPLACE FUNCTION tallymark.job_rate(
+  job_id text, recent interval DEFAULT '5 minutes', as_of timestamptz DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_parts CONSTANT integer := 10;
+  c_t CONSTANT numeric := 2.262; -- Student's t: 95 % of it are between -t and t, with 9 degrees of freedom
+  c_look_back CONSTANT bigint := 1000;
+  v_now CONSTANT timestamptz := coalesce(job_rate.as_of, clock_timestamp());
+  v_recent CONSTANT interval := coalesce(job_rate.recent, '5 minutes');
+  v_job tallymark.job;
+  v_first bigint;
+  v_begin timestamptz;
+  v_seconds numeric;
+  v_updates bigint;
+  v_rate numeric;
+  v_error numeric;
+  v_left numeric;
+BEGIN
+  SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = job_rate.job_id;
+  IF NOT FOUND THEN
+    PERFORM tallymark.refuse_unknown_job(job_rate.job_id);
+  ELSIF v_recent <= '0'::interval THEN
+    PERFORM tallymark.refuse_query('window', 'must be more than nothing');
+  END IF;
+  v_left := (v_job.progress -> 'totalItems')::numeric - coalesce((v_job.progress -> 'processedItems')::numeric, 0);
+  -- A young job is watched from its first event on; what that one brought was done before it.
+  SELECT greatest(v_now - v_recent, min(e.recorded_at)) INTO v_begin
+  FROM tallymark.job_event AS e WHERE e.job_id = job_rate.job_id AND e.seq = 1;
+  v_seconds := extract(epoch FROM v_now - v_begin);
+  IF v_job.status = 'running' AND v_seconds > 0 THEN
+    v_first := tallymark.seq_since(job_rate.job_id, v_begin);
+    WITH reported AS (
+      -- Running totals of each worker, or where there are none the counts by type, which may be either.
+      SELECT e.seq, e.recorded_at, coalesce(e.payload ->> 'workerId', '') AS counter,
+        (e.payload -> 'processedItems')::numeric AS count, true AS is_total
+      FROM tallymark.job_event AS e
+      WHERE e.job_id = job_rate.job_id AND e.seq >= v_first - c_look_back AND e.recorded_at <= v_now
+        AND v_job.progress ? 'processedItems' AND e.payload ? 'processedItems'
+      UNION ALL
+      SELECT e.seq, e.recorded_at, coalesce(e.payload ->> 'workerId', '') || ' ' || t.key, t.value::numeric,
+        e.payload ->> 'counting' IS NOT DISTINCT FROM 'cumulative'
+      FROM tallymark.job_event AS e, jsonb_each(e.payload -> 'itemsByType') AS t
+      WHERE e.job_id = job_rate.job_id AND e.seq >= v_first - c_look_back AND e.recorded_at <= v_now
+        AND NOT v_job.progress ? 'processedItems' AND e.payload ? 'itemsByType'
+    ), gained AS (
+      SELECT r.seq, r.recorded_at, CASE WHEN NOT r.is_total THEN r.count ELSE greatest(r.count - coalesce(
+          max(r.count) FILTER (WHERE r.is_total) OVER (PARTITION BY r.counter ORDER BY r.seq
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
+          -- What a worker had before is not known, unless this is all there ever was.
+          CASE WHEN v_first > c_look_back THEN r.count ELSE 0 END), 0) END AS items
+      FROM reported AS r
+    ), parts AS (
+      SELECT n.part, count(DISTINCT g.seq) AS updates, coalesce(sum(g.items), 0) * c_parts / v_seconds AS rate
+      FROM generate_series(0, c_parts - 1) AS n (part)
+      LEFT JOIN gained AS g ON g.recorded_at > v_begin
+        AND n.part = ceil(extract(epoch FROM g.recorded_at - v_begin) * c_parts / v_seconds) - 1
+      GROUP BY n.part
+    )
+    SELECT sum(p.updates), avg(p.rate), stddev_samp(p.rate) / sqrt(c_parts) * c_t INTO v_updates, v_rate, v_error
+    FROM parts AS p;
+  END IF;
+  RETURN tallymark.rate_document(v_rate, CASE WHEN v_updates > 1 THEN v_error END,
+    CASE WHEN v_left > 0 THEN v_left ELSE v_left * 0 END, v_now)
+    || jsonb_build_object('id', v_job.id, 'windowSeconds', trim_scale(round(extract(epoch FROM v_recent), 3)),
+      'updates', coalesce(v_updates, 0));
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.job_rate(text, interval, timestamptz) IS
+'How fast a running job is going, over the last while, and when it will be done if it goes on like that.
+Arguments: job_id; recent, over how long, null for 5 minutes; as_of, up to when, null for now.
+Returns: {"id", "windowSeconds", "updates": how many brought counts, and the members that rate_document gives}. The
+rate is that of processedItems, or where the job has none that of all of itemsByType.
+By the time of recording, the server''s: it rises with the numbers of the events, so the window is found without an
+index and read alone, and a crawler''s clock that is behind does not empty it. Reports that a crawler kept back count
+when they come. A job that is not running has no rate; one that runs and is silent goes at 0.
+The interval: the window is cut into 10 parts, and the rates of these are taken for a sample, whose mean lies within
+Student''s t times the standard error (95 %; t = 2.262). Parts that follow on each other are not independent, so take it
+as a hint. Below 2 updates there is none.
+Errors: TK404, no such job; TK400, no window.';
+
+REVOKE ALL ON FUNCTION tallymark.job_rate(text, interval, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.job_rate(text, interval, timestamptz) TO tallymark_reader, tallymark_admin;

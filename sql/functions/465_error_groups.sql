@@ -1,0 +1,52 @@
+-- The errors of all jobs, like with like.
+
+CREATE OR REPLACE FUNCTION tallymark.error_groups(
+  since timestamptz DEFAULT NULL, max_groups integer DEFAULT 100, id_prefix text DEFAULT NULL
+) RETURNS TABLE (
+  type text, message text, errors bigint, jobs bigint, first_seen timestamptz, last_seen timestamptz,
+  sample_job text, sample_seq bigint, sample text
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_since CONSTANT timestamptz := coalesce(error_groups.since, clock_timestamp() - interval '1 day');
+BEGIN
+  RETURN QUERY
+  SELECT g.type, g.message, g.errors, g.jobs, g.first_seen, g.last_seen, e.job_id, e.seq,
+    left(coalesce(d.details ->> 'errorMessage', d.details ->> 'message'), 1000)
+  FROM (
+    SELECT f.type, f.message, count(*) AS errors, count(DISTINCT f.job_id) AS jobs,
+      min(f.recorded_at) AS first_seen, max(f.recorded_at) AS last_seen,
+      -- The newest; text and numbers have no common array, and a row has no maximum before PostgreSQL 18.
+      (array_agg(f.job_id ORDER BY f.recorded_at DESC, f.job_id, f.seq DESC))[1] AS sample_job,
+      (array_agg(f.seq ORDER BY f.recorded_at DESC, f.job_id, f.seq DESC))[1] AS sample_seq
+    FROM (
+      SELECT x.job_id, x.seq, x.recorded_at, s.details ->> 'errorType' AS type,
+        tallymark.normalise_message(coalesce(s.details ->> 'errorMessage', s.details ->> 'message')) AS message
+      FROM tallymark.job_event AS x
+      CROSS JOIN LATERAL (SELECT tallymark.event_details(x.payload, NULL) AS details OFFSET 0) AS s
+      WHERE x.event = 'error' AND x.payload IS NOT NULL AND x.recorded_at >= v_since
+        AND (error_groups.id_prefix IS NULL OR starts_with(x.job_id, error_groups.id_prefix))
+    ) AS f
+    GROUP BY f.type, f.message
+    ORDER BY count(*) DESC, max(f.recorded_at) DESC, f.type, f.message
+    LIMIT least(greatest(coalesce(error_groups.max_groups, 100), 0), 1000)
+  ) AS g
+  JOIN tallymark.job_event AS e ON e.job_id = g.sample_job AND e.seq = g.sample_seq
+  CROSS JOIN LATERAL (SELECT tallymark.event_details(e.payload, NULL) AS details OFFSET 0) AS d
+  ORDER BY g.errors DESC, g.last_seen DESC, g.type, g.message;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.error_groups(timestamptz, integer, text) IS
+'The errors that crawlers reported, grouped by their type and their message as normalise_message gives it.
+Arguments: since, only what was recorded at or after this instant, by the server''s clock, null for the last 24 hours;
+max_groups, at most 1000, null for 100; id_prefix, only jobs whose id begins like this, null for all.
+Returns: a row for each group, those with the most errors first: type and message, either may be null; errors, how many
+there were; jobs, on how many jobs; first_seen and last_seen, when they were recorded; sample_job, sample_seq and
+sample, the newest of them: its job, its number there, its message word for word (1000 characters).
+Cost: all errors since then, found by an index (job_event_error_idx).';
+
+REVOKE ALL ON FUNCTION tallymark.error_groups(timestamptz, integer, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.error_groups(timestamptz, integer, text) TO tallymark_reader, tallymark_admin;

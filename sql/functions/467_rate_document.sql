@@ -1,0 +1,37 @@
+-- A rate, and what follows from it for the rest of the work.
+
+CREATE OR REPLACE FUNCTION tallymark.rate_document(
+  rate numeric, error numeric, items_left numeric, at timestamptz
+) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_places CONSTANT integer := 6;
+  v_low CONSTANT numeric := greatest(rate_document.rate - rate_document.error, 0);
+  v_high CONSTANT numeric := rate_document.rate + rate_document.error;
+  v_seconds CONSTANT numeric := rate_document.items_left / nullif(rate_document.rate, 0);
+  c_longest CONSTANT numeric := 3155760000; -- a century: who would be told more is not told when
+BEGIN
+  RETURN jsonb_build_object(
+    'itemsPerSecond', trim_scale(round(rate_document.rate, c_places)),
+    'low', CASE WHEN rate_document.error IS NOT NULL THEN trim_scale(round(v_low, c_places)) END,
+    'high', trim_scale(round(v_high, c_places)),
+    'itemsLeft', rate_document.items_left,
+    'etaSeconds', trim_scale(round(v_seconds, 3)),
+    'etaSecondsLow', trim_scale(round(rate_document.items_left / nullif(v_high, 0), 3)),
+    'etaSecondsHigh', CASE WHEN rate_document.error IS NOT NULL
+      THEN trim_scale(round(rate_document.items_left / nullif(v_low, 0), 3)) END,
+    'eta', CASE WHEN v_seconds < c_longest
+      THEN tallymark.iso_timestamp(date_trunc('milliseconds', rate_document.at + v_seconds * interval '1 second')) END);
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.rate_document(numeric, numeric, numeric, timestamptz) IS
+'A rate as JSON, and when the rest of the work will be done at it.
+Arguments: rate, items a second, null where it is not known; error, how far the true one may be from it, or null;
+items_left, how much is to do, or null; at, now.
+Returns: {"itemsPerSecond", "low", "high", "itemsLeft", "etaSeconds", "etaSecondsLow", "etaSecondsHigh", "eta": the
+instant, if it is within a century}; null what is not known, and etaSecondsHigh where it may also take for ever.';
+
+REVOKE ALL ON FUNCTION tallymark.rate_document(numeric, numeric, numeric, timestamptz) FROM PUBLIC;

@@ -1,0 +1,23 @@
+-- How long a job has been in each of its stages, as one JSON document, as HTTP gives it.
+
+CREATE OR REPLACE FUNCTION tallymark.stages_page(job_id text) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN (
+    SELECT jsonb_build_object('stages', coalesce(jsonb_agg(jsonb_build_object('stage', s.stage, 'seq', s.seq,
+      'startedAt', tallymark.iso_timestamp(s.started_at), 'endedAt', tallymark.iso_timestamp(s.ended_at),
+      'seconds', s.seconds) ORDER BY s.seq), '[]'))
+    FROM tallymark.stage_durations(stages_page.job_id) AS s);
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.stages_page(text) IS
+'stage_durations of a job as one JSON document.
+Arguments: job_id.
+Returns: {"stages": [{"stage", "seq", "startedAt", "endedAt": null for the one it is in, "seconds"}]}.
+Errors: TK404, no such job.';
+
+REVOKE ALL ON FUNCTION tallymark.stages_page(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.stages_page(text) TO tallymark_reader, tallymark_admin;

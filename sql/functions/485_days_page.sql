@@ -1,0 +1,24 @@
+-- The jobs that ended, day by day, as one JSON document, as HTTP gives it.
+
+CREATE OR REPLACE FUNCTION tallymark.days_page(days integer DEFAULT 30, id_prefix text DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN (
+    SELECT jsonb_build_object('days', coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'finished', d.finished,
+      'failed', d.failed, 'cancelled', d.cancelled, 'items', d.items,
+      'medianDurationSeconds', round(extract(epoch FROM d.median_duration), 3), 'successRate', d.success_rate)
+      ORDER BY d.day), '[]'))
+    FROM tallymark.jobs_per_day(days_page.days, days_page.id_prefix) AS d);
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.days_page(integer, text) IS
+'jobs_per_day as one JSON document.
+Arguments: as those of jobs_per_day.
+Returns: {"days": [{"day", "finished", "failed", "cancelled", "items", "medianDurationSeconds", "successRate"}]}, the
+oldest first.';
+
+REVOKE ALL ON FUNCTION tallymark.days_page(integer, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.days_page(integer, text) TO tallymark_reader, tallymark_admin;
