@@ -8,10 +8,12 @@ from typing import NamedTuple, TextIO
 import click
 import psycopg
 
+from benchmarks.batches import batch_of_50, batch_of_1000
 from benchmarks.database import Database, database
 from benchmarks.endpoint import endpoint
 from benchmarks.figures import Figure, Plan, Say, machine
 from benchmarks.histories import against_seed_design, long_history
+from benchmarks.listing import job_list
 from benchmarks.merges import hot_job, merge_vs_floor
 from benchmarks.pgbench import BenchmarkError
 from benchmarks.report import save, table
@@ -32,6 +34,9 @@ BENCHMARKS = (
     Benchmark(("hot_job",), hot_job),
     Benchmark(("long_history",), long_history),
     Benchmark(("against_seed_design",), against_seed_design),
+    Benchmark(("batch_50",), batch_of_50),
+    Benchmark(("batch_1000",), batch_of_1000),
+    Benchmark(("job_list_first", "job_list_deep"), job_list),
     Benchmark(("endpoint", "endpoint_p99_16", "endpoint_p99_200"), endpoint),
 )
 NAMES = tuple(name for benchmark in BENCHMARKS for name in benchmark.names)

@@ -38,12 +38,14 @@ class Script:
         prefix: What the names of the jobs begin with.
         jobs: How many jobs there are; each transaction takes one of them by chance.
         clients: How many connections run it at once.
+        updates: How many updates a transaction has, where the script asks for it.
     """
 
     name: str
     prefix: str
     jobs: int = 1
     clients: int = 1
+    updates: int = 1
 
     def run(self, database: Database, *, seconds: int | None = None, transactions: int | None = None) -> Outcome:
         """Run it.
@@ -64,6 +66,7 @@ class Script:
             *("--client", str(self.clients), "--jobs", str(min(2, self.clients))),
             *(("--time", str(seconds)) if transactions is None else ("--transactions", str(transactions))),
             *("--define", f"prefix={self.prefix}", "--define", f"jobs={self.jobs}"),
+            *("--define", f"updates={self.updates}"),
             *("--file", str(SQL / self.name)),
         ]
         # In English, because the outcome is read from what it prints.

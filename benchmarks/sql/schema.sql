@@ -13,6 +13,29 @@ RETURN (
   || ',"lastProcessedId":"gid://issue/' || processed || '","message":"Processing issues"}'
 )::jsonb;
 
+-- A batch of such updates: of one job, or going round all of them, from one taken by chance.
+CREATE FUNCTION bench.lifelike_batch(prefix text, jobs integer, job integer, updates integer, processed integer)
+RETURNS jsonb
+LANGUAGE sql VOLATILE
+RETURN (
+  SELECT jsonb_agg(bench.lifelike_update(prefix || ((job + n) % jobs + 1), clock_timestamp(), processed + n, n % 50 + 1))
+  FROM generate_series(1, updates) AS n
+);
+
+-- Registers jobs as they are in the middle of their work, all at once and without a ledger: for reading only.
+CREATE FUNCTION bench.make_running_jobs(jobs integer) RETURNS void
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+  INSERT INTO tallymark.job (id, status, progress, facets, newest_at, last_seq, started_at)
+  SELECT 'job_' || n, (ARRAY['running', 'running', 'finished', 'failed'])[n % 4 + 1],
+    jsonb_build_object('processedItems', n, 'totalItems', 1000000, 'currentDataType', 'issues', 'stage', 'data_collection',
+      'operationType', 'data_collection', 'itemsByType', jsonb_build_object('issues', n, 'commits', 3),
+      'lastProcessedId', 'gid://issue/' || n, 'message', 'Processing issues'),
+    '{"stage": "data_collection", "operationType": "data_collection", "currentDataType": "issues",
+      "itemTypes": ["issues", "commits"]}', clock_timestamp(), 1, clock_timestamp()
+  FROM generate_series(1, jobs) AS n;
+END;
+
 -- The storage floor: the least that can store an update. One UPDATE, one INSERT, on the product's tables and indexes,
 -- with rows of the size that a merge writes: without these three members an update is as long as the merged progress of
 -- its job.
