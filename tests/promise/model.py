@@ -17,9 +17,13 @@ JOB_STATUS = {
     "failed": "failed",
     "paused": "paused",
     "cancelled": "cancelled",
+    "new_areas_discovered": "running",
+    "credential_expiry": "credential_expired",
+    "credential_renewal": "waiting_credential_renewal",
+    "credential_resumed": "credential_renewed",
 }
 #: Members that have a rule of their own, and so are no newest-wins fields.
-ENVELOPE = {"taskId", "status", "timestamp", "updateId", "workerId", "counting", "timeline"}
+ENVELOPE = {"taskId", "status", "timestamp", "updateId", "workerId", "counting", "timeline", "areas"}
 COUNTS = {"processedItems", "itemsByType", "groupCount", "projectCount", "processed"}
 
 
@@ -52,7 +56,34 @@ class Update:
         given = {name: value for name, value in self.payload.items() if value is not None}
         if "total" in given:
             given.setdefault("totalItems", given.pop("total"))
+        if "areas" in given:
+            # The areas themselves are counted, not what the crawler says of their number.
+            for name in ("groupCount", "projectCount"):
+                given.pop(name, None)
+            if "itemsByType" in given:
+                counts = given["itemsByType"].items()
+                given["itemsByType"] = {name: n for name, n in counts if name not in {"groups", "projects"}}
+            held = [area["type"] for area in self.areas.values()]
+            given["lastAreasDiscovery"] = {
+                "timestamp": self.at,
+                "groupsCount": held.count("group"),
+                "projectsCount": held.count("project"),
+                "totalDiscovered": len(held),
+            }
         return given
+
+    @property
+    def areas(self) -> dict[str, Json]:
+        """Its areas by their paths; of one that it names twice, what it says later goes before."""
+        areas: dict[str, Json] = {}
+        for area in self.payload.get("areas") or []:
+            members = {name: value for name, value in area.items() if value is not None}
+            if "gitlabId" in members:
+                members.setdefault("externalId", members.pop("gitlabId"))
+                members.pop("gitlabId", None)
+            members["type"] = members["type"].lower()
+            areas.setdefault(members.pop("fullPath"), {}).update(members)
+        return areas
 
     @property
     def processed(self) -> int | None:
@@ -78,11 +109,12 @@ class Update:
 def expected(updates: Iterable[Update]) -> Json:
     """Give the state of a job that got these updates, each of them at least once, in any order.
 
-    Returns: status, progress, resume_state, started_at and finished_at.
+    Returns: status, progress, resume_state, started_at, finished_at and areas.
     """
     distinct = list({update.key: update for update in updates}.values())
     if not distinct:
-        return {"status": "queued", "progress": {}, "resume_state": None, "started_at": None, "finished_at": None}
+        times = {"started_at": None, "finished_at": None}
+        return {"status": "queued", "progress": {}, "resume_state": None, **times, "areas": {}}
     newest_status = max(distinct, key=lambda u: (u.at, u.status in TERMINAL, u.key.encode()))
     progress = _newest_fields(distinct) | _counts(distinct)
     resume_givers = [u for u in distinct if "progress" in u.given or u.status == "finished"]
@@ -93,7 +125,18 @@ def expected(updates: Iterable[Update]) -> Json:
         "resume_state": None if resume is None or resume.status == "finished" else resume.given["progress"],
         "started_at": min(u.at for u in distinct),
         "finished_at": newest_status.at if newest_status.status in TERMINAL else None,
+        "areas": _areas(distinct),
     }
+
+
+def _areas(updates: list[Update]) -> dict[str, Json]:
+    """Give all areas: of each member what the newest update said that named it, and when the area was first seen."""
+    areas: dict[str, Json] = {}
+    for update in sorted(updates, key=lambda u: u.clock):
+        for path, members in update.areas.items():
+            area = areas.setdefault(path, {"details": {}, "discovered_at": update.at})
+            area["details"].update(members)
+    return areas
 
 
 def _newest_fields(updates: list[Update]) -> Json:
@@ -115,7 +158,13 @@ def _counts(updates: list[Update]) -> Json:
             highest[update.worker] = max(highest.get(update.worker, 0), update.processed)
     if highest:
         counts["processedItems"] = sum(highest.values())
+    totals = _totals(updates)
+    if totals:
+        counts["itemsByType"] = totals
+    return counts
 
+
+def _totals(updates: list[Update]) -> dict[str, int]:
     totals: dict[str, int] = {}
     running: dict[tuple[str, str], int] = {}
     for update in updates:
@@ -126,6 +175,8 @@ def _counts(updates: list[Update]) -> Json:
             running[update.worker, name] = max(running.get((update.worker, name), 0), count)
     for (_worker, name), count in running.items():
         totals[name] = totals.get(name, 0) + count
-    if totals:
-        counts["itemsByType"] = totals
-    return counts
+    if any("areas" in update.given for update in updates):
+        types = [area["details"]["type"] for area in _areas(updates).values()]
+        for kind, name in (("group", "groups"), ("project", "projects")):
+            totals[name] = totals.get(name, 0) + types.count(kind)
+    return totals

@@ -2,28 +2,18 @@
 
 import random
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
-import pytest
 from psycopg.types.json import Jsonb
 
 Connection = psycopg.Connection[Any]
+LockWait = Callable[[Connection, int], None]
 
 CONNECTIONS = 16
 UPDATES = 500
-
-
-def wait_for_lock_wait(db: Connection, pid: int) -> None:
-    """Return when the backend of this process id waits for a lock, as PostgreSQL itself says."""
-    deadline = threading.Event()
-    for _ in range(500):
-        row = db.execute("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone()
-        if row and row[0]:
-            return
-        deadline.wait(0.01)
-    pytest.fail("it never waited for the lock")
 
 
 def test_sixteen_connections_with_every_update_twice_lose_and_double_nothing(db: Connection, db_url: str) -> None:
@@ -72,7 +62,9 @@ def test_sixteen_connections_with_every_update_twice_lose_and_double_nothing(db:
     assert db.execute("SELECT tallymark.verify_job('hot')").fetchone() == (True,)
 
 
-def test_an_update_waits_for_the_one_before_it_and_merges_into_what_that_left(db: Connection, db_url: str) -> None:
+def test_an_update_waits_for_the_one_before_it_and_merges_into_what_that_left(
+    db: Connection, db_url: str, wait_for_lock_wait: LockWait
+) -> None:
     """The second of two updates reads the job's state under the lock, not before it."""
     db.execute("SELECT tallymark.create_job('j')")
     with psycopg.connect(db_url) as first, psycopg.connect(db_url, autocommit=True) as second:
@@ -91,7 +83,9 @@ def test_an_update_waits_for_the_one_before_it_and_merges_into_what_that_left(db
     assert db.execute("SELECT tallymark.verify_job('j')").fetchone() == (True,)
 
 
-def test_the_same_update_on_two_connections_at_once_counts_once(db: Connection, db_url: str) -> None:
+def test_the_same_update_on_two_connections_at_once_counts_once(
+    db: Connection, db_url: str, wait_for_lock_wait: LockWait
+) -> None:
     """The one that waited is told that it is a duplicate, with the number of the other."""
     db.execute("SELECT tallymark.create_job('j')")
     call = """SELECT tallymark.merge_progress('j', '{"updateId": "u", "itemsByType": {"issues": 3}}')"""

@@ -14,6 +14,8 @@ from psycopg.types.json import Jsonb
 from .model import Json, Update, expected
 
 Connection = psycopg.Connection[Any]
+Delivery = list[list[int]]
+History = tuple[list[Json], Delivery, Delivery]
 
 # Few values, so that clocks tie, types meet, workers repeat and keys sort either way.
 TIMES = [f"2025-01-06T19:15:{second:02}.{milli:03}Z" for second in (1, 2, 3) for milli in (0, 500)]
@@ -21,6 +23,15 @@ COUNT = st.integers(0, 50)
 TEXT = st.sampled_from(["a", "b", "", "é", "null", "x: null"])
 RARE_COUNT = st.sampled_from([0, 1, 2**53 - 1, 10**6])
 
+AREA = st.fixed_dictionaries(
+    {"fullPath": st.sampled_from(["g", "g/p", "é"]), "type": st.sampled_from(["group", "project", "Group", "topic"])},
+    optional={
+        "name": st.sampled_from(["N", "M"]) | st.none(),
+        "gitlabId": st.integers(1, 2),
+        "externalId": st.sampled_from(["x", 7]),
+        "description": TEXT,
+    },
+)
 OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
     "processedItems": COUNT | RARE_COUNT,
     "totalItems": st.just(2**53 - 1) | st.none(),
@@ -40,7 +51,15 @@ OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
     "processed": COUNT,
     "total": st.just(2**53 - 1),
     "groupTotal": COUNT,
+    "areas": st.lists(AREA, max_size=3),
+    "credentialStatus": st.sampled_from([{"providerId": "gl"}, {"severity": "high", "adminGuidance": ["call"]}]),
 }
+STATUSES = [
+    *("started", "processing", "PROCESSING", "completed", "failed", "paused", "cancelled"),
+    *("new_areas_discovered", "credential_expiry", "Credential_Renewal", "credential_resumed"),
+]
+#: All deliveries are to this job: its name is part of an update, and so of the digest that is its key.
+JOB = "job"
 
 
 @st.composite
@@ -48,31 +67,46 @@ def payloads(draw: st.DrawFn) -> Json:
     """An update as a crawler might send it, without its updateId."""
     given_names = draw(st.lists(st.sampled_from(sorted(OPTIONAL)), unique=True, max_size=7))
     payload: Json = {
-        "status": draw(
-            st.sampled_from(["started", "processing", "PROCESSING", "completed", "failed", "paused", "cancelled"])
-        ),
+        "taskId": JOB,
+        "status": draw(st.sampled_from(STATUSES)),
         "timestamp": draw(st.sampled_from(TIMES)),
     }
     for name in given_names:
         payload[name] = draw(OPTIONAL[name])
+    if payload["status"] == "new_areas_discovered":
+        payload.setdefault("areas", draw(OPTIONAL["areas"]))
     if len(payload.get("message") or "") > 1000:
         payload["message"] = payload["message"][:1000]
     return payload
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> tuple[list[Json], list[int], list[int]]:
-    """Updates, and two deliveries of them: each a list of indexes that names every update at least once."""
-    updates = draw(st.lists(payloads(), min_size=1, max_size=7))
+def histories(draw: st.DrawFn) -> History:
+    """Updates, and two deliveries of them, which name every update at least once: lists of calls.
+
+    A call is a list of indexes. One of one index is a single update, one of more is a batch.
+    """
+    updates = draw(st.lists(payloads(), min_size=1, max_size=5))
+    # Some that are alike but for time and counts, as most of a crawler's are: a batch merges such together.
+    alike = draw(st.sampled_from(updates))
+    for seconds in draw(st.lists(st.integers(4, 9), max_size=4)):
+        time = f"2025-01-06T19:15:{seconds:02}.000Z"
+        counts = {name: draw(OPTIONAL[name]) for name in ("processedItems", "itemsByType") if name in alike}
+        updates.append({**alike, "timestamp": time, **counts, "status": "processing"})
     for number, update in enumerate(updates):
         if draw(st.booleans()):
             update["updateId"] = f"{draw(st.sampled_from('ab'))}{number}"
     indexes = list(range(len(updates)))
-    deliveries = [draw(st.permutations(indexes + draw(st.lists(st.sampled_from(indexes), max_size=4)))) for _ in "12"]
-    return updates, deliveries[0], deliveries[1]
+    orders = [draw(st.permutations(indexes + draw(st.lists(st.sampled_from(indexes), max_size=4)))) for _ in "12"]
+    return updates, draw(_calls(orders[0])), draw(_calls(orders[1]))
 
 
-job_numbers = itertools.count()
+@st.composite
+def _calls(draw: st.DrawFn, order: list[int]) -> Delivery:
+    """An order of updates, cut into calls."""
+    cuts = draw(st.lists(st.integers(1, 5), min_size=len(order), max_size=len(order)))
+    places = list(itertools.takewhile(lambda place: place < len(order), itertools.accumulate(cuts, initial=0)))
+    return [order[start:end] for start, end in zip(places, [*places[1:], len(order)], strict=True)]
 
 
 def key_of(db: Connection, payload: Json) -> str:
@@ -84,37 +118,52 @@ def key_of(db: Connection, payload: Json) -> str:
     return f"#{hashlib.sha256(canonical[0].encode()).digest()[:16].hex()}"
 
 
-def deliver(db: Connection, updates: list[Json], order: list[int]) -> Json:
-    """Deliver updates to a job of its own through the real function, and give the job's row."""
-    job = f"job {next(job_numbers)}"
-    db.execute("SELECT tallymark.create_job(%s)", [job])
-    seen: dict[str, int] = {}
-    for index in order:
-        row = db.execute("SELECT tallymark.merge_progress(%s, %s)", [job, Jsonb(updates[index])]).fetchone()
+def send(db: Connection, updates: list[Json]) -> list[Json]:
+    """Send updates in one call, and give the acknowledgements."""
+    if len(updates) == 1:
+        row = db.execute("SELECT tallymark.merge_progress(%s, %s)", [JOB, Jsonb(updates[0])]).fetchone()
         assert row
-        key = key_of(db, updates[index])
-        assert row[0]["duplicate"] is (key in seen), "an update counts once, and says so"
-        assert row[0]["seq"] == seen.setdefault(key, len(seen) + 1), "a duplicate has the number of the first time"
-    row = db.execute(
-        """SELECT to_jsonb(j) - '{id,created_at,updated_at}'::text[],
-             tallymark.iso_timestamp(j.started_at), tallymark.iso_timestamp(j.finished_at), tallymark.verify_job(j.id)
-           FROM tallymark.job AS j WHERE j.id = %s""",
-        [job],
-    ).fetchone()
+        return [row[0]]
+    row = db.execute("SELECT tallymark.merge_progress_batch(%s)", [Jsonb(updates)]).fetchone()
     assert row
-    state, started_at, finished_at, verified = row
-    assert verified, "the state is the fold of the ledger"
-    assert state["last_seq"] == len(seen), "the numbers have no gap"
-    return dict(state) | {"started_at": started_at, "finished_at": finished_at}
+    acks: list[Json] = row[0]
+    return acks
 
 
-def check(db: Connection, history: tuple[list[Json], list[int], list[int]]) -> None:
-    """Hold two deliveries of a history against each other, and against the definition."""
-    updates, one_order, other_order = history
+def deliver(db: Connection, updates: list[Json], calls: Delivery) -> Json:
+    """Deliver updates to a job through the real functions, give the job's row, and leave no trace."""
     with db.transaction(force_rollback=True):
-        one = deliver(db, updates, one_order)
-        other = deliver(db, updates, other_order)
-        model = expected(Update(u["timestamp"], key_of(db, u), u) for u in updates)
+        db.execute("SELECT tallymark.create_job(%s)", [JOB])
+        seen: dict[str, int] = {}
+        for call in calls:
+            for index, ack in zip(call, send(db, [updates[index] for index in call]), strict=True):
+                key = key_of(db, updates[index])
+                assert ack["duplicate"] is (key in seen), "an update counts once, and says so"
+                assert ack["seq"] == seen.setdefault(key, len(seen) + 1), "a duplicate has the number of the first time"
+        row = db.execute(
+            """SELECT to_jsonb(j) - '{id,created_at,updated_at}'::text[],
+                 tallymark.iso_timestamp(j.started_at), tallymark.iso_timestamp(j.finished_at),
+                 (SELECT jsonb_object_agg(a.full_path, jsonb_build_object('details', a.details,
+                   'discovered_at', tallymark.iso_timestamp(a.discovered_at))) FROM tallymark.job_area AS a),
+                 (SELECT jsonb_object_agg(a.full_path, a.clocks) FROM tallymark.job_area AS a),
+                 ARRAY(SELECT to_jsonb(d) FROM tallymark.verify_differences(j.id) AS d)
+               FROM tallymark.job AS j WHERE j.id = %s""",
+            [JOB],
+        ).fetchone()
+    assert row
+    state, started_at, finished_at, areas, clocks, differences = row
+    assert differences == [], "the state is the fold of the ledger"
+    assert state["last_seq"] == len(seen), "the numbers have no gap"
+    times = {"started_at": started_at, "finished_at": finished_at}
+    return dict(state) | times | {"areas": areas or {}, "area_clocks": clocks}
+
+
+def check(db: Connection, history: History) -> None:
+    """Hold two deliveries of a history against each other, and against the definition."""
+    updates, one_way, other_way = history
+    one = deliver(db, updates, one_way)
+    other = deliver(db, updates, other_way)
+    model = expected(Update(u["timestamp"], key_of(db, u), u) for u in updates)
     assert one == other, "the order and the repeats make no difference"
     assert {name: one[name] for name in model} == model, "and the state is what the definition says"
 
@@ -124,17 +173,39 @@ def check(db: Connection, history: tuple[list[Json], list[int], list[int]]) -> N
     # On a tie of times a terminal status wins, and the fields still go to the larger key.
     history=(
         [
-            {"status": "completed", "timestamp": TIMES[0], "updateId": "a0", "stage": "s1"},
-            {"status": "processing", "timestamp": TIMES[0], "updateId": "b1", "stage": "s2", "progress": {"page": 1}},
+            {"taskId": JOB, "status": "completed", "timestamp": TIMES[0], "updateId": "a0", "stage": "s1"},
+            {
+                "taskId": JOB,
+                "status": "processing",
+                "timestamp": TIMES[0],
+                "updateId": "b1",
+                "stage": "s2",
+                "progress": {"page": 1},
+            },
         ],
-        [0, 1],
-        [1, 0, 1],
+        [[0, 1]],
+        [[1], [0], [1]],
+    )
+)
+@example(
+    # Three alike in one batch are merged as one, and the highest of them counts, not the last.
+    history=(
+        [
+            {
+                "taskId": JOB,
+                "status": "processing",
+                "timestamp": time,
+                "processedItems": n,
+                "itemsByType": {"issues": n},
+            }
+            for time, n in zip(TIMES[:3], (5, 9, 2), strict=True)
+        ],
+        [[0, 1, 2]],
+        [[2], [1, 0]],
     )
 )
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_order_and_any_repeats_give_one_state(
-    db: Connection, history: tuple[list[Json], list[int], list[int]]
-) -> None:
+def test_any_order_any_repeats_and_any_batches_give_one_state(db: Connection, history: History) -> None:
     """Two deliveries of the same updates end in the same state, which the definition and the ledger give too."""
     check(db, history)
 
@@ -142,11 +213,9 @@ def test_any_order_and_any_repeats_give_one_state(
 @pytest.mark.deep
 @pytest.mark.timeout(3000)
 @given(history=histories())
-@settings(max_examples=6000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_thousands_of_histories_give_one_state_each(
-    db: Connection, history: tuple[list[Json], list[int], list[int]]
-) -> None:
-    """The same promise over 6,000 histories."""
+@settings(max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_thousands_of_histories_give_one_state_each(db: Connection, history: History) -> None:
+    """The same promise over 10,000 histories."""
     check(db, history)
 
 
@@ -159,8 +228,13 @@ def test_every_order_of_a_restart_gives_one_state(db: Connection) -> None:
         {"status": "started", "timestamp": TIMES[3], "itemsByType": {"issues": 0}},
         {"status": "completed", "timestamp": TIMES[5], "processedItems": 10, "itemsByType": {"issues": 6}},
     ]
-    with db.transaction(force_rollback=True):
-        states = [deliver(db, updates, list(order)) for order in itertools.permutations(range(5))]
+    updates = [{"taskId": JOB, **update} for update in updates]
+    # All that was late comes as one batch, too.
+    ways = [
+        [[first], list(rest)] if rest[0] == 4 else [[at] for at in (first, *rest)]
+        for first, *rest in itertools.permutations(range(5))
+    ]
+    states = [deliver(db, updates, way) for way in ways]
     assert all(state == states[0] for state in states)
     assert states[0]["status"] == "finished"
     assert states[0]["progress"]["itemsByType"] == {"issues": 10}

@@ -49,6 +49,7 @@ def test_a_registration_that_is_no_object_is_invalid(web: "Web", body: str) -> N
 
 _IDS = [
     *("a/b", "/", "//a//", "a/", "progress", "timeline", "x/timeline/timeline", "%2F", "a?b=c#d", "..", "../x", " "),
+    *("areas", "x/areas", "x/rate", "rate/rate", "x/history", "y/history/stages", "x/stages"),
     *("äöü ✓", "a\nb", "a\n", "\n", "a\tb", '"', "'; DROP TABLE job; --", "<script>", "%", "%00", "\\", "x" * 255),
 ]
 
@@ -69,7 +70,21 @@ def test_an_id_may_have_any_character(web: "Web", update: Update, job_id: str) -
     assert events[-1]["seq"] == job.json["lastSeq"]
 
 
-@pytest.mark.parametrize("path", ["nobody", "nobody/timeline", "%00", "%00/timeline", "a%00b", "%ff", "nobody%2Fx"])
+_UNKNOWN = [
+    "nobody",
+    "nobody/timeline",
+    "%00",
+    "%00/timeline",
+    "a%00b",
+    "%ff",
+    "nobody%2Fx",
+    "nobody?at=0",
+    f"{'x' * 250}/timeline",
+]
+_UNKNOWN += [f"nobody/{part}" for part in ("history?field=stage", "areas", "rate", "stages")]
+
+
+@pytest.mark.parametrize("path", _UNKNOWN)
 def test_an_unknown_job_is_not_found(web: "Web", path: str) -> None:
     """404, also for ids that no job can have."""
     answer = web.call("GET", f"{JOBS}/{path}")
@@ -130,6 +145,68 @@ def test_a_number_that_is_none_is_refused(web: "Web", job: str, query: str) -> N
 def test_a_kind_of_event_with_the_character_0_is_refused(web: "Web", job: str) -> None:
     """400, as everywhere."""
     assert web.call("GET", f"{JOBS}/{job}/timeline?event=a%00").status == 400
+
+
+def test_a_job_that_the_client_has_already_is_not_sent_again(web: "Web", job: str, update: Update) -> None:
+    """304 without a body while nothing new is known; its tag changes with the first thing that is."""
+    path = f"{JOBS}/{job}"
+    first = web.call("GET", path)
+    tag = first.headers["etag"]
+    for known in (tag, f"W/{tag}", f'"other", {tag}', "*", f'W/"x,y", W/{tag}'):
+        again = web.call("GET", path, headers={"If-None-Match": known})
+        assert (again.status, again.body, again.headers["etag"]) == (304, b"", tag), known
+        assert "content-type" not in again.headers
+    for unknown in ("", '"x"', '"{*}"', tag.strip('"')[:-1], '"a\\"b"'):
+        assert web.call("GET", path, headers={"If-None-Match": unknown}).status == 200, unknown
+    web.report(update(job, processedItems=1))
+    changed = web.call("GET", path, headers={"If-None-Match": tag})
+    assert (changed.status, changed.json["lastSeq"]) == (200, 2)
+    assert changed.headers["etag"] != tag
+    assert web.call("GET", f"{JOBS}/nobody", headers={"If-None-Match": "*"}).status == 404
+
+
+def test_a_job_can_be_read_as_it_was(web: "Web", job: str, update: Update) -> None:
+    """`at` is the number of an event; one that the job does not have is refused."""
+    before = web.call("GET", f"{JOBS}/{job}").json
+    web.report(update(job, stage="later", itemsByType={"issues": 4}))
+    past = web.call("GET", f"{JOBS}/{job}?at=1").json
+    assert past == {name: value for name, value in before.items() if name not in {"createdAt", "attributes"}}
+    assert web.call("GET", f"{JOBS}/{job}?at=2").json["progress"]["itemsByType"] == {"issues": 7}
+    for query in ("at=3", "at=x", "at=-1", "at=99999999999999999999"):
+        answer = web.call("GET", f"{JOBS}/{job}?{query}")
+        assert (answer.status, answer.json["error"], answer.json["details"][0]["field"]) == (400, "Invalid query", "at")
+
+
+def test_the_history_of_a_field_is_read_page_by_page(web: "Web", job: str, update: Update) -> None:
+    """Which event brought what, and the value after it."""
+    for number in range(4):
+        web.report(update(job, itemsByType={"issues": number}, updateId=str(number)))
+    seen = []
+    after: int | None = 0
+    while after is not None:
+        page = web.call("GET", f"{JOBS}/{job}/history?field=itemsByType.issues&after={after}&limit=2").json
+        seen += [(step["seq"], step["given"], step["value"]) for step in page["history"]]
+        after = page["next"]
+    assert seen == [(1, 3, 3), (2, 0, 3), (3, 1, 4), (4, 2, 6), (5, 3, 9)]
+    missing = web.call("GET", f"{JOBS}/{job}/history")
+    assert (missing.status, missing.json["details"]) == (400, [{"field": "field", "problem": "is required"}])
+
+
+def test_rate_stages_and_areas_of_a_job_can_be_read(web: "Web", job: str, update: Update) -> None:
+    """Each under a path of its own, in the shape that is documented."""
+    web.report(update(job, stage="one", processedItems=5, totalItems=50))
+    web.report(update(job, areas=[{"fullPath": "g", "type": "group"}, {"fullPath": "g/p", "type": "project"}]))
+    rate = web.call("GET", f"{JOBS}/{job}/rate?window=60").json
+    assert (rate["id"], rate["windowSeconds"], rate["itemsLeft"], rate["frequency"]["updates"]) == (job, 60, 45, 3)
+    assert rate["itemsPerSecond"] > 0
+    (stage,) = web.call("GET", f"{JOBS}/{job}/stages").json["stages"]
+    assert (stage["stage"], stage["seq"], stage["endedAt"]) == ("one", 2, None)
+    areas = web.call("GET", f"{JOBS}/{job}/areas").json["areas"]
+    assert [(area["path"], area["parent"], area["depth"]) for area in areas] == [("g", None, 0), ("g/p", "g", 1)]
+    assert web.call("GET", f"{JOBS}/{job}/areas?depth=0").json["areas"][0]["path"] == "g"
+    bad = web.call("GET", f"{JOBS}/{job}/areas?depth=x&limit=y&unknown=z")
+    assert [problem["field"] for problem in bad.json["details"]] == ["depth", "limit"]
+    assert web.call("GET", f"{JOBS}/{job}/rate?window=0").status == 400
 
 
 def test_health_needs_no_token_and_readiness_means_that_updates_can_be_taken(

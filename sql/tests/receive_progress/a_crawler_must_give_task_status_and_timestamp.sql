@@ -44,7 +44,7 @@ FROM (VALUES
     'a taskId that is a number'),
   (11, '{"taskId": "gone", "status": "started", "timestamp": "2025-01-06T19:15:30.000Z"}', 'TK404 Job not found',
     'an unknown job'),
-  (12, '[]', 'Invalid request body: ', 'an array'),
+  (12, '[]', NULL, 'an array is a batch, this one of nothing'),
   (13, '"x"', 'Invalid request body: ', 'a text'),
   (14, NULL, 'Invalid request body: ', 'nothing'),
   (15, jsonb_build_object('taskId', 'job', 'status', 'started', 'timestamp', '2025-01-06T19:15:30.000Z', 'x',

@@ -1,7 +1,7 @@
 -- Whatever column of the row is not what the ledger says, verify_job is false and verify_differences names it.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(29);
+SELECT plan(30);
 
 -- A job with updates of every sort, of which some are late and one is a duplicate.
 DO $$
@@ -49,12 +49,14 @@ FROM (VALUES
   (12, 'newest_at = newest_at + ''1s''::interval', 'newest_at'), (13, 'newest_key = ''=z''', 'newest_key'),
   (14, 'newest_fields = ''{a}''', 'newest_fields'), (15, 'clocks = ''{}''', 'clocks'), (16, 'last_seq = 7', 'last_seq'),
   (17, 'started_at = now()', 'started_at'), (18, 'finished_at = NULL', 'finished_at'),
-  (19, 'status = ''failed'', finished_at = now()', 'finished_at status')) AS c (number, change, field)
+  (19, 'status = ''failed'', finished_at = now()', 'finished_at status'),
+  (20, 'requested_command = ''pause''', 'requested_command'),
+  (21, 'command_seq = 1', 'command_seq')) AS c (number, change, field)
 ORDER BY c.number;
 SELECT is(pg_temp.differences(c.change), 'true', c.change || ' is not the updates'' business')
-FROM (VALUES (1, 'attributes = ''{"a": 1}'''), (2, 'requested_command = ''pause'''), (3,
-  'updated_at = now() + ''1d''::interval'),
-  (4, 'created_at = now() - ''1d''::interval')) AS c (number, change)
+FROM (VALUES (1, 'attributes = ''{"a": 1}'''),
+  (2, 'updated_at = now() + ''1d''::interval'),
+  (3, 'created_at = now() - ''1d''::interval')) AS c (number, change)
 ORDER BY c.number;
 
 UPDATE tallymark.job SET progress = progress || '{"processedItems": 999, "totalItems": 1}' WHERE id = 'job';

@@ -1,0 +1,35 @@
+-- The plan behind each call must go by the index it can: planned for any filter at once, it would read all jobs.
+-- Counted are the rows that were read, which do not depend on the machine.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(5);
+
+INSERT INTO tallymark.job (id, status, facets)
+SELECT 'many ' || lpad(n::text, 6, '0'), CASE WHEN n % 1000 = 0 THEN 'failed' ELSE 'finished' END,
+  jsonb_build_object('stage', CASE WHEN n % 10000 = 0 THEN 'rare' ELSE 's' || n % 7 END)
+FROM generate_series(1, 40000) AS n;
+ANALYZE tallymark.job;
+
+-- How many blocks of the table and its indexes a call looked at.
+CREATE FUNCTION pg_temp.blocks(call text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+  v_plan jsonb;
+BEGIN
+  EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, FORMAT json) SELECT ' || call INTO v_plan;
+  RETURN (v_plan #>> '{0,Plan,Shared Hit Blocks}')::bigint + (v_plan #>> '{0,Plan,Shared Read Blocks}')::bigint;
+END
+$$;
+DO $$ BEGIN PERFORM tallymark.list_jobs(max_jobs => 1); END $$;
+-- A session comes to this by itself after a few calls, unless the function minds.
+SET LOCAL plan_cache_mode = force_generic_plan;
+
+SELECT cmp_ok(pg_temp.blocks(c.call), '<', 400::bigint, c.words)
+FROM (VALUES (1, 'tallymark.list_jobs()', 'the first page'),
+  (2, format('tallymark.list_jobs(cursor => %L)', encode('many 039000', 'hex')), 'one far behind'),
+  (3, 'tallymark.list_jobs(status => ''failed'')', 'of a status that is rare'),
+  (4, 'tallymark.list_jobs(stage => ''rare'')', 'of a stage that is rare'),
+  (5, 'tallymark.list_jobs(id_prefix => ''many 0399'')', 'of ids that begin alike')) AS c (number, call, words)
+ORDER BY c.number;
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,52 @@
+-- Jobs are found by what they are at, by what they count and by parts of their ids; a filter is no pattern.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(24);
+
+DO $$
+BEGIN
+  PERFORM tallymark.create_job(id) FROM unnest('{L a,L b,L%_c,L\\d,M a}'::text[]) AS id;
+  PERFORM tallymark.merge_progress('L a', '{"timestamp": "2025-01-06T10:00:00Z", "stage": "s", "itemsByType": {"x": 1},
+    "operationType": "discovery", "currentDataType": "issues"}');
+  PERFORM tallymark.merge_progress('L b', '{"timestamp": "2025-01-06T10:00:00Z", "stage": "S", "itemsByType": {"y": 1,
+    "x": 1}, "status": "completed"}');
+  UPDATE tallymark.job SET updated_at = '2020-01-01' WHERE id = 'L\d';
+END
+$$;
+CREATE FUNCTION pg_temp.found(page jsonb) RETURNS text LANGUAGE sql
+RETURN coalesce((SELECT string_agg(j ->> 'id', ', ') FROM jsonb_array_elements(page -> 'jobs') AS j), '');
+CREATE FUNCTION pg_temp.l(status text DEFAULT NULL, stage text DEFAULT NULL, operation_type text DEFAULT NULL,
+  current_data_type text DEFAULT NULL, item_type text DEFAULT NULL, updated_since timestamptz DEFAULT NULL,
+  q text DEFAULT NULL) RETURNS text LANGUAGE sql
+RETURN pg_temp.found(tallymark.list_jobs(status, stage, operation_type, current_data_type, item_type, updated_since,
+  q, 'L'));
+
+SELECT is(pg_temp.l(), 'L a, L b, L%_c, L\d', 'without a filter, in the order of the bytes');
+SELECT is(pg_temp.l(status => 'running'), 'L a', 'status');
+SELECT is(pg_temp.l(status => 'queued'), 'L%_c, L\d', 'jobs that nobody has reported on');
+SELECT is(pg_temp.l(status => 'nothing'), '', 'a status that no job has');
+SELECT is(pg_temp.l(stage => 's'), 'L a', 'stage');
+SELECT is(pg_temp.l(stage => 'S'), 'L b', 'letter for letter');
+SELECT is(pg_temp.l(operation_type => 'discovery'), 'L a', 'operation type');
+SELECT is(pg_temp.l(current_data_type => 'issues'), 'L a', 'data type');
+SELECT is(pg_temp.l(item_type => 'x'), 'L a, L b', 'type of items');
+SELECT is(pg_temp.l(item_type => 'y'), 'L b', 'another');
+SELECT is(pg_temp.l(item_type => 'x', stage => 's'), 'L a', 'two facets together');
+SELECT is(pg_temp.l(item_type => 'y', stage => 's'), '', 'of which both must hold');
+SELECT is(pg_temp.l(item_type => 'x', status => 'finished'), 'L b', 'a facet and the status');
+SELECT is(pg_temp.l(updated_since => '2021-01-01'), 'L a, L b, L%_c', 'what something was recorded of since');
+SELECT is(pg_temp.l(updated_since => '2020-01-01'), 'L a, L b, L%_c, L\d', 'at the very moment, too');
+SELECT is(pg_temp.l(q => 'a'), 'L a', 'a part of the id');
+SELECT is(pg_temp.l(q => 'A'), '', 'letter for letter');
+SELECT is(pg_temp.l(q => '%'), 'L%_c', 'a percent sign is itself');
+SELECT is(pg_temp.l(q => '_'), 'L%_c', 'and so is an underscore');
+SELECT is(pg_temp.l(q => '\'), 'L\d', 'and a backslash');
+SELECT is(pg_temp.l(q => ''' OR true --'), '', 'and nothing is SQL');
+SELECT is(pg_temp.found(tallymark.list_jobs(id_prefix => 'L%')), 'L%_c', 'the beginning of an id is no pattern');
+SELECT is(pg_temp.found(tallymark.list_jobs(id_prefix => 'M', q => 'a')), 'M a', 'and confines');
+SELECT is((SELECT tallymark.list_jobs(id_prefix => 'M') #> '{jobs,0}'),
+  tallymark.get_job('M a') #- '{progress,timeline}',
+  'a job is as get_job gives it, without its timeline');
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,78 @@
+-- The one promise, for areas: over all 120 orders of five updates and with duplicates among them the areas, their
+-- members, the counts and the ledgers fold come out the same, also where an area turns out to be of another type.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(7);
+
+-- In how many states a job and its areas may end, over all orders in which the updates of a set may come.
+CREATE FUNCTION pg_temp.outcomes(updates jsonb) RETURNS SETOF jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  v_order integer[];
+  v_job text;
+  v_number integer;
+  v_verified boolean;
+BEGIN
+  FOR v_order IN
+    WITH RECURSIVE orders AS (
+      SELECT '{}'::integer[] AS taken
+      UNION ALL
+      SELECT o.taken || n FROM orders AS o, generate_series(0, jsonb_array_length(updates) - 1) AS n
+      WHERE n <> ALL (o.taken))
+    SELECT o.taken FROM orders AS o WHERE cardinality(o.taken) = jsonb_array_length(updates)
+  LOOP
+    v_job := gen_random_uuid()::text;
+    v_verified := true;
+    PERFORM tallymark.create_job(v_job);
+    FOREACH v_number IN ARRAY v_order LOOP
+      PERFORM tallymark.merge_progress(v_job, updates -> v_number);
+      v_verified := v_verified AND tallymark.verify_job(v_job);
+      PERFORM tallymark.merge_progress(v_job, updates -> v_order[1]); -- a duplicate, all along
+    END LOOP;
+    RETURN QUERY SELECT to_jsonb(j) - '{id,created_at,updated_at}'::text[] || jsonb_build_object('areas', (
+      SELECT jsonb_agg(to_jsonb(a) - 'job_id' ORDER BY a.full_path) FROM tallymark.job_area AS a WHERE a.job_id = j.id))
+    FROM tallymark.job AS j WHERE j.id = v_job AND v_verified AND tallymark.verify_job(v_job);
+  END LOOP;
+END
+$$;
+
+CREATE TEMPORARY TABLE ended AS SELECT state FROM pg_temp.outcomes('[
+  {"updateId": "a", "timestamp": "2025-01-06T10:00:00Z", "status": "new_areas_discovered", "areas": [
+    {"fullPath": "g", "type": "group", "name": "one", "gitlabId": 7}, {"fullPath": "g/p", "type": "project"},
+    {"fullPath": "g", "type": "Group", "webUrl": "u", "name": null}]},
+  {"updateId": "b", "timestamp": "2025-01-06T10:01:00Z", "status": "processing", "itemsByType": {"groups": 9, "issues":
+    2},
+    "areas": [{"fullPath": "g", "type": "project", "description": "now a project"}]},
+  {"updateId": "c", "timestamp": "2025-01-06T10:01:00Z", "itemsByType": {"groups": 3}, "workerId": "w", "groupCount":
+    4},
+  {"updateId": "d", "timestamp": "2025-01-06T10:02:00Z", "status": "completed", "areas": [
+    {"fullPath": "g", "type": "group"}, {"fullPath": "G", "type": "project"}, {"fullPath": "x", "type": "other"}]},
+  {"updateId": "e", "timestamp": "2025-01-06T10:02:00Z", "status": "new_areas_discovered", "areas": [], "counting":
+    "cumulative",
+    "itemsByType": {"issues": 5, "projects": 8}}]') AS state;
+SELECT is(count(*), 120::bigint, 'every order was tried, and every ledger folds to its state, at each step') FROM ended;
+SELECT is(count(DISTINCT state), 1::bigint, 'all end in one and the same state') FROM ended;
+SELECT is(max(state::text)::jsonb #> '{progress,itemsByType}', '{"groups": 8, "projects": 2, "issues": 7}',
+  'g, and 3 + 4 that others counted; G and g/p; the counts that came with areas are not added') FROM ended;
+SELECT is(max(state::text)::jsonb #> '{areas,1,details}',
+  '{"name": "one", "type": "group", "webUrl": "u", "externalId": 7, "description": "now a project"}',
+  'each member of an area is the newest that was given') FROM ended;
+SELECT is(max(state::text)::jsonb #> '{progress,lastAreasDiscovery}',
+  '{"timestamp": "2025-01-06T10:02:00.000Z", "groupsCount": 0, "projectsCount": 0, "totalDiscovered": 0}',
+  'the last discovery is that of the newest areas update, on a tie of the larger key') FROM ended;
+
+TRUNCATE ended;
+INSERT INTO ended SELECT state FROM pg_temp.outcomes('[
+  {"updateId": "b", "timestamp": "2025-01-06T10:00:00Z", "areas": [{"fullPath": "g", "type": "group"}]},
+  {"updateId": "d", "timestamp": "2025-01-06T10:00:00Z", "areas": [{"fullPath": "g", "type": "project"}]},
+  {"updateId": "a", "timestamp": "2025-01-06T10:00:00Z", "areas": [{"fullPath": "g", "type": "x"}, {"fullPath": "h",
+    "type": "group"}]},
+  {"updateId": "c", "timestamp": "2025-01-06T10:00:00Z", "areas": [{"fullPath": "h", "type": "x", "name": "n"}]}]') AS
+    state;
+SELECT is(count(*) || ' orders, states: ' || count(DISTINCT state), '24 orders, states: 1',
+  'four types of one instant give one state')
+FROM ended;
+SELECT is(max(state::text)::jsonb #> '{progress,itemsByType}', '{"groups": 0, "projects": 1}', 'that of the larger key')
+  FROM ended;
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,40 @@
+-- What an operator asked stands on the timeline, with who asked; asking again for what is asked already changes
+-- nothing.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(14);
+
+DO $$ BEGIN PERFORM tallymark.create_job('job''s "x" %_\'); END $$;
+CREATE FUNCTION pg_temp.ask(command text, who text DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
+  SELECT tallymark.request_command('job''s "x" %_\', $1, $2) ->> 'command'
+$$;
+CREATE FUNCTION pg_temp.record() RETURNS text LANGUAGE sql AS $$
+  SELECT string_agg(t.seq || ' ' || t.event || ' ' || (t.details ->> 'command') || coalesce(' ' || (t.details ->>
+    'requestedBy'), ''),
+    ', ' ORDER BY t.seq) FROM tallymark.timeline('job''s "x" %_\') AS t
+$$;
+SELECT is(pg_temp.ask('pause', 'Zoë "%s"'), 'pause', 'the answer is the job, with the command');
+SELECT is(pg_temp.record(), '1 command_requested pause Zoë "%s"', 'it is on the record, with who asked');
+SELECT is(pg_temp.ask('pause', 'another'), 'pause', 'asked again');
+SELECT is(pg_temp.record(), '1 command_requested pause Zoë "%s"', 'it is on the record once');
+SELECT is(pg_temp.ask('cancel'), 'cancel', 'another command takes its place');
+SELECT is(pg_temp.ask('pause'), 'pause', 'and that one''s the first again');
+SELECT is(pg_temp.record(), '1 command_requested pause Zoë "%s", 2 command_requested cancel, 3 command_requested pause',
+  'each is on the record');
+SELECT ok(tallymark.verify_job('job''s "x" %_\'), 'the ledger folds to the state');
+SELECT is(tallymark.merge_progress('job''s "x" %_\', '{"timestamp": "2025-01-06T10:00:00Z", "updateId": "!3"}') -
+  'message',
+  '{"seq": 4, "status": "received", "command": "pause", "warnings": [], "duplicate": false}',
+    'the next acknowledgement carries it');
+SELECT is(tallymark.merge_progress('job''s "x" %_\', '{"timestamp": "2025-01-06T10:00:00Z", "updateId": "!3"}') ->>
+  'command',
+  'pause', 'that of a duplicate, too');
+SELECT is(tallymark.merge_progress('job''s "x" %_\', '{"timestamp": "2025-01-06T10:01:00Z", "status": "paused"}') ->
+  'command', 'null',
+  'it is gone as soon as the crawler obeyed');
+SELECT is(pg_temp.ask('pause'), 'pause', 'and can be asked anew');
+SELECT is(last_seq || ' ' || status, '6 paused', 'as a new event; the status stays the crawler''s') FROM tallymark.job;
+SELECT ok(tallymark.verify_job('job''s "x" %_\'), 'the ledger folds to the state');
+
+SELECT * FROM finish();
+ROLLBACK;

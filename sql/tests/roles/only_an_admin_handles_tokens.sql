@@ -1,0 +1,35 @@
+-- The endpoint, which is the writer and the reader, can ask about a token that it was shown; it can neither make one,
+-- nor list or revoke them, nor read the table. So whoever takes the endpoint over gets no token from it.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(36);
+
+CREATE ROLE tallymark_test_nobody;
+CREATE FUNCTION pg_temp.outcome(role text, call text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE format('SET LOCAL ROLE %I', role);
+  EXECUTE call;
+  RESET ROLE;
+  RETURN 'done';
+EXCEPTION WHEN OTHERS THEN
+  RETURN SQLSTATE;
+END
+$$;
+DO $$ BEGIN PERFORM tallymark.create_token('old', '{read}'); END $$;
+
+SELECT is(pg_temp.outcome(r.role, c.call), CASE WHEN r.role = ANY (c.roles) THEN 'done' ELSE '42501' END,
+  r.role || CASE WHEN r.role = ANY (c.roles) THEN ' may ' ELSE ' may not ' END || c.call)
+FROM (VALUES (1, '{tallymark_admin}'::text[], 'SELECT tallymark.create_token(''new'', ''{read}'')'),
+  (2, '{tallymark_admin}', 'SELECT * FROM tallymark.list_tokens()'),
+  (3, '{tallymark_admin}', 'SELECT tallymark.revoke_token(''old'')'),
+  (4, '{tallymark_writer,tallymark_reader,tallymark_admin}', 'SELECT tallymark.check_token('''')'),
+  (5, '{tallymark_writer,tallymark_reader,tallymark_admin}', 'SELECT tallymark.has_tokens()'),
+  (6, '{}', 'SELECT name FROM tallymark.api_token'),
+  (7, '{}', 'INSERT INTO tallymark.api_token (name, digest, scopes) VALUES (''x'', '''', ''{admin}'')'),
+  (8, '{}', 'UPDATE tallymark.api_token SET scopes = ''{admin}'''),
+  (9, '{}', 'DELETE FROM tallymark.api_token')) AS c (number, roles, call)
+CROSS JOIN unnest('{tallymark_writer,tallymark_reader,tallymark_admin,tallymark_test_nobody}'::text[]) AS r (role)
+ORDER BY c.number;
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,161 @@
+"""Crawlers as they should be: they send the same again, with growing pauses, until they are told what became of it."""
+
+import http.client
+import json
+import threading
+import time
+from collections import Counter
+from typing import Any
+
+from .updates import Notebook, Post, Sent
+
+TOKEN = "crawler-token"
+#: The mean pause between two requests of a crawler, and how long it waits for an answer.
+THINK_SECONDS = 0.06
+ANSWER_SECONDS = 2.0
+#: The pauses between tries grow from the first to the second. Retry-After asks for more, and is not obeyed in full: the
+#: more tries, the more meet a fault.
+_PAUSE_SECONDS = (0.05, 1.0)
+#: Once all is well again, an update that is still not answered after so long is lost.
+PATIENCE_SECONDS = 60.0
+#: How many give up after the first try, as a crawler that ends does.
+_QUITTERS = 0.02
+
+
+class Tally:
+    """Counts of what all crawlers met, and what none should have met."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._lock = threading.Lock()
+        self.counts: Counter[str] = Counter()
+        self.surprises: list[str] = []
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Count something."""
+        with self._lock:
+            self.counts[name] += by
+
+    def surprise(self, what: str) -> None:
+        """Note what breaks the promise."""
+        with self._lock:
+            self.surprises.append(what[:2000])
+
+
+class Crawler(threading.Thread):
+    """One worker of many jobs, on one connection that is opened anew when it breaks."""
+
+    def __init__(self, number: int, port: int, tally: Tally, *, seed: int) -> None:
+        """Say who it is.
+
+        Args:
+            number: Which of the crawlers.
+            port: Where the endpoint is, or what stands before it.
+            tally: What it counts in.
+            seed: Where random numbers begin.
+        """
+        super().__init__(name=f"worker {number}", daemon=True)
+        self.notebook = Notebook(self.name, seed)
+        self._random = self.notebook.random
+        self._tally = tally
+        self._end = threading.Event()
+        self._patience = PATIENCE_SECONDS
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+
+    def end(self, patience: float) -> None:
+        """Have it finish what it is at, and no more.
+
+        Args:
+            patience: For so many seconds it tries.
+        """
+        self._patience = patience
+        self._end.set()
+
+    def run(self) -> None:
+        """Report until the end."""
+        while not self._end.wait(self._random.expovariate(1 / THINK_SECONDS)):
+            try:
+                self._deliver(self.notebook.next_post())
+            except Exception as error:
+                self._tally.surprise(f"{self.name} failed: {error!r}")
+                raise
+        self._connection.close()
+
+    def _deliver(self, post: Post) -> None:
+        gives_up = self._random.random() < _QUITTERS and all(sent.seq is None for sent in post.updates)
+        pause, longest = _PAUSE_SECONDS
+        give_up_at: float | None = None
+        for sent in post.updates:
+            sent.tries = 0 if sent.seq is None else sent.tries
+        while not self._try(post):
+            if gives_up:
+                self._tally.count("given up", len(post.updates))
+                return
+            if self._end.is_set():
+                give_up_at = give_up_at or time.monotonic() + self._patience
+                if time.monotonic() > give_up_at:
+                    self._tally.surprise(f"never answered: {post.body[:300]!r}")
+                    return
+            time.sleep(pause * self._random.uniform(0.5, 1.5))
+            pause = min(pause * 2, longest)
+            self._tally.count("retries")
+
+    def _try(self, post: Post) -> bool:
+        """Send it once; say whether it is known now what became of it."""
+        for sent in set(post.updates):
+            sent.tries += sent.seq is None
+        self._tally.count("requests")
+        try:
+            self._connection.request(
+                "POST",
+                "/api/internal/jobs/progress",
+                post.body,
+                {"Authorization": f"Bearer {TOKEN}", **post.headers},
+            )
+            response = self._connection.getresponse()
+            body = response.read()
+            if "Content-Length" not in response.headers:
+                # http.client takes headers that end in the middle for all there are.
+                raise http.client.IncompleteRead(body)
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            self._tally.count(f"no answer: {type(error).__name__}")
+            return False
+        self._tally.count(f"answer {response.status}")
+        if response.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
+            if not (response.headers.get("Retry-After") or "").isdigit():
+                self._tally.surprise(f"503 without Retry-After: {body!r}")
+            self._tally.count(f"503 {json.loads(body)['error']}")
+            return False
+        self._judge(post, response.status, body)
+        return True
+
+    def _judge(self, post: Post, status: int, body: bytes) -> None:
+        answer = json.loads(body)
+        if not post.batch:
+            self._judge_one(post.updates[0], status, answer)
+        elif status != http.HTTPStatus.OK or len(answer) != len(post.updates):
+            self._tally.surprise(f"a batch of {len(post.updates)} was answered {status}: {body!r}")
+        else:
+            self._tally.count("batches")
+            for sent, result in zip(post.updates, answer, strict=True):
+                taken = result["status"] == "received"
+                self._judge_one(sent, http.HTTPStatus.OK if taken else result["status"], result)
+
+    def _judge_one(self, sent: Sent, status: int, answer: Any) -> None:  # noqa: ANN401 - whatever came
+        if status != (sent.refusal or http.HTTPStatus.OK):
+            self._tally.surprise(f"{sent.refusal or 200} was due, not {status} {answer}, for {sent.payload}")
+        elif sent.refusal:
+            self._tally.count("refused")
+            sent.refused = True
+        elif sent.seq is None:
+            self._tally.count("acknowledged")
+            if answer["duplicate"]:
+                # It had landed, and the crawler had not heard of it; or the endpoint itself had tried twice.
+                self._tally.count("duplicates: it had landed unheard" if sent.tries > 1 else "duplicates: a first try")
+            sent.seq = answer["seq"]
+            self.notebook.keep(sent)
+        else:
+            self._tally.count("duplicates: sent again for no reason")
+            if not (answer["duplicate"] and answer["seq"] == sent.seq):
+                self._tally.surprise(f"{sent.payload} was acknowledged as {sent.seq}, and again: {answer}")

@@ -1,0 +1,193 @@
+"""Reading across jobs over HTTP: the list and what is shown beside it."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+import psycopg
+import pytest
+
+from tallymark.overview import areas_tree, error_groups, job_areas, jobs_per_day, stalled_jobs
+from tallymark.reading import (
+    accumulation_history,
+    job_at,
+    job_rate,
+    list_jobs,
+    stage_durations,
+    update_frequency,
+)
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Web
+
+Update = Callable[..., dict[str, object]]
+
+JOBS = "/api/internal/jobs"
+PAGES = ("jobs", "areas", "errors", "stalled", "days")
+
+
+def pages(web: "Web", **query: object) -> Iterator[list[dict[str, Any]]]:
+    """Follow `next` through the list."""
+    cursor: str | None = ""
+    while cursor is not None:
+        page = web.call("GET", f"{JOBS}?{urlencode({**query, 'cursor': cursor})}").json
+        yield page["jobs"]
+        cursor = page["next"]
+
+
+@pytest.fixture
+def mark(web: "Web") -> str:
+    """What only the ids of this test's jobs have in them; there are five of them."""
+    text = secrets.token_hex(6)
+    for number in range(5):
+        assert web.register(f"list/{text}%_ü {number}").status == 201
+    return text
+
+
+def test_the_list_is_read_page_by_page(web: "Web", mark: str) -> None:
+    """Every job once, in the order of the ids, as it is read alone but without its timeline."""
+    found = list(pages(web, q=mark, limit=2))
+    assert [len(page) for page in found] == [2, 2, 1]
+    jobs = [job for page in found for job in page]
+    assert [job["id"] for job in jobs] == [f"list/{mark}%_ü {number}" for number in range(5)]
+    alone = web.call("GET", f"{JOBS}/{quote(jobs[0]['id'], safe='')}").json
+    assert alone["progress"].pop("timeline") == []
+    assert jobs[0] == alone
+
+
+def test_jobs_are_found_by_what_they_are_at(web: "Web", mark: str, update: Update) -> None:
+    """Each filter, alone and together; an empty one, as a form sends it, confines nothing."""
+    one, two = (f"list/{mark}%_ü {number}" for number in (1, 2))
+    web.report(update(one, stage=mark, operationType="discovery", currentDataType=f"d{mark}", itemsByType={mark: 1}))
+    web.report(update(two, stage=mark, itemsByType={mark: 1, "b": 1}, status="completed"))
+
+    def ids(**query: str) -> list[str]:
+        return [job["id"] for page in pages(web, **{"q": mark, **query}) for job in page]
+
+    assert ids(stage=mark) == ids(itemType=mark) == [one, two]
+    assert ids(currentDataType=f"d{mark}") == ids(operationType="discovery") == ids(status="running") == [one]
+    assert ids(stage=mark, status="finished") == ids(itemType="b", stage=mark) == [two]
+    assert ids(q=f"{mark}%_ü 3") == [f"list/{mark}%_ü 3"]
+    assert ids(stage="", status="", updatedSince="", limit="100", unknown="x") == ids()
+    assert len(ids()) == 5
+    updated = web.call("GET", f"{JOBS}/{quote(two, safe='')}").json["updatedAt"]
+    assert two in ids(updatedSince=updated)
+    assert ids(updatedSince="9999-12-31T23:59:59+01:00") == []
+    assert len(ids(updatedSince="2020-01-01T00:00:00+01:00:00.5")) == len(ids(updatedSince="2020-01-01")) == 5
+
+
+def test_a_blank_that_was_a_plus_is_taken_for_one(web: "Web", mark: str) -> None:
+    """Who pastes a time with its offset into an address writes no %2B."""
+    assert web.call("GET", f"{JOBS}?q={mark}&updatedSince=2020-01-01T00:00:00+01:00").json["jobs"] != []
+
+
+def test_every_problem_of_a_query_is_named(web: "Web") -> None:
+    """400 with all of them at once."""
+    answer = web.call(
+        "GET", f"{JOBS}?limit=x&updatedSince=9999-12-31T23:59:59-01:00&cursor=no&q=a%00&status=running&unknown=%00"
+    )
+    assert (answer.status, answer.json["error"]) == (400, "Invalid query")
+    assert {problem["field"] for problem in answer.json["details"]} == {"limit", "updatedSince", "cursor", "q"}
+
+
+@pytest.mark.parametrize("cursor", ["x", "616", "ff", "00", "61 61 ", "6100", "ü", "6" * 5000])
+def test_a_cursor_that_no_page_gave_harms_nothing(web: "Web", cursor: str) -> None:
+    """It is refused, or is the place of an id that nobody has."""
+    answer = web.call("GET", f"{JOBS}?limit=1&{urlencode({'cursor': cursor})}")
+    assert answer.status in {200, 400}
+    if answer.status == 400:
+        assert answer.json["details"][0]["field"] == "cursor"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_is_read_without_a_token(web: "Web", name: str) -> None:
+    """401, as everywhere."""
+    assert web.call("GET", f"/api/internal/{name}", token=None).status == 401
+    assert web.call("GET", f"/api/internal/{name}", token="wrong").status == 401
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_there_is_a_page_of_each(web: "Web", name: str) -> None:
+    """200 and an array under the name of what is in it."""
+    answer = web.call("GET", f"/api/internal/{name}")
+    assert answer.status == 200
+    assert isinstance(answer.json["jobs" if name == "stalled" else name], list)
+
+
+def test_errors_areas_and_days_are_told_across_jobs(web: "Web", mark: str, update: Update) -> None:
+    """What crawlers reported shows up there."""
+    for number in range(2):
+        job_id = f"list/{mark}%_ü {number}"
+        error = {"type": mark, "message": f"timeout after {number} s"}
+        web.report(update(job_id, error=error, areas=[{"fullPath": mark, "type": "group", "name": "n"}]))
+    groups = [group for group in web.call("GET", "/api/internal/errors").json["errors"] if group["type"] == mark]
+    assert [(group["message"], group["count"], group["jobs"]) for group in groups] == [
+        ("timeout after <number> s", 2, 2)
+    ]
+    areas = web.call("GET", f"/api/internal/areas?root={mark}").json["areas"]
+    assert areas == [{"path": mark, "parent": None, "depth": 0, "type": "group", "name": "n", "jobs": 2}]
+    assert len(web.call("GET", "/api/internal/days?days=7").json["days"]) == 7
+    bad = web.call("GET", "/api/internal/errors?since=x&limit=y")
+    assert [problem["field"] for problem in bad.json["details"]] == ["since", "limit"]
+
+
+def test_a_job_is_listed_once_while_others_come_and_change(web: "Web", mark: str, update: Update) -> None:
+    """Every job that is there all the while is on one page and no other, whatever is written meanwhile."""
+    there = {f"busy {mark} {number:03}" for number in range(60)}
+    for job_id in there:
+        web.register(job_id)
+    stop = Event()
+    failed: list[object] = []
+
+    def disturb(part: int) -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            # Among the others, in front of them and behind them; and those that are there change meanwhile.
+            new = f"busy {mark} {number % 60:03} {part} {number}"
+            merged = update(
+                f"busy {mark} {number % 60:03}", processedItems=number, stage=f"s{number % 3}", workerId=str(part)
+            )
+            for answer in (web.register(new), web.report(merged)):
+                if answer.status not in {200, 201}:
+                    failed.append(answer)
+                    return
+
+    writers = [Thread(target=disturb, args=(part,)) for part in range(2)]
+    for writer in writers:
+        writer.start()
+    try:
+        for _ in range(3):
+            seen = [job["id"] for page in pages(web, q=f"busy {mark}", limit=7) for job in page]
+            assert len(seen) == len(set(seen))
+            assert there <= set(seen)
+            assert seen == sorted(seen, key=str.encode)
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+    assert not failed
+
+
+def test_python_reads_the_same(web: "Web", mark: str, update: Update) -> None:
+    """The typed functions give what HTTP gives."""
+    job_id = f"list/{mark}%_ü 1"
+    moved = update(job_id, stage="one", processedItems=5, totalItems=50, itemsByType={"a": 1})
+    web.report(moved)
+    web.report(update(job_id, error={"type": mark, "message": "no"}, areas=[{"fullPath": f"a{mark}", "type": "group"}]))
+    path = f"{JOBS}/{quote(job_id, safe='')}"
+    with psycopg.connect(web.database_url) as connection:
+        assert list_jobs(connection, q=mark, max_jobs=2) == web.call("GET", f"{JOBS}?q={mark}&limit=2").json
+        assert job_at(connection, job_id, 1) == web.call("GET", f"{path}?at=1").json
+        assert [step.value for step in accumulation_history(connection, job_id, "processedItems")] == [5]
+        assert set(job_rate(connection, job_id)) <= set(web.call("GET", f"{path}/rate").json)
+        assert [stage.stage for stage in stage_durations(connection, job_id)] == ["one"]
+        assert update_frequency(connection, job_id).updates == 2
+        assert [group.errors for group in error_groups(connection, max_groups=1000) if group.type == mark] == [1]
+        assert stalled_jobs(connection, id_prefix=job_id) == []
+        (area,) = areas_tree(connection, f"a{mark}")
+        assert (area.type, area.jobs) == ("group", 1)
+        assert job_areas(connection, job_id) == [area]
+        assert len(jobs_per_day(connection, days=3)) == 3

@@ -1,0 +1,101 @@
+"""The servers that the cases are played against: ours, or the one that the environment names."""
+
+import fcntl
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tallymark.machine.ports import some_free_port
+from tallymark.schema.migrate import migrate
+
+from .suite import Target, send
+
+if TYPE_CHECKING:
+    from tests.conftest import Server
+
+TargetOf = Callable[[str], Target]
+
+TOKEN = "wire-token"
+
+#: What a case may need, as settings of a server; {database} is one with the schema in it.
+NEEDS = {
+    "": {"DATABASE_URL": "{database}", "CRAWLER_API_TOKEN": TOKEN},
+    "no token configured": {"DATABASE_URL": "{database}", "CRAWLER_API_TOKEN": ""},
+    "a dead database": {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/nothing", "CRAWLER_API_TOKEN": TOKEN},
+}
+
+
+@pytest.fixture(scope="session")
+def target_of(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TargetOf]:
+    """Gives the server for what a case needs, starting each kind once."""
+    told = os.environ.get("TALLYMARK_WIRE_URL")
+    if told:
+        yield lambda needs: _elsewhere(told, needs)
+        return
+    server: Server = request.getfixturevalue("server")
+    name = f"tallymark_wire_{secrets.token_hex(4)}"
+    running: dict[str, tuple[Target, subprocess.Popen[bytes]]] = {}
+
+    def give(needs: str) -> Target:
+        if not running:
+            maintenance.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+            _migrate(server.url(name))
+        if needs not in running:
+            settings = {key: value.replace("{database}", server.url(name)) for key, value in NEEDS[needs].items()}
+            running[needs] = _serve(settings, tmp_path_factory.mktemp("wire") / "log")
+        return running[needs][0]
+
+    with psycopg.connect(server.url(server.maintenance_dbname), autocommit=True) as maintenance:
+        yield give
+        for _, process in running.values():
+            process.terminate()
+            process.wait(30)
+        maintenance.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _migrate(url: str) -> None:
+    """Migrate a database; roles belong to the whole server, and two workers must not make them at the same moment."""
+    with (Path(tempfile.gettempdir()) / f"tallymark-tests-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        migrate(url)
+
+
+def _elsewhere(url: str, needs: str) -> Target:
+    """Return a server that is not ours to configure."""
+    if needs:
+        pytest.skip(f"TALLYMARK_WIRE_URL names a server of its own configuration, and this case needs {needs}")
+    return Target(url, os.environ.get("TALLYMARK_WIRE_TOKEN", ""))
+
+
+def _serve(settings: dict[str, str], log: Path) -> tuple[Target, subprocess.Popen[bytes]]:
+    """Start `tallymark serve`, and return when it answers."""
+    target = Target(f"http://127.0.0.1:{some_free_port('127.0.0.1')}", TOKEN)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("TALLYMARK_", "DATABASE_"))}
+    serve = (sys.executable, "-c", "from tallymark.cli import main; main()", "serve")
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [*serve, "--port", target.url.rpartition(":")[2]], stderr=stderr, env={**clean, **settings}
+        )
+    give_up = time.monotonic() + 60
+    while not _answers(target):
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < give_up, log.read_text()
+        time.sleep(0.02)
+    return target, process
+
+
+def _answers(target: Target) -> bool:
+    try:
+        return send(target, {"path": "/healthz"}).status == 200
+    except OSError:
+        return False
