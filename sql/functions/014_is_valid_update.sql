@@ -21,7 +21,7 @@ RETURN jsonb_path_match(payload, '
     && !($.lastProcessedId.type() != "string")
     && !($.message.type() != "string")
   ')
-  AND (payload -> 'taskId' = to_jsonb(job_id)) IS NOT FALSE
+  AND (payload ->> 'taskId' = job_id AND jsonb_typeof(payload -> 'taskId') = 'string') IS NOT FALSE
   AND (payload -> 'status' = '"processing"' OR NOT payload ? 'status'
     OR tallymark.job_status(payload ->> 'status') IS NOT NULL)
   AND (payload ->> 'operationType' IN ('discovery', 'branch_crawling', 'data_collection', 'finalization')) IS NOT FALSE

@@ -27,7 +27,8 @@ _BEYOND_SCHEMAS = (
     re.compile(r"must be the next of an earlier page"),
     re.compile(r"must be 0 to \d+, the number of the job's last event"),
     re.compile(r"is required with this status"),
-    re.compile(r"must have no number beyond 1e308"),
+    re.compile(r"must have no number\b.*"),
+    re.compile(r"must be an object of at most 65536 bytes, without .*\bnumber.*"),
     re.compile(r"must take at most 65536 bytes as JSON"),
 )
 
