@@ -20,7 +20,7 @@ def empty_app() -> Flask:
     app = create_app(settings)
 
     @app.post(PATH)
-    @Tokens(settings.crawler_api_tokens).required
+    @Tokens(settings.crawler_api_tokens).required_scope("write")
     def do_nothing() -> Response:
         """Answer."""
         return json_answer(b'{"status":"received","message":"Progress update acknowledged for task none","seq":1}')

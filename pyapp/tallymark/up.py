@@ -8,7 +8,9 @@ import json
 import os
 import secrets
 import shlex
+import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -165,7 +167,10 @@ def _welcome(url: str, settings: Settings, *, embedded: bool) -> list[str]:
 
 def _psql(data_dir: Path) -> str:
     """Return the line that opens the embedded database; the password is not in it."""
-    return f'psql "$({shlex.join(["tallymark", "url", "--data", str(data_dir)])})"'
+    # In a checkout it is not on the PATH.
+    beside = Path(sys.executable).with_name("tallymark")
+    command = str(beside) if beside.exists() and not shutil.which("tallymark") else "tallymark"
+    return f'psql "$({shlex.join([command, "url", "--data", str(data_dir)])})"'
 
 
 def _curl(url: str, token: str, body: dict[str, object]) -> str:

@@ -1,4 +1,4 @@
--- Whether a JSON value holds a number that is short to keep and long to write, found by looking at each.
+-- Whether a JSON value holds a number that is short to keep and long to write; those that may be are looked at.
 
 CREATE OR REPLACE FUNCTION tallymark.has_long_number(value jsonb) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -6,15 +6,17 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   RETURN EXISTS (
-    SELECT FROM jsonb_path_query(has_long_number.value, 'strict $.** ? (@.type() == "number")') AS n (number)
+    SELECT FROM jsonb_path_query(has_long_number.value,
+      -- Strict, since otherwise an array would be given for what is in it.
+      'strict $.**{0 to 1001} ? (@.type() == "number" && (@ > 1e308 || @ < -1e308 || (@ < 1e-300 && @ > -1e-300)))')
+      AS n (number)
     WHERE abs(n.number::numeric) > 1e308 OR scale(n.number::numeric) > 400);
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.has_long_number(jsonb) IS
 'Whether a JSON value holds, however deep inside, a number beyond 1e308, which JSON readers with IEEE 754 doubles cannot
-hold (RFC 8259, section 6), or one with more than 400 decimal places, which is more than any double needs to be told
-from 0.
+hold (RFC 8259, section 6), or one within 1e-300 of 0 with more than 400 decimal places, which no double tells from 0.
 Arguments: value.
 Returns: true or false; false for null.';
 

@@ -27,7 +27,8 @@ BEGIN
     v_value := v_value || 'Z';
   END IF;
   BEGIN
-    RETURN v_value::timestamptz;
+    -- With an offset the year 1 can become one before Christ, which no ISO 8601 text of four digits is.
+    RETURN CASE WHEN v_value::timestamptz >= '0001-01-01 00:00Z' THEN v_value::timestamptz END;
   EXCEPTION WHEN datetime_field_overflow OR invalid_datetime_format OR invalid_time_zone_displacement_value THEN
     RETURN NULL; -- the 30th of February, or 25 o'clock
   END;

@@ -7,7 +7,8 @@ AS $$
 BEGIN
   RETURN CASE
     WHEN member_rule.member = 'taskId' THEN 'must be the id of the job that is updated, a string of 1 to 255 characters'
-    WHEN member_rule.member = 'status' THEN 'must be a status that crawlers report'
+    WHEN member_rule.member = 'status' THEN 'must be started, processing, completed, failed, paused, cancelled, '
+        'new_areas_discovered, credential_expiry, credential_renewal or credential_resumed'
     WHEN member_rule.member = 'timestamp' THEN 'must be an ISO 8601 date and time, such as 2025-01-06T19:15:30.000Z'
     WHEN member_rule.member IN ('processedItems', 'totalItems', 'processed', 'total', 'groupCount', 'projectCount',
       'groupTotal', 'projectTotal') THEN 'must be a whole number from 0 to 9007199254740991'

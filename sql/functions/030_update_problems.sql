@@ -1,4 +1,4 @@
--- Every problem of an update at once. Only an update that is_valid_update turns down comes here.
+-- Every problem of an update at once, member by member.
 
 CREATE OR REPLACE FUNCTION tallymark.update_problems(job_id text, payload jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL SAFE

@@ -15,11 +15,12 @@ BEGIN
   ELSIF jsonb_typeof(check_job.job_id) <> 'string' OR char_length(check_job.job_id #>> '{}') NOT BETWEEN 1 AND 255 THEN
     v_problems := v_problems || '{"field": "taskId", "problem": "must be a string of 1 to 255 characters"}';
   END IF;
-  IF jsonb_typeof(check_job.attributes) <> 'object' OR tallymark.has_huge_number(check_job.attributes)
-    OR tallymark.json_bytes(check_job.attributes) > c_most_bytes
+  IF tallymark.has_huge_number(check_job.attributes) THEN -- before any of it is written as text
+    v_problems := v_problems || (tallymark.number_problem(check_job.attributes) -> 0 || '{"field": "attributes"}');
+  ELSIF jsonb_typeof(check_job.attributes) <> 'object' OR tallymark.json_bytes(check_job.attributes) > c_most_bytes
   THEN
     v_problems := v_problems || jsonb_build_object('field', 'attributes',
-      'problem', format('must be an object of at most %s bytes, without numbers that take more than 400 digits', c_most_bytes));
+      'problem', format('must be an object of at most %s bytes', c_most_bytes));
   ELSIF NOT tallymark.is_valid_update('', jsonb_build_object('counting', v_counting)) THEN
     v_problems := v_problems
       || jsonb_build_object('field', 'attributes.counting', 'problem', tallymark.member_rule('counting'));

@@ -15,7 +15,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.update_key(jsonb, text) IS
-'The key by which an update counts once on its job. Its first character keeps the three kinds apart.
+'The key by which an update counts once on its job. Its first character keeps the kinds apart; an
+operator''s command has ! and its number.
 Arguments: payload, the update, without nulls; canonical, the text of the update as it was given, as jsonb writes it.
 Returns: = and the updateId; or, where there is none, # and 128 bits of the SHA-256 (FIPS 180-4) of the canonical text,
 in hexadecimal; or, where there is no timestamp either, ~ and a random UUID, so that nothing is taken for a duplicate.';

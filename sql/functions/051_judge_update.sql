@@ -16,7 +16,8 @@ BEGIN
   v.number := judge_update.number;
   v.warnings := '[]'::jsonb;
   IF tallymark.has_huge_number(judge_update.payload) THEN -- before any of it is written as text
-    v.refusal := tallymark.refusal('TK400', 'Invalid progress payload', tallymark.number_problem()::text);
+    v.refusal := tallymark.refusal('TK400', 'Invalid progress payload',
+      tallymark.number_problem(judge_update.payload)::text);
     RETURN v;
   END IF;
   v.job_id := judge_update.payload ->> 'taskId';

@@ -1,5 +1,5 @@
--- The merge: the state of a job and one more update give the next state. Everything that merges or folds goes through
--- here: merge_progress under the lock, and verify_job, which folds the ledger anew.
+-- The merge: the state of a job and one more update give the next state. Whatever merges or folds the
+-- updates of a job goes through here: single updates and batches under the lock, and all that folds the ledger anew.
 --
 -- The state depends only on the set of the updates, not on their order:
 --   counts are sums, or sums of maxima;

@@ -38,7 +38,7 @@ COMMENT ON FUNCTION tallymark.event_facts(text, timestamptz, tallymark.job, tall
 'What an event''s details hold beyond the update itself.
 Arguments: event, its kind; at, when it happened; before and after, the state of the job before and after the update.
 Returns: fromStage and toStage where the stage changed; for a completion finalCounts, duration (milliseconds from the
-first report to this one) and summary; for areas newGroups and newProjects, how many were new to the job; null
-where there is nothing to add.';
+first report to this one) and summary; for areas newGroups and newProjects, how many more the job has (fewer,
+where areas turned out to be of another type); null where there is nothing to add.';
 
 REVOKE ALL ON FUNCTION tallymark.event_facts(text, timestamptz, tallymark.job, tallymark.job) FROM PUBLIC;

@@ -1,7 +1,7 @@
 -- What the crawler hears.
 
 CREATE OR REPLACE FUNCTION tallymark.acknowledgement(
-  job tallymark.job, seq bigint, duplicate boolean, payload jsonb, warnings jsonb
+  job tallymark.job, seq bigint, duplicate boolean, payload jsonb, warnings jsonb, with_resume boolean DEFAULT true
 ) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -18,7 +18,7 @@ BEGIN
   END IF;
   IF acknowledgement.payload -> 'status' <> '"processing"' THEN
     v_status := lower((acknowledgement.payload ->> 'status') COLLATE "C");
-    IF v_status = 'started' THEN
+    IF v_status = 'started' AND acknowledgement.with_resume THEN
       v_ack := v_ack || jsonb_build_object('resume', jsonb_build_object(
         'lastProcessedId', job.progress -> 'lastProcessedId',
         'resumeState', job.resume_state,
@@ -40,12 +40,12 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION tallymark.acknowledgement(tallymark.job, bigint, boolean, jsonb, jsonb) IS
+COMMENT ON FUNCTION tallymark.acknowledgement(tallymark.job, bigint, boolean, jsonb, jsonb, boolean) IS
 'What the crawler hears about an update that was taken.
 Arguments: job, its state after the update; seq, the number of the update''s event; duplicate, whether it was there
-already; payload, the update; warnings, an array of texts.
+already; payload, the update; warnings, an array of texts; with_resume, whether resume may go along.
 Returns: the acknowledgement of the wire protocol; where the update''s status is started, with resume
 {"lastProcessedId", "resumeState", "itemsByType", "processedItems"}, which tells a restarted crawler where to go
 on; where it is credential_*, with credentialGuidance, lines for the admin.';
 
-REVOKE ALL ON FUNCTION tallymark.acknowledgement(tallymark.job, bigint, boolean, jsonb, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tallymark.acknowledgement(tallymark.job, bigint, boolean, jsonb, jsonb, boolean) FROM PUBLIC;

@@ -2,7 +2,9 @@
 -- update and then with another is the state merged with the two combined, for updates of one kind in the order of their
 -- times. Counts add up, running totals have a highest, and of every field the last one wins.
 
-CREATE OR REPLACE FUNCTION tallymark.combine_updates(updates tallymark.batch_update[])
+CREATE OR REPLACE FUNCTION tallymark.combine_updates(
+  updates tallymark.batch_update[], jobs tallymark.job[] DEFAULT '{}'
+)
 RETURNS TABLE (job_id text, run bigint, first_number bigint, first_at timestamptz, number bigint, at timestamptz,
   key text, payload jsonb, seq bigint)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -18,13 +20,16 @@ BEGIN
         THEN u.payload - '{timestamp,updateId,processedItems,itemsByType,lastProcessedId,message,progress}'::text[]
       END AS shape,
       ARRAY[u.payload ? 'processedItems', u.payload ? 'itemsByType', u.payload ? 'lastProcessedId',
-        u.payload ? 'message', u.payload ? 'progress'] AS gives
-    FROM unnest(combine_updates.updates) AS u
+        u.payload ? 'message', u.payload ? 'progress'] AS gives,
+      -- A late one is merged by itself: what it brings that is new may be less than what those beside it bring.
+      u.at > greatest(j.newest_at, max(u.at) OVER (PARTITION BY u.job_id ORDER BY u.number
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), '-infinity') AS is_newest
+    FROM unnest(combine_updates.updates) AS u LEFT JOIN unnest(combine_updates.jobs) AS j ON j.id = u.job_id
   ), numbered AS (
     SELECT s.*, count(*) FILTER (WHERE s.begins) OVER (PARTITION BY s.job_id ORDER BY s.number) AS run
     FROM (
-      SELECT h.*, (h.shape = lag(h.shape) OVER job AND h.gives = lag(h.gives) OVER job AND h.at > lag(h.at) OVER job)
-          IS NOT TRUE AS begins
+      SELECT h.*, (h.shape = lag(h.shape) OVER job AND h.gives = lag(h.gives) OVER job
+        AND h.is_newest AND lag(h.is_newest) OVER job) IS NOT TRUE AS begins
       FROM shaped AS h WINDOW job AS (PARTITION BY h.job_id ORDER BY h.number)
     ) AS s
   ), runs AS (
@@ -52,12 +57,13 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION tallymark.combine_updates(tallymark.batch_update[]) IS
+COMMENT ON FUNCTION tallymark.combine_updates(tallymark.batch_update[], tallymark.job[]) IS
 'Combines updates that can be merged as one: of one job, next to each other, reports of plain progress that differ in
-nothing but counts, cursor, message and resume state, each later than the one before.
-Arguments: updates, each new to its job.
+nothing but counts, cursor, message and resume state, each newer than all before it.
+Arguments: updates, each new to its job; jobs, their states before, none where they are
+new.
 Returns: rows in the order of jobs and places: job_id; run, its number in the job, from 1; first_number and first_at,
-place and time of the run''s first update; number, at and key of its last; payload, what they amount to; seq, of the last
-one''s event.';
+place and time of the run''s first update; number, at and key of its last; payload, what they amount to; seq, of the
+last one''s event.';
 
-REVOKE ALL ON FUNCTION tallymark.combine_updates(tallymark.batch_update[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tallymark.combine_updates(tallymark.batch_update[], tallymark.job[]) FROM PUBLIC;

@@ -17,7 +17,7 @@ DECLARE
   v_event text;
 BEGIN
   IF tallymark.has_huge_number(v_update) THEN
-    PERFORM tallymark.refuse_update('{}', '{}', tallymark.number_problem());
+    PERFORM tallymark.refuse_update('{}', '{}', tallymark.number_problem(v_update));
   END IF;
   v_canonical := v_update::text;
   v_at := tallymark.parse_timestamp(v_update ->> 'timestamp');

@@ -1,6 +1,8 @@
 -- What the crawler hears about an update that was taken before.
 
-CREATE OR REPLACE FUNCTION tallymark.acknowledge_duplicate(job tallymark.job, key text, payload jsonb) RETURNS jsonb
+CREATE OR REPLACE FUNCTION tallymark.acknowledge_duplicate(
+  job tallymark.job, key text, payload jsonb, with_resume boolean DEFAULT true
+) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -11,15 +13,16 @@ BEGIN
   WHERE e.job_id = acknowledge_duplicate.job.id AND e.update_key = acknowledge_duplicate.key;
   RETURN tallymark.acknowledgement(acknowledge_duplicate.job, v_first.seq, true, acknowledge_duplicate.payload,
     CASE WHEN v_first.payload = acknowledge_duplicate.payload THEN '[]'
-      ELSE '["another update with this updateId was taken before; that one counts, this one does not"]'::jsonb END);
+      ELSE '["another update with this updateId was taken before; that one counts, this one does not"]'::jsonb END,
+    acknowledge_duplicate.with_resume);
 END
 $$;
 
-COMMENT ON FUNCTION tallymark.acknowledge_duplicate(tallymark.job, text, jsonb) IS
+COMMENT ON FUNCTION tallymark.acknowledge_duplicate(tallymark.job, text, jsonb, boolean) IS
 'What the crawler hears about an update that was taken before.
 Arguments: job, its state; key, the update''s key, which stands in the job''s ledger; payload, the update as it came
-now.
+now; with_resume, whether resume may go along.
 Returns: the acknowledgement, with the seq of the first time, duplicate true, and a warning where an updateId was used
 for another content.';
 
-REVOKE ALL ON FUNCTION tallymark.acknowledge_duplicate(tallymark.job, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tallymark.acknowledge_duplicate(tallymark.job, text, jsonb, boolean) FROM PUBLIC;

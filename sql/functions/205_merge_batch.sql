@@ -15,8 +15,6 @@ DECLARE
   v_before tallymark.job;
   v_now timestamptz;
   v_run record;
-  v_number bigint;
-  v_known timestamptz;
   v_event text;
   v_numbers bigint[] := '{}'::bigint[];
   v_events text[] := '{}'::text[];
@@ -43,8 +41,9 @@ BEGIN
 
   -- 3. Merge in memory, a run of updates at a time.
   FOR v_run IN
-    SELECT r.*, j AS job, r.run = max(r.run) OVER (PARTITION BY r.job_id) AS is_last
-    FROM tallymark.combine_updates(ARRAY(SELECT u FROM unnest(v_updates) AS u WHERE u.seq IS NOT NULL)) AS r
+    SELECT r.*, CASE WHEN r.run = 1 THEN j END AS job, r.run = max(r.run) OVER (PARTITION BY r.job_id) AS is_last
+    FROM tallymark.combine_updates(ARRAY(SELECT u FROM unnest(v_updates) AS u WHERE u.seq IS NOT NULL),
+      v_jobs) AS r
     JOIN unnest(v_jobs) AS j ON j.id = r.job_id
     ORDER BY r.job_id COLLATE "C", r.run
   LOOP
@@ -65,19 +64,10 @@ BEGIN
     IF v_job.requested_command IS NOT NULL THEN
       v_job := tallymark.heed_command(v_job, v_run.at, v_run.payload);
     END IF;
-    -- All of a run name the same stage, so one of them changes it: the first that is newer than what gave the last one.
-    v_number := v_run.first_number;
-    IF v_run.first_at <= v_before.newest_at THEN
-      v_known := tallymark.field_clock(v_before, 'stage');
-      v_number := coalesce((
-        SELECT min(u.number) FROM unnest(v_updates) AS u
-        WHERE u.job_id = v_run.job_id AND u.seq IS NOT NULL AND u.at > v_known
-          AND u.number BETWEEN v_run.first_number AND v_run.number), v_run.number);
-    END IF;
     v_event := tallymark.event_kind(v_run.payload,
       v_before.progress -> 'stage' IS DISTINCT FROM v_job.progress -> 'stage');
-    IF v_event <> 'progress_update' THEN
-      v_numbers := v_numbers || v_number;
+    IF v_event <> 'progress_update' THEN -- all of a run name the same stage, so it is the first that changes it
+      v_numbers := v_numbers || v_run.first_number;
       v_events := v_events || v_event;
       v_facts := v_facts || tallymark.event_facts(v_event, v_run.at, v_before, v_job);
     END IF;
@@ -100,11 +90,17 @@ BEGIN
     command_seq = s.command_seq, last_seq = s.last_seq, updated_at = v_now
   FROM unnest(v_states) AS s WHERE j.id = s.id;
 
-  -- 5. Acknowledge each, by the state after all of them.
+  -- 5. Acknowledge each, by the state after all of them. What a restarted crawler needs may be large: of several that
+  -- started the same job the last one is told.
+  v_numbers := ARRAY(
+    SELECT max(u.number) FROM unnest(v_updates) AS u
+    WHERE u.refusal IS NULL AND lower((u.payload ->> 'status') COLLATE "C") = 'started' GROUP BY u.job_id);
   RETURN (
     SELECT coalesce(jsonb_agg(CASE WHEN u.refusal IS NOT NULL THEN u.refusal
-      WHEN u.seq IS NOT NULL THEN tallymark.acknowledgement(s, u.seq, false, u.payload, u.warnings)
-      ELSE tallymark.acknowledge_duplicate(CASE WHEN s.id IS NULL THEN j ELSE s END, u.key, u.payload)
+      WHEN u.seq IS NOT NULL
+        THEN tallymark.acknowledgement(s, u.seq, false, u.payload, u.warnings, u.number = ANY (v_numbers))
+      ELSE tallymark.acknowledge_duplicate(
+        CASE WHEN s.id IS NULL THEN j ELSE s END, u.key, u.payload, u.number = ANY (v_numbers))
       END ORDER BY u.number), '[]')
     FROM unnest(v_updates) AS u
     LEFT JOIN unnest(v_states) AS s ON s.id = u.job_id

@@ -13,7 +13,7 @@ BEGIN
   VALUES (create_job.job_id, coalesce(create_job.attributes, '{}'), v_now, v_now)
   ON CONFLICT ON CONSTRAINT job_pkey DO NOTHING;
   v_created := FOUND;
-  RETURN tallymark.get_job(create_job.job_id) || jsonb_build_object('created', v_created);
+  RETURN tallymark.get_job(create_job.job_id, 0) || jsonb_build_object('created', v_created);
 END
 $$;
 
@@ -21,7 +21,7 @@ COMMENT ON FUNCTION tallymark.create_job(text, jsonb) IS
 'Registers a job, so that crawlers can report on it. Registering it again changes nothing.
 Arguments: job_id, 1 to 255 characters; attributes, a JSON object of the registrar''s own, at most 64 KB. One of them
 has a meaning here: {"counting": "cumulative"} makes running totals the default of the job''s updates.
-Returns: the job as get_job gives it, and "created": whether it is new.
+Returns: the job as get_job gives it, without events, and "created": whether it is new.
 Errors: TK400, with every problem in DETAIL as an array of {"field", "problem"}.';
 
 REVOKE ALL ON FUNCTION tallymark.create_job(text, jsonb) FROM PUBLIC;

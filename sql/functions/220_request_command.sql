@@ -40,17 +40,17 @@ BEGIN
     SET requested_command = request_command.command, command_seq = v_job.last_seq + 1, last_seq = v_job.last_seq + 1
     WHERE j.id = v_job.id;
   END IF;
-  RETURN tallymark.get_job(v_job.id);
+  RETURN tallymark.get_job(v_job.id, 0);
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.request_command(text, text, text) IS
 'Asks something of a job''s crawler: every acknowledgement carries it until it is obeyed, or something else is asked.
-Obeyed means that an update, newer than all there was when it was asked, reports a status that fits: for pause paused, for
-resume a running job, for each of them an end. Asking again for what is asked already changes nothing.
+Obeyed means that an update, newer than all there was when it was asked, reports a status that fits: for pause paused,
+for resume a running job, for each of them an end. Asking again for what is asked already changes nothing.
 Arguments: job_id, a registered job; command, pause, resume or cancel; requested_by, who asks, for the record, at most
 255 characters.
-Returns: the job as get_job gives it. On the record as the event command_requested.
+Returns: the job as get_job gives it, without events. On the record as the event command_requested.
 Errors: TK400, no such command; TK404, no such job; TK409, the job has ended.
 Locks: the job''s row, until the end of the transaction.';
 

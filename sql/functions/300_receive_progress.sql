@@ -15,7 +15,7 @@ BEGIN
     RETURN tallymark.merge_batch(v_update, c_required, receive_progress.job_prefix);
   END IF;
   IF tallymark.has_huge_number(v_update) THEN -- before any member is written as text
-    PERFORM tallymark.refuse_update('{}', '{}', tallymark.number_problem());
+    PERFORM tallymark.refuse_update('{}', '{}', tallymark.number_problem(v_update));
   END IF;
   v_job_id := v_update ->> 'taskId';
   IF receive_progress.job_prefix <> '' THEN

@@ -18,8 +18,8 @@ $$;
 
 COMMENT ON FUNCTION tallymark.receive_command(jsonb, text, text) IS
 'Takes an operator''s command as it comes over HTTP.
-Arguments: body, the request''s body {"command": "pause", "resume" or "cancel"}; job_id, from the path; requested_by, the
-name of the token that was shown, or null.
+Arguments: body, the request''s body {"command": "pause", "resume" or "cancel"}; job_id, from the path; requested_by,
+the name of the token that was shown, or null.
 Returns: the job as get_job gives it.
 Errors: TK400, TK404, TK409, as request_command; MESSAGE is what the wire protocol answers as error.';
 

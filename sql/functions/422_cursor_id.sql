@@ -1,7 +1,7 @@
 -- Where a page of jobs begins.
 
 CREATE OR REPLACE FUNCTION tallymark.cursor_id(cursor text) RETURNS text
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN

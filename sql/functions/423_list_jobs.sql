@@ -52,7 +52,7 @@ COMMENT ON FUNCTION tallymark.list_jobs(text, text, text, text, text, timestampt
 'Jobs in the order of the bytes of their ids, a page at a time. An id never changes, so whoever follows "next" to the
 end gets every job that is there all the while once, whatever is reported or registered meanwhile.
 Arguments, each null for any: status, that of the job; stage, operation_type, current_data_type, item_type, what the job
-is at and what it has counted; updated_since, only jobs that something was recorded of at or after this instant, by the
+is at and what it has counted; updated_since, only jobs that had an update recorded at or after this instant, by the
 server''s clock; q, a part of the id, letter for letter; id_prefix, how the id begins; max_jobs, at most 1000, and no
 more than 16 MB hold; cursor, the "next" of the page before.
 Returns: {"jobs": [jobs as get_job gives them, without timeline], "next": the cursor of the next page, null where there

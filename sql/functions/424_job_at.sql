@@ -6,17 +6,20 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_last bigint;
+  v_created timestamptz;
   v_job tallymark.job;
 BEGIN
-  SELECT j.last_seq INTO v_last FROM tallymark.job AS j WHERE j.id = job_at.job_id;
+  SELECT j.last_seq, j.created_at INTO v_last, v_created FROM tallymark.job AS j WHERE j.id = job_at.job_id;
   IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(job_at.job_id);
   ELSIF (job_at.seq BETWEEN 0 AND v_last) IS NOT TRUE THEN
     PERFORM tallymark.refuse_query('at', format('must be 0 to %s, the number of the job''s last event', v_last));
   END IF;
   v_job := tallymark.fold_ledger(job_at.job_id, job_at.seq);
-  v_job.updated_at := (
-    SELECT e.recorded_at FROM tallymark.job_event AS e WHERE e.job_id = job_at.job_id AND e.seq = job_at.seq);
+  v_job.updated_at := coalesce((
+    SELECT e.recorded_at FROM tallymark.job_event AS e
+    WHERE e.job_id = job_at.job_id AND e.seq <= job_at.seq AND e.payload IS NOT NULL
+    ORDER BY e.seq DESC LIMIT 1), v_created);
   v_job.progress := v_job.progress
     || jsonb_build_object('timeline', tallymark.newest_events(v_job.id, job_at.seq, job_at.timeline_limit));
   RETURN tallymark.job_document(v_job) - '{createdAt,attributes}'::text[];

@@ -17,6 +17,8 @@ DECLARE
     WHEN 'itemsByType.groups' THEN 'groupCount' WHEN 'itemsByType.projects' THEN 'projectCount' END;
   v_counts_areas CONSTANT boolean := accumulation_history.field
     IN ('itemsByType', 'itemsByType.groups', 'itemsByType.projects');
+  c_most_bytes CONSTANT integer := 16777216;
+  v_bytes bigint := 0;
   v_left integer := least(greatest(coalesce(accumulation_history.max_events, 100), 0), 1001);
   v_state tallymark.job;
   v_event tallymark.job_event;
@@ -63,7 +65,8 @@ BEGIN
       event := v_event.event;
       RETURN NEXT;
       v_left := v_left - 1;
-      EXIT WHEN v_left = 0;
+      v_bytes := v_bytes + coalesce(octet_length(given::text), 0) + coalesce(octet_length(value::text), 0);
+      EXIT WHEN v_left = 0 OR v_bytes > c_most_bytes;
     END IF;
   END LOOP;
 END
@@ -72,7 +75,8 @@ $$;
 COMMENT ON FUNCTION tallymark.accumulation_history(text, text, bigint, integer) IS
 'How a field of a job came to be what it is, in the order of the ledger.
 Arguments: job_id; field, as in field_value, such as processedItems, itemsByType.issues, stage, status, percentage;
-after_seq, the number of the last event already seen; max_events, at most 1000.
+after_seq, the number of the last event already seen; max_events, at most 1000, and
+no more than 16 MB hold.
 Returns: a row for each update that gave the field or changed it: seq, timestamp (when it happened, by the crawler''s
 clock), event, given (what the update gave; null where the field followed from something else), value (what the job had
 after it, as job_at says; null for nothing). An update that came late and lost leaves value as it was.

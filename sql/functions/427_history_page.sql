@@ -8,6 +8,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_most CONSTANT integer := least(greatest(coalesce(history_page.max_events, 100), 1), 1000);
+  c_most_bytes CONSTANT integer := 16777216;
   v_events jsonb;
 BEGIN
   -- One more than the page holds tells whether there is another.
@@ -16,7 +17,8 @@ BEGIN
   INTO v_events
   FROM tallymark.accumulation_history(history_page.job_id, history_page.field, history_page.after_seq, v_most + 1) AS h;
   RETURN jsonb_build_object('field', history_page.field, 'history', v_events - v_most,
-    'next', CASE WHEN jsonb_array_length(v_events) > v_most THEN v_events -> (v_most - 1) -> 'seq' END);
+    'next', CASE WHEN jsonb_array_length(v_events) > v_most THEN v_events -> (v_most - 1) -> 'seq'
+    WHEN octet_length(v_events::text) > c_most_bytes THEN v_events -> -1 -> 'seq' END); -- a page that ended early
 END
 $$;
 

@@ -40,7 +40,9 @@ BEGIN
       SELECT FROM tallymark.job_event AS u
       WHERE u.job_id = e.job_id AND u.payload IS NOT NULL
         AND (fold_ledger.up_to_seq IS NULL OR u.seq <= fold_ledger.up_to_seq)
-        AND (u.occurred_at > (e.details ->> 'after')::timestamptz) IS NOT FALSE
+        AND (u.occurred_at > (e.details ->> 'after')::timestamptz
+          OR (u.occurred_at = (e.details ->> 'after')::timestamptz
+            AND tallymark.is_terminal(tallymark.job_status(u.payload ->> 'status')) IS TRUE)) IS NOT FALSE
         AND tallymark.obeys(e.details ->> 'command',
           tallymark.job_status(coalesce(u.payload ->> 'status', 'processing'))))
     AND NOT EXISTS (

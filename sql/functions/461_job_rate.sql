@@ -10,7 +10,7 @@ DECLARE
   c_parts CONSTANT integer := 10;
   c_t CONSTANT numeric := 2.262; -- Student's t: 95 % of it are between -t and t, with 9 degrees of freedom
   c_look_back CONSTANT bigint := 1000;
-  v_now CONSTANT timestamptz := coalesce(job_rate.as_of, clock_timestamp());
+  v_now CONSTANT timestamptz := coalesce(job_rate.as_of, statement_timestamp());
   v_recent CONSTANT interval := coalesce(job_rate.recent, '5 minutes');
   v_job tallymark.job;
   v_first bigint;

@@ -6,7 +6,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  v_now CONSTANT timestamptz := coalesce(stage_durations.as_of, clock_timestamp());
+  v_now CONSTANT timestamptz := coalesce(stage_durations.as_of, statement_timestamp());
   v_finished_at timestamptz;
 BEGIN
   SELECT j.finished_at INTO v_finished_at FROM tallymark.job AS j WHERE j.id = stage_durations.job_id;

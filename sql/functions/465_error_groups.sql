@@ -10,7 +10,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  v_since CONSTANT timestamptz := coalesce(error_groups.since, clock_timestamp() - interval '1 day');
+  v_since CONSTANT timestamptz := coalesce(error_groups.since, statement_timestamp() - interval '1 day');
 BEGIN
   RETURN QUERY
   SELECT g.type, g.message, g.errors, g.jobs, g.first_seen, g.last_seen, e.job_id, e.seq,

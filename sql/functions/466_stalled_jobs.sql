@@ -9,7 +9,7 @@ SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
-  v_now CONSTANT timestamptz := coalesce(stalled_jobs.as_of, clock_timestamp());
+  v_now CONSTANT timestamptz := coalesce(stalled_jobs.as_of, statement_timestamp());
 BEGIN
   RETURN QUERY
   SELECT j.id, f.last_update, v_now - f.last_update, a.allowed, f.long_gap

@@ -12,7 +12,7 @@ SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
   v_days CONSTANT integer := least(greatest(coalesce(jobs_per_day.days, 30), 0), 3660);
-  v_today CONSTANT date := (coalesce(jobs_per_day.as_of, clock_timestamp()) AT TIME ZONE 'UTC')::date;
+  v_today CONSTANT date := (coalesce(jobs_per_day.as_of, statement_timestamp()) AT TIME ZONE 'UTC')::date;
   v_from CONSTANT timestamptz := (v_today - v_days + 1)::timestamp AT TIME ZONE 'UTC';
   v_to CONSTANT timestamptz := (v_today + 1)::timestamp AT TIME ZONE 'UTC';
 BEGIN

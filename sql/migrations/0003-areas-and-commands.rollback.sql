@@ -21,6 +21,7 @@ BEGIN
 END
 $$;
 
+UPDATE tallymark.job SET requested_command = NULL WHERE requested_command IS NOT NULL;
 DROP TABLE IF EXISTS tallymark.job_area;
 ALTER TABLE tallymark.job DROP COLUMN IF EXISTS command_seq;
 DROP TYPE IF EXISTS tallymark.batch_update;

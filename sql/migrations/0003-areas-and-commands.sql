@@ -4,15 +4,32 @@
 SET LOCAL lock_timeout = '5s';
 SET LOCAL search_path = pg_catalog, pg_temp;
 
--- They get one parameter more, which has a default, so calls stay as they are; with both there, calls would be ambiguous.
+-- They get one parameter more, which has a default, so calls stay as they are; with both there, calls would be
+-- ambiguous.
 -- squawk-ignore ban-drop-function
 DROP FUNCTION IF EXISTS tallymark.receive_progress(jsonb, text);
 -- squawk-ignore ban-drop-function
 DROP FUNCTION IF EXISTS tallymark.receive_job(jsonb);
+-- squawk-ignore ban-drop-function
+DROP FUNCTION IF EXISTS tallymark.acknowledgement(tallymark.job, bigint, boolean, jsonb, jsonb);
+-- squawk-ignore ban-drop-function
+DROP FUNCTION IF EXISTS tallymark.acknowledge_duplicate(tallymark.job, text, jsonb);
 
 ALTER TABLE tallymark.job ADD COLUMN IF NOT EXISTS command_seq bigint;
 COMMENT ON COLUMN tallymark.job.command_seq IS
   'The number of the event that requested_command stands in; null where nothing is asked.';
+
+COMMENT ON COLUMN tallymark.job_event.event IS
+  'Its kind, see event_kind; command_requested; or what the crawler called an event of its own.';
+COMMENT ON COLUMN tallymark.job_event.update_key IS
+  'The key of the update, see update_key; ! and the number of a command; null for an event of the crawler''s own.';
+COMMENT ON COLUMN tallymark.job_event.occurred_at IS
+  'When it happened, by the crawler''s clock, for a command by the server''s; that of an update is never later than '
+  'recorded_at.';
+COMMENT ON COLUMN tallymark.job_event.payload IS
+  'What the update brought; null for a command and for an event of the crawler''s own.';
+COMMENT ON COLUMN tallymark.job_event.details IS
+  'What only the moment of the merge knew, see event_facts; what was asked; or what the crawler''s own event says.';
 
 CREATE TABLE IF NOT EXISTS tallymark.job_area (
   job_id text COLLATE "C" NOT NULL,
@@ -24,7 +41,9 @@ CREATE TABLE IF NOT EXISTS tallymark.job_area (
   parent_path text COLLATE "C" GENERATED ALWAYS AS (
     coalesce(details ->> 'parentPath', nullif(regexp_replace(full_path, '/?[^/]*$', ''), ''))) STORED,
   CONSTRAINT job_area_pkey PRIMARY KEY (job_id, full_path)
-);
+)
+-- Room for the next version of its rows, since crawlers discover the same areas again: see tallymark.job.
+WITH (fillfactor = 60);
 
 -- For the tree across jobs.
 CREATE INDEX IF NOT EXISTS job_area_path_idx ON tallymark.job_area (full_path, job_id);

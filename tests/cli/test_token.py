@@ -153,5 +153,5 @@ def test_the_right_that_is_missing_is_named(db: Connection, db_url: str) -> None
     finally:
         db.execute(f"DROP ROLE {name}")
     assert (refused.exit_code, refused.stdout) == (2, "")
-    assert refused.stderr == "Error: this user of the database lacks tallymark_admin\n"
+    assert refused.stderr == "Error: this user of the database lacks the right to do that, which tallymark_admin has\n"
     assert made.exit_code == 0

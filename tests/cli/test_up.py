@@ -124,7 +124,7 @@ def test_the_printed_line_opens_the_database_and_has_no_password_in_it(start: St
         check=False,
         env={**os.environ, "PATH": path},
     )
-    assert (done.stdout, done.stderr) == ("0\n", "")
+    assert (done.stdout, done.stderr) == ("0\n", ""), line
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])

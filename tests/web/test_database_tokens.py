@@ -85,6 +85,23 @@ def test_a_token_with_a_prefix_is_for_its_own_jobs(
     assert db.execute("SELECT count(*) FROM tallymark.job").fetchone() == (2,)
 
 
+def test_a_token_with_a_prefix_reads_nothing_that_other_jobs_said(
+    start_web: Callable[..., "Web"], db_url: str, db: Connection, update: Update
+) -> None:
+    """Of an area that its job and another one know, it is told only what its own job says."""
+    web = start_web(db_url)
+    token = create_token(db, "a", ["read"], job_prefix="a_")
+    for job, name in (("a_1", "Mine"), ("b_1", "Theirs")):
+        web.register(job)
+        web.report(update(job, areas=[{"fullPath": "g", "type": "group", "name": name, "parentPath": f"of {name}"}]))
+    web.report(update("b_1", error="theirs"))
+    for path in ("jobs/a_1/areas", "areas"):
+        [area] = web.call("GET", f"/api/internal/{path}", token=token).json["areas"]
+        assert (area["name"], area["parent"], area["jobs"]) == ("Mine", "of Mine", 1), path
+    assert web.call("GET", "/api/internal/errors", token=token).json["errors"] == []
+    assert web.call("GET", "/api/internal/jobs/b_1/areas", token=token).status == 403
+
+
 def test_a_revoked_token_is_let_in_no_longer_than_it_is_remembered(
     start_web: Callable[..., "Web"], db_url: str, db: Connection, update: Update
 ) -> None:

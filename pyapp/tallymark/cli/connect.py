@@ -36,7 +36,7 @@ def connected(url: str) -> Iterator[Connection]:
 def _sentence(error: TallymarkError) -> str:
     """Say what was wrong in one line."""
     if error.sqlstate == NO_RIGHT:
-        return "this user of the database lacks tallymark_admin"
+        return "this user of the database lacks the right to do that, which tallymark_admin has"
     if error.details:
         return f"{error}: " + "; ".join(f"{problem['field']} {problem['problem']}" for problem in error.details)
     # What PostgreSQL said tells more than what the wire protocol answers.

@@ -64,7 +64,7 @@ class Caller(NamedTuple):
             Problem: 403, this token is for other jobs.
         """
         if not job_id.startswith(self.job_prefix):
-            explanation = f"This token is for jobs whose ids begin with {json.dumps(self.job_prefix)}."
+            explanation = f"This token is for jobs whose ids begin with '{self.job_prefix}'."
             raise Problem(HTTPStatus.FORBIDDEN, "Forbidden", explanation=explanation)
 
 
@@ -183,17 +183,6 @@ class Tokens:
             return guarded
 
         return guard
-
-    def required(self, view: Callable[P, Response]) -> Callable[P, Response]:
-        """Make a view ask for a token with the scope `write` before anything else; a decorator.
-
-        Args:
-            view: The view.
-
-        Returns:
-            The view with the question before it.
-        """
-        return self.required_scope("write")(view)
 
     def _look_up(self, digest: bytes) -> _Known:
         """Return what the database says of a token, or said a moment ago."""

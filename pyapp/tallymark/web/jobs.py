@@ -66,9 +66,9 @@ _PARTS = {
     "areas": _Part(
         Statement(
             b"tallymark_job_areas_page",
-            b"SELECT tallymark.areas_page($2::text, $3::integer, $4::integer, NULL, $1::text)",
+            b"SELECT tallymark.areas_page($2::text, $3::integer, $4::integer, $5::text, $1::text)",
         ),
-        lambda query: (query.text("root"), query.number("depth"), query.number("limit")),
+        lambda query: (query.text("root"), query.number("depth"), query.number("limit"), caller().sql_prefix),
     ),
     "rate": _Part(
         Statement(b"tallymark_rate_page", b"SELECT tallymark.rate_page($1::text, make_interval(secs => $2::integer))"),

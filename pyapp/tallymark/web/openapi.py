@@ -5,6 +5,7 @@ needs a token. The page has no script, and nothing in it comes from elsewhere.
 """
 
 import json
+import re
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from flask import Flask, Response, redirect, render_template, request
 
-from tallymark.web.reference import Reference
+from tallymark.web.reference import EXAMPLE_SERVER, Reference
 
 __all__ = ["add_openapi", "document_file"]
 
@@ -26,6 +27,8 @@ _HEADERS = {
     # To be kept, and asked about each time: another release has another document.
     "Cache-Control": "no-cache",
 }
+#: Nothing in it means anything to HTML or to a shell.
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 #: Files that the page needs, beside its template.
 _FILES = {"docs.css": "text/css; charset=utf-8", "docs.svg": "image/svg+xml"}
 
@@ -61,7 +64,10 @@ def add_openapi(app: Flask) -> None:
     @app.get("/docs")
     def get_docs() -> Response:
         """Show the document to people."""
-        return _answer(_page(), "text/html; charset=utf-8")
+        # The examples call the server that the page came from.
+        here = request.host_url.rstrip("/")
+        page = _page().replace(EXAMPLE_SERVER.encode(), here.encode()) if _PLAIN_URL.fullmatch(here) else _page()
+        return _answer(page, "text/html; charset=utf-8")
 
     @app.get("/")
     def get_root() -> Response:

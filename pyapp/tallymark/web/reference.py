@@ -13,7 +13,7 @@ _CODE = re.compile(r"`([^`]+)`")
 _SCHEMAS = "#/components/schemas/"
 _RESPONSES = "#/components/responses/"
 #: Where people type the commands, these stand for what is theirs.
-_SERVER = "http://localhost:8000"
+EXAMPLE_SERVER = "http://localhost:8000"
 _LARGEST_EXACT = 2**53 - 1
 
 
@@ -119,7 +119,7 @@ class Reference:
                 path = path.replace(f"{{{node['name']}}}", node["example"])
             elif node["in"] == "query" and node.get("required"):
                 query.append(f"{node['name']}={node['example']}")
-        address = _SERVER + path + ("?" + "&".join(query) if query else "")
+        address = EXAMPLE_SERVER + path + ("?" + "&".join(query) if query else "")
         lines = [f"curl {address}" if not query else f"curl '{address}'"]
         if operation.scope:
             lines.append('-H "Authorization: Bearer $TOKEN"')

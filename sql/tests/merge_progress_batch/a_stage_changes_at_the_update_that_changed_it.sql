@@ -2,7 +2,7 @@
 -- changes at the first that brought it.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(5);
+SELECT plan(7);
 
 -- The kinds of the events and what they tell, of updates after one another at these seconds, all of stage b; they meet
 -- a job that was reported on before.
@@ -38,7 +38,9 @@ FROM (VALUES
     'the first are late, a later one brings the stage'),
   (5, '[{"stage": "a", "timestamp": "2025-01-06T10:00:00Z"}, {"message": "m", "timestamp": "2025-01-06T10:00:10Z"}]',
     '{1,2,3}',
-    'all are late, but newer than the stage')) AS c (number, before, seconds, why) ORDER BY c.number;
+    'all are late, but newer than the stage'),
+  (6, '[{"message": "m", "timestamp": "2025-01-06T10:00:10Z"}]', '{1,2,3}', 'all are late, and there was no stage'),
+  (7, '[{"stage": "a", "timestamp": "2025-01-06T10:00:02Z"}]', '{1,2,3,4}', 'one ties with what gave the stage')) AS c (number, before, seconds, why) ORDER BY c.number;
 
 SELECT * FROM finish();
 ROLLBACK;
