@@ -6,6 +6,8 @@ CREATE OR REPLACE FUNCTION tallymark.place_batch(
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  v_known CONSTANT bigint[] := tallymark.known_updates(place_batch.updates);
 BEGIN
   RETURN ARRAY(
     SELECT ROW(p.number, p.job_id, p.at, p.key, p.payload, p.warnings, p.refusal,
@@ -24,8 +26,7 @@ BEGIN
         CASE WHEN u.refusal IS NULL AND j.id IS NULL THEN tallymark.unknown_job_refusal(u.job_id)
           ELSE u.refusal END AS refusal,
         CASE WHEN u.payload ? 'timeline' THEN jsonb_array_length(u.payload -> 'timeline') ELSE 0 END AS own,
-        u.refusal IS NULL AND j.id IS NOT NULL AND NOT EXISTS (
-            SELECT FROM tallymark.job_event AS e WHERE e.job_id = u.job_id AND e.update_key = u.key)
+        u.refusal IS NULL AND j.id IS NOT NULL AND u.number <> ALL (v_known)
           AND row_number() OVER (PARTITION BY u.job_id, u.key, u.refusal IS NULL ORDER BY u.number) = 1 AS is_new
       FROM unnest(place_batch.updates) AS u
       LEFT JOIN unnest(place_batch.jobs) AS j ON j.id = u.job_id

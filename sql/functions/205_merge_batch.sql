@@ -5,6 +5,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 -- Planned once in a session: planning these statements for each batch took longer than merging fifty updates.
 SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off -- such a plan may be made when the tables are empty
 AS $$
 DECLARE
   c_most_updates CONSTANT integer := 1000;

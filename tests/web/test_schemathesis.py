@@ -62,9 +62,9 @@ def _known_jobs_only() -> dict[str, Any]:
 class Runs:
     """Runs of schemathesis against one server."""
 
-    def __init__(self, web: "Web", directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, web: "Web", directory: Path, say: Callable[[str, object], None]) -> None:
         """Register the jobs."""
-        self._capsys = capsys
+        self._say = say
         self._web = web
         self._directory = directory
         self._counts = directory / "counts"
@@ -107,15 +107,14 @@ class Runs:
             good[operation] += status.startswith("2")
         sent = statuses.total()
         share = good.total() / sent
-        with self._capsys.disabled():  # shown also where all is well, though not by workers of xdist
-            sys.stdout.write(f"\n{sent} requests, {share:.0%} answered 2xx: {dict(sorted(statuses.items()))}\n")
+        self._say("figure", f"{sent} requests, {share:.0%} answered 2xx: {dict(sorted(statuses.items()))}")
         return statuses, good
 
 
 @pytest.fixture
-def runs(start_web: StartWeb, db_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Runs:
+def runs(start_web: StartWeb, db_url: str, tmp_path: Path, record_property: Callable[[str, object], None]) -> Runs:
     """Runs against a server that only this test has."""
-    return Runs(start_web(db_url), tmp_path, capsys)
+    return Runs(start_web(db_url), tmp_path, record_property)
 
 
 def test_a_few_hundred_requests_find_nothing_that_the_document_does_not_say(runs: Runs) -> None:
