@@ -16,13 +16,13 @@ LANGUAGE sql VOLATILE
 RETURN bench.lifelike_text(job_id, at, processed, found)::jsonb;
 
 -- A batch of such updates, read as one text, as it comes from a client: of one job, or going round all of them, from one
--- taken by chance.
+-- taken by chance. Each is later than the one before, as a crawler's updates are.
 CREATE FUNCTION bench.lifelike_batch(prefix text, jobs integer, job integer, updates integer, processed integer)
 RETURNS jsonb
 LANGUAGE sql VOLATILE
 RETURN (
   SELECT ('[' || string_agg(bench.lifelike_text(
-    prefix || ((job + n) % jobs + 1), clock_timestamp(), processed + n, n % 50 + 1), ',') || ']')::jsonb
+    prefix || ((job + n) % jobs + 1), clock_timestamp() - (updates - n) * interval '10 microseconds', processed + n, n % 50 + 1), ',') || ']')::jsonb
   FROM generate_series(1, updates) AS n
 );
 
