@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -280,13 +281,24 @@ class _Pooler:
             except OSError:
                 return
             server = socket.create_connection(self._server)
-            threading.Thread(target=self._pass, args=(client, server), daemon=True).start()
-            threading.Thread(target=self._pass, args=(server, client), daemon=True).start()
+            threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
+
+    def _serve(self, client: socket.socket, server: socket.socket) -> None:
+        """Pass bytes both ways; only when both ways have ended is either socket closed."""
+        with client, server:
+            answers = threading.Thread(target=self._pass, args=(server, client), daemon=True)
+            answers.start()
+            self._pass(client, server)
+            answers.join()
 
     @staticmethod
     def _pass(source: socket.socket, target: socket.socket) -> None:
+        """Pass bytes one way until either end is gone, then let the other way end too."""
         key_data = b"K" + struct.pack("!I", 12)
-        with target:
+        with suppress(OSError):
             while got := source.recv(65536):
                 before, key, after = got.partition(key_data)
                 target.sendall(before + key + (struct.pack("!I", 4711) + after[4:] if key else after))
+        for ended in (source, target):
+            with suppress(OSError):
+                ended.shutdown(socket.SHUT_RDWR)
