@@ -19,11 +19,19 @@ BEGIN
   IF acknowledgement.payload -> 'status' <> '"processing"' THEN
     v_status := lower((acknowledgement.payload ->> 'status') COLLATE "C");
     IF v_status = 'started' AND acknowledgement.with_resume THEN
-      v_ack := v_ack || jsonb_build_object('resume', jsonb_build_object(
-        'lastProcessedId', job.progress -> 'lastProcessedId',
-        'resumeState', job.resume_state,
-        'itemsByType', coalesce(job.progress -> 'itemsByType', '{}'),
-        'processedItems', coalesce(job.progress -> 'processedItems', '0')));
+      v_ack := v_ack || jsonb_build_object(
+        'resume', jsonb_build_object(
+          'lastProcessedId', job.progress -> 'lastProcessedId',
+          'resumeState', job.resume_state,
+          'itemsByType', coalesce(job.progress -> 'itemsByType', '{}'),
+          'processedItems', coalesce(job.progress -> 'processedItems', '0')),
+        -- What the crawler reports next should be newer than this. Always six digits, so the texts sort as the times.
+        'newestTimestamp', to_char(job.newest_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        -- While workers is null, the job's processedItems is the unnamed worker's: see count_by_worker.
+        'worker', '{"processedItems": 0, "itemsByType": {}}' || coalesce(
+          coalesce(job.workers, jsonb_build_object('', jsonb_build_object(
+            'processedItems', coalesce(job.progress -> 'processedItems', '0'))))
+          -> coalesce(acknowledgement.payload ->> 'workerId', ''), '{}'));
     ELSIF v_status = 'new_areas_discovered' THEN
       v_ack := v_ack || jsonb_build_object('message', format(
         'Areas discovery processed for task %s: %s groups, %s projects', job.id,
@@ -43,9 +51,12 @@ $$;
 COMMENT ON FUNCTION tallymark.acknowledgement(tallymark.job, bigint, boolean, jsonb, jsonb, boolean) IS
 'What the crawler hears about an update that was taken.
 Arguments: job, its state after the update; seq, the number of the update''s event; duplicate, whether it was there
-already; payload, the update; warnings, an array of texts; with_resume, whether resume may go along.
+already; payload, the update; warnings, an array of texts; with_resume, whether resume and what goes with it may go
+along.
 Returns: the acknowledgement of the wire protocol; where the update''s status is started, with resume
 {"lastProcessedId", "resumeState", "itemsByType", "processedItems"}, which tells a restarted crawler where to go
-on; where it is credential_*, with credentialGuidance, lines for the admin.';
+on, newestTimestamp, the time of the job''s newest update in UTC with microseconds, and worker {"processedItems",
+"itemsByType"}, the highest running totals that the update''s worker, or the unnamed one, has reported; where it is
+credential_*, with credentialGuidance, lines for the admin.';
 
 REVOKE ALL ON FUNCTION tallymark.acknowledgement(tallymark.job, bigint, boolean, jsonb, jsonb, boolean) FROM PUBLIC;

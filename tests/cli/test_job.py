@@ -6,15 +6,23 @@ from typing import Any
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
+from psycopg.types.json import Jsonb
 
+from tallymark import api, reading
 from tallymark.cli import cli
 
 Connection = psycopg.Connection[Any]
 
 
-def run(url: str, *arguments: str) -> Result:
+def run(url: str, *arguments: str, **environ: str) -> Result:
     """Run `tallymark job` as a script would, without a terminal."""
-    return CliRunner().invoke(cli, ["job", *arguments, "--database-url", url])
+    return CliRunner(env=environ).invoke(cli, ["job", *arguments, "--database-url", url])
+
+
+def report(db: Connection, job_id: str, **members: object) -> None:
+    """Report on a job, which is registered first where it is not."""
+    db.execute("SELECT tallymark.create_job(%s)", [job_id])
+    db.execute("SELECT tallymark.merge_progress(%s, %s)", [job_id, Jsonb({"status": "processing", **members})])
 
 
 def test_a_job_is_registered_once_with_its_attributes(db: Connection, db_url: str) -> None:
@@ -23,6 +31,13 @@ def test_a_job_is_registered_once_with_its_attributes(db: Connection, db_url: st
     assert (first.exit_code, first.output) == (0, "job j is registered\n")
     assert run(db_url, "create", "j").output == "job j was registered before\n"
     assert db.execute("SELECT id, attributes FROM tallymark.job").fetchall() == [("j", {"counting": "cumulative"})]
+
+
+def test_a_script_is_told_of_a_registered_job_as_json(db: Connection, db_url: str) -> None:
+    """The job, and whether it is new."""
+    first, second = (json.loads(run(db_url, "create", "j", "--json").stdout) for _ in range(2))
+    assert (first.pop("created"), second.pop("created")) == (True, False)
+    assert first == second == api.get_job(db, "j")
 
 
 @pytest.mark.parametrize("attributes", ["{", "[]", "7"])
@@ -37,20 +52,126 @@ def test_a_command_waits_for_the_crawler_and_is_on_the_record(db: Connection, db
     run(db_url, "create", "j")
     asked = run(db_url, "command", "j", "pause", "--by", "ann")
     assert (asked.exit_code, asked.output) == (0, "job j, which is queued, is asked to pause\n")
-    shown = json.loads(run(db_url, "show", "j").output)
+    shown = json.loads(run(db_url, "show", "j", "--json").output)
     assert shown["command"] == "pause"
     assert [(e["event"], e["details"]) for e in shown["progress"]["timeline"]] == [
         ("command_requested", {"command": "pause", "requestedBy": "ann"})
     ]
+    assert "pause; the crawler has not obeyed yet" in run(db_url, "show", "j").output
     ack = db.execute("SELECT tallymark.merge_progress('j', '{}') ->> 'command'").fetchone()
     assert ack == ("pause",)
 
 
+def test_a_script_is_told_of_a_command_as_json(db: Connection, db_url: str) -> None:
+    """The job, with what is asked of its crawler."""
+    run(db_url, "create", "j")
+    assert json.loads(run(db_url, "command", "j", "resume", "--json").stdout)["command"] == "resume"
+    assert api.get_job(db, "j")["command"] == "resume"
+
+
 def test_what_cannot_be_done_is_said_in_one_line(db: Connection, db_url: str) -> None:
-    """An unknown job, one that has ended, and no such command."""
+    """An unknown job, one that has ended, no such command, no such event."""
     assert "Job not found" in run(db_url, "command", "gone", "pause").output
-    db.execute("SELECT tallymark.create_job('j'), tallymark.merge_progress('j', '{\"status\": \"completed\"}')")
+    assert "Job not found" in run(db_url, "show", "gone").output
+    report(db, "j", status="completed")
     ended = run(db_url, "command", "j", "cancel")
     assert ended.exit_code == 2
     assert "Job has ended. The job is finished" in ended.output
     assert run(db_url, "command", "j", "explode").exit_code == 2
+    assert "must be 0 to 1" in run(db_url, "show", "j", "--at", "7").output
+
+
+def test_people_see_what_a_job_is_at_and_how_it_got_there(db: Connection, db_url: str) -> None:
+    """Progress, counts in proportion, stages, the last error, resume state, and the newest events."""
+    run(db_url, "create", "j", "--attributes", '{"account": "acme"}')
+    report(db, "j", status="started", stage="groups", totalItems=500, timestamp="2025-01-06T19:00:00Z")
+    report(
+        db,
+        "j",
+        stage="issues",
+        processedItems=150,
+        currentDataType="issues",
+        itemsByType={"issues": 100, "notes": 50},
+        lastProcessedId="i-150",
+        progress={"page": 7},
+        error={"type": "HTTPError", "message": "502 Bad Gateway"},
+        timestamp="2025-01-06T19:01:30Z",
+    )
+    lines = run(db_url, "show", "j").output.splitlines()
+    assert lines[0] == "j"
+    assert lines[1].startswith("running  ━━━━━━━━━━━━─")
+    assert lines[1].endswith(" 30.0%  150/500 issues (30%)")
+    facts = {line[:14].strip(): line[14:] for line in lines}
+    assert facts["last error"].startswith("HTTPError: 502 Bad Gateway  ")
+    assert facts["last id"] == "i-150"
+    assert facts["resume state"] == '{"page": 7}'
+    assert facts["attributes"] == '{"account": "acme"}'
+    assert facts["started"].startswith("2025-01-06 19:00:00Z, ")
+    [issues] = [line for line in lines if line.startswith("issues ")]
+    [notes] = [line for line in lines if line.startswith("notes ")]
+    assert (issues.count("━"), notes.count("━")) == (40, 20)
+    [groups] = [line.split() for line in lines if " groups " in line and "events" not in line and "→" not in line]
+    assert groups == ["1", "groups", "2025-01-06", "19:00:00Z", "1", "min", "30", "s"]
+    [event] = [line for line in lines if "→" in line]
+    assert "HTTPError: 502 Bad Gateway, groups → issues, 150 processed, " in event
+
+
+def test_a_job_is_shown_as_it_was(db: Connection, db_url: str) -> None:
+    """To people and to scripts."""
+    for n in (1, 2, 3):
+        report(db, "j", processedItems=n, updateId=str(n))
+    assert "2 items" in run(db_url, "show", "j", "--at", "2").output
+    assert "as it was after event 2" in run(db_url, "show", "j", "--at", "2").output
+    assert "as it was before its first event" in run(db_url, "show", "j", "--at", "0").output
+    shown = json.loads(run(db_url, "show", "j", "--at", "2", "--json").stdout)
+    assert shown == reading.job_at(db, "j", 2, timeline_limit=10)
+
+
+def test_as_many_events_are_shown_as_are_asked_for(db: Connection, db_url: str) -> None:
+    """The newest ones, and none where that is wanted."""
+    for n in range(1, 5):
+        report(db, "j", message=f"message {n}", updateId=str(n))
+    events = [line for line in run(db_url, "show", "j", "--timeline", "2").output.splitlines() if "progress_up" in line]
+    assert [line.split()[0] for line in events] == ["3", "4"]
+    assert "progress_up" not in run(db_url, "show", "j", "--timeline", "0").output
+
+
+@pytest.mark.parametrize("width", [30, 80, 200])
+def test_what_a_crawler_wrote_cannot_do_anything_to_the_terminal(db: Connection, db_url: str, width: int) -> None:
+    """Neither its control characters nor what looks like markup; and no line is longer than the screen is wide."""
+    evil = "\x1b]0;title\x07 \x1b[2J [red]markup[/red] [/] \r\n\t \u202eback :smile: 日本語 " + "x" * 150
+    report(
+        db,
+        evil,
+        stage=evil[:90],
+        message=evil,
+        lastProcessedId=evil,
+        itemsByType={evil[:90]: 1},
+        error={"type": evil, "message": evil},
+        progress={evil: evil},
+        credentialStatus={"message": evil},
+        timeline=[
+            {"event": evil[:90], "timestamp": "2025-01-06T19:00:00Z", "details": {evil: [evil], "status": {}}},
+            {"event": "own", "timestamp": "2025-01-06T19:00:00Z", "details": [evil]},
+            {"event": "own", "timestamp": "2025-01-06T19:00:00Z", "details": {"status": 7, "duration": "long"}},
+        ],
+    )
+    plain = run(db_url, "show", evil).output
+    assert not set(plain) & {"\x1b", "\x07", "\r", "\t", "\u202e"}
+    assert "[red]markup[/red] [/]" in plain
+    assert r"\x1b]0;title\x07" in plain
+    drawn = run(db_url, "show", evil, COLUMNS=str(width), FORCE_COLOR="1", NO_COLOR="1").output
+    assert not set(drawn) & {"\x07", "\r", "\t", "\u202e"}
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    assert max(cell_len(Text.from_ansi(line).plain) for line in drawn.splitlines()) <= width
+
+
+def test_a_terminal_without_unicode_gets_all_of_it_in_ascii(db: Connection, db_url: str) -> None:
+    """Letters that it lacks are replaced, and end nothing."""
+    report(db, "日本", processedItems=1, totalItems=2)
+    done = CliRunner(charset="ascii").invoke(cli, ["job", "show", "日本", "--database-url", db_url])
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines()[0] == "??"
+    assert "####################--------------------  50.0%  1/2 items (50%)" in done.output

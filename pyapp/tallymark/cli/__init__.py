@@ -22,7 +22,9 @@ COMMANDS: dict[str, str] = {
     "doctor": "tallymark.cli.database:doctor",
     "verify": "tallymark.cli.database:verify",
     "url": "tallymark.cli.database:url",
+    "jobs": "tallymark.cli.jobs:jobs",
     "job": "tallymark.cli.job:job",
+    "watch": "tallymark.cli.watch:watch",
     "token": "tallymark.cli.token:token",
     "settings": "tallymark.cli.server:settings",
 }

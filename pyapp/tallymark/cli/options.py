@@ -1,7 +1,9 @@
-"""The options by which commands find the database."""
+"""The options by which commands find the database, and other options that several have."""
 
+import re
 from collections.abc import Callable
-from functools import wraps
+from datetime import UTC, datetime, timedelta
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +12,8 @@ import click
 from tallymark.settings import Settings, SettingsError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class CannotRun(click.ClickException):
@@ -31,13 +35,59 @@ def data_option(command: Command) -> Command:
 def database_options(command: Command) -> Command:
     """Give a command the options `--database-url` and `--data`, and an argument `url` instead of the two."""
 
+    @finder_options
+    @wraps(command)
+    def wrapped(*arguments: Any, find: Callable[[], str], **options: Any) -> Any:  # noqa: ANN401 - as the command has it
+        return command(*arguments, url=find(), **options)
+
+    return wrapped  # type: ignore[return-value]  # click calls it by the names of its options
+
+
+def finder_options(command: Command) -> Command:
+    """Give a command the options of `database_options`, and an argument `find` that gives the URL, each time anew."""
+
     @click.option("--database-url", metavar="URL", help="The database, as libpq takes it.  [env: DATABASE_URL]")
     @data_option
     @wraps(command)
     def wrapped(*arguments: Any, database_url: str | None, data: Path | None, **options: Any) -> Any:  # noqa: ANN401 - as the command has it
-        return command(*arguments, url=find_database(database_url, data), **options)
+        return command(*arguments, find=partial(find_database, database_url, data), **options)
 
     return wrapped  # type: ignore[return-value]  # click calls it by the names of its options
+
+
+def json_option(meaning: str) -> Callable[[Command], Command]:
+    """Make the option `--json`, which is the argument `as_json`.
+
+    Args:
+        meaning: What it prints.
+
+    Returns:
+        What gives it to a command.
+    """
+    return click.option("--json", "as_json", is_flag=True, help=meaning)
+
+
+def time_gone_by(_context: click.Context, _option: click.Parameter, value: str | None) -> timedelta | datetime | None:
+    """Read the value of an option: so long ago, such as `2d`, or a date, which is in UTC unless it says so.
+
+    Args:
+        value: What was given.
+
+    Returns:
+        How long ago, or when; None where nothing was given.
+
+    Raises:
+        click.BadParameter: It is neither.
+    """
+    if value is None:
+        return None
+    if span := re.fullmatch(r"([0-9]{1,5})([smhdw])", value, re.ASCII):
+        return timedelta(**{_UNITS[span[2]]: int(span[1])})
+    try:
+        given = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither so long ago, such as 2d or 12h, nor a date") from None
+    return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 
 def find_database(database_url: str | None, data: Path | None) -> str:

@@ -2,7 +2,7 @@
 -- to go on as of now.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(4);
+SELECT plan(7);
 
 DO $$
 BEGIN
@@ -19,9 +19,13 @@ SELECT is(it -> 'seq', '2', 'the number it got the first time') FROM ack;
 SELECT is(it -> 'duplicate', 'true', 'a duplicate') FROM ack;
 SELECT is(it -> 'resume', '{"lastProcessedId": "17", "resumeState": {"page": 4}, "itemsByType": {"issues": 3},
   "processedItems": 3}', 'with what was reached since') FROM ack;
+SELECT is(it -> 'newestTimestamp', '"2025-01-06T10:01:00.000000Z"', 'the time of the newest update of now') FROM ack;
+SELECT is(it -> 'worker', '{"processedItems": 3, "itemsByType": {}}', 'and the worker''s totals of now') FROM ack;
 SELECT is(tallymark.merge_progress('job', '{"status": "paused", "timestamp": "2025-01-06T09:59:00Z"}') ? 'resume',
   false,
   'which is for a start only');
+SELECT is(tallymark.merge_progress('job', '{"status": "paused", "timestamp": "2025-01-06T09:59:00Z"}')
+  ?| '{newestTimestamp,worker}', false, 'as are the time and the totals');
 
 SELECT * FROM finish();
 ROLLBACK;

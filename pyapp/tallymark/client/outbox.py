@@ -1,0 +1,295 @@
+"""The updates of one job that the server has not acknowledged yet, in a SQLite database: a file of the spool, or in memory.
+
+With them, in the same transactions: where the crawl is, and the keys of what was counted. So whatever happens to the process,
+the three agree.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tallymark.client.pending import Update, combine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS waiting (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, update_id TEXT NOT NULL, payload TEXT NOT NULL, tried INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS refused (
+  update_id TEXT PRIMARY KEY, payload TEXT NOT NULL, answer TEXT NOT NULL, at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);
+CREATE TABLE IF NOT EXISTS counted (key BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS position (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), value TEXT NOT NULL);
+"""
+#: How many refused updates are kept for people to look at.
+_MOST_REFUSED = 1000
+#: The most types an update may have by the protocol: two are not made one past that.
+_MOST_TYPES = 200
+
+
+class InUse(Exception):
+    """Another process, or another part of this one, holds the file."""
+
+
+class Waiting(NamedTuple):
+    """An update that waits.
+
+    Attributes:
+        seq: Its place; later ones have larger numbers.
+        update_id: Its id.
+        text: Its payload, as JSON.
+    """
+
+    seq: int
+    update_id: str
+    text: str
+
+
+@dataclass
+class Position:
+    """Where a crawl is, by all that its updates say, acknowledged or not.
+
+    Attributes:
+        job_id: The job.
+        worker: Which worker of it this is, if it has several.
+        register: Whether the job may be registered by this crawl.
+        attributes: With these.
+        known: Whether the rest says anything: not before the crawl began.
+        clock: The time of the newest update, in microseconds since 1970.
+        last_processed_id: The cursor.
+        state: The resume state.
+        items_by_type: How many of each type.
+        processed_items: The running total of this worker.
+    """
+
+    job_id: str
+    worker: str | None = None
+    register: bool = False
+    attributes: dict[str, Any] | None = None
+    known: bool = False
+    clock: int = 0
+    last_processed_id: str | None = None
+    state: Any = None
+    items_by_type: dict[str, int] = field(default_factory=dict)
+    processed_items: int = 0
+
+
+class Outbox:
+    """Keeps what waits. Safe across threads. What the disk refuses is an OSError or a sqlite3.Error."""
+
+    def __init__(self, path: Path | None, *, limit: int) -> None:
+        """Open or make it.
+
+        Args:
+            path: The file; None for memory.
+            limit: How many updates may wait; further ones are made one with the last, so that counts are not lost.
+
+        Raises:
+            InUse: Somebody else has it open.
+            sqlite3.Error: It cannot be used.
+        """
+        self.path = path
+        self._limit = limit
+        self._lock = threading.RLock()
+        self._database = sqlite3.connect(
+            path or ":memory:", timeout=0, isolation_level=None, check_same_thread=False, cached_statements=32
+        )
+        try:
+            # The lock is the operating system's: it ends with the process, however that ends.
+            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+            with self._transaction():
+                # Not executescript, which would commit first.
+                for statement in filter(str.strip, _SCHEMA.split(";")):
+                    self._database.execute(statement)
+                self._count: int = self._database.execute("SELECT count(*) FROM waiting").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            self._database.close()
+            if error.sqlite_errorcode in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+                raise InUse(str(path)) from error
+            raise
+        except sqlite3.Error:
+            self._database.close()
+            raise
+
+    @contextmanager
+    def _transaction(self) -> "Iterator[None]":
+        with self._lock:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether it survives the process."""
+        return self.path is not None
+
+    def __len__(self) -> int:
+        """Return how many updates wait."""
+        return self._count
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether further updates are made one with the last."""
+        return self._count >= self._limit
+
+    def append(self, updates: Iterable[Update], position: Position) -> int:
+        """Take updates, and where the crawl is after them, in one transaction.
+
+        Args:
+            updates: In their order.
+            position: Where it is.
+
+        Returns:
+            The place of the last that waits; 0 where none ever did.
+        """
+        with self._transaction():
+            count = self._count
+            for update in updates:
+                count += self._append(update, crowded=count >= self._limit)
+            self._save(position)
+            last = self._database.execute("SELECT coalesce(max(seq), 0) FROM waiting").fetchone()[0]
+            self._database.executemany(
+                "INSERT OR IGNORE INTO counted VALUES (?)", [(key,) for update in updates for key in update.keys]
+            )
+        self._count = count
+        return int(last)
+
+    def _append(self, update: Update, *, crowded: bool) -> int:
+        """Add an update, or make it one with the last; return how many more wait now."""
+        last = self._database.execute(
+            "SELECT seq, update_id, payload FROM waiting WHERE NOT tried ORDER BY seq DESC LIMIT 1"
+        )
+        if crowded and update.mergeable and (row := last.fetchone()):
+            earlier = Update(row[1], json.loads(row[2]))
+            both = combine(earlier, update)
+            if earlier.mergeable and len(both.payload.get("itemsByType", {})) <= _MOST_TYPES:
+                self._database.execute(
+                    "UPDATE waiting SET update_id = ?, payload = ? WHERE seq = ?",
+                    (both.update_id, json.dumps(both.payload), row[0]),
+                )
+                return 0
+        self._database.execute(
+            "INSERT INTO waiting (update_id, payload) VALUES (?, ?)", (update.update_id, json.dumps(update.payload))
+        )
+        return 1
+
+    def head(self, max_updates: int, max_bytes: int) -> list[Waiting]:
+        """Return the first of what waits, and remember that it is being sent: from now on it stays as it is.
+
+        Args:
+            max_updates: How many at most.
+            max_bytes: How large at most, together; one is always among them.
+
+        Returns:
+            The updates, in their order.
+        """
+        with self._lock:
+            if not self._count:
+                return []
+            rows = self._database.execute(
+                "SELECT seq, update_id, payload FROM waiting ORDER BY seq LIMIT ?", (max_updates,)
+            ).fetchall()
+            found: list[Waiting] = []
+            size = 0
+            for row in rows:
+                size += len(row[2].encode())
+                if found and size > max_bytes:
+                    break
+                found.append(Waiting(*row))
+            if found:
+                self._database.execute("UPDATE waiting SET tried = 1 WHERE seq <= ? AND NOT tried", (found[-1].seq,))
+            return found
+
+    def settle(self, delivered: Sequence[Waiting], refused: Sequence[tuple[Waiting, object]] = ()) -> None:
+        """Take out what the server answered.
+
+        Args:
+            delivered: What it acknowledged.
+            refused: What it refused, and its answer; that is kept apart.
+        """
+        with self._transaction():
+            self._database.executemany(
+                "INSERT OR REPLACE INTO refused (update_id, payload, answer) VALUES (?, ?, ?)",
+                [(row.update_id, row.text, json.dumps(answer)) for row, answer in refused],
+            )
+            if refused:
+                self._database.execute(
+                    "DELETE FROM refused WHERE rowid NOT IN (SELECT rowid FROM refused ORDER BY rowid DESC LIMIT ?)",
+                    (_MOST_REFUSED,),
+                )
+            self._database.executemany(
+                "DELETE FROM waiting WHERE seq = ?", [(row.seq,) for row in [*delivered, *(row for row, _ in refused)]]
+            )
+            self._count = self._database.execute("SELECT count(*) FROM waiting").fetchone()[0]
+
+    def has_counted(self, key: bytes) -> bool:
+        """Say whether something was counted, in this run or one before.
+
+        Args:
+            key: Its digest.
+        """
+        with self._lock:
+            return self._database.execute("SELECT 1 FROM counted WHERE key = ?", (key,)).fetchone() is not None
+
+    def refused(self) -> list[tuple[dict[str, Any], Any]]:
+        """Return the updates that were refused, and the answers, the oldest first."""
+        with self._lock:
+            rows = self._database.execute("SELECT payload, answer FROM refused ORDER BY rowid").fetchall()
+        return [(json.loads(payload), json.loads(answer)) for payload, answer in rows]
+
+    def position(self) -> Position | None:
+        """Return where the crawl is; None where none ever began."""
+        with self._lock:
+            row = self._database.execute("SELECT value FROM position").fetchone()
+        return Position(**json.loads(row[0])) if row else None
+
+    def _save(self, position: Position) -> None:
+        self._database.execute("INSERT OR REPLACE INTO position VALUES (1, ?)", (json.dumps(asdict(position)),))
+
+    def take_over(self, other: "Outbox") -> None:
+        """Move what waits in another one, and what it counted, behind what waits here.
+
+        Args:
+            other: Of the same job. It is empty afterwards; where that fails midway both have it, which the ids make harmless.
+        """
+        with other._lock, self._transaction():
+            self._database.executemany(
+                "INSERT INTO waiting (update_id, payload, tried) VALUES (?, ?, ?)",
+                other._database.execute("SELECT update_id, payload, 1 FROM waiting ORDER BY seq"),
+            )
+            self._database.executemany(
+                "INSERT OR IGNORE INTO counted VALUES (?)", other._database.execute("SELECT key FROM counted")
+            )
+            self._database.executemany(
+                "INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)",
+                other._database.execute("SELECT update_id, payload, answer, at FROM refused"),
+            )
+            theirs, mine = other.position(), self.position()
+            if theirs and (mine is None or theirs.clock > mine.clock):
+                self._save(theirs)
+            self._count = self._database.execute("SELECT count(*) FROM waiting").fetchone()[0]
+
+    def close(self, *, remove: bool = False) -> None:
+        """Let go of it.
+
+        Args:
+            remove: Remove the file too.
+        """
+        with self._lock:
+            if remove and self.path:
+                # While it is still locked, so that nobody else has opened it by then.
+                for path in (self.path, *(self.path.with_name(self.path.name + end) for end in ("-wal", "-shm"))):
+                    path.unlink(missing_ok=True)
+            self._database.close()

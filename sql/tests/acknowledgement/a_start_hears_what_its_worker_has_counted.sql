@@ -1,0 +1,62 @@
+-- Running totals are a maximum of each worker's own, so a restarted worker goes on from its own, not from the job's:
+-- counting from the job's would count what the other workers did once more.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(18);
+
+DO $$
+BEGIN
+  PERFORM tallymark.create_job('job'), tallymark.create_job('named'), tallymark.create_job('counted',
+    '{"counting": "cumulative"}');
+END
+$$;
+-- What is heard after updates that come one after another, none of which hears anything itself.
+CREATE FUNCTION pg_temp.worker(start jsonb, job text DEFAULT 'job', VARIADIC before jsonb[] DEFAULT '{}')
+RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  v_update jsonb;
+BEGIN
+  FOREACH v_update IN ARRAY before LOOP
+    PERFORM tallymark.merge_progress(job, v_update);
+  END LOOP;
+  RETURN tallymark.merge_progress(job, start || '{"status": "started"}') -> 'worker';
+END
+$$;
+
+SELECT is(pg_temp.worker('{}'), '{"processedItems": 0, "itemsByType": {}}', 'nothing is 0 and {}');
+SELECT is(pg_temp.worker('{"workerId": "w"}'), '{"processedItems": 0, "itemsByType": {}}', 'of a named one, too');
+SELECT is(workers, NULL, 'and that is not remembered') FROM tallymark.job WHERE id = 'job';
+SELECT is(pg_temp.worker('{}', 'job', '{"processedItems": 5, "itemsByType": {"issues": 5}}'),
+  '{"processedItems": 5, "itemsByType": {}}', 'while only the unnamed worker reports it has the job''s processedItems');
+SELECT is(pg_temp.worker('{"processedItems": 8.0}'), '{"processedItems": 8, "itemsByType": {}}',
+  'what the start itself says is in it');
+SELECT is(pg_temp.worker('{"workerId": "w"}'), '{"processedItems": 0, "itemsByType": {}}',
+  'which is none of a named one''s');
+SELECT is(pg_temp.worker('{"workerId": "w"}', 'job', '{"workerId": "w", "processedItems": 20}',
+  '{"workerId": "w", "processedItems": 15}'),
+  '{"processedItems": 20, "itemsByType": {}}', 'a named worker has its highest');
+SELECT is(pg_temp.worker('{}'), '{"processedItems": 8, "itemsByType": {}}', 'the unnamed one keeps its own');
+SELECT is(pg_temp.worker('{"workerId": null}'), '{"processedItems": 8, "itemsByType": {}}',
+  'null is the unnamed one');
+SELECT is(pg_temp.worker('{"workerId": "v"}'), '{"processedItems": 0, "itemsByType": {}}', 'one more begins anew');
+SELECT is(progress -> 'processedItems', '28', 'the job has the sum') FROM tallymark.job WHERE id = 'job';
+SELECT is(pg_temp.worker('{"workerId": "w"}', 'job',
+  '{"workerId": "w", "counting": "cumulative", "itemsByType": {"issues": 7, "commits": 0}}',
+  '{"workerId": "w", "itemsByType": {"issues": 100}}'),
+  '{"processedItems": 20, "itemsByType": {"issues": 7, "commits": 0}}',
+  'running totals by type are there, increments are not');
+SELECT is(pg_temp.worker('{}', 'job', '{"groupCount": 3}'), '{"processedItems": 8, "itemsByType": {"groups": 3}}',
+  'the legacy names of running totals are, too');
+SELECT is(pg_temp.worker('{"itemsByType": {"issues": 4}}', 'counted'),
+  '{"processedItems": 0, "itemsByType": {"issues": 4}}', 'as is what counts so by the job''s attributes');
+SELECT is(pg_temp.worker('{}', 'named', '{"workerId": "w", "processedItems": 9}'),
+  '{"processedItems": 0, "itemsByType": {}}', 'where only a named one has reported, the unnamed one has nothing');
+SELECT is(pg_temp.worker('{"workerId": "w"}', 'named'), '{"processedItems": 9, "itemsByType": {}}',
+  'and the named one all');
+SELECT is(tallymark.merge_progress('named', '{"workerId": "w"}') ? 'worker', false, 'only a start hears it');
+SELECT is(tallymark.acknowledgement(j, 1, false, '{"status": "started"}', '[]', false)
+  ?| '{resume,newestTimestamp,worker}', false, 'and only one that may hear where to go on')
+FROM tallymark.job AS j WHERE j.id = 'named';
+
+SELECT * FROM finish();
+ROLLBACK;
