@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         verify_differences,
         verify_job,
     )
+    from tallymark.client import DeliveryError, Job, ProgressClient, Resume
     from tallymark.errors import Conflict, InvalidUpdate, JobNotFound, PayloadTooLarge, TallymarkError, Unavailable
     from tallymark.overview import (
         Area,
@@ -52,13 +53,17 @@ __all__ = [
     "Area",
     "Conflict",
     "Day",
+    "DeliveryError",
     "Difference",
     "ErrorGroup",
     "Event",
     "Frequency",
     "InvalidUpdate",
+    "Job",
     "JobNotFound",
     "PayloadTooLarge",
+    "ProgressClient",
+    "Resume",
     "Settings",
     "Stage",
     "StalledJob",
@@ -109,6 +114,7 @@ _MODULES = {
         "verify_differences",
         "verify_job",
     ),
+    "tallymark.client": ("DeliveryError", "Job", "ProgressClient", "Resume"),
     "tallymark.errors": (
         "Conflict",
         "InvalidUpdate",

@@ -59,24 +59,24 @@ class Position:
         worker: Which worker of it this is, if it has several.
         register: Whether the job may be registered by this crawl.
         attributes: With these.
-        known: Whether the rest says anything: not before the crawl began.
         clock: The time of the newest update, in microseconds since 1970.
         last_processed_id: The cursor.
         state: The resume state.
         items_by_type: How many of each type.
         processed_items: The running total of this worker.
+        completed: Whether the crawl came to its end, so that nothing of it is needed any more.
     """
 
     job_id: str
     worker: str | None = None
     register: bool = False
     attributes: dict[str, Any] | None = None
-    known: bool = False
     clock: int = 0
     last_processed_id: str | None = None
     state: Any = None
     items_by_type: dict[str, int] = field(default_factory=dict)
     processed_items: int = 0
+    completed: bool = False
 
 
 class Outbox:
@@ -94,7 +94,7 @@ class Outbox:
             sqlite3.Error: It cannot be used.
         """
         self.path = path
-        self._limit = limit
+        self.limit = limit
         self._lock = threading.RLock()
         self._database = sqlite3.connect(
             path or ":memory:", timeout=0, isolation_level=None, check_same_thread=False, cached_statements=32
@@ -135,6 +135,10 @@ class Outbox:
         """Whether it survives the process."""
         return self.path is not None
 
+    def __bool__(self) -> bool:
+        """An outbox in which nothing waits is one all the same."""
+        return True
+
     def __len__(self) -> int:
         """Return how many updates wait."""
         return self._count
@@ -142,7 +146,7 @@ class Outbox:
     @property
     def is_crowded(self) -> bool:
         """Whether further updates are made one with the last."""
-        return self._count >= self._limit
+        return self._count >= self.limit
 
     def append(self, updates: Iterable[Update], position: Position) -> int:
         """Take updates, and where the crawl is after them, in one transaction.
@@ -157,7 +161,7 @@ class Outbox:
         with self._transaction():
             count = self._count
             for update in updates:
-                count += self._append(update, crowded=count >= self._limit)
+                count += self._append(update, crowded=count >= self.limit)
             self._save(position)
             last = self._database.execute("SELECT coalesce(max(seq), 0) FROM waiting").fetchone()[0]
             self._database.executemany(
@@ -169,9 +173,10 @@ class Outbox:
     def _append(self, update: Update, *, crowded: bool) -> int:
         """Add an update, or make it one with the last; return how many more wait now."""
         last = self._database.execute(
-            "SELECT seq, update_id, payload FROM waiting WHERE NOT tried ORDER BY seq DESC LIMIT 1"
+            # Only the very last one: what was taken over from another outbox may stand behind some that were not tried.
+            "SELECT seq, update_id, payload, tried FROM waiting ORDER BY seq DESC LIMIT 1"
         )
-        if crowded and update.mergeable and (row := last.fetchone()):
+        if crowded and update.mergeable and (row := last.fetchone()) and not row[3]:
             earlier = Update(row[1], json.loads(row[2]))
             both = combine(earlier, update)
             if earlier.mergeable and len(both.payload.get("itemsByType", {})) <= _MOST_TYPES:
@@ -234,6 +239,19 @@ class Outbox:
             )
             self._count = self._database.execute("SELECT count(*) FROM waiting").fetchone()[0]
 
+    def replace(self, row: Waiting, update_id: str, text: str) -> None:
+        """Say something else instead of what waits.
+
+        Args:
+            row: What the server refused.
+            update_id: The id of what is said instead.
+            text: Its payload, as JSON.
+        """
+        with self._transaction():
+            self._database.execute(
+                "UPDATE waiting SET update_id = ?, payload = ? WHERE seq = ?", (update_id, text, row.seq)
+            )
+
     def has_counted(self, key: bytes) -> bool:
         """Say whether something was counted, in this run or one before.
 
@@ -259,10 +277,10 @@ class Outbox:
         self._database.execute("INSERT OR REPLACE INTO position VALUES (1, ?)", (json.dumps(asdict(position)),))
 
     def take_over(self, other: "Outbox") -> None:
-        """Move what waits in another one, and what it counted, behind what waits here.
+        """Take what waits in another one, and what it counted, behind what waits here. The other one keeps it too.
 
         Args:
-            other: Of the same job. It is empty afterwards; where that fails midway both have it, which the ids make harmless.
+            other: Of the same job.
         """
         with other._lock, self._transaction():
             self._database.executemany(
@@ -285,10 +303,10 @@ class Outbox:
         """Let go of it.
 
         Args:
-            remove: Remove the file too.
+            remove: Remove the file too, unless something refused is in it, for people to look at.
         """
         with self._lock:
-            if remove and self.path:
+            if remove and self.path and not self.refused():
                 # While it is still locked, so that nobody else has opened it by then.
                 for path in (self.path, *(self.path.with_name(self.path.name + end) for end in ("-wal", "-shm"))):
                     path.unlink(missing_ok=True)

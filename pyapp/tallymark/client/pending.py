@@ -56,6 +56,7 @@ class Pending:
             key: The digest of what is counted, if it is to count once only.
         """
         self.items += number
+        type_ = clean(type_)
         if number:
             self._counts[type_] = self._counts.get(type_, 0) + number
         if key is not None:
@@ -69,8 +70,9 @@ class Pending:
         """
         for name, value in fields.items():
             if value is not None:
-                self._fields[name] = value
-                self._sizes[name] = len(name) + len(json.dumps(value))
+                self._fields[name] = clean(value)
+                # What is no JSON is an error here, at the caller's, not when it is sent.
+                self._sizes[name] = len(name) + len(json.dumps(self._fields[name], allow_nan=False))
 
     def add_event(self, event: dict[str, Any]) -> None:
         """Take an entry of the crawler's own timeline."""
@@ -95,6 +97,24 @@ class Pending:
         if self._counts:
             members["itemsByType"] = dict(self._counts)
         return members, tuple(self._keys)
+
+
+def clean(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Replace what JSON can carry and PostgreSQL cannot: NUL, and halves of surrogate pairs. Messages of errors have them.
+
+    Args:
+        value: Any JSON.
+
+    Returns:
+        A copy.
+    """
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, Mapping):
+        return {clean(name) if isinstance(name, str) else name: clean(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean(inner) for inner in value]
+    return value
 
 
 def combine(earlier: Update, later: Update) -> Update:

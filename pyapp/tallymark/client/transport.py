@@ -11,6 +11,11 @@ PROGRESS_PATH = "/api/internal/jobs/progress"
 JOBS_PATH = "/api/internal/jobs"
 
 
+def as_json(value: Any) -> str:  # noqa: ANN401 - any JSON
+    """Write JSON as it is sent."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 class Unreachable(Exception):
     """No answer came. What was asked may have been done all the same."""
 

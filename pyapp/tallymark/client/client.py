@@ -1,0 +1,148 @@
+"""The client: where crawlers begin."""
+
+import atexit
+import weakref
+from collections.abc import Callable, Mapping
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tallymark.client.job import Habits, Job
+from tallymark.client.sender import Sender
+from tallymark.client.spool import Spool
+from tallymark.client.transport import HttpTransport, Transport
+
+
+class ProgressClient:
+    """Reports on jobs to a server. One for a process; safe across threads, not across forks: make it after them.
+
+    >>> with ProgressClient("http://127.0.0.1:8000", token="...", spool="spool") as client, client.job("job_1") as job:
+    ...     for issue in job.track(issues, type="issues", id=lambda issue: issue.id):
+    ...         ...
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        token: str,
+        spool: str | PathLike[str] | None = None,
+        every_items: int = 50,
+        every_seconds: float = 1.0,
+        max_bytes: int = 9000,
+        spool_limit: int = 10_000,
+        retries: int = 3,
+        timeout: float = 30.0,
+        start_timeout: float = 10.0,
+        end_timeout: float = 15.0,
+        transport: Transport | None = None,
+    ) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            base_url: The server, such as `http://127.0.0.1:8000`.
+            token: One that may write.
+            spool: A directory for what waits for the server, with a file a job. None keeps it in memory, where a kill ends it.
+            every_items: After how many items an update goes out, 10 to 50 are good...
+            every_seconds: ... or after how many seconds; never more than ten a second.
+            max_bytes: About how large an update gets.
+            spool_limit: How many updates of a job may wait; further counts go into the last of them.
+            retries: How often a request is tried again before the server counts as away.
+            timeout: Seconds for a request.
+            start_timeout: Seconds for which the start of a job waits for the server.
+            end_timeout: Seconds for which its end does.
+            transport: Something else than HTTP.
+
+        Raises:
+            ValueError: An argument cannot be used.
+        """
+        if every_items < 1 or every_seconds <= 0 or max_bytes < 1 or spool_limit < 1 or retries < 0 or timeout <= 0:
+            raise ValueError("every_items, every_seconds, max_bytes, spool_limit and timeout must be positive")
+        self._habits = Habits(
+            every_items=every_items,
+            every_seconds=every_seconds,
+            max_bytes=max_bytes,
+            start_timeout=start_timeout,
+            end_timeout=end_timeout,
+        )
+        self._end_timeout = end_timeout
+        self._jobs: weakref.WeakSet[Job] = weakref.WeakSet()
+        self._sender = Sender(
+            transport or HttpTransport(base_url, token),
+            Spool(Path(spool) if spool is not None else None, limit=spool_limit),
+            retries=retries,
+            timeout=timeout,
+            tick=min(0.25, every_seconds / 4),
+        )
+        # What was said and not sent goes to the spool when the interpreter ends in the ordinary way.
+        ended = weakref.WeakMethod(self.close)
+        self._at_exit = lambda: (close := ended()) and close()
+        atexit.register(self._at_exit)
+
+    def job(
+        self,
+        job_id: str,
+        *,
+        worker: str | None = None,
+        register: bool = True,
+        attributes: Mapping[str, Any] | None = None,
+        on_command: Callable[[str], object] | None = None,
+    ) -> Job:
+        """Return a job to report on, which is not started yet: use it in a `with`.
+
+        Args:
+            job_id: The job.
+            worker: Which worker of it this is, where several processes report on it; the same name after a restart.
+            register: Whether to register it where the server does not know it.
+            attributes: With these: the registrar's own.
+            on_command: Called with pause, cancel or resume, in the client's thread, when an operator asks for it.
+
+        Returns:
+            The job.
+
+        Raises:
+            TypeError: The id is no text.
+        """
+        if not isinstance(job_id, str) or not isinstance(worker, str | None):
+            raise TypeError("the ids of jobs and workers are text")
+        job = Job(
+            self._sender,
+            self._habits,
+            job_id=job_id,
+            worker=worker,
+            register=register,
+            attributes=attributes,
+            on_command=on_command,
+        )
+        self._jobs.add(job)
+        return job
+
+    @property
+    def undelivered(self) -> int:
+        """How many updates wait for the server."""
+        return self._sender.waiting()
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the server does not answer."""
+        return self._sender.is_away
+
+    def close(self, timeout: float | None = None) -> None:
+        """Deliver what can be delivered, and end. Jobs that are open stay as they are, for a restart.
+
+        Args:
+            timeout: Seconds, at most; as long as the end of a job may take, when not given.
+        """
+        atexit.unregister(self._at_exit)
+        for job in list(self._jobs):
+            job.put_away()
+        self._sender.close(self._end_timeout if timeout is None else timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.close()
