@@ -8,7 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tallymark.client.job import Habits, Job
+from tallymark.client.job import Job
+from tallymark.client.resume import Habits
 from tallymark.client.sender import Sender
 from tallymark.client.spool import Spool
 from tallymark.client.transport import HttpTransport, Transport
@@ -43,7 +44,8 @@ class ProgressClient:
         Args:
             base_url: The server, such as `http://127.0.0.1:8000`.
             token: One that may write.
-            spool: A directory for what waits for the server, with a file a job. None keeps it in memory, where a kill ends it.
+            spool: A directory for what waits for the server, with a file a job. None keeps it in memory, where a kill
+                ends it.
             every_items: After how many items an update goes out, 10 to 50 are good...
             every_seconds: ... or after how many seconds; never more than ten a second.
             max_bytes: About how large an update gets.
@@ -104,7 +106,7 @@ class ProgressClient:
         Raises:
             TypeError: The id is no text.
         """
-        if not isinstance(job_id, str) or not isinstance(worker, str | None):
+        if not isinstance(job_id, str) or not isinstance(worker, str | None):  # type: ignore[redundant-expr]
             raise TypeError("the ids of jobs and workers are text")
         job = Job(
             self._sender,

@@ -1,7 +1,7 @@
 """The times and ids of a job's updates.
 
-Which of two updates is the newer decides whose cursor counts, so no two may have the same time, and none may go back: not when
-the machine's clock is set back, not when the crawl goes on on another machine.
+Which of two updates is the newer decides whose cursor counts, so no two may have the same time, and none may go back:
+not when the machine's clock is set back, not when the crawl goes on on another machine.
 """
 
 import secrets

@@ -6,72 +6,31 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tallymark.client.clock import Clock
-from tallymark.client.lane import Lane
-from tallymark.client.outbox import Position
 from tallymark.client.pending import Pending, Update
-from tallymark.client.saying import Saying
+from tallymark.client.recording import Recording
+from tallymark.client.records import Position
+from tallymark.client.resume import DeliveryError, Habits, Resume
 from tallymark.client.sender import Sender
-from tallymark.client.tracking import Tracker
+
+if TYPE_CHECKING:
+    from tallymark.client.lane import Lane
+    from tallymark.client.tracking import Tracker
 
 _log = logging.getLogger("tallymark.client")
 
-#: An update goes out at once when it says something that people wait for, else not sooner than this after the last.
-_SHORTEST_GAP_SECONDS = 0.1
 _STOPS = ("pause", "cancel")
 
 
-class DeliveryError(Exception):
-    """What was said is neither on the server nor on disk."""
-
-
-@dataclass(frozen=True)
-class Resume:
-    """Where a crawl goes on.
-
-    Attributes:
-        last_processed_id: The cursor: all up to it is counted.
-        state: The resume state that was given last.
-        items_by_type: What was counted before.
-        processed_items: How many in all.
-        source: Who says so: the server; the spool, where the server was away; nothing, where neither knew.
-    """
-
-    last_processed_id: str | None = None
-    state: Any = None
-    items_by_type: dict[str, int] = field(default_factory=dict)
-    processed_items: int = 0
-    source: Literal["server", "spool", "nothing"] = "nothing"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Habits:
-    """When a job's updates go out.
-
-    Attributes:
-        every_items: After how many items.
-        every_seconds: After how many seconds.
-        max_bytes: About how large an update may be.
-        start_timeout: For how many seconds a start waits for the server.
-        end_timeout: For how many an end does.
-    """
-
-    every_items: int
-    every_seconds: float
-    max_bytes: int
-    start_timeout: float
-    end_timeout: float
-
-
-class Job(Saying):
+class Job(Recording):
     """A job that runs. `ProgressClient.job` makes it; safe across threads.
 
-    It is a context manager: entering reports `started`, leaving reports how it ended. What its methods say is sent by the client's own
-    thread, so that none of them waits for the network but start, `flush` and the ends.
+    It is a context manager: entering reports `started`, leaving reports how it ended. What its methods say is sent by
+    the client's own thread, so that none of them waits for the network but start, `flush` and the ends.
     """
 
     def __init__(
@@ -245,7 +204,10 @@ class Job(Saying):
 
     @property
     def should_stop(self) -> bool:
-        """Whether an operator asks to pause or cancel. Who has seen it is taken to obey: leaving the block then reports that."""
+        """Whether an operator asks to pause or cancel.
+
+        Who has seen it is taken to obey: leaving the block then reports that.
+        """
         return self.is_told_to_stop()
 
     def is_told_to_stop(self) -> bool:
@@ -268,132 +230,8 @@ class Job(Saying):
             # It was closed, as nothing waited in it and the job had ended.
             return []
 
-    def wake(self) -> None:
-        """Send what is due."""
-        self._sender.wake()
-
     def put_away(self) -> None:
         """Put all that was said into the outbox, and say nothing more: the client ends."""
         if self._lane is not None and not self._ended:
             self._write(everything=True)
             self._ended = True
-
-    # --- between the crawl and the sender -------------------------------------------------------------------------
-
-    def heard(self, update_id: str, answer: Mapping[str, Any]) -> None:
-        """Hear an answer; called by the client's thread."""
-        for warning in answer.get("warnings") or ():
-            _log.warning("job %s: %s", self.id, warning)
-        if update_id in {self._start_id, f"{self._start_id}-mended"}:
-            self._learn(answer)
-        command = answer.get("command")
-        if answer.get("status") == "received" and command != self._command:
-            self._command = command
-            if command is not None and self._on_command is not None:
-                try:
-                    self._on_command(command)
-                except Exception:
-                    _log.exception("job %s: the callback for a command failed", self.id)
-
-    def _learn(self, answer: Mapping[str, Any]) -> None:
-        """Take from the acknowledgement of our start where to go on."""
-        told = answer.get("resume")
-        if isinstance(told, dict):
-            counts = {name: int(number) for name, number in (told.get("itemsByType") or {}).items()}
-            processed = int(told.get("processedItems") or 0)
-            mine = int((answer.get("worker") or {}).get("processedItems", processed))
-            with self._lock:
-                self._clock.advance_past(str(answer.get("newestTimestamp")))
-                if self._began and self.resume.source == "nothing" and processed:
-                    _log.warning("job %s began without knowing that %d items were counted before", self.id, processed)
-                    self._position.processed_items += mine
-                elif not self._began:
-                    self.resume = Resume(
-                        told.get("lastProcessedId"), told.get("resumeState"), counts, processed, "server"
-                    )
-                    self._position.last_processed_id = self.resume.last_processed_id
-                    self._position.state = self.resume.state
-                    self._position.items_by_type = dict(counts)
-                    self._position.processed_items = mine
-        self._start_answered.set()
-
-    def feed(self, now: float) -> None:
-        """Put what is due into the outbox; called by the client's thread."""
-        if not self._start_id or self._ended:
-            return
-        with self._lock:
-            self._sample()
-            for tracker in self._trackers:
-                tracker.draw()
-            if not (self._pending.has_any or self._sealed):
-                return
-            if self._since is None:
-                self._since = now
-            due = self._urgent or bool(self._sealed) or self._pending.items >= self._habits.every_items
-            late = now - self._since >= self._habits.every_seconds
-            if not (late or due) or (not self._urgent and now - self._last_cut < _SHORTEST_GAP_SECONDS):
-                return
-        self._write(everything=True)
-
-    def _write(self, *, everything: bool = False) -> None:
-        """Put into the outbox what is sealed, and on request what is not yet."""
-        lane = self._served()
-        # In this order only: the outbox has to have the updates in the order of their times.
-        with self._writing:
-            with self._lock:
-                if everything and not self._ended:
-                    self._sample()
-                    if self._pending.has_any:
-                        self._seal("processing")
-                updates, self._sealed = self._sealed, []
-                position = replace(self._position, items_by_type=dict(self._position.items_by_type))
-                if everything:
-                    self._urgent = False
-                    self._since = None
-                    self._last_cut = time.monotonic()
-                    for tracker in self._trackers:
-                        tracker.wake_at = tracker.at[0] + self._habits.every_items
-            if updates:
-                self._last_seq = lane.put(updates, position)
-                with self._lock:
-                    self._fresh.difference_update(key for update in updates for key in update.keys)
-        self._sender.wake()
-
-    def _seal(self, status: str, **members: Any) -> Update:  # noqa: ANN401 - any JSON
-        """Make an update of what is pending, with its time and its id; the lock is held."""
-        stamp = self._clock.stamp()
-        said, keys = self._pending.contents()
-        self._pending.clear()
-        payload: dict[str, Any] = {
-            "taskId": self.id,
-            "status": status,
-            "timestamp": stamp.timestamp,
-            "updateId": stamp.update_id,
-            **({"workerId": self._position.worker} if self._position.worker else {}),
-            **said,
-            **members,
-        }
-        if "itemsByType" in said:
-            payload["processedItems"] = self._position.processed_items
-        if self._total is not None:
-            # An update that says more than all were processed would be refused.
-            total = max(self._total, self._position.processed_items)
-            if total != self._total_sent:
-                payload["totalItems"] = self._total_sent = total
-        self._position.clock = stamp.microseconds
-        update = Update(stamp.update_id, payload, keys)
-        self._sealed.append(update)
-        return update
-
-    def _sample(self) -> None:
-        """Count what the loops have done; the lock is held."""
-        for tracker in self._trackers:
-            done, last_id = tracker.at
-            if done > tracker.taken:
-                number, tracker.taken = done - tracker.taken, done
-                self._count(tracker.type, number, last_id=last_id)
-
-    def _served(self) -> Lane:
-        if self._lane is None:
-            raise RuntimeError(f"job {self.id!r} was not started: use `with client.job(...) as job`, or start()")
-        return self._lane

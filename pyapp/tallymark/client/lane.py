@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tallymark.client.outbox import Outbox, Waiting
+from tallymark.client.outbox import Outbox
 from tallymark.client.pending import Update
+from tallymark.client.records import Waiting
 from tallymark.client.transport import as_json
 
 _log = logging.getLogger("tallymark.client")

@@ -1,7 +1,7 @@
-"""The updates of one job that the server has not acknowledged yet, in a SQLite database: a file of the spool, or in memory.
+"""The updates of one job that the server has not acknowledged yet, in SQLite: a file of the spool, or in memory.
 
-With them, in the same transactions: where the crawl is, and the keys of what was counted. So whatever happens to the process,
-the three agree.
+With them, in the same transactions: where the crawl is, and the keys of what was counted. So whatever happens to the
+process, the three agree.
 """
 
 import json
@@ -9,18 +9,20 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tallymark.client.pending import Update, combine
+from tallymark.client.records import Contents, Position, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS waiting (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, update_id TEXT NOT NULL, payload TEXT NOT NULL, tried INTEGER NOT NULL DEFAULT 0);
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, update_id TEXT NOT NULL, payload TEXT NOT NULL,
+  tried INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS refused (
   update_id TEXT PRIMARY KEY, payload TEXT NOT NULL, answer TEXT NOT NULL, at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);
 CREATE TABLE IF NOT EXISTS counted (key BLOB PRIMARY KEY) WITHOUT ROWID;
@@ -32,51 +34,8 @@ _MOST_REFUSED = 1000
 _MOST_TYPES = 200
 
 
-class InUse(Exception):
+class InUse(Exception):  # noqa: N818 - it is no failure
     """Another process, or another part of this one, holds the file."""
-
-
-class Waiting(NamedTuple):
-    """An update that waits.
-
-    Attributes:
-        seq: Its place; later ones have larger numbers.
-        update_id: Its id.
-        text: Its payload, as JSON.
-    """
-
-    seq: int
-    update_id: str
-    text: str
-
-
-@dataclass
-class Position:
-    """Where a crawl is, by all that its updates say, acknowledged or not.
-
-    Attributes:
-        job_id: The job.
-        worker: Which worker of it this is, if it has several.
-        register: Whether the job may be registered by this crawl.
-        attributes: With these.
-        clock: The time of the newest update, in microseconds since 1970.
-        last_processed_id: The cursor.
-        state: The resume state.
-        items_by_type: How many of each type.
-        processed_items: The running total of this worker.
-        completed: Whether the crawl came to its end, so that nothing of it is needed any more.
-    """
-
-    job_id: str
-    worker: str | None = None
-    register: bool = False
-    attributes: dict[str, Any] | None = None
-    clock: int = 0
-    last_processed_id: str | None = None
-    state: Any = None
-    items_by_type: dict[str, int] = field(default_factory=dict)
-    processed_items: int = 0
-    completed: bool = False
 
 
 class Outbox:
@@ -282,22 +241,27 @@ class Outbox:
         Args:
             other: Of the same job.
         """
-        with other._lock, self._transaction():
+        theirs = other.contents()
+        with self._transaction():
             self._database.executemany(
-                "INSERT INTO waiting (update_id, payload, tried) VALUES (?, ?, ?)",
-                other._database.execute("SELECT update_id, payload, 1 FROM waiting ORDER BY seq"),
+                "INSERT INTO waiting (update_id, payload, tried) VALUES (?, ?, 1)", theirs.waiting
             )
-            self._database.executemany(
-                "INSERT OR IGNORE INTO counted VALUES (?)", other._database.execute("SELECT key FROM counted")
-            )
-            self._database.executemany(
-                "INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)",
-                other._database.execute("SELECT update_id, payload, answer, at FROM refused"),
-            )
-            theirs, mine = other.position(), self.position()
-            if theirs and (mine is None or theirs.clock > mine.clock):
-                self._save(theirs)
+            self._database.executemany("INSERT OR IGNORE INTO counted VALUES (?)", theirs.counted)
+            self._database.executemany("INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)", theirs.refused)
+            mine = self.position()
+            if theirs.position and (mine is None or theirs.position.clock > mine.clock):
+                self._save(theirs.position)
             self._count = self._database.execute("SELECT count(*) FROM waiting").fetchone()[0]
+
+    def contents(self) -> "Contents":
+        """Return all that is in it."""
+        with self._lock:
+            return Contents(
+                self._database.execute("SELECT update_id, payload FROM waiting ORDER BY seq").fetchall(),
+                self._database.execute("SELECT key FROM counted").fetchall(),
+                self._database.execute("SELECT update_id, payload, answer, at FROM refused").fetchall(),
+                self.position(),
+            )
 
     def close(self, *, remove: bool = False) -> None:
         """Let go of it.

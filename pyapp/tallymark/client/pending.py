@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 #: An update of the protocol has at most 200 types. Fewer leave room for what is said at the same moment.
 _MOST_TYPES = 100
+#: And at most 100 entries of a timeline.
+_MOST_EVENTS = 50
 
 
 class Update(NamedTuple):
@@ -88,7 +90,9 @@ class Pending:
         """Whether it has to be sealed before it takes more."""
         size = sum(self._sizes.values()) + sum(len(name) + 20 for name in self._counts)
         return (
-            len(self._counts) >= _MOST_TYPES or size >= self._max_bytes or len(self._fields.get("timeline", ())) >= 50
+            len(self._counts) >= _MOST_TYPES
+            or size >= self._max_bytes
+            or len(self._fields.get("timeline", ())) >= _MOST_EVENTS
         )
 
     def contents(self) -> tuple[dict[str, Any], tuple[bytes, ...]]:
@@ -100,7 +104,9 @@ class Pending:
 
 
 def clean(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Replace what JSON can carry and PostgreSQL cannot: NUL, and halves of surrogate pairs. Messages of errors have them.
+    """Replace what JSON can carry and PostgreSQL cannot: NUL, and halves of surrogate pairs.
+
+    Messages of errors have them.
 
     Args:
         value: Any JSON.

@@ -1,8 +1,8 @@
 """The one thread of a client that speaks with the server.
 
-It delivers what waits, in order: what a job says next is sent only when the server has answered what it said before, or in the
-same batch, which is one transaction. So what the server has is always a beginning of what was said, and counts and cursor in it
-agree. Whether a request that got no answer was done makes no difference: the ids tell.
+It delivers what waits, in order: what a job says next is sent only when the server has answered what it said before, or
+in the same batch, which is one transaction. So what the server has is always a beginning of what was said, and counts
+and cursor in it agree. Whether a request that got no answer was done makes no difference: the ids tell.
 """
 
 import logging
@@ -10,13 +10,25 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tallymark.client.lane import Lane, Speaker
-from tallymark.client.outbox import Outbox, Waiting
+from tallymark.client.outbox import Outbox
 from tallymark.client.spool import Spool
-from tallymark.client.transport import JOBS_PATH, PROGRESS_PATH, Answer, Transport, Unreachable, as_json
+from tallymark.client.transport import (
+    JOBS_PATH,
+    OK,
+    PROGRESS_PATH,
+    REFUSALS,
+    Answer,
+    Transport,
+    Unreachable,
+    answers_to_each,
+    as_json,
+)
+
+if TYPE_CHECKING:
+    from tallymark.client.records import Waiting
 
 _log = logging.getLogger("tallymark.client")
 
@@ -32,9 +44,6 @@ _UNAUTHORIZED_PAUSE_SECONDS = 60.0
 #: starts meanwhile waits for its file.
 _LEFTOVERS_SECONDS = 60.0
 _LEFTOVERS_TIMEOUT_SECONDS = 5.0
-#: The statuses of a refusal that only the update itself can help.
-_REFUSALS = {400, 403, 404, 413}
-_OK = 200
 _CREATED = 201
 
 
@@ -147,7 +156,7 @@ class Sender:
                     self._sweep()
                     self._deliver()
                 self._let_go()
-            except Exception:
+            except Exception:  # noqa: BLE001 - it is logged, and tried again
                 # A defect of ours must not end the crawl's reporting without a word.
                 _log.exception("a defect in the delivery of updates")
                 self._failed("a defect", None)
@@ -198,7 +207,7 @@ class Sender:
         except Unreachable as error:
             self._failed(str(error), None)
             return
-        answers = _each(answer, len(texts))
+        answers = answers_to_each(answer, len(texts))
         if answers is None:
             self._odd(answer, len(texts))
             return
@@ -223,16 +232,16 @@ class Sender:
         except Unreachable as error:
             self._failed(str(error), None)
             return
-        if answer.status in _REFUSALS:
+        if answer.status in REFUSALS:
             _log.warning("job %s cannot be registered: %s", lane.job_id, answer.body)
             lane.register = False
-        elif answer.status not in {_OK, _CREATED}:
+        elif answer.status not in {OK, _CREATED}:
             self._odd(answer, 1)
 
     def _odd(self, answer: Answer, updates: int) -> None:
         """Judge an answer that does not say what became of each update."""
         said = answer.body.get("error") if isinstance(answer.body, dict) else None
-        if answer.status in _REFUSALS and said and updates > 1:
+        if answer.status in REFUSALS and said and updates > 1:
             self._singly = updates
             return
         self._failed(f"HTTP {answer.status}{f' {said}' if said else ''}", answer.retry_after)
@@ -295,19 +304,3 @@ class Sender:
                 if lane.speaker is None and (empty or (self.is_away and lane.outbox.is_durable)):
                     del self._lanes[name]
                     lane.outbox.close(remove=lane.finished and empty)
-
-
-def _each(answer: Answer, updates: int) -> list[Mapping[str, Any]] | None:
-    """Return what was answered to each update; None where that is not said."""
-    body = answer.body
-    if updates > 1:
-        fits = answer.status == _OK and isinstance(body, list) and len(body) == updates
-        return body if fits and all(isinstance(each, dict) for each in body) else None
-    if not isinstance(body, dict):
-        return None
-    if answer.status == _OK:
-        return [body] if body.get("status") == "received" else None
-    # Another server's 404, at a wrong address, is no refusal of the update.
-    if answer.status in _REFUSALS and isinstance(body.get("error"), str) and body.get("status") == answer.status:
-        return [body]
-    return None

@@ -1,6 +1,6 @@
 """Where outboxes are: a directory with a file for each job, and for each worker of it.
 
-A file belongs to the process that has it open. Where two processes report on one job, the second gets a file of its own;
+A file belongs to the process that has it open. Where two processes report on one job, the second gets one of its own;
 whoever starts the job next takes over what any of them left, for what was counted must be at the server before it says
 where to go on.
 """

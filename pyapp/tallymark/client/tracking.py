@@ -15,7 +15,8 @@ Item = TypeVar("Item")
 class Tracker:
     """How far one loop is.
 
-    The loop writes, the client's thread reads: `at` is one tuple, so number and cursor always belong together and no lock is needed.
+    The loop writes, the client's thread reads: `at` is one tuple, so number and cursor always belong together and no
+    lock is needed.
 
     Attributes:
         type: What it counts.
@@ -96,7 +97,7 @@ def follow(
             # Before the body, which may change the item or close it.
             last = str(id_(item))
         yield item
-        done += 1
+        done += 1  # noqa: SIM113 - not before its turn is over
         tracker.at = (done, last)
         if done >= tracker.wake_at:
             tracker.wake_at = math.inf

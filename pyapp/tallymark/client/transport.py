@@ -1,6 +1,7 @@
 """How the client speaks HTTP."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import urllib3
@@ -9,6 +10,9 @@ from urllib3.util import Retry, parse_url
 
 PROGRESS_PATH = "/api/internal/jobs/progress"
 JOBS_PATH = "/api/internal/jobs"
+OK = 200
+#: The statuses of a refusal that only another update can help.
+REFUSALS = {400, 403, 404, 413}
 
 
 def as_json(value: Any) -> str:  # noqa: ANN401 - any JSON
@@ -16,7 +20,7 @@ def as_json(value: Any) -> str:  # noqa: ANN401 - any JSON
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-class Unreachable(Exception):
+class Unreachable(Exception):  # noqa: N818 - what is unreachable, not an error of ours
     """No answer came. What was asked may have been done all the same."""
 
 
@@ -117,3 +121,27 @@ def _retry_after(response: urllib3.BaseHTTPResponse) -> float | None:
         return Retry(0).parse_retry_after(value)
     except (urllib3.exceptions.InvalidHeader, ValueError):
         return None
+
+
+def answers_to_each(answer: Answer, updates: int) -> list[Mapping[str, Any]] | None:
+    """Return what was answered to each update.
+
+    Args:
+        answer: The answer to all of them.
+        updates: How many there were.
+
+    Returns:
+        An acknowledgement or a refusal for each; None where the answer does not say that.
+    """
+    body = answer.body
+    if updates > 1:
+        fits = answer.status == OK and isinstance(body, list) and len(body) == updates
+        return body if fits and all(isinstance(each, dict) for each in body) else None
+    if not isinstance(body, dict):
+        return None
+    if answer.status == OK:
+        return [body] if body.get("status") == "received" else None
+    # Another server's 404, at a wrong address, is no refusal of the update.
+    if answer.status in REFUSALS and isinstance(body.get("error"), str) and body.get("status") == answer.status:
+        return [body]
+    return None

@@ -1,0 +1,63 @@
+"""What an outbox keeps."""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+
+class Waiting(NamedTuple):
+    """An update that waits.
+
+    Attributes:
+        seq: Its place; later ones have larger numbers.
+        update_id: Its id.
+        text: Its payload, as JSON.
+    """
+
+    seq: int
+    update_id: str
+    text: str
+
+
+class Contents(NamedTuple):
+    """All that is in an outbox.
+
+    Attributes:
+        waiting: Ids and payloads.
+        counted: Keys.
+        refused: Ids, payloads, answers, times.
+        position: Where the crawl is.
+    """
+
+    waiting: list[tuple[str, str]]
+    counted: list[tuple[bytes]]
+    refused: list[tuple[str, str, str, str]]
+    position: "Position | None"
+
+
+@dataclass
+class Position:
+    """Where a crawl is, by all that its updates say, acknowledged or not.
+
+    Attributes:
+        job_id: The job.
+        worker: Which worker of it this is, if it has several.
+        register: Whether the job may be registered by this crawl.
+        attributes: With these.
+        clock: The time of the newest update, in microseconds since 1970.
+        last_processed_id: The cursor.
+        state: The resume state.
+        items_by_type: How many of each type.
+        processed_items: The running total of this worker.
+        completed: Whether the crawl came to its end, so that nothing of it is needed any more.
+    """
+
+    job_id: str
+    worker: str | None = None
+    register: bool = False
+    attributes: dict[str, Any] | None = None
+    clock: int = 0
+    last_processed_id: str | None = None
+    state: Any = None
+    items_by_type: dict[str, int] = field(default_factory=dict)
+    processed_items: int = 0
+    completed: bool = False

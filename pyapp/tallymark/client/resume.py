@@ -1,0 +1,46 @@
+"""Where a crawl goes on, when its updates go out, and the one error."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+class DeliveryError(Exception):
+    """What was said is neither on the server nor on disk."""
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Where a crawl goes on.
+
+    Attributes:
+        last_processed_id: The cursor: all up to it is counted.
+        state: The resume state that was given last.
+        items_by_type: What was counted before.
+        processed_items: How many in all.
+        source: Who says so: the server; the spool, where the server was away; nothing, where neither knew.
+    """
+
+    last_processed_id: str | None = None
+    state: Any = None
+    items_by_type: dict[str, int] = field(default_factory=dict)
+    processed_items: int = 0
+    source: Literal["server", "spool", "nothing"] = "nothing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Habits:
+    """When a job's updates go out.
+
+    Attributes:
+        every_items: After how many items.
+        every_seconds: After how many seconds.
+        max_bytes: About how large an update may be.
+        start_timeout: For how many seconds a start waits for the server.
+        end_timeout: For how many an end does.
+    """
+
+    every_items: int
+    every_seconds: float
+    max_bytes: int
+    start_timeout: float
+    end_timeout: float
