@@ -1,0 +1,36 @@
+"""A crawl with httpx that can be killed at any moment, and goes on where it was.
+
+    python httpx_crawl.py http://127.0.0.1:9000 job_1
+
+It reads an index of items, one a line, and fetches each. TALLYMARK_URL and CRAWLER_API_TOKEN say where to report.
+"""
+
+import os
+import sys
+
+import httpx
+
+from tallymark import ProgressClient
+
+
+def main(site: str, job_id: str) -> None:
+    """Fetch what the site lists and was not fetched before."""
+    client = ProgressClient(
+        os.environ["TALLYMARK_URL"], token=os.environ["CRAWLER_API_TOKEN"], spool=os.environ.get("SPOOL", "spool")
+    )
+    with client, client.job(job_id) as job, httpx.Client(base_url=site, timeout=10) as http:
+        job.stage("reading the index", operation="discovery")
+        items = http.get("/index.txt").raise_for_status().text.split()
+        if job.resume.last_processed_id in items:
+            # All up to this one is counted already.
+            items = items[items.index(job.resume.last_processed_id) + 1 :]
+        job.stage("fetching", operation="data_collection", data_type="items")
+        for item in job.track(items, type="items", id=str):
+            answer = http.get(f"/{item}")
+            if answer.is_error:
+                job.error(f"HTTP {answer.status_code}", url=str(answer.url))
+    # Leaving the block reports `completed`, an exception `failed`, an operator's command `paused` or `cancelled`.
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
