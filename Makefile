@@ -76,7 +76,7 @@ run: $(RUNTIME) ## Run all of Tallymark: its own PostgreSQL, the schema, the web
 	@$(BIN)/tallymark up $(ARGS)
 
 .PHONY: bench
-bench: $(RUNTIME) ## Measure, and print ratios
+bench: $(DEV) ## Measure, and print ratios
 	$(BIN)/python -m benchmarks $(ARGS)
 
 # --- checking -----------------------------------------------------------------------------------------------------
