@@ -1,6 +1,9 @@
 """The client: where crawlers begin."""
 
 import atexit
+import json
+import logging
+import sqlite3
 import weakref
 from collections.abc import Callable, Mapping
 from os import PathLike
@@ -9,10 +12,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from tallymark.client.job import Job
+from tallymark.client.pending import clean
 from tallymark.client.resume import Habits
 from tallymark.client.sender import Sender
 from tallymark.client.spool import Spool
 from tallymark.client.transport import HttpTransport, Transport
+
+_log = logging.getLogger("tallymark.client")
 
 
 class ProgressClient:
@@ -104,11 +110,18 @@ class ProgressClient:
             The job.
 
         Raises:
-            TypeError: The id is no text.
+            TypeError: The id is no text, the attributes are no JSON.
+            ValueError: They cannot be used.
         """
         if not isinstance(job_id, str) or not isinstance(worker, str | None):  # type: ignore[redundant-expr]
             raise TypeError("the ids of jobs and workers are text")
+        if not job_id or clean(job_id) != job_id or clean(worker or "") != (worker or ""):
+            raise ValueError("the id of a job or a worker is text that UTF-8 and PostgreSQL can hold")
+        if attributes is not None:
+            attributes = clean(attributes)
+            json.dumps(attributes, allow_nan=False)
         job = Job(
+            self,
             self._sender,
             self._habits,
             job_id=job_id,
@@ -138,7 +151,10 @@ class ProgressClient:
         """
         atexit.unregister(self._at_exit)
         for job in list(self._jobs):
-            job.put_away()
+            try:
+                job.put_away()
+            except sqlite3.Error:
+                _log.exception("job %s: what was said last cannot be written", job.id)
         self._sender.close(self._end_timeout if timeout is None else timeout)
 
     def __enter__(self) -> Self:

@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 from tallymark.client.lane import Lane
 from tallymark.client.pending import Pending, Update, clean
 from tallymark.client.records import Position
-from tallymark.client.tracking import Tracker, follow, follow_async, wants_bar
+from tallymark.client.tracking import Tracker, as_cursor, follow, follow_async, wants_bar
 
 Item = TypeVar("Item")
+#: The largest number of the protocol.
+MOST = 2**53 - 1
 _log = logging.getLogger("tallymark.client")
 
 
@@ -56,17 +58,19 @@ class Counting:
 
         Raises:
             TypeError: An argument has the wrong type.
-            ValueError: A number is negative.
+            ValueError: A number is negative or beyond 2^53, a name longer than 100 characters, a cursor than 255.
         """
         if not isinstance(type, str) or not isinstance(n, int) or isinstance(n, bool):  # type: ignore[redundant-expr]
             raise TypeError("advance() takes the name of a type, and a whole number")
-        if n < 0 or (processed is not None and processed < 0):
-            raise ValueError("what is counted cannot be taken back: the number must not be negative")
+        check_type(type)
+        if not 0 <= n <= MOST or (processed is not None and not 0 <= processed <= MOST):
+            raise ValueError("what is counted must not be negative, for nothing can be taken back, and at most 2^53 - 1")
+        cursor = as_cursor(last_id)
         mark = None if key is None else _digest(key)
         with self._saying() as listening:
             if not listening or (mark is not None and self._has_counted(mark)):
                 return False
-            self._count(type, n, last_id=None if last_id is None else str(last_id), key=mark, processed=processed)
+            self._count(type, n, last_id=cursor, key=mark, processed=processed)
             if self._pending.items >= self._every_items:
                 self.wake()
         return True
@@ -87,10 +91,10 @@ class Counting:
             number: How many.
 
         Raises:
-            ValueError: It is negative.
+            ValueError: It is negative, or no whole number.
         """
-        if number < 0:
-            raise ValueError("the total must not be negative")
+        if not isinstance(number, int) or not 0 <= number <= MOST:  # type: ignore[redundant-expr]
+            raise ValueError("the total is a whole number from 0 to 2^53 - 1")
         with self._saying() as listening:
             if listening:
                 self._total = number
@@ -138,6 +142,7 @@ class Counting:
 
     @contextmanager
     def _tracked(self, items: object, total: int | None, type_: str, bar: bool | None) -> Iterator[Tracker]:
+        check_type(type_)
         if total is None and hasattr(items, "__len__"):
             total = len(items)
         tracker = Tracker(type_, total, bar=wants_bar(bar))
@@ -221,3 +226,9 @@ class Counting:
 def _digest(key: str) -> bytes:
     """Return what stands for the key of an item."""
     return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def check_type(name: str) -> None:
+    """Refuse a name of a type that the server would refuse, and with it the counts of others in the same update."""
+    if not 1 <= len(name) <= 100:  # noqa: PLR2004 - by the protocol
+        raise ValueError("the name of a type has 1 to 100 characters")

@@ -1,11 +1,14 @@
 """Errors of a crawl, as the protocol has them."""
 
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 #: Of a stack that is longer, its end is what tells; the whole update should stay under 10 KB.
 _STACK_CHARACTERS = 4000
 _MESSAGE_CHARACTERS = 1000
+#: Larger numbers are said in words. Neither an infinite one nor one that is none is at most this.
+_LARGEST = 1e300
 
 
 def describe(error: BaseException | str, context: dict[str, Any]) -> dict[str, Any]:
@@ -24,5 +27,16 @@ def describe(error: BaseException | str, context: dict[str, Any]) -> dict[str, A
         said["type"] = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
         said["stack"] = "".join(traceback.format_exception(error))[-_STACK_CHARACTERS:]
     if context:
-        said["context"] = context
+        said["context"] = _as_json(context)
     return said
+
+
+def _as_json(value: Any) -> Any:  # noqa: ANN401 - anything a crawler has at hand
+    """Return what can be said of a value: an error must not fail for what is told about it."""
+    if isinstance(value, Mapping):
+        return {str(name): _as_json(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_as_json(inner) for inner in value]
+    if value is None or isinstance(value, (str, bool)) or (isinstance(value, (int, float)) and abs(value) <= _LARGEST):
+        return value
+    return repr(value)[:_MESSAGE_CHARACTERS]

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tallymark.client.clock import Clock
+from tallymark.client.lane import Lane
 from tallymark.client.pending import Pending, Update
 from tallymark.client.recording import Recording
 from tallymark.client.records import Position
@@ -18,7 +19,6 @@ from tallymark.client.resume import DeliveryError, Habits, Resume
 from tallymark.client.sender import Sender
 
 if TYPE_CHECKING:
-    from tallymark.client.lane import Lane
     from tallymark.client.tracking import Tracker
 
 _log = logging.getLogger("tallymark.client")
@@ -35,6 +35,7 @@ class Job(Recording):
 
     def __init__(
         self,
+        client: object,
         sender: Sender,
         habits: Habits,
         *,
@@ -47,6 +48,8 @@ class Job(Recording):
         """See `ProgressClient.job`."""
         self.id = job_id
         self.resume = Resume()
+        # The client lives as long as its jobs do.
+        self._client = client
         self._sender = sender
         self._habits = habits
         self._max_bytes = habits.max_bytes
@@ -89,6 +92,25 @@ class Job(Recording):
         if self._lane is not None:
             raise RuntimeError(f"job {self.id!r} was started before")
         lane = self._sender.lane(self.id, self._position.worker, self)
+        try:
+            self._begin(lane)
+        except BaseException:
+            self._sender.give_back(lane)
+            raise
+        self._sender.add(lane)
+        until = time.monotonic() + self._habits.start_timeout
+        while not self._start_answered.wait(0.05) and not self._sender.is_away and time.monotonic() < until:
+            pass
+        if not self._start_answered.is_set():
+            self._sender.give_up()
+        with self._lock:
+            self._began = True
+        if self.resume.source == "nothing":
+            _log.warning("job %s begins without knowing where it was: the server did not say", self.id)
+        return self
+
+    def _begin(self, lane: Lane) -> None:
+        """Take up what the outbox knows, and put the start into it."""
         before = lane.outbox.position()
         if before is not None and not before.completed:
             self._position = replace(before, register=self._position.register, attributes=self._position.attributes)
@@ -101,15 +123,6 @@ class Job(Recording):
         with self._lock:
             self._start_id = self._seal("started").update_id
         self._write()
-        self._sender.add(lane)
-        until = time.monotonic() + self._habits.start_timeout
-        while not self._start_answered.wait(0.05) and not self._sender.is_away and time.monotonic() < until:
-            pass
-        with self._lock:
-            self._began = True
-        if self.resume.source == "nothing":
-            _log.warning("job %s begins without knowing where it was: the server did not say", self.id)
-        return self
 
     def _end(self, status: str, **members: Any) -> None:  # noqa: ANN401 - any JSON
         """Report how the job ended, once, and wait for the server, within limits."""
@@ -117,17 +130,24 @@ class Job(Recording):
             if self._ended:
                 return
             self._sample()
+            # What is no JSON raises here, before anything has changed.
+            self._give(members)
             self._ended = True
             self._position.completed = status == "completed"
             if self._position.completed:
                 self._position.state = None
-            self._give(members)
             self._seal(status)
         for tracker in self._trackers:
             tracker.end()
         self._write()
         lane = self._served()
-        delivered = lane.wait(self._last_seq, self._habits.end_timeout, lambda: self._sender.is_away)
+        delivered = lane.wait(
+            self._last_seq,
+            self._habits.end_timeout,
+            lambda: self._sender.is_away or self._sender.is_mine() or lane.is_held,
+        )
+        if not delivered:
+            self._sender.give_up()
         lane.finished = self._position.completed
         lane.speaker = None
         self._sender.wake()
@@ -142,9 +162,10 @@ class Job(Recording):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
+        stopped = (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
         if error is None:
             self._leave()
-        elif isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
+        elif isinstance(error, stopped) or (isinstance(error, SystemExit) and not error.code):
             self._end("paused", message=f"interrupted ({type(error).__name__})")
         else:
             self.fail(error)
@@ -185,7 +206,9 @@ class Job(Recording):
         seq = self._last_seq
         self._sender.wake()
         durable = lane.outbox.is_durable
-        if lane.wait(seq, timeout, lambda: durable and self._sender.is_away):
+        if lane.wait(
+            seq, timeout, lambda: (durable and self._sender.is_away) or self._sender.is_mine() or lane.is_held
+        ):
             return True
         if not lane.outbox.is_durable:
             raise DeliveryError(
@@ -232,6 +255,12 @@ class Job(Recording):
 
     def put_away(self) -> None:
         """Put all that was said into the outbox, and say nothing more: the client ends."""
-        if self._lane is not None and not self._ended:
-            self._write(everything=True)
-            self._ended = True
+        if self._lane is None:
+            return
+        with self._lock:
+            if not self._ended:
+                self._sample()
+                if self._pending.has_any:
+                    self._seal("processing")
+                self._ended = True
+        self._write()

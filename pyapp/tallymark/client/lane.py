@@ -14,6 +14,9 @@ from tallymark.client.pending import Update
 from tallymark.client.records import Waiting
 from tallymark.client.transport import as_json
 
+#: For how long nothing is sent of a job that the token may not report on.
+HELD_SECONDS = 60.0
+
 _log = logging.getLogger("tallymark.client")
 
 
@@ -41,6 +44,8 @@ class Lane:
         attributes: With these.
         speaker: Who speaks; None where nobody does any more.
         adopted: Whether it is what another process left.
+        held_until: Until when nothing of it is sent, for the token may not.
+        since: Since when it is served.
         finished: Whether the file is removed when nothing waits in it any more.
     """
 
@@ -52,8 +57,15 @@ class Lane:
     speaker: Speaker | None = None
     adopted: bool = False
     finished: bool = False
+    held_until: float = 0.0
+    since: float = field(default_factory=time.monotonic)
     _settled: int = 0
     _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing of it is sent now."""
+        return time.monotonic() < self.held_until
 
     @property
     def name(self) -> tuple[str, str | None]:
@@ -78,6 +90,13 @@ class Lane:
                 delivered.append(row)
             elif answer.get("status") == 404 and self.register:  # noqa: PLR2004
                 unknown = True
+                break
+            elif answer.get("status") == 403:  # noqa: PLR2004
+                # Another token may do what this one may not.
+                _log.warning("job %s: the token may not report on it; what is said waits", self.job_id)
+                self.held_until = time.monotonic() + HELD_SECONDS
+                if self.speaker is not None:
+                    self.speaker.heard(row.update_id, answer)
                 break
             elif (instead := _without_what_is_wrong(row, answer)) is not None:
                 _log.warning("job %s: an update is sent without what the server refused: %s", self.job_id, _why(answer))
@@ -114,15 +133,19 @@ class Lane:
             if not self.outbox.is_durable:
                 raise
             _log.warning("job %s: the spool cannot be written, what waits is in memory: %s", self.job_id, error)
-            memory = Outbox(None, limit=self.outbox.limit)
+            self.go_on_in_memory()
+            return self.outbox.append(updates, position)
+
+    def go_on_in_memory(self) -> None:
+        """Take all out of a file that cannot be used."""
+        memory = Outbox(None, limit=self.outbox.limit)
+        try:
             # What is in the file as well is sent once more some day, and is a duplicate then.
             memory.take_over(self.outbox)
-            before, self.outbox = self.outbox, memory
-            before.close()
-            with self._changed:
-                # The places begin anew.
-                self._settled = 0
-            return memory.append(updates, position)
+        except sqlite3.Error as error:
+            _log.error("job %s: what waits in %s cannot be read: %s", self.job_id, self.outbox.path, error)
+        before, self.outbox = self.outbox, memory
+        before.close()
 
     def wait(self, seq: int, timeout: float, gave_up: Callable[[], bool]) -> bool:
         """Wait until an update is settled.
@@ -164,6 +187,9 @@ def _without_what_is_wrong(row: Waiting, answer: Mapping[str, Any]) -> tuple[str
         return None
     payload = json.loads(row.text)
     needed = {"taskId", "status", "timestamp", "updateId"}
+    if "itemsByType" in payload:
+        # Counts must not go without the cursor and the state that belong to them, nor be left out unseen.
+        needed |= {"itemsByType", "processedItems", "lastProcessedId", "progress"}
     for problem in answer.get("details") or []:
         name, _, inner = str(problem.get("field")).partition(".")
         if name in needed or name not in payload:

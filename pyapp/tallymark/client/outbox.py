@@ -194,7 +194,8 @@ class Outbox:
                     (_MOST_REFUSED,),
                 )
             self._database.executemany(
-                "DELETE FROM waiting WHERE seq = ?", [(row.seq,) for row in [*delivered, *(row for row, _ in refused)]]
+                "DELETE FROM waiting WHERE seq = ? AND update_id = ?",
+                [(row.seq, row.update_id) for row in [*delivered, *(row for row, _ in refused)]],
             )
             self._count = self._database.execute("SELECT count(*) FROM waiting").fetchone()[0]
 
@@ -208,7 +209,8 @@ class Outbox:
         """
         with self._transaction():
             self._database.execute(
-                "UPDATE waiting SET update_id = ?, payload = ? WHERE seq = ?", (update_id, text, row.seq)
+                "UPDATE waiting SET update_id = ?, payload = ? WHERE seq = ? AND update_id = ?",
+                (update_id, text, row.seq, row.update_id),
             )
 
     def has_counted(self, key: bytes) -> bool:
@@ -243,8 +245,14 @@ class Outbox:
         """
         theirs = other.contents()
         with self._transaction():
+            # Their places stay as far apart. An empty outbox keeps them: answers to what is on its way mean these.
+            last = self._last_place()
+            # The place after which the next one comes.
+            self._database.execute("INSERT INTO waiting VALUES (?, '', '', 1)", (max(last + theirs.last_place, 1),))
+            self._database.execute("DELETE FROM waiting WHERE update_id = ''")
             self._database.executemany(
-                "INSERT INTO waiting (update_id, payload, tried) VALUES (?, ?, 1)", theirs.waiting
+                "INSERT INTO waiting (seq, update_id, payload, tried) VALUES (?, ?, ?, 1)",
+                [(last + seq, update_id, payload) for seq, update_id, payload in theirs.waiting],
             )
             self._database.executemany("INSERT OR IGNORE INTO counted VALUES (?)", theirs.counted)
             self._database.executemany("INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)", theirs.refused)
@@ -257,11 +265,16 @@ class Outbox:
         """Return all that is in it."""
         with self._lock:
             return Contents(
-                self._database.execute("SELECT update_id, payload FROM waiting ORDER BY seq").fetchall(),
+                self._last_place(),
+                self._database.execute("SELECT seq, update_id, payload FROM waiting ORDER BY seq").fetchall(),
                 self._database.execute("SELECT key FROM counted").fetchall(),
                 self._database.execute("SELECT update_id, payload, answer, at FROM refused").fetchall(),
                 self.position(),
             )
+
+    def _last_place(self) -> int:
+        row = self._database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'waiting'").fetchone()
+        return int(row[0]) if row else 0
 
     def close(self, *, remove: bool = False) -> None:
         """Let go of it.
@@ -272,6 +285,6 @@ class Outbox:
         with self._lock:
             if remove and self.path and not self.refused():
                 # While it is still locked, so that nobody else has opened it by then.
-                for path in (self.path, *(self.path.with_name(self.path.name + end) for end in ("-wal", "-shm"))):
+                for path in (*(self.path.with_name(self.path.name + end) for end in ("-wal", "-shm")), self.path):
                     path.unlink(missing_ok=True)
             self._database.close()

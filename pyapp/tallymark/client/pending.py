@@ -70,11 +70,11 @@ class Pending:
         Args:
             fields: By their names in the protocol.
         """
-        for name, value in fields.items():
-            if value is not None:
-                self._fields[name] = clean(value)
-                # What is no JSON is an error here, at the caller's, not when it is sent.
-                self._sizes[name] = len(name) + len(json.dumps(self._fields[name], allow_nan=False))
+        given = {name: clean(value) for name, value in fields.items() if value is not None}
+        # What is no JSON is an error here, at the caller's, before anything has changed, and not when it is sent.
+        sizes = {name: len(name) + len(json.dumps(value, allow_nan=False)) for name, value in given.items()}
+        self._fields.update(given)
+        self._sizes.update(sizes)
 
     def add_event(self, event: dict[str, Any]) -> None:
         """Take an entry of the crawler's own timeline."""

@@ -55,7 +55,7 @@ class Recording(Saying):
             if command is not None and self._on_command is not None:
                 try:
                     self._on_command(command)
-                except Exception:  # noqa: BLE001 - it is the crawler's
+                except BaseException:  # noqa: BLE001 - it is the crawler's, in our thread
                     _log.exception("job %s: the callback for a command failed", self.id)
 
     def _learn(self, answer: Mapping[str, Any]) -> None:
@@ -117,7 +117,13 @@ class Recording(Saying):
                     for tracker in self._trackers:
                         tracker.wake_at = tracker.at[0] + self._habits.every_items
             if updates:
-                self._last_seq = lane.put(updates, position)
+                try:
+                    self._last_seq = lane.put(updates, position)
+                except BaseException:
+                    # Nothing is lost by an interrupt or a defect here: the next one writes it.
+                    with self._lock:
+                        self._sealed[:0] = updates
+                    raise
                 with self._lock:
                     self._fresh.difference_update(key for update in updates for key in update.keys)
         self._sender.wake()

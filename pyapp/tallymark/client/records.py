@@ -22,13 +22,15 @@ class Contents(NamedTuple):
     """All that is in an outbox.
 
     Attributes:
-        waiting: Ids and payloads.
+        last_place: The place of the last update that it ever had.
+        waiting: Places, ids and payloads.
         counted: Keys.
         refused: Ids, payloads, answers, times.
         position: Where the crawl is.
     """
 
-    waiting: list[tuple[str, str]]
+    last_place: int
+    waiting: list[tuple[int, str, str]]
     counted: list[tuple[bytes]]
     refused: list[tuple[str, str, str, str]]
     position: "Position | None"

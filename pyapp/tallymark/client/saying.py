@@ -8,10 +8,12 @@ from typing import Any, Literal
 from tallymark.client.counting import Counting
 from tallymark.client.failure import describe
 from tallymark.client.pending import clean
+from tallymark.client.tracking import as_cursor
 
 #: The client gives these itself.
 _OWN = frozenset({"taskId", "status", "timestamp", "updateId", "workerId", "itemsByType", "processedItems", "counting"})
 _MOST_AREAS = 1000
+_MOST_STATE_BYTES = 64 * 1024
 
 
 class Saying(Counting):
@@ -63,14 +65,19 @@ class Saying(Counting):
         Args:
             state: Any JSON up to 64 KB.
             last_id: The cursor.
+
+        Raises:
+            TypeError: The state is no JSON.
+            ValueError: It is too large, or has a number that JSON does not.
         """
-        last = None if last_id is None else str(last_id)
+        last = as_cursor(last_id)
+        kept = _as_state(state)
         with self._saying() as listening:
             if listening:
-                self._position.state = clean(state)
+                self._give({"progress": kept, "lastProcessedId": last})
+                self._position.state = kept
                 if last is not None:
                     self._position.last_processed_id = last
-                self._give({"progress": state, "lastProcessedId": last})
 
     def report(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
         """Give other fields, of the protocol or the crawler's own; the newest of each counts.
@@ -126,10 +133,11 @@ class Saying(Counting):
             state: What it needs to go on.
             fields: More to say.
         """
-        if state is not None:
+        kept = _as_state(state)
+        if kept is not None:
             with self._lock:
-                self._position.state = clean(state)
-        self._end("paused", progress=state, **fields)
+                self._position.state = kept
+        self._end("paused", progress=kept, **fields)
 
     def cancel(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
         """Report that the crawl was cancelled.
@@ -164,6 +172,14 @@ class Saying(Counting):
 
     def _end(self, status: str, **members: Any) -> None:  # noqa: ANN401
         raise NotImplementedError
+
+
+def _as_state(state: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return a resume state that the server takes, or raise: counts must not go where it could not follow."""
+    kept = clean(state)
+    if len(json.dumps(kept, allow_nan=False, ensure_ascii=False).encode()) > _MOST_STATE_BYTES:
+        raise ValueError("a resume state has at most 64 KB")
+    return kept
 
 
 def _parts(areas: list[dict[str, Any]], max_bytes: int) -> Iterator[list[dict[str, Any]]]:

@@ -67,6 +67,21 @@ class Stoppable(Protocol):
         ...
 
 
+def as_cursor(last_id: object) -> str | None:
+    """Return a cursor as text.
+
+    Args:
+        last_id: What the crawler calls the last item; None for nothing.
+
+    Raises:
+        ValueError: It is longer than the protocol has it. Without it, counts would go where a restart could not follow.
+    """
+    text = None if last_id is None else str(last_id)
+    if text is not None and len(text) > 255:  # noqa: PLR2004 - by the protocol
+        raise ValueError("a cursor (last id) has at most 255 characters")
+    return text
+
+
 def wants_bar(bar: bool | None) -> bool:
     """Say whether to draw: as told, else where there is a terminal."""
     return sys.stderr.isatty() if bar is None else bar
@@ -95,7 +110,7 @@ def follow(
             return
         if id_ is not None:
             # Before the body, which may change the item or close it.
-            last = str(id_(item))
+            last = as_cursor(id_(item))
         yield item
         done += 1  # noqa: SIM113 - not before its turn is over
         tracker.at = (done, last)
@@ -112,7 +127,7 @@ async def follow_async(
     async for item in items:
         if job.is_told_to_stop():
             return
-        last = None if id_ is None else str(id_(item))
+        last = None if id_ is None else as_cursor(id_(item))
         yield item
         done += 1
         tracker.at = (done, last)

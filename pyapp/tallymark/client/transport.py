@@ -11,6 +11,7 @@ from urllib3.util import Retry, parse_url
 PROGRESS_PATH = "/api/internal/jobs/progress"
 JOBS_PATH = "/api/internal/jobs"
 OK = 200
+TOO_LARGE = 413
 #: The statuses of a refusal that only another update can help.
 REFUSALS = {400, 403, 404, 413}
 
@@ -137,6 +138,9 @@ def answers_to_each(answer: Answer, updates: int) -> list[Mapping[str, Any]] | N
     if updates > 1:
         fits = answer.status == OK and isinstance(body, list) and len(body) == updates
         return body if fits and all(isinstance(each, dict) for each in body) else None
+    if answer.status == TOO_LARGE:
+        # A proxy before the server may have said so, in words of its own.
+        return [{"error": "Payload too large", **(body if isinstance(body, dict) else {}), "status": TOO_LARGE}]
     if not isinstance(body, dict):
         return None
     if answer.status == OK:
