@@ -68,10 +68,13 @@ def _tokens(text: str) -> tuple[str, ...]:
     return tokens
 
 
-def _url(text: str) -> str:
-    if not text.startswith(("postgresql://", "postgres://")):
-        raise ValueError("must be a URL that starts with postgresql://")
-    return text
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            raise ValueError(f"must be a URL that starts with {schemes[0]}://")
+        return text
+
+    return parse
 
 
 def _path(text: str) -> Path:
@@ -122,19 +125,20 @@ class Settings:
         log_level: One of `LOG_LEVELS`.
         log_format: One of `LOG_FORMATS`.
         data_dir: Where the embedded database and the generated token are kept.
+        url: The address of the server, for commands that speak HTTP.
         debug: Whether a failed command shows a traceback.
     """
 
     database_url: str | None = _setting(
         "DATABASE_URL",
-        _url,
+        _url("postgresql", "postgres"),
         "The PostgreSQL database, 15 to 18, as a libpq URL.",
         default=None,
         shown="embedded",
     )
     database_read_url: str | None = _setting(
         "DATABASE_READ_URL",
-        _url,
+        _url("postgresql", "postgres"),
         "A replica to read from, as a libpq URL.",
         default=None,
         shown="= DATABASE_URL",
@@ -206,6 +210,9 @@ class Settings:
         _path,
         "Where `tallymark up` keeps the embedded database and the token it makes.",
         default_factory=lambda: platformdirs.user_data_path("tallymark"),
+    )
+    url: str = _setting(
+        "TALLYMARK_URL", _url("http", "https"), "For `tallymark simulate`: the server.", default="http://127.0.0.1:8000"
     )
     debug: bool = _setting("TALLYMARK_DEBUG", _flag, "1 shows a traceback when a command fails.", default=False)
 

@@ -51,6 +51,7 @@ def test_every_bad_setting_is_named_at_once() -> None:
         "TALLYMARK_POOL_TIMEOUT": "nan",
         "TALLYMARK_LOG_LEVEL": "loud",
         "TALLYMARK_DEBUG": "maybe",
+        "TALLYMARK_URL": "127.0.0.1:8000",
     }
     with pytest.raises(SettingsError) as caught:
         Settings.from_env(bad)

@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "jobs": "tallymark.cli.jobs:jobs",
     "job": "tallymark.cli.job:job",
     "watch": "tallymark.cli.watch:watch",
+    "simulate": "tallymark.cli.simulate:simulate",
     "token": "tallymark.cli.token:token",
     "settings": "tallymark.cli.server:settings",
 }

@@ -64,7 +64,7 @@ class Counting:
             raise TypeError("advance() takes the name of a type, and a whole number")
         check_type(type)
         if not 0 <= n <= MOST or (processed is not None and not 0 <= processed <= MOST):
-            raise ValueError("what is counted must not be negative, for nothing can be taken back, and at most 2^53 - 1")
+            raise ValueError("what is counted must not be negative: nothing can be taken back; nor beyond 2^53 - 1")
         cursor = as_cursor(last_id)
         mark = None if key is None else _digest(key)
         with self._saying() as listening:

@@ -1,0 +1,177 @@
+"""What a crawl of a GitLab-like site will find, and what will happen to it on the way: all of it drawn beforehand."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Literal, NamedTuple
+
+#: What is collected, in this order, and about which part of all items each type is.
+_TYPES = {"branches": 8, "issues": 20, "merge_requests": 15, "commits": 38, "pipelines": 12, "users": 7}
+#: What a branch crawl collects; all else is data collection.
+_BRANCHES = {"branches"}
+_GROUPS = ("platform", "web", "mobile", "data", "research", "tools", "infra", "design", "docs", "security")
+_PROJECTS = ("api", "site", "app", "worker", "parser", "charts", "gateway", "billing", "search", "mailer", "agent")
+_OWNERS = ("acme", "globex", "initech", "umbrella", "hooli", "stark", "wayne", "tyrell")
+#: How likely a turn is in a crawl.
+_CHANCES = {"error": 0.4, "kill": 0.2, "pause": 0.15, "credential": 0.15, "retry": 0.08}
+_FAILS = 0.08
+_BEGIN, _END = 0.1, 0.95
+
+Turn = Literal["error", "kill", "pause", "credential", "retry", "fail"]
+
+
+class Page(NamedTuple):
+    """Items that one request brings.
+
+    Attributes:
+        type: Theirs.
+        first: The number of the first among all items of the job, from 0 on.
+        last: The number of the last.
+    """
+
+    type: str
+    first: int
+    last: int
+
+    @property
+    def operation(self) -> str:
+        """Which kind of operation brings it."""
+        return "branch_crawling" if self.type in _BRANCHES else "data_collection"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A crawl.
+
+    Attributes:
+        job_id: The job.
+        owner: Whose site it is.
+        areas: What its discovery finds, as the protocol has it.
+        counts: How many items there are of each type, in the order of the crawl.
+        page_size: How many items a request brings at most.
+        turns: What happens, by the number of the item before which it does.
+        style: How the crawler counts: each item, by pages, or by keys; running totals are an old crawler's.
+    """
+
+    job_id: str
+    owner: str
+    areas: tuple[dict[str, Any], ...]
+    counts: dict[str, int]
+    page_size: int
+    turns: dict[int, Turn]
+    style: Literal["items", "pages", "keys"]
+
+    @property
+    def asks(self) -> bool:
+        """Whether requests are counted, too. After a kill nobody could say how many there really were."""
+        return "kill" not in self.turns.values()
+
+    @property
+    def total(self) -> int:
+        """How many items there are."""
+        return sum(self.counts.values())
+
+    def areas_of(self, kind: str) -> int:
+        """Count the areas of a kind."""
+        return sum(area["type"] == kind for area in self.areas)
+
+    def item(self, number: int) -> tuple[str, str]:
+        """Give the type and the id of an item.
+
+        Args:
+            number: Its number among all, from 0 on.
+        """
+        rest = number
+        for kind, count in self.counts.items():
+            if rest < count:
+                return kind, f"{kind}-{rest + 1}"
+            rest -= count
+        raise IndexError(number)
+
+    def after(self, last_id: str | None) -> int:
+        """Give the number of the item that follows an id; 0 where there is none."""
+        if last_id is None:
+            return 0
+        wanted, _, number = last_id.rpartition("-")
+        before = 0
+        for kind, count in self.counts.items():
+            if kind == wanted:
+                return before + int(number)
+            before += count
+        raise ValueError(last_id)
+
+    def pages(self, start: int) -> Iterator[Page]:
+        """Give the pages from an item on; a turn begins a new one.
+
+        Args:
+            start: The number of the item.
+        """
+        before = 0
+        for kind, count in self.counts.items():
+            at, end = max(start, before), before + count
+            while at < end:
+                stops = [turn for turn in self.turns if at < turn < end]
+                until = min([at + self.page_size, end, *stops])
+                yield Page(kind, at, until - 1)
+                at = until
+            before = end
+
+
+def draw_plan(dice: Random, job_id: str, items: int) -> Plan:
+    """Draw a crawl.
+
+    Args:
+        dice: Where chance comes from.
+        job_id: The job.
+        items: About how many items it has.
+
+    Returns:
+        The crawl.
+    """
+    shares = {kind: share * dice.uniform(0.4, 1.6) for kind, share in _TYPES.items()}
+    whole = sum(shares.values())
+    counts = {kind: max(1, round(items * share / whole)) for kind, share in shares.items()}
+    total = sum(counts.values())
+    turns: dict[int, Turn] = {}
+    wanted: list[Turn] = [turn for turn, chance in _CHANCES.items() if dice.random() < chance]  # type: ignore[misc]  # the names of the table
+    if dice.random() < _FAILS:
+        wanted.append("fail")
+    for turn in wanted:
+        turns.setdefault(dice.randint(int(total * _BEGIN) + 1, int(total * _END) + 1), turn)
+    owner = dice.choice(_OWNERS)
+    return Plan(
+        job_id,
+        owner,
+        _draw_areas(dice, owner),
+        counts,
+        dice.randint(4, 20),
+        turns,
+        dice.choice(("items", "pages", "pages", "keys")),
+    )
+
+
+def _draw_areas(dice: Random, owner: str) -> tuple[dict[str, Any], ...]:
+    """Draw a tree of groups with projects in them."""
+    paths = [owner]
+    areas = [_area(dice, "group", owner, None)]
+    for name in dice.sample(_GROUPS, dice.randint(1, 5)):
+        parent = dice.choice(paths)
+        paths.append(f"{parent}/{name}")
+        areas.append(_area(dice, "group", paths[-1], parent))
+    for parent in paths:
+        areas += [
+            _area(dice, "project", f"{parent}/{name}", parent) for name in dice.sample(_PROJECTS, dice.randint(0, 6))
+        ]
+    return tuple(areas)
+
+
+def _area(dice: Random, kind: str, path: str, parent: str | None) -> dict[str, Any]:
+    area = {
+        "type": kind,
+        "fullPath": path,
+        "name": path.rpartition("/")[2].title(),
+        "gitlabId": dice.randint(1, 99_999),
+        "webUrl": f"https://gitlab.example/{path}",
+        "discoveredBy": "simulate",
+    }
+    return area if parent is None else {**area, "parentPath": parent}

@@ -1,0 +1,183 @@
+"""`tallymark simulate`: a crowd on a bad network and a real server; and what it says when something counts wrong."""
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+from tests.cli.terminal import in_terminal
+from tests.web.conftest import TOKEN, Web
+
+from tallymark import api
+from tallymark.cli import cli
+from tallymark.client.transport import PROGRESS_PATH, Answer
+from tallymark.machine.ports import some_free_port
+from tallymark.simulate import crowd, old_crawler, plan
+from tallymark.simulate.chaos import ChaosTransport
+from tallymark.simulate.old_crawler import PlainHttp
+
+StartWeb = Callable[..., Web]
+
+#: The fourth job is an old crawler's.
+_SMALL = ("--jobs", "5", "--seconds", "4", "--seed", "7", "--rate", "80")
+
+
+@pytest.fixture
+def server(start_web: StartWeb, db_url: str) -> Web:
+    """A server that only this test has."""
+    return start_web(db_url)
+
+
+def place(server: Web) -> tuple[str, ...]:
+    """The options that name a server."""
+    return ("--url", f"http://127.0.0.1:{server.port}", "--token", TOKEN)
+
+
+def simulate(*arguments: str) -> Result:
+    """Run the command here, so that tests can plant defects."""
+    return CliRunner().invoke(cli, ["simulate", *arguments])
+
+
+def test_every_count_is_exact_on_a_bad_network(server: Web) -> None:
+    """By the crawlers' own count, and by the ledger of every job."""
+    done = simulate(*place(server), *_SMALL, "--json")
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert said["exact"]
+    assert said["differences"] == []
+    assert said["jobs"] >= 5
+    assert said["oldCrawlers"] >= 1
+    assert said["answersLost"] + said["requestsLost"] + said["sentTwice"] > 0
+    with psycopg.connect(server.database_url, autocommit=True) as db:
+        ids = api.job_ids(db)
+        assert len(ids) == said["jobs"]
+        assert all(api.verify_job(db, job_id) for job_id in ids)
+        items = sum(api.get_job(db, job_id)["progress"].get("processedItems") or 0 for job_id in ids)
+    assert items == said["items"] > 0
+
+
+def test_crawls_that_go_wrong_in_every_way_are_exact(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is killed, paused, failed and restarted, has its credential renewed; and operators command."""
+    for turn in plan._CHANCES:
+        monkeypatch.setitem(plan._CHANCES, turn, 1.0)
+    monkeypatch.setattr(crowd, "_COMMAND_PART", 0.04)
+    done = simulate(*place(server), "--jobs", "8", "--seconds", "6", "--rate", "100", "--json")
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert said["killed"] > 0
+    assert said["commands"] > 0
+    with psycopg.connect(server.database_url, autocommit=True) as db:
+        assert all(api.verify_job(db, job_id) for job_id in api.job_ids(db))
+
+
+def test_a_good_network_loses_nothing(server: Web) -> None:
+    """Without chaos there are the crawlers' own misfortunes alone."""
+    done = simulate(*place(server), "--jobs", "4", "--seconds", "2", "--no-chaos", "--prefix", "calm-")
+    assert done.exit_code == 0, done.output
+    assert "0 answers lost, 0 requests lost, 0 sent twice, 0 late" in done.stdout
+    assert done.stdout.rstrip().endswith("every count exact")
+    with psycopg.connect(server.database_url, autocommit=True) as db:
+        assert all(job_id.startswith("calm-") for job_id in api.job_ids(db))
+
+
+def test_an_update_that_counts_twice_is_noticed(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another time makes another update of it: an old crawler that repeats itself so counts too much."""
+    post = PlainHttp.post
+
+    def twice(http: PlainHttp, path: str, body: str) -> int:
+        update = json.loads(body)
+        if path == PROGRESS_PATH and "itemsByType" in update:
+            later = re.sub(r"\.(\d\d\d)Z$", r".\g<1>5Z", update["timestamp"])
+            post(http, path, json.dumps({**update, "timestamp": later}))
+        return post(http, path, body)
+
+    monkeypatch.setattr(PlainHttp, "post", twice)
+    # Running totals would do no harm.
+    monkeypatch.setattr(old_crawler, "_CUMULATIVE", 0.0)
+    done = simulate(*place(server), *_SMALL)
+    assert done.exit_code == 1, done.output
+    assert re.search(r"^demo-\w+-004 +itemsByType\.branches +\d+ +\d+$", done.stdout, re.MULTILINE), done.stdout
+    assert "not exact" in done.stdout
+    assert "--seed 7" in done.stdout
+
+
+def test_an_update_that_is_acknowledged_and_not_counted_is_noticed(
+    server: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that answers for the server, and counts nothing."""
+    send = ChaosTransport._send
+
+    def swallow(transport: ChaosTransport, path: str, body: str, timeout: float) -> Answer:
+        update = json.loads(body)
+        if isinstance(update, dict) and update.get("itemsByType", {}).get("commits"):
+            return Answer(200, {"status": "received", "seq": 1, "duplicate": False})
+        return send(transport, path, body, timeout)
+
+    monkeypatch.setattr(ChaosTransport, "_send", swallow)
+    done = simulate(*place(server), *_SMALL, "--json")
+    assert done.exit_code == 1, done.output
+    said = json.loads(done.stdout)
+    assert not said["exact"]
+    wrong = [each for each in said["differences"] if each["what"] == "itemsByType.commits"]
+    assert any((each["counted"] or 0) < each["true"] for each in wrong), said
+
+
+def test_a_server_that_goes_away_for_good_is_in_the_verdict(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing hangs, and nobody is told that the counts are exact."""
+    monkeypatch.setattr("tallymark.cli.simulate._SETTLE_SECONDS", 2.0)
+    monkeypatch.setattr("tallymark.simulate.verdict._PATIENCE", 1.0)
+    killer = threading.Timer(3.0, server.process.kill)
+    killer.start()
+    done = simulate(*place(server), "--jobs", "4", "--seconds", "5", "--seed", "7", "--json")
+    killer.join()
+    assert done.exit_code == 1, done.output
+    assert any("no server answers" in str(each["counted"]) for each in json.loads(done.stdout)["differences"])
+
+
+def test_ctrl_c_ends_it_early_with_a_verdict(server: Web) -> None:
+    """The crowd pauses and delivers; what was done until then is read back."""
+    arguments = ("simulate", *place(server), "--jobs", "6", "--seconds", "60", "--prefix", "[red]\x1b[2J-")
+    with in_terminal(*arguments, width=140) as terminal:
+        terminal.until(lambda screen: " to go  6 jobs" in screen and "collecting" in screen)
+        terminal.type(b"\x03")
+        assert terminal.end() == 130
+        assert "every count exact" in " ".join(terminal.screen().split())
+        assert r"[red]\x1b[2J-" in terminal.screen(), "what is in an id is nothing but text"
+        assert b"\x1b[2J" not in terminal.written
+
+
+def test_the_picture_fits_a_narrow_terminal(server: Web) -> None:
+    """Those that fit are shown, and the others are counted."""
+    arguments = ("simulate", *place(server), "--jobs", "12", "--seconds", "60")
+    with in_terminal(*arguments, width=70, height=12) as terminal:
+        screen = terminal.until(lambda screen: "more jobs" in screen and "12 jobs" in screen)
+        shown = [line for line in screen.splitlines() if line.startswith("demo")]
+        assert f"and {12 - len(shown)} more jobs" in screen
+        assert max(map(len, screen.splitlines())) <= 70
+
+
+def test_a_server_that_is_not_there_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing begins. The address and the token may come from the environment."""
+    for name in ("CRAWLER_API_TOKEN", "DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TALLYMARK_DATA_DIR", str(tmp_path))
+    done = simulate()
+    assert done.exit_code == 2
+    assert f"no token: there is no --token, no CRAWLER_API_TOKEN, and {tmp_path}/token cannot be read" in done.output
+    (tmp_path / "token").write_text("t")
+    port = some_free_port("127.0.0.1")
+    monkeypatch.setenv("TALLYMARK_URL", f"http://127.0.0.1:{port}")
+    done = simulate()
+    assert done.exit_code == 2
+    assert f"no server answers at http://127.0.0.1:{port}" in done.output
+
+
+def test_a_token_that_opens_nothing_is_a_sentence(server: Web) -> None:
+    """The server says why."""
+    done = simulate("--url", f"http://127.0.0.1:{server.port}", "--token", "wrong")
+    assert done.exit_code == 2
+    assert "answers 401 Unauthorized" in done.output
