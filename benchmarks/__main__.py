@@ -17,6 +17,7 @@ from benchmarks.listing import job_list
 from benchmarks.merges import hot_job, merge_vs_floor
 from benchmarks.pgbench import BenchmarkError
 from benchmarks.report import save, table
+from benchmarks.tracking import tracking
 from tallymark.embedded import EmbeddedPostgresError
 from tallymark.schema.migrate import MigrationError
 from tallymark.serve import WebServerError
@@ -38,6 +39,7 @@ BENCHMARKS = (
     Benchmark(("batch_1000",), batch_of_1000),
     Benchmark(("job_list_first", "job_list_deep"), job_list),
     Benchmark(("endpoint", "endpoint_p99_16", "endpoint_p99_200"), endpoint),
+    Benchmark(("track", "track_id", "track_bar", "track_bar_id"), tracking),
 )
 NAMES = tuple(name for benchmark in BENCHMARKS for name in benchmark.names)
 

@@ -31,7 +31,7 @@ class PagesSpider(scrapy.Spider):
     """Follows every link of a site."""
 
     name = "pages"
-    custom_settings = {
+    custom_settings = {  # noqa: RUF012 - as Scrapy has it
         "EXTENSIONS": {"tallymark.scrapy.ProgressExtension": 500},
         "TALLYMARK_URL": os.environ.get("TALLYMARK_URL", "http://127.0.0.1:8000"),
         "TALLYMARK_TOKEN": os.environ["TALLYMARK_TOKEN"],
