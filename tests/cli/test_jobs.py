@@ -13,8 +13,8 @@ from rich.text import Text
 
 from tallymark import reading
 from tallymark.cli import cli
-from tallymark.cli.terminal.grid import Column, grid
-from tallymark.cli.terminal.text import ago, bar, cut, duration, plain, speed, wrapped
+from tallymark.terminal.grid import Column, grid
+from tallymark.terminal.text import ago, bar, cut, duration, plain, speed, wrapped
 
 Connection = psycopg.Connection[Any]
 

@@ -90,9 +90,9 @@ def show(job_id: str, url: str, timeline: int, at: int | None, *, as_json: bool)
             # These would be those of the job as it is.
             rate, stalled, durations = None, None, []
 
-    from tallymark.cli.terminal import events, job_view
-    from tallymark.cli.terminal.rows import Shown
-    from tallymark.cli.terminal.screen import make_console, room_of, show_parts
+    from tallymark.terminal import events, job_view
+    from tallymark.terminal.rows import Shown
+    from tallymark.terminal.screen import make_console, room_of, show_parts
 
     console = make_console()
     room = room_of(console)
@@ -127,7 +127,7 @@ def _print_json(document: Json) -> None:
 
 
 def _confirm(job_id: str, what: str, *, comma: bool = False) -> None:
-    from tallymark.cli.terminal.text import plain
+    from tallymark.terminal.text import plain
 
     click.secho(f"job {plain(job_id)}{',' if comma else ''} {what}", fg="green")
 

@@ -48,9 +48,9 @@ def jobs(
     """
     # Imported here, as in the other commands: `tallymark --help` imports this module, and needs nothing to draw.
     from tallymark.cli.figures import read_rates, read_stalled
-    from tallymark.cli.terminal.rows import Shown, table, totals
-    from tallymark.cli.terminal.screen import make_console, room_of, show
-    from tallymark.cli.terminal.text import wrapped
+    from tallymark.terminal.rows import Shown, table, totals
+    from tallymark.terminal.screen import make_console, room_of, show
+    from tallymark.terminal.text import wrapped
 
     with connected(url) as connection:
         now = server_time(connection)

@@ -14,12 +14,12 @@ from rich.text import Text
 from tallymark import api
 from tallymark.calling import Connection, Json
 from tallymark.cli.figures import MOST_RATES, read_rate, read_stalled
-from tallymark.cli.terminal import events, job_view
-from tallymark.cli.terminal.rows import WIDE, Shown, table, totals
-from tallymark.cli.terminal.screen import picture, spaced
-from tallymark.cli.terminal.text import clock, count, cut, duration, plain
 from tallymark.cli.watched import Watched
 from tallymark.errors import JobNotFound
+from tallymark.terminal import events, job_view
+from tallymark.terminal.rows import WIDE, Shown, table, totals
+from tallymark.terminal.screen import picture, spaced
+from tallymark.terminal.text import clock, count, cut, duration, plain
 
 if TYPE_CHECKING:
     from tallymark.api import Event

@@ -172,7 +172,7 @@ def _place(url: str | None, token: str | None, data: Path | None) -> tuple[str, 
 
 
 def _view(*, as_json: bool, svg: Path | None) -> View:
-    from tallymark.cli.terminal.screen import make_console
+    from tallymark.terminal.screen import make_console
 
     console = make_console()
     if svg is not None or (console.is_terminal and not console.is_dumb_terminal and not as_json):
@@ -190,9 +190,9 @@ def _tell(verdict: "Verdict", seed: int, *, as_json: bool) -> None:
         return
     from rich.text import Text
 
-    from tallymark.cli.terminal.screen import make_console, room_of, show
-    from tallymark.cli.terminal.text import wrapped
     from tallymark.simulate.picture import difference_lines
+    from tallymark.terminal.screen import make_console, room_of, show
+    from tallymark.terminal.text import wrapped
 
     console = make_console()
     room = room_of(console)

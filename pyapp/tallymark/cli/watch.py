@@ -122,7 +122,7 @@ def _follow(
 
 def _view(*, single: bool, interval: float, as_json: bool) -> View:
     # Imported here: `tallymark --help` imports this module, and needs nothing to draw.
-    from tallymark.cli.terminal.screen import make_console
+    from tallymark.terminal.screen import make_console
 
     console = make_console()
     if as_json or not console.is_terminal or console.is_dumb_terminal:
@@ -148,7 +148,7 @@ class _Lines:
         self._gone = set(watched.gone)
 
     def draw(self) -> None:
-        from tallymark.cli.terminal.text import plain
+        from tallymark.terminal.text import plain
 
         if self._away:
             self._say("the database is back")
@@ -172,6 +172,6 @@ class _Lines:
 
     def _say(self, what: str) -> None:
         """Say on standard error what is no job's line."""
-        from tallymark.cli.terminal.text import plain
+        from tallymark.terminal.text import plain
 
         click.echo(f"tallymark: {plain(what)}", err=True)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from tallymark.cli.terminal.grid import Column, grid
-from tallymark.cli.terminal.text import bar, count, plain, status_style, wrapped
 from tallymark.simulate.crawler import Base
 from tallymark.simulate.verdict import Difference, Verdict
+from tallymark.terminal.grid import Column, grid
+from tallymark.terminal.text import bar, count, plain, status_style, wrapped
 
 #: From how many columns of the terminal on each kind of mischief has its own column.
 _WIDE = 110

@@ -1,6 +1,7 @@
 """Where the run is shown: drawn in a terminal, each picture over the one before, or told line by line."""
 
 import io
+import re
 import time
 from pathlib import Path
 
@@ -9,10 +10,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from tallymark.cli.terminal.screen import picture
-from tallymark.cli.terminal.text import cut
 from tallymark.simulate.crowd import Crowd
 from tallymark.simulate.picture import crowd_lines, figures, summary_line
+from tallymark.terminal.screen import picture
+from tallymark.terminal.text import cut
 
 _LINE_SECONDS = 5.0
 #: A picture for the documentation is made of a screen of this size, this far into the run.
@@ -101,4 +102,7 @@ def _save(crowd: Crowd, doing: str, file: Path) -> None:
         record=True, file=io.StringIO(), width=width, height=height, force_terminal=True, highlight=False, markup=False
     )
     console.print(picture(console, _lines(crowd, doing, _SVG_SIZE)), soft_wrap=True)
-    file.write_text(console.export_svg(title="tallymark simulate"))
+    drawn = console.export_svg(title="tallymark simulate")
+    # It would fetch fonts from elsewhere; any monospaced one does.
+    drawn = re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)
+    file.write_text(re.sub(r"<!--.*?-->\s*", "", drawn, flags=re.DOTALL))

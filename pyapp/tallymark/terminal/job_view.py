@@ -7,11 +7,11 @@ from typing import Any
 from rich.text import Text
 
 from tallymark.calling import Json
-from tallymark.cli.terminal.grid import Column, grid
-from tallymark.cli.terminal.rows import Shown, left_text, progress_text, rate_text, status_text
-from tallymark.cli.terminal.text import ago, bar, clock, compact, count, cut, duration, instant, plain, speed, wrapped
 from tallymark.overview import StalledJob
 from tallymark.reading import Stage
+from tallymark.terminal.grid import Column, grid
+from tallymark.terminal.rows import Shown, left_text, progress_text, rate_text, status_text
+from tallymark.terminal.text import ago, bar, clock, compact, count, cut, duration, instant, plain, speed, wrapped
 
 #: Where the text beside a label begins.
 _INDENT = 14

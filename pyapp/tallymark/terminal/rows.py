@@ -8,8 +8,8 @@ from typing import NamedTuple
 from rich.text import Text
 
 from tallymark.calling import Json
-from tallymark.cli.terminal.grid import Column, grid
-from tallymark.cli.terminal.text import (
+from tallymark.terminal.grid import Column, grid
+from tallymark.terminal.text import (
     STATUS_STYLES,
     ago,
     bar,

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from tallymark.api import Event
 from tallymark.calling import Json
-from tallymark.cli.terminal.grid import Column, grid
-from tallymark.cli.terminal.text import clock, compact, duration, plain
+from tallymark.terminal.grid import Column, grid
+from tallymark.terminal.text import clock, compact, duration, plain
 
 _STYLES = {
     "error": "red",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from rich.cells import cell_len
 from rich.text import Text
 
-from tallymark.cli.terminal.text import cut
+from tallymark.terminal.text import cut
 
 #: Between two columns.
 GAP = "  "
