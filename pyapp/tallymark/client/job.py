@@ -146,7 +146,7 @@ class Job(Recording):
             self._habits.end_timeout,
             lambda: self._sender.is_away or self._sender.is_mine() or lane.is_held,
         )
-        if not delivered:
+        if not delivered and not lane.is_held:
             self._sender.give_up()
         lane.finished = self._position.completed
         lane.speaker = None

@@ -184,7 +184,8 @@ class Sender(Delivery):
             return list(self._lanes.values())
 
     def _has_any(self) -> bool:
-        return any(len(lane.outbox) for lane in self._served())
+        """Say whether anything waits that may be sent."""
+        return any(len(lane.outbox) and not lane.is_held for lane in self._served())
 
     # --- what others left -----------------------------------------------------------------------------------------
 
