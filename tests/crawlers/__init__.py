@@ -1,0 +1,1 @@
+"""Crawlers of several kinds, as people run them."""

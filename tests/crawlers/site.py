@@ -1,0 +1,90 @@
+"""A small site on this machine, whose pages are linked to each other. It remembers what it served."""
+
+import threading
+import time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
+
+
+class Site:
+    """Serves /page/0, /page/1 and so on. Any other path is a 404."""
+
+    def __init__(self, pages: int, *, seconds: float = 0.0) -> None:
+        """Serve nothing yet.
+
+        Args:
+            pages: How many there are.
+            seconds: How long each takes; one is served after the other.
+        """
+        self.served: Counter[str] = Counter()
+        #: When it has served so many pages in all, it makes whoever asks wait until this is None again.
+        self.hold_at: int | None = None
+        self._asked: set[int] = set()
+        self._pages = pages
+        self._seconds = seconds
+        self._one_at_a_time = threading.Lock()
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                site._asked.add(id(self))
+                try:
+                    status, body = site._answer(self.path)
+                finally:
+                    site._asked.discard(id(self))
+                self.send_response(status)
+                self.send_header("Content-Type", "text/html; charset=utf-8")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_args: object) -> None:
+                """Say nothing."""
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_args: object) -> None:
+                """Say nothing: crawlers that are killed break their connections."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+
+    def __enter__(self) -> Self:
+        """Serve."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Serve no more."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def start(self) -> str:
+        """The page to begin at."""
+        return f"{self.url}/page/0"
+
+    def is_quiet(self) -> bool:
+        """Say whether nobody waits for a page, not even one whom a kill ended meanwhile."""
+        return not self._asked
+
+    def _answer(self, path: str) -> tuple[int, bytes]:
+        number = path.removeprefix("/page/")
+        if not number.isdecimal() or int(number) >= self._pages:
+            return 404, b"no such page"
+        with self._one_at_a_time:
+            time.sleep(self._seconds)
+            while self.hold_at is not None and self.served.total() >= self.hold_at:
+                time.sleep(0.005)
+            self.served[path] += 1
+        page = int(number)
+        # A tree, with links back and across, so that there is always much to do, and every page is met several times.
+        linked = {3 * page + 1, 3 * page + 2, 3 * page + 3, page // 3, (7 * page + 5) % self._pages}
+        links = "".join(f'<a href="/page/{other}">{other}</a>' for other in sorted(linked) if other < self._pages)
+        return 200, f"<title>Page {page}</title>{links}".encode()

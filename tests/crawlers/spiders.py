@@ -1,0 +1,50 @@
+"""Spiders that tests put together, as text: each runs in a process of its own."""
+
+#: What else a spider may do; each test says how.
+SPIDER = """
+from dataclasses import dataclass
+import scrapy
+from scrapy.exceptions import CloseSpider, DropItem
+
+@dataclass
+class Page:
+    url: str
+    parity: int = 0
+
+@dataclass
+class Link:
+    target: str
+
+def by_parity(item, response):
+    return f"parity {item.parity}" if isinstance(item, Page) else None
+
+class Pipeline:
+    def process_item(self, item, spider=None):
+        return item
+
+class ASpider(scrapy.Spider):
+    name = "a spider"
+    custom_settings = {
+        "EXTENSIONS": {"tallymark.scrapy.ProgressExtension": 500},
+        "ITEM_PIPELINES": {Pipeline: 500},
+    }
+
+    async def start(self):
+        self.logger.info("resume: %r", getattr(self, "progress", None) and self.progress.resume)
+        yield scrapy.Request(self.start_url)
+
+    def __init__(self, start, **arguments):
+        super().__init__(**arguments)
+        self.start_url = start
+"""
+#: Goes over all pages, and takes an item of each.
+PARSE = """
+    def parse(self, response):
+        yield Page(response.url, int(response.url.rpartition("/")[2]) % 2)
+        yield from response.follow_all(css="a")
+"""
+
+LOOPS = {
+    "asyncio": {},
+    "twisted": {"TWISTED_REACTOR": "twisted.internet.epollreactor.EPollReactor"},
+}

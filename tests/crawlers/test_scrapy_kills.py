@@ -1,0 +1,185 @@
+"""A spider that is killed and started again, until it is through: every page counts, and counts once.
+
+TALLYMARK_TEST_SEED=1 kills at the moments of an earlier run.
+"""
+
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from tests.crawlers.conftest import Crawl, Tallymark, wait_until
+from tests.crawlers.site import Site
+
+
+def _wait_for_pages(site: Site, pages: int, crawl: Crawl) -> None:
+    wait_until(lambda: site.served.total() >= pages, "the site to serve pages", crawl.log)
+
+
+class Rounds:
+    """Starts a crawl and kills it, again and again."""
+
+    def __init__(self, tallymark: Tallymark, site: Site, pages: int, start_crawl: Callable[[], Crawl]) -> None:
+        """Prepare.
+
+        Args:
+            tallymark: The server, which may be killed too.
+            site: What is crawled.
+            pages: How many pages it has.
+            start_crawl: Starts the spider.
+        """
+        seed = int(os.environ.get("TALLYMARK_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+        print(f"TALLYMARK_TEST_SEED={seed}")  # noqa: T201 - shown when the test fails
+        self.did: Counter[str] = Counter()
+        self._random = random.Random(seed)
+        self._tallymark = tallymark
+        self._site = site
+        self._pages = pages
+        self._start_crawl = start_crawl
+        self._is_up = True
+
+    def kill_early(self) -> None:
+        """Kill a crawl somewhere between its process's first moment and its first pages."""
+        crawl = self._start_crawl()
+        time.sleep(self._random.uniform(0.0, 1.5))
+        self._kill(crawl, "early kills of the crawl")
+
+    def kill_midway(self, *, server_too: bool = False) -> None:
+        """Kill a crawl somewhere between its first pages and its last ones.
+
+        Args:
+            server_too: Kill the server some pages before that, and start it again some time after.
+        """
+        before = self._site.served.total()
+        # However long the server takes to start: a crawl that is to be killed must not come to its end.
+        self._site.hold_at = before + int(self._pages * 0.9)
+        crawl = self._start_crawl()
+        until = self._random.randint(1, int(self._pages * 0.85))
+        if not self._is_up:
+            _wait_for_pages(self._site, before + self._random.randint(0, until), crawl)
+            self._tallymark.restart()
+            self._is_up = True
+        if server_too:
+            _wait_for_pages(self._site, before + self._random.randint(0, until), crawl)
+            self._tallymark.kill()
+            self.did["kills of the server"] += 1
+            if self._random.random() < 0.5:
+                time.sleep(self._random.uniform(0.0, 0.5))
+                self._tallymark.restart()
+            else:
+                # The next crawl begins without it.
+                self._is_up = False
+        _wait_for_pages(self._site, before + until, crawl)
+        time.sleep(self._random.uniform(0.0, 0.05))
+        assert crawl.is_running(), crawl.log.read_text()
+        self._kill(crawl, "kills of the crawl midway")
+
+    def _kill(self, crawl: Crawl, what: str) -> None:
+        crawl.kill()
+        self.did[what] += 1
+        self._site.hold_at = None
+        # What it asked for is served yet, and must not be taken for pages of the next crawl.
+        wait_until(self._site.is_quiet, "the site to be quiet")
+
+    def finish(self) -> str:
+        """Let a crawl come to its end, and return what it wrote."""
+        if not self._is_up:
+            self._tallymark.restart()
+        return self._start_crawl().wait()
+
+
+def check(tallymark: Tallymark, db: psycopg.Connection[Any], site: Site, spool: Path, kills: int) -> dict[str, Any]:
+    """See that each page counted once, that nothing is left to send, and that the timeline tells of each start.
+
+    Args:
+        tallymark: The server.
+        db: Its database.
+        site: What was crawled.
+        spool: Where the crawl kept what it had not sent.
+        kills: How many crawls were killed after they had begun.
+
+    Returns:
+        The job.
+    """
+    job = tallymark.job("pages")
+    progress = job["progress"]
+    assert job["status"] == "finished"
+    assert (progress["itemsByType"]["Page"], progress["processedItems"]) == (len(site.served), len(site.served))
+    assert list(spool.iterdir()) == [], "what is finished and delivered leaves no file"
+    timeline = progress["timeline"]
+    starts = [event for event in timeline if event["details"].get("status") == "started"]
+    assert len(starts) >= kills + 1
+    assert timeline[-1]["event"] == "completion"
+    assert [event["event"] for event in timeline].count("completion") == 1
+    row = db.execute("SELECT tallymark.verify_job('pages'), count(*) FROM tallymark.job_event").fetchone()
+    assert row is not None
+    assert row[0] is True
+    assert row[1] == len(timeline), "the whole timeline was looked at"
+    return job
+
+
+def test_a_crawl_that_is_killed_three_times_counts_every_page_once(
+    tallymark: Tallymark, crawl: Callable[..., Crawl], tmp_path: Path, db: psycopg.Connection[Any]
+) -> None:
+    """Each start goes over the same pages again."""
+    with Site(60, seconds=0.01) as site:
+        rounds = Rounds(tallymark, site, 60, lambda: crawl(tallymark.url, site.start))
+        for _ in range(3):
+            rounds.kill_midway()
+        rounds.finish()
+        assert len(site.served) == 60
+        check(tallymark, db, site, tmp_path / "spool", 3)
+
+
+def test_a_jobdir_that_a_kill_left_is_warned_of(
+    tallymark: Tallymark, crawl: Callable[..., Crawl], tmp_path: Path
+) -> None:
+    """Scrapy does not go on well there; after an orderly stop it does, and there is no warning."""
+    warning = "the crawl before was killed"
+    with Site(60, seconds=0.02) as site:
+        for stop in (Crawl.interrupt, Crawl.kill):
+            before = site.served.total()
+            crawling = crawl(tallymark.url, site.start, JOBDIR=tmp_path / "jobdir")
+            _wait_for_pages(site, before + 5, crawling)
+            stop(crawling)
+            crawling.process.wait(30)
+            assert warning not in crawling.log.read_text()
+            wait_until(site.is_quiet, "the site to be quiet")
+        # How far Scrapy comes with such a queue is another matter: it may break, or leave pages out.
+        crawling = crawl(tallymark.url, site.start, JOBDIR=tmp_path / "jobdir")
+        wait_until(lambda: warning in crawling.log.read_text(), "the warning", crawling.log)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+def test_a_crawl_that_is_killed_twenty_times_with_its_server_counts_every_page_once(
+    tallymark: Tallymark,
+    crawl: Callable[..., Crawl],
+    tmp_path: Path,
+    db: psycopg.Connection[Any],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """500 pages, 20 kills -9 in mid-crawl and some before, the server killed -9 in every third round."""
+    began = time.monotonic()
+    with Site(500, seconds=0.007) as site:
+        rounds = Rounds(tallymark, site, 500, lambda: crawl(tallymark.url, site.start, LOG_LEVEL="INFO"))
+        for number in range(20):
+            if number % 5 == 0:
+                rounds.kill_early()
+            rounds.kill_midway(server_too=number % 3 == 1)
+        rounds.finish()
+        assert len(site.served) == 500
+        job = check(tallymark, db, site, tmp_path / "spool", 20)
+        counts = job["progress"]["itemsByType"]
+        assert counts["Page"] == job["progress"]["processedItems"] == 500
+        did = ", ".join(f"{number} {what}" for what, number in rounds.did.items())
+        record_property(
+            "figure",
+            f"{did}; {site.served.total()} pages served, 500 of them different, {counts['Page']} counted; "
+            f"{job['lastSeq']} events; {time.monotonic() - began:.0f} s",
+        )
