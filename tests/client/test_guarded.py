@@ -1,0 +1,123 @@
+"""What a crawler does wrong, or its operator, costs no count beside it."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from tallymark.tokens import create_token
+
+if TYPE_CHECKING:
+    from tests.client.conftest import Look, Make
+    from tests.web.conftest import Web
+
+
+@pytest.mark.parametrize("bad", [b"bytes", float("nan"), {1, 2}, object()])
+def test_a_field_that_is_no_json_raises_and_changes_nothing(
+    make_client: "Make", name: str, look: "Look", bad: object
+) -> None:
+    """The counts before and after it arrive, and so does the end."""
+    with make_client().job(name) as job:
+        job.advance("issues", 3)
+        with pytest.raises((TypeError, ValueError)):
+            job.report(extra=bad)
+        with pytest.raises((TypeError, ValueError)):
+            job.checkpoint(bad)
+        with pytest.raises((TypeError, ValueError)):
+            job.complete(extra=bad)
+        job.advance("issues", 5)
+        job.error("odd", value=bad)
+    assert look.counts(name) == ({"issues": 8}, 8)
+    assert look(name)["status"] == "finished"
+
+
+def test_a_failure_is_told_whatever_its_context_is(make_client: "Make", name: str, look: "Look") -> None:
+    """What is no JSON is told in words."""
+    with make_client().job(name) as job:
+        job.advance("issues", 2)
+        job.fail(ValueError("bad\0 \ud800"), item=object(), number=float("inf"))
+    found = look(name)
+    assert found["status"] == "failed"
+    assert found["progress"]["error"]["context"]["number"] == "inf"
+    assert look.counts(name) == ({"issues": 2}, 2)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"last_id": "x" * 256}, {"type": ""}, {"type": "x" * 101}, {"n": 2**53}],
+    ids=["id", "no type", "type", "n"],
+)
+def test_what_the_server_would_refuse_is_an_error_at_once(
+    make_client: "Make", name: str, look: "Look", wrong: dict[str, Any]
+) -> None:
+    """An update that leaves out a cursor, or a count, would make a restart count wrong."""
+    with make_client().job(name) as job:
+        job.advance("issues", 1, last_id="a")
+        with pytest.raises(ValueError, match=r"255|100|2\^53"):
+            job.advance(**{"type": "issues", "n": 1, **wrong})
+        with pytest.raises(ValueError, match="64 KB"):
+            job.checkpoint("x" * 70_000)
+    assert look.counts(name) == ({"issues": 1}, 1)
+    assert look(name)["progress"]["lastProcessedId"] == "a"
+
+
+def test_a_token_for_other_jobs_keeps_what_is_said_until_there_is_a_better_one(
+    make_client: "Make", name: str, look: "Look", web: "Web"
+) -> None:
+    """Nothing is thrown away, nothing waits long, and the other jobs of the client go on."""
+    assert web.register(name).status == 201
+    with psycopg.connect(web.database_url, autocommit=True) as admin:
+        token = create_token(admin, f"only {name}", ["write"], job_prefix=f"{name}_mine")
+    began = time.monotonic()
+    client = make_client(token=token)
+    with client.job(f"{name}_mine") as mine, client.job(name) as job:
+        job.advance("issues", 5)
+        mine.advance("issues", 7)
+        assert not job.flush(1)
+        assert mine.flush()
+    assert time.monotonic() - began < 30
+    client.close()
+    assert look.counts(f"{name}_mine") == ({"issues": 7}, 7)
+    with make_client().job(name) as again:
+        assert again.resume.items_by_type == {"issues": 5}
+
+
+def test_a_callback_that_exits_stops_no_delivery(make_client: "Make", name: str, look: "Look", web: "Web") -> None:
+    """It runs in the client's thread, which goes on."""
+
+    def leave(_command: str) -> None:
+        raise SystemExit(3)
+
+    with make_client().job(name, on_command=leave) as job:
+        assert web.call("POST", f"/api/internal/jobs/{name}/command", {"command": "pause"}).status == 200
+        job.advance("issues", 1)
+        assert job.flush()
+        assert job.command == "pause"
+        job.advance("issues", 2)
+        assert job.flush()
+    assert look.counts(name) == ({"issues": 3}, 3)
+
+
+def test_a_callback_may_end_the_job(make_client: "Make", name: str, look: "Look", web: "Web") -> None:
+    """It does not wait for itself."""
+    job = make_client().job(name, on_command=lambda _command: job.pause({"page": 3}))
+    with job:
+        assert web.call("POST", f"/api/internal/jobs/{name}/command", {"command": "pause"}).status == 200
+        began = time.monotonic()
+        job.advance("issues", 1)
+        job.flush()
+    assert time.monotonic() - began < 10
+    give_up = time.monotonic() + 10
+    while look(name)["status"] != "paused":
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+    assert look(name)["resumeState"] == {"page": 3}
+
+
+def test_a_closed_client_begins_no_job(make_client: "Make", name: str) -> None:
+    """It says so, instead of taking what it will not deliver."""
+    client = make_client()
+    client.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        client.job(name).start()
