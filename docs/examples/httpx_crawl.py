@@ -1,8 +1,9 @@
 """A crawl with httpx that can be killed at any moment, and goes on where it was.
 
-    python httpx_crawl.py http://127.0.0.1:9000 job_1
+    export TALLYMARK_URL=http://127.0.0.1:8000 CRAWLER_API_TOKEN=...
+    python httpx_crawl.py http://127.0.0.1:9000 my_crawl
 
-It reads an index of items, one a line, and fetches each. TALLYMARK_URL and CRAWLER_API_TOKEN say where to report.
+It reads an index of items, one a line, and fetches each.
 """
 
 import os

@@ -121,3 +121,19 @@ def test_a_closed_client_begins_no_job(make_client: "Make", name: str) -> None:
     client.close()
     with pytest.raises(RuntimeError, match="closed"):
         client.job(name).start()
+
+
+def test_a_crawl_that_ended_and_begins_again_without_a_server_goes_on_from_where_it_was(
+    make_client: "Make", name: str, look: "Look"
+) -> None:
+    """The spool knows; what is counted is the same as if the server had heard of it all along."""
+    for run in range(3):
+        with make_client(port=1, retries=0).job(name) as job:
+            assert job.resume.source == ("spool" if run else "nothing")
+            assert job.resume.last_processed_id == (str(10 * run) if run else None)
+            for number in range(10 * run + 1, 10 * run + 11):
+                job.advance("issues", last_id=number, key=f"in every run {number % 10}")
+    with make_client().job(name) as job:
+        assert job.resume.source == "server"
+        assert job.resume.last_processed_id == "30"
+    assert look.counts(name) == ({"issues": 30}, 30)

@@ -153,7 +153,8 @@ class Delivery:
         if answer.status == 401:  # noqa: PLR2004
             # Further tries make no sense: it counts as away at once, and that is said.
             self._failures = max(self._failures, self._retries)
-        self._failed(f"HTTP {answer.status}{f' {said}' if said else ''}", answer.retry_after)
+        hint = ", the token is none of the server's" if answer.status == 401 else ""  # noqa: PLR2004
+        self._failed(f"HTTP {answer.status}{f' {said}' if said else ''}{hint}", answer.retry_after)
         if answer.status == 401:  # noqa: PLR2004
             self._not_before = time.monotonic() + UNAUTHORIZED_PAUSE_SECONDS
         self._nudge()

@@ -112,8 +112,13 @@ class Job(Recording):
     def _begin(self, lane: Lane) -> None:
         """Take up what the outbox knows, and put the start into it."""
         before = lane.outbox.position()
-        if before is not None and not before.completed:
-            self._position = replace(before, register=self._position.register, attributes=self._position.attributes)
+        if before is not None:
+            if before.completed:
+                # As it is where the server had heard of the end: what is done anew counts anew, from where it was.
+                lane.outbox.forget_counted()
+            self._position = replace(
+                before, register=self._position.register, attributes=self._position.attributes, completed=False
+            )
             self.resume = Resume(
                 before.last_processed_id, before.state, dict(before.items_by_type), before.processed_items, "spool"
             )

@@ -222,6 +222,11 @@ class Outbox:
         with self._lock:
             return self._database.execute("SELECT 1 FROM counted WHERE key = ?", (key,)).fetchone() is not None
 
+    def forget_counted(self) -> None:
+        """Forget the keys of what was counted."""
+        with self._transaction():
+            self._database.execute("DELETE FROM counted")
+
     def refused(self) -> list[tuple[dict[str, Any], Any]]:
         """Return the updates that were refused, and the answers, the oldest first."""
         with self._lock:
