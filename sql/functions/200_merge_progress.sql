@@ -89,8 +89,8 @@ Arguments: job_id, a registered job; payload, the update as a JSON object in the
 be left out; without a status it counts as processing, without a timestamp as of now). The same updateId, or without one
 the same content, counts once on a job; an update with neither updateId nor timestamp counts every time.
 Returns: {"status": "received", "message", "seq": the number of its event, "duplicate": whether it was there already,
-"warnings": [texts], "command": what an operator asks of the crawler, or null}, for the status started with "resume", "newestTimestamp" and
-"worker", for credential_* with "credentialGuidance".
+"warnings": [texts], "command": what an operator asks of the crawler, or null}, for the status started with "resume",
+"newestTimestamp" and "worker", for credential_* with "credentialGuidance".
 Errors: TK400, with every problem in DETAIL as an array of {"field", "problem"}; TK404, no such job; TK413, too large.
 Many updates go faster through merge_progress_batch.
 Locks: the job''s row, until the end of the transaction. Callers that update several jobs in one transaction go in the
