@@ -1,11 +1,13 @@
 """What a crawler does wrong, or its operator, costs no count beside it."""
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
+from tallymark.client.outbox import Outbox
 from tallymark.tokens import create_token
 
 if TYPE_CHECKING:
@@ -137,3 +139,29 @@ def test_a_crawl_that_ended_and_begins_again_without_a_server_goes_on_from_where
         assert job.resume.source == "server"
         assert job.resume.last_processed_id == "30"
     assert look.counts(name) == ({"issues": 30}, 30)
+
+
+def test_an_empty_file_of_a_killed_crawl_is_no_hindrance(
+    make_client: "Make", name: str, look: "Look", tmp_path: Path
+) -> None:
+    """What waits in the other one is delivered, and the crawl goes on from there."""
+    with make_client(port=1, retries=0).job(name) as job:
+        job.advance("issues", 7, last_id=7)
+        job.pause()
+    [path] = (tmp_path / "spool").glob("*~1.sqlite3")
+    Outbox(path.with_name(path.name.replace("~1", "~2")), limit=10).close()
+    with make_client().job(name) as job:
+        assert (job.resume.source, job.resume.last_processed_id) == ("server", "7")
+        job.advance("issues", 3)
+    assert look.counts(name) == ({"issues": 10}, 10)
+
+
+def test_what_is_asked_after_the_end_is_answered(make_client: "Make", name: str) -> None:
+    """Another thread of the crawl may be a little late."""
+    with make_client() as client:
+        with client.job(name) as job:
+            assert job.advance("issues", key="a")
+        client.close()
+        assert not job.seen("b")
+        assert not job.advance("issues")
+        assert job.refused() == []

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import sqlite3
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -180,7 +181,11 @@ class Counting:
             self._pending.give({"lastProcessedId": last_id})
 
     def _has_counted(self, mark: bytes) -> bool:
-        return mark in self._fresh or self._served().outbox.has_counted(mark)
+        try:
+            return mark in self._fresh or self._served().outbox.has_counted(mark)
+        except sqlite3.ProgrammingError:
+            # It was closed, as the job has ended.
+            return False
 
     # --- how it is said -------------------------------------------------------------------------------------------
 

@@ -106,30 +106,35 @@ class Delivery:
         known = True
         for lane, rows in batch:
             mine, answers = answers[: len(rows)], answers[len(rows) :]
+            outbox = lane.outbox
             try:
                 if not lane.take(rows, mine):
                     known = self._register(lane) and known
             except (OSError, sqlite3.Error) as error:
                 # It stays in the file and is sent again, as a duplicate.
                 _log.warning("job %s: the spool cannot be written: %s", lane.job_id, error)
-                lane.go_on_in_memory()
+                lane.go_on_in_memory(outbox)
         if known:
             self._succeeded()
 
     def _head(self, lane: Lane, most: int, size: int) -> list[Waiting]:
+        outbox = lane.outbox
         try:
-            return lane.outbox.head(most, size)
+            return outbox.head(most, size)
         except sqlite3.Error as error:
             _log.warning("job %s: the spool cannot be read: %s", lane.job_id, error)
             # What can be saved goes on in memory; what is left of another process's is left.
             if lane.speaker is not None:
-                lane.go_on_in_memory()
+                lane.go_on_in_memory(outbox)
             else:
                 lane.held_until = time.monotonic() + HELD_SECONDS
             return []
 
     def _register(self, lane: Lane) -> bool:
-        """Register a job; return whether the server answered."""
+        """Register a job; return whether that is done."""
+        if lane.was_registered:
+            self._failed(f"the server does not know the job {lane.job_id!r} that it registered", None)
+            return False
         body = {"taskId": lane.job_id, **({"attributes": lane.attributes} if lane.attributes else {})}
         try:
             answer = self._transport.post(JOBS_PATH, as_json(body), timeout=self._timeout)
@@ -142,6 +147,7 @@ class Delivery:
         elif answer.status not in {OK, _CREATED}:
             self._odd(answer, 1)
             return False
+        lane.was_registered = True
         return True
 
     def _odd(self, answer: Answer, updates: int) -> None:

@@ -94,20 +94,25 @@ class Job(Recording):
         lane = self._sender.lane(self.id, self._position.worker, self)
         try:
             self._begin(lane)
+            self._sender.add(lane)
         except BaseException:
             self._sender.give_back(lane)
             raise
-        self._sender.add(lane)
-        until = time.monotonic() + self._habits.start_timeout
-        while not self._start_answered.wait(0.05) and not self._sender.is_away and time.monotonic() < until:
-            pass
-        if not self._start_answered.is_set():
-            self._sender.give_up()
+        if not self._sender.is_mine():
+            self._wait_for_start()
         with self._lock:
             self._began = True
         if self.resume.source == "nothing":
             _log.warning("job %s begins without knowing where it was: the server did not say", self.id)
         return self
+
+    def _wait_for_start(self) -> None:
+        """Wait until the start is answered, the server is away, or it takes too long."""
+        until = time.monotonic() + self._habits.start_timeout
+        while not self._start_answered.wait(0.05) and not self._sender.is_away and time.monotonic() < until:
+            pass
+        if not self._start_answered.is_set():
+            self._sender.give_up()
 
     def _begin(self, lane: Lane) -> None:
         """Take up what the outbox knows, and put the start into it."""
@@ -151,7 +156,7 @@ class Job(Recording):
             self._habits.end_timeout,
             lambda: self._sender.is_away or self._sender.is_mine() or lane.is_held,
         )
-        if not delivered and not lane.is_held:
+        if not delivered and not lane.is_held and not self._sender.is_mine():
             self._sender.give_up()
         lane.finished = self._position.completed
         lane.speaker = None

@@ -46,6 +46,7 @@ class Lane:
         adopted: Whether it is what another process left.
         held_until: Until when nothing of it is sent, for the token may not.
         since: Since when it is served.
+        was_registered: Whether the server said so, after the last update that it took.
         finished: Whether the file is removed when nothing waits in it any more.
     """
 
@@ -59,7 +60,9 @@ class Lane:
     finished: bool = False
     held_until: float = 0.0
     since: float = field(default_factory=time.monotonic)
+    was_registered: bool = False
     _settled: int = 0
+    _changing: threading.RLock = field(default_factory=threading.RLock)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     @property
@@ -82,6 +85,7 @@ class Lane:
         Returns:
             Whether all was settled; False where the job has to be registered before.
         """
+        outbox = self.outbox
         delivered: list[Waiting] = []
         refused: list[tuple[Waiting, object]] = []
         unknown = False
@@ -100,13 +104,14 @@ class Lane:
                 break
             elif (instead := _without_what_is_wrong(row, answer)) is not None:
                 _log.warning("job %s: an update is sent without what the server refused: %s", self.job_id, _why(answer))
-                self.outbox.replace(row, *instead)
+                outbox.replace(row, *instead)
                 # What follows it was taken; it goes again, and is a duplicate.
                 break
             else:
                 _log.warning("job %s: the server refused an update, which is kept: %s", self.job_id, _why(answer))
                 refused.append((row, answer))
-        self.outbox.settle(delivered, refused)
+        outbox.settle(delivered, refused)
+        self.was_registered = self.was_registered and not delivered
         answered = [*delivered, *(row for row, _ in refused)]
         if self.speaker is not None:
             for row, answer in zip(rows, answers, strict=True):
@@ -127,22 +132,35 @@ class Lane:
         Returns:
             The place of the last that waits.
         """
-        try:
-            return self.outbox.append(updates, position)
-        except (OSError, sqlite3.Error) as error:
-            if not self.outbox.is_durable:
-                raise
-            _log.warning("job %s: the spool cannot be written, what waits is in memory: %s", self.job_id, error)
-            self.go_on_in_memory()
-            return self.outbox.append(updates, position)
+        with self._changing:
+            try:
+                return self.outbox.append(updates, position)
+            except (OSError, sqlite3.Error) as error:
+                if not self.outbox.is_durable:
+                    raise
+                _log.warning("job %s: the spool cannot be written, what waits is in memory: %s", self.job_id, error)
+                self.go_on_in_memory(self.outbox)
+                return self.outbox.append(updates, position)
 
-    def go_on_in_memory(self) -> None:
-        """Take all out of a file that cannot be used."""
+    def go_on_in_memory(self, failed: Outbox) -> None:
+        """Take all out of a file that cannot be used.
+
+        Args:
+            failed: The file; nothing happens where that was done already.
+        """
+        with self._changing:
+            if self.outbox is failed and failed.is_durable:
+                self._leave_file()
+
+    def _leave_file(self) -> None:
         memory = Outbox(None, limit=self.outbox.limit)
         try:
             # What is in the file as well is sent once more some day, and is a duplicate then.
             memory.take_over(self.outbox)
         except sqlite3.Error as error:
+            with self._changed:
+                # The places begin anew.
+                self._settled = 0
             _log.error("job %s: what waits in %s cannot be read: %s", self.job_id, self.outbox.path, error)
         before, self.outbox = self.outbox, memory
         before.close()

@@ -126,7 +126,7 @@ class Outbox:
             self._database.executemany(
                 "INSERT OR IGNORE INTO counted VALUES (?)", [(key,) for update in updates for key in update.keys]
             )
-        self._count = count
+            self._count = count
         return int(last)
 
     def _append(self, update: Update, *, crowded: bool) -> int:
@@ -253,8 +253,9 @@ class Outbox:
             # Their places stay as far apart. An empty outbox keeps them: answers to what is on its way mean these.
             last = self._last_place()
             # The place after which the next one comes.
-            self._database.execute("INSERT INTO waiting VALUES (?, '', '', 1)", (max(last + theirs.last_place, 1),))
-            self._database.execute("DELETE FROM waiting WHERE update_id = ''")
+            if theirs.last_place:
+                self._database.execute("INSERT INTO waiting VALUES (?, '', '', 1)", (last + theirs.last_place,))
+                self._database.execute("DELETE FROM waiting WHERE update_id = ''")
             self._database.executemany(
                 "INSERT INTO waiting (seq, update_id, payload, tried) VALUES (?, ?, ?, 1)",
                 [(last + seq, update_id, payload) for seq, update_id, payload in theirs.waiting],
@@ -288,8 +289,10 @@ class Outbox:
             remove: Remove the file too, unless something refused is in it, for people to look at.
         """
         with self._lock:
-            if remove and self.path and not self.refused():
-                # While it is still locked, so that nobody else has opened it by then.
-                for path in (*(self.path.with_name(self.path.name + end) for end in ("-wal", "-shm")), self.path):
-                    path.unlink(missing_ok=True)
-            self._database.close()
+            try:
+                if remove and self.path and not self.refused():
+                    # While it is still locked, so that nobody else has opened it by then.
+                    for end in ("-wal", "-shm", ""):
+                        self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+            finally:
+                self._database.close()

@@ -83,6 +83,7 @@ class Sender(Delivery):
                 raise ValueError(f"job {job_id!r} is open in this client already: share it, or name its workers")
             if lane is not None:
                 lane.finished = lane.adopted = False
+                lane.held_until = 0.0
                 lane.speaker = speaker
                 return lane
             self._opening.add(name)
@@ -95,6 +96,8 @@ class Sender(Delivery):
     def add(self, lane: Lane) -> None:
         """Serve a lane. If the server was away, it is tried once more now."""
         with self._lock:
+            if self._closing:
+                raise RuntimeError("the client is closed")
             self._lanes[lane.name] = lane
             self._opening.discard(lane.name)
             if self._thread is None:
@@ -133,7 +136,8 @@ class Sender(Delivery):
         Args:
             timeout: Seconds, at most.
         """
-        self._closing = True
+        with self._lock:
+            self._closing = True
         self.wake()
         if self._thread is not None and not self.is_mine():
             self._thread.join(timeout if not self.is_away else min(timeout, 1.0))
