@@ -165,3 +165,20 @@ def test_what_is_asked_after_the_end_is_answered(make_client: "Make", name: str)
         assert not job.seen("b")
         assert not job.advance("issues")
         assert job.refused() == []
+
+
+def test_a_warning_of_the_server_is_told_once(
+    make_client: "Make", name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A clock that runs ahead, for one, is in every answer."""
+    true_time = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: true_time() + 86_400 * 10**9)
+    with caplog.at_level("DEBUG", "tallymark.client"), make_client().job(name) as job:
+        for _ in range(3):
+            job.advance("issues")
+            assert job.flush()
+    told = [
+        (record.levelname, record.getMessage()) for record in caplog.records if f"job {name}: " in record.getMessage()
+    ]
+    assert [level for level, _ in told].count("WARNING") == 1, told
+    assert [level for level, _ in told].count("DEBUG") >= 3

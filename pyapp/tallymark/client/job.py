@@ -76,6 +76,7 @@ class Job(Recording):
         self._start_id = ""
         self._began = False
         self._start_answered = threading.Event()
+        self._warned: set[str] = set()
 
     # --- beginning and end ----------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Between a crawl and the sender: what was said becomes updates, and what was answered is heard."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,8 @@ _log = logging.getLogger("tallymark.client")
 
 #: An update goes out at once when it says something that people wait for, else not sooner than this after the last.
 _SHORTEST_GAP_SECONDS = 0.1
+#: How many different warnings of the server's are remembered, so that each is told once.
+_MOST_WARNINGS = 100
 
 
 class Recording(Saying):
@@ -38,6 +41,7 @@ class Recording(Saying):
     _start_id: str
     _began: bool
     _start_answered: threading.Event
+    _warned: set[str]
 
     def wake(self) -> None:
         """Send what is due."""
@@ -46,7 +50,11 @@ class Recording(Saying):
     def heard(self, update_id: str, answer: Mapping[str, Any]) -> None:
         """Hear an answer; called by the client's thread."""
         for warning in answer.get("warnings") or ():
-            _log.warning("job %s: %s", self.id, warning)
+            # A clock that runs ahead would be told with every update, each time with another time of the server's.
+            kind = re.sub(r"\d[\d:.TZ-]*", "", str(warning))
+            level = logging.DEBUG if kind in self._warned else logging.WARNING
+            self._warned = {*self._warned, kind} if len(self._warned) < _MOST_WARNINGS else {kind}
+            _log.log(level, "job %s: %s", self.id, warning)
         if update_id in {self._start_id, f"{self._start_id}-mended"}:
             self._learn(answer)
         command = answer.get("command")
