@@ -1,5 +1,6 @@
 """The options by which commands find the database, and other options that several have."""
 
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,17 @@ class CannotRun(click.ClickException):
     """The command could not do its work; exit 1 is left to say that it did and that something is wrong."""
 
     exit_code = 2
+
+
+class Number(click.FloatRange):
+    """A number within bounds; unlike click's own it refuses `nan`, which is outside of no bound."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click's
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail("is no number", param, ctx)
+        return number
 
 
 def data_option(command: Command) -> Command:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from tallymark.cli.interrupt import Interrupt
-from tallymark.cli.options import CannotRun, data_option, json_option
+from tallymark.cli.options import CannotRun, Number, data_option, json_option
 from tallymark.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -44,12 +44,6 @@ def _prefix(_context: click.Context, _option: click.Parameter, value: str) -> st
     return value
 
 
-def _number(_context: click.Context, _option: click.Parameter, value: float) -> float:
-    if not value == value:  # noqa: PLR0124 - only nan is not itself, and no bound refuses it
-        raise click.BadParameter("is no number")
-    return value
-
-
 @click.command()
 @click.option("--url", metavar="URL", help="The server's address.  [env: TALLYMARK_URL]")
 @click.option("--token", metavar="TOKEN", help="A token that may do everything.  [env: CRAWLER_API_TOKEN]")
@@ -57,8 +51,7 @@ def _number(_context: click.Context, _option: click.Parameter, value: float) -> 
 @click.option("--jobs", type=click.IntRange(1, 1000), default=20, show_default=True, help="Jobs at once.")
 @click.option(
     "--seconds",
-    type=click.FloatRange(1, 86_400),
-    callback=_number,
+    type=Number(1, 86_400),
     default=60.0,
     show_default=True,
     metavar="N",
@@ -66,8 +59,7 @@ def _number(_context: click.Context, _option: click.Parameter, value: float) -> 
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(0.1, 100_000),
-    callback=_number,
+    type=Number(0.1, 100_000),
     default=60.0,
     show_default=True,
     metavar="N",

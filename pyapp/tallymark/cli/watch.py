@@ -12,7 +12,7 @@ import click
 from tallymark.calling import Connection, Json
 from tallymark.cli.connect import Away, Database, server_time
 from tallymark.cli.interrupt import Interrupt, Interrupted
-from tallymark.cli.options import CannotRun, finder_options, json_option
+from tallymark.cli.options import CannotRun, Number, finder_options, json_option
 from tallymark.cli.watched import NamedJobs, RunningJobs, Watched
 
 #: What a shell says of a command that Ctrl-C ended.
@@ -37,18 +37,11 @@ class View(Protocol):
         """Leave the last picture as it is."""
 
 
-def _seconds(_context: click.Context, _option: click.Parameter, value: float) -> float:
-    if not value == value:  # noqa: PLR0124 - only nan is not itself, and no bound refuses it
-        raise click.BadParameter("is no number")
-    return value
-
-
 @click.command()
 @click.argument("job_ids", metavar="[JOB]...", nargs=-1)
 @click.option(
     "--interval",
-    type=click.FloatRange(0.2, 3600),
-    callback=_seconds,
+    type=Number(0.2, 3600),
     default=1.0,
     show_default=True,
     metavar="SECONDS",

@@ -34,6 +34,7 @@ UNAUTHORIZED_PAUSE_SECONDS = 60.0
 #: How long the server may take for what another process left: less than a crawl that starts meanwhile waits for it.
 _LEFTOVERS_TIMEOUT_SECONDS = 3.0
 _CREATED = 201
+_UNAUTHORIZED = 401
 
 
 class Delivery:
@@ -156,13 +157,14 @@ class Delivery:
         if answer.status in REFUSALS and (said or answer.status == TOO_LARGE) and updates > 1:
             self._singly = updates
             return
-        if answer.status == 401:  # noqa: PLR2004
+        why = f"HTTP {answer.status}{f' {said}' if said else ''}"
+        if answer.status == _UNAUTHORIZED:
             # Further tries make no sense: it counts as away at once, and that is said.
             self._failures = max(self._failures, self._retries)
-        hint = ", the token is none of the server's" if answer.status == 401 else ""  # noqa: PLR2004
-        self._failed(f"HTTP {answer.status}{f' {said}' if said else ''}{hint}", answer.retry_after)
-        if answer.status == 401:  # noqa: PLR2004
+            self._failed(f"{why}, the token is none of the server's", None)
             self._not_before = time.monotonic() + UNAUTHORIZED_PAUSE_SECONDS
+        else:
+            self._failed(why, answer.retry_after)
         self._nudge()
 
     def _failed(self, why: str, retry_after: float | None) -> None:
