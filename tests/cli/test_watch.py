@@ -119,7 +119,8 @@ def test_it_goes_on_when_the_database_is_back(tmp_path: Path, monkeypatch: pytes
                     report(db, "j", processedItems=2)
                 terminal.until(lambda screen: "2 items" in screen)
                 assert "2 items" in lines.line()
-            _code, _rest, said = lines.end(signal.SIGINT)
+                # Here, not after the block: its end is the next time that the database is away.
+                _code, _rest, said = lines.end(signal.SIGINT)
     away, back = said.splitlines()
     assert away.startswith("tallymark: the database is away, trying again: ")
     assert back == "tallymark: the database is back"
