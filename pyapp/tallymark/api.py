@@ -8,7 +8,7 @@ All raise `tallymark.TallymarkError`, most often one of its subclasses: `Invalid
 `PayloadTooLarge`, or `Unavailable` when the database is away or busy.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
 
@@ -161,6 +161,7 @@ def timeline(
     after_seq: int | None = None,
     max_events: int | None = None,
     event_kind: str | None = None,
+    event_kinds: Sequence[str] | None = None,
 ) -> list[Event]:
     """Give events of a job in the order of its ledger.
 
@@ -170,6 +171,7 @@ def timeline(
         after_seq: The number of the last event already seen; None for those from the first on.
         max_events: How many at most; None is the stored function's default.
         event_kind: Only events of this kind; None for all.
+        event_kinds: Only events of one of these kinds; None for all.
 
     Returns:
         The events.
@@ -177,8 +179,36 @@ def timeline(
     Raises:
         JobNotFound: There is no such job.
     """
-    query: LiteralString = "SELECT * FROM tallymark.timeline(%s, %s, %s, %s)"
-    return [Event(*row) for row in rows(connection, query, job_id, after_seq, max_events, event_kind)]
+    query: LiteralString = "SELECT * FROM tallymark.timeline(%s, %s, %s, %s, %s::text[])"
+    parameters = (job_id, after_seq, max_events, event_kind, _array(event_kinds))
+    return [Event(*row) for row in rows(connection, query, *parameters)]
+
+
+def timeline_before(
+    connection: Connection,
+    job_id: str,
+    before_seq: int | None = None,
+    *,
+    max_events: int | None = None,
+    event_kinds: Sequence[str] | None = None,
+) -> list[Event]:
+    """Give events of a job against the order of its ledger, the newest first.
+
+    Args:
+        connection: Whose transaction this is part of.
+        job_id: A registered job.
+        before_seq: Only events with smaller numbers; None for those from the last on.
+        max_events: How many at most; None is the stored function's default.
+        event_kinds: Only events of one of these kinds; None for all.
+
+    Returns:
+        The events.
+
+    Raises:
+        JobNotFound: There is no such job.
+    """
+    query: LiteralString = "SELECT * FROM tallymark.timeline_before(%s, %s::bigint, %s::integer, %s::text[])"
+    return [Event(*row) for row in rows(connection, query, job_id, before_seq, max_events, _array(event_kinds))]
 
 
 def timeline_page(
@@ -188,6 +218,7 @@ def timeline_page(
     after_seq: int | None = None,
     max_events: int | None = None,
     event_kind: str | None = None,
+    event_kinds: Sequence[str] | None = None,
 ) -> Json:
     """Give a page of a job's timeline as HTTP gives it.
 
@@ -197,6 +228,7 @@ def timeline_page(
         after_seq: The number of the last event already seen; None for those from the first on.
         max_events: How many at most; None is the stored function's default.
         event_kind: Only events of this kind; None for all.
+        event_kinds: Only events of one of these kinds; None for all.
 
     Returns:
         `events`, and `next`: the `after_seq` of the next page, or None.
@@ -204,8 +236,8 @@ def timeline_page(
     Raises:
         JobNotFound: There is no such job.
     """
-    query: LiteralString = "SELECT tallymark.timeline_page(%s, %s, %s, %s)"
-    page: Json = value(connection, query, job_id, after_seq, max_events, event_kind)
+    query: LiteralString = "SELECT tallymark.timeline_page(%s, %s, %s, %s, %s::text[])"
+    page: Json = value(connection, query, job_id, after_seq, max_events, event_kind, _array(event_kinds))
     return page
 
 
@@ -255,3 +287,8 @@ def job_ids(connection: Connection, *, after_id: str = "", max_jobs: int = 1000)
     """
     query: LiteralString = "SELECT id FROM tallymark.job_ids(%s, %s)"
     return [job_id for (job_id,) in rows(connection, query, after_id, max_jobs)]
+
+
+def _array(texts: Sequence[str] | None) -> list[str] | None:
+    """Return texts as an array of PostgreSQL's."""
+    return None if texts is None else list(texts)

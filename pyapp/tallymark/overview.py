@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import LiteralString, NamedTuple
 
-from tallymark.calling import Connection, rows
+from tallymark.calling import Connection, Json, rows, value
 
 
 class ErrorGroup(NamedTuple):
@@ -23,6 +23,7 @@ class ErrorGroup(NamedTuple):
         sample_job: The job of the newest.
         sample_seq: The number of its event.
         sample: Its message.
+        trend: How many there were in each of 24 equal parts of the time asked for, the oldest first.
     """
 
     type: str | None
@@ -34,6 +35,7 @@ class ErrorGroup(NamedTuple):
     sample_job: str
     sample_seq: int
     sample: str | None
+    trend: list[int]
 
 
 class StalledJob(NamedTuple):
@@ -94,6 +96,40 @@ class Day(NamedTuple):
     items: Decimal
     median_duration: timedelta | None
     success_rate: Decimal | None
+
+
+class Minute(NamedTuple):
+    """What was reported in a minute.
+
+    Attributes:
+        minute: When it began.
+        events: How many events were recorded.
+        errors: How many of them are errors that crawlers reported.
+        jobs: Of how many jobs the events are.
+    """
+
+    minute: datetime
+    events: int
+    errors: int
+    jobs: int
+
+
+class BusyJob(NamedTuple):
+    """A running job, and how often it is reported on.
+
+    Attributes:
+        id: The job.
+        per_minute: How many updates come in a minute; None where that cannot be told.
+        median_gap: The median of the time from one to the next; None below two updates.
+        long_gap: The 95th percentile of it.
+        last_update: When the last one was recorded; None where there is none.
+    """
+
+    id: str
+    per_minute: Decimal | None
+    median_gap: timedelta | None
+    long_gap: timedelta | None
+    last_update: datetime | None
 
 
 def error_groups(
@@ -184,3 +220,80 @@ def jobs_per_day(connection: Connection, *, days: int = 30, id_prefix: str | Non
     """
     query: LiteralString = "SELECT * FROM tallymark.jobs_per_day(%s, %s)"
     return [Day(*row) for row in rows(connection, query, days, id_prefix)]
+
+
+def jobs_by_status(connection: Connection, *, id_prefix: str | None = None, at_most: int | None = None) -> Json:
+    """Count the jobs of each status.
+
+    Args:
+        connection: Whose transaction this is part of.
+        id_prefix: Only jobs whose ids begin like this; None for all.
+        at_most: Up to how many are counted of each status; None for all.
+
+    Returns:
+        `statuses`, each with `jobs` and whether there are `more`, and `jobs` and `more` of all of them.
+    """
+    counts: Json = value(connection, "SELECT tallymark.jobs_by_status(%s, %s::integer)", id_prefix, at_most)
+    return counts
+
+
+def events_per_minute(connection: Connection, *, minutes: int = 30, id_prefix: str | None = None) -> list[Minute]:
+    """Tell what was reported in each of the last minutes.
+
+    Args:
+        connection: Whose transaction this is part of.
+        minutes: How many, up to 1,440, the one that is not yet full among them.
+        id_prefix: Only jobs whose ids begin like this; None for all.
+
+    Returns:
+        The minutes, the oldest first.
+    """
+    query: LiteralString = "SELECT * FROM tallymark.events_per_minute(%s, %s)"
+    return [Minute(*row) for row in rows(connection, query, minutes, id_prefix)]
+
+
+def busiest_jobs(connection: Connection, *, max_jobs: int = 20, id_prefix: str | None = None) -> list[BusyJob]:
+    """List the running jobs that are reported on most often.
+
+    Args:
+        connection: Whose transaction this is part of.
+        max_jobs: How many at most, up to 500.
+        id_prefix: Only jobs whose ids begin like this; None for all.
+
+    Returns:
+        The jobs, the most frequently reported first.
+    """
+    query: LiteralString = "SELECT * FROM tallymark.busiest_jobs(%s, %s)"
+    return [BusyJob(*row) for row in rows(connection, query, max_jobs, id_prefix)]
+
+
+def verify_newest(
+    connection: Connection, *, max_jobs: int = 20, most_events: int = 10_000, id_prefix: str | None = None
+) -> Json:
+    """Compare the jobs that were registered last with the folds of their ledgers.
+
+    Args:
+        connection: Whose transaction this is part of.
+        max_jobs: How many at most, up to 1,000.
+        most_events: How many events are read for it in all; jobs with more than are left are skipped.
+        id_prefix: Only jobs whose ids begin like this; None for all.
+
+    Returns:
+        `checked`, `exact`, `differing`: the ids of those that are not what their ledgers say, and `skipped`.
+    """
+    query: LiteralString = "SELECT tallymark.verify_newest(%s, %s, %s)"
+    found: Json = value(connection, query, max_jobs, most_events, id_prefix)
+    return found
+
+
+def database_figures(connection: Connection) -> Json:
+    """Tell how large the database is.
+
+    Args:
+        connection: Whose transaction this is part of.
+
+    Returns:
+        `version`, `bytes`, `startedAt`, `replica` and `tables`.
+    """
+    figures: Json = value(connection, "SELECT tallymark.database_figures()")
+    return figures

@@ -3,6 +3,7 @@
 Each takes the caller's own psycopg connection, and none commits.
 """
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, LiteralString, NamedTuple
@@ -107,6 +108,64 @@ def list_jobs(
     return page
 
 
+def newest_jobs(
+    connection: Connection,
+    *,
+    status: str | None = None,
+    stage: str | None = None,
+    operation_type: str | None = None,
+    current_data_type: str | None = None,
+    item_type: str | None = None,
+    q: str | None = None,
+    id_prefix: str | None = None,
+    max_jobs: int | None = None,
+    cursor: str | None = None,
+) -> Json:
+    """List jobs as an overview shows them, a page at a time, those first that were registered last.
+
+    Args:
+        connection: Whose transaction this is part of.
+        status: As those of `list_jobs`, and so the next ones.
+        stage: The stage it is in.
+        operation_type: What it is doing.
+        current_data_type: What it is at.
+        item_type: A type that it has counted.
+        q: A part of its id.
+        id_prefix: How its id begins.
+        max_jobs: How many at most, up to 1,000.
+        cursor: The `next` of the page before.
+
+    Returns:
+        `jobs`, each with the little that a line shows, and `next`: the cursor of the next page, or None.
+
+    Raises:
+        InvalidUpdate: The cursor is none.
+    """
+    query: LiteralString = "SELECT tallymark.newest_jobs(%s, %s, %s, %s, %s, %s, %s, %s::integer, cursor => %s)"
+    filters = (status, stage, operation_type, current_data_type, item_type, q, id_prefix)
+    page: Json = value(connection, query, *filters, max_jobs, cursor)
+    return page
+
+
+def job_changes(
+    connection: Connection, known: Mapping[str, int], *, max_events: int | None = None
+) -> list[dict[str, Any]]:
+    """Tell what happened to some jobs since the caller last asked.
+
+    Args:
+        connection: Whose transaction this is part of.
+        known: The jobs, each with the number of the last event that is known; -1 for none, and no events are wanted.
+        max_events: How many of a job's newest events go along; None is the stored function's default.
+
+    Returns:
+        For each job with another last event `id`, `lastSeq`, `tag`, `job`, `events`, `skipped`; for one that is not
+        there `id` and `gone`.
+    """
+    query: LiteralString = "SELECT tallymark.job_changes(%s::text[], %s::bigint[], %s::integer)"
+    found: list[dict[str, Any]] = value(connection, query, list(known), list(known.values()), max_events)
+    return found
+
+
 def job_at(connection: Connection, job_id: str, seq: int, *, timeline_limit: int | None = None) -> Json:
     """Give a job as it was after one of its events.
 
@@ -166,6 +225,24 @@ def job_rate(connection: Connection, job_id: str, *, recent: timedelta | None = 
     """
     rate: Json = value(connection, "SELECT tallymark.job_rate(%s, %s::interval)", job_id, recent)
     return rate
+
+
+def job_rates(connection: Connection, ids: Iterable[str], *, recent: timedelta | None = None) -> Json:
+    """Tell how fast several jobs are going.
+
+    Args:
+        connection: Whose transaction this is part of.
+        ids: The jobs, at most 100; those that are not there are passed over.
+        recent: Over how long; None is the stored function's default.
+
+    Returns:
+        `rates`: under each id what `job_rate` gives.
+
+    Raises:
+        InvalidUpdate: `recent` is no time at all, or there are too many jobs.
+    """
+    rates: Json = value(connection, "SELECT tallymark.job_rates(%s::text[], %s::interval)", list(ids), recent)
+    return rates
 
 
 def stage_durations(connection: Connection, job_id: str) -> list[Stage]:

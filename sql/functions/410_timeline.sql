@@ -1,7 +1,8 @@
 -- The timeline of a job, a page at a time.
 
 CREATE OR REPLACE FUNCTION tallymark.timeline(
-  job_id text, after_seq bigint DEFAULT 0, max_events integer DEFAULT 100, event_kind text DEFAULT NULL
+  job_id text, after_seq bigint DEFAULT 0, max_events integer DEFAULT 100, event_kind text DEFAULT NULL,
+  event_kinds text[] DEFAULT NULL
 ) RETURNS TABLE (seq bigint, "timestamp" timestamptz, event text, details jsonb, recorded_at timestamptz)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -21,6 +22,7 @@ BEGIN
       SELECT n.*, tallymark.event_details(n.payload, n.details) AS shown FROM tallymark.job_event AS n
       WHERE n.job_id = timeline.job_id AND n.seq > coalesce(timeline.after_seq, 0)
         AND (timeline.event_kind IS NULL OR n.event = timeline.event_kind)
+        AND (timeline.event_kinds IS NULL OR n.event = ANY (timeline.event_kinds))
       ORDER BY n.seq
       LIMIT least(greatest(coalesce(timeline.max_events, 100), 0), 1000)
     ) AS p
@@ -32,14 +34,15 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION tallymark.timeline(text, bigint, integer, text) IS
+COMMENT ON FUNCTION tallymark.timeline(text, bigint, integer, text, text[]) IS
 'The timeline of a job in the order of its ledger.
 Arguments: job_id; after_seq, the number of the last event already seen; max_events, at most 1000, and no more than
 16 MB of details hold; event_kind, only
-events of this kind, null for all.
+events of this kind, null for all; event_kinds, only events of one of these kinds, null for all.
 Returns: rows of seq, timestamp (when it happened, by the crawler''s clock), event, details (see event_details),
 recorded_at (when it was recorded, by the server''s clock).
 Errors: TK404, no such job.';
 
-REVOKE ALL ON FUNCTION tallymark.timeline(text, bigint, integer, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tallymark.timeline(text, bigint, integer, text) TO tallymark_reader, tallymark_admin;
+REVOKE ALL ON FUNCTION tallymark.timeline(text, bigint, integer, text, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.timeline(text, bigint, integer, text, text[])
+  TO tallymark_reader, tallymark_admin;

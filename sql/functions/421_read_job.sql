@@ -7,9 +7,8 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  -- When it was made tells a job from an earlier one of the same id. A stable function reads by one snapshot, so that
-  -- the tag is that of the very state that goes along.
-  SELECT to_hex((extract(epoch FROM j.created_at) * 1000000)::bigint) || '-' || j.last_seq INTO read_job.tag
+  -- A stable function reads by one snapshot, so that the tag is that of the very state that goes along.
+  SELECT tallymark.job_tag(j.created_at, j.last_seq) INTO read_job.tag
   FROM tallymark.job AS j WHERE j.id = read_job.job_id;
   IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(read_job.job_id);

@@ -4,23 +4,32 @@ CREATE OR REPLACE FUNCTION tallymark.error_groups(
   since timestamptz DEFAULT NULL, max_groups integer DEFAULT 100, id_prefix text DEFAULT NULL
 ) RETURNS TABLE (
   type text, message text, errors bigint, jobs bigint, first_seen timestamptz, last_seen timestamptz,
-  sample_job text, sample_seq bigint, sample text
+  sample_job text, sample_seq bigint, sample text, trend bigint[]
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  v_since CONSTANT timestamptz := coalesce(error_groups.since, statement_timestamp() - interval '1 day');
+  c_parts CONSTANT integer := 24;
+  v_now CONSTANT timestamptz := statement_timestamp();
+  v_since CONSTANT timestamptz := coalesce(error_groups.since, v_now - interval '1 day');
+  -- Nothing was recorded before there was a clock; from minus infinity there are no equal parts.
+  v_begin CONSTANT timestamptz := greatest(v_since, 'epoch');
+  v_part CONSTANT numeric := CASE WHEN v_begin < v_now THEN extract(epoch FROM v_now - v_begin) / c_parts END;
 BEGIN
   RETURN QUERY
   SELECT g.type, g.message, g.errors, g.jobs, g.first_seen, g.last_seen, e.job_id, e.seq,
-    left(coalesce(d.details ->> 'errorMessage', d.details ->> 'message'), 1000)
+    left(coalesce(d.details ->> 'errorMessage', d.details ->> 'message'), 1000),
+    ARRAY(SELECT count(p.part) FROM generate_series(0, c_parts - 1) AS n (part)
+      LEFT JOIN unnest(g.parts) AS p (part) ON p.part = n.part GROUP BY n.part ORDER BY n.part)
   FROM (
     SELECT f.type, f.message, count(*) AS errors, count(DISTINCT f.job_id) AS jobs,
       min(f.recorded_at) AS first_seen, max(f.recorded_at) AS last_seen,
       -- The newest; text and numbers have no common array, and a row has no maximum before PostgreSQL 18.
       (array_agg(f.job_id ORDER BY f.recorded_at DESC, f.job_id, f.seq DESC))[1] AS sample_job,
-      (array_agg(f.seq ORDER BY f.recorded_at DESC, f.job_id, f.seq DESC))[1] AS sample_seq
+      (array_agg(f.seq ORDER BY f.recorded_at DESC, f.job_id, f.seq DESC))[1] AS sample_seq,
+      -- What is recorded at this very moment belongs to the last part.
+      array_agg(least(floor(extract(epoch FROM f.recorded_at - v_begin) / v_part), c_parts - 1)::smallint) AS parts
     FROM (
       SELECT x.job_id, x.seq, x.recorded_at, s.details ->> 'errorType' AS type,
         tallymark.normalise_message(coalesce(s.details ->> 'errorMessage', s.details ->> 'message')) AS message
@@ -45,7 +54,8 @@ Arguments: since, only what was recorded at or after this instant, by the server
 max_groups, at most 1000, null for 100; id_prefix, only jobs whose id begins like this, null for all.
 Returns: a row for each group, those with the most errors first: type and message, either may be null; errors, how many
 there were; jobs, on how many jobs; first_seen and last_seen, when they were recorded; sample_job, sample_seq and
-sample, the newest of them: its job, its number there, its message word for word (1000 characters).
+sample, the newest of them: its job, its number there, its message word for word (1000 characters);
+trend, how many there were in each of 24 equal parts of the time from since to now, the oldest first.
 Cost: all errors since then, found by an index (job_event_error_idx).';
 
 REVOKE ALL ON FUNCTION tallymark.error_groups(timestamptz, integer, text) FROM PUBLIC;

@@ -6,24 +6,28 @@ CREATE OR REPLACE FUNCTION tallymark.errors_page(
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  v_now CONSTANT timestamptz := statement_timestamp();
+  v_since CONSTANT timestamptz := coalesce(errors_page.since, v_now - interval '1 day');
 BEGIN
   RETURN (
-    SELECT jsonb_build_object('errors', coalesce(jsonb_agg(jsonb_build_object('type', g.type, 'message', g.message,
+    SELECT jsonb_build_object('since', tallymark.iso_timestamp(v_since), 'until', tallymark.iso_timestamp(v_now),
+      'errors', coalesce(jsonb_agg(jsonb_build_object('type', g.type, 'message', g.message,
       'count', g.errors, 'jobs', g.jobs, 'firstSeen', tallymark.iso_timestamp(g.first_seen),
       'lastSeen', tallymark.iso_timestamp(g.last_seen),
-      'sample', jsonb_build_object('taskId', g.sample_job, 'seq', g.sample_seq, 'message', g.sample))
+      'trend', g.trend, 'sample', jsonb_build_object('taskId', g.sample_job, 'seq', g.sample_seq, 'message', g.sample))
       ORDER BY g.number), '[]'))
-    FROM tallymark.error_groups(errors_page.since, errors_page.max_groups, errors_page.id_prefix)
+    FROM tallymark.error_groups(v_since, errors_page.max_groups, errors_page.id_prefix)
       WITH ORDINALITY AS g (type, message, errors, jobs, first_seen, last_seen, sample_job, sample_seq, sample,
-        number));
+        trend, number));
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.errors_page(timestamptz, integer, text) IS
 'error_groups as one JSON document.
 Arguments: as those of error_groups.
-Returns: {"errors": [{"type", "message", "count", "jobs", "firstSeen", "lastSeen", "sample": {"taskId", "seq",
-"message"}}]}.';
+Returns: {"since", "until", "errors": [{"type", "message", "count", "jobs", "firstSeen", "lastSeen", "trend": [24
+numbers, the oldest first], "sample": {"taskId", "seq", "message"}}]}.';
 
 REVOKE ALL ON FUNCTION tallymark.errors_page(timestamptz, integer, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.errors_page(timestamptz, integer, text) TO tallymark_reader, tallymark_admin;

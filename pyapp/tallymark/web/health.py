@@ -12,13 +12,17 @@ from tallymark.web.problems import Problem
 #: Each function that the web part calls must be there, with these arguments, and for us to execute.
 _WRITING = (
     b'{"receive_progress(jsonb,text,text)","receive_job(jsonb,text)","receive_command(jsonb,text,text)",'
-    b'"check_token(bytea)","has_tokens()"}'
+    b'"check_token(bytea)","has_tokens()","sign_in_wait(text)","note_failed_sign_in(text)"}'
 )
 _READING = (
-    b'{"read_job(text,integer,text[])","job_at(text,bigint,integer)","timeline_page(text,bigint,integer,text)",'
+    b'{"read_job(text,integer,text[])","job_at(text,bigint,integer)","timeline_page(text,bigint,integer,text,text[])",'
+    b'"timeline_before_page(text,bigint,integer,text[])","verify_page(text)","job_changes(text[],bigint[],integer)",'
     b'"history_page(text,text,bigint,integer)","areas_page(text,integer,integer,text,text)",'
     b'"rate_page(text,interval)","stages_page(text)","errors_page(timestamptz,integer,text)",'
-    b'"stalled_page(text,integer)","days_page(integer,text)",'
+    b'"stalled_page(text,integer)","days_page(integer,text)","jobs_by_status(text,integer)",'
+    b'"job_rates(text[],interval,text)","throughput_page(integer,text)","busiest_page(integer,text)",'
+    b'"verify_newest(integer,integer,text)","database_figures()",'
+    b'"newest_jobs(text,text,text,text,text,text,text,integer,text)",'
     b'"list_jobs(text,text,text,text,text,timestamptz,text,text,integer,text)"}'
 )
 _HAS = Statement(

@@ -52,9 +52,9 @@ _PARTS = {
     "timeline": _Part(
         Statement(
             b"tallymark_timeline_page",
-            b"SELECT tallymark.timeline_page($1::text, $2::bigint, $3::integer, $4::text)",
+            b"SELECT tallymark.timeline_page($1::text, $2::bigint, $3::integer, event_kinds => $4::text[])",
         ),
-        lambda query: (query.number("after", BIGINT), query.number("limit"), query.text("event")),
+        lambda query: (query.number("after", BIGINT), query.number("limit"), query.texts("event")),
     ),
     "history": _Part(
         Statement(
@@ -78,7 +78,24 @@ _PARTS = {
         Statement(b"tallymark_stages_page", b"SELECT tallymark.stages_page($1::text)"),
         lambda _query: (),
     ),
+    "verify": _Part(
+        Statement(b"tallymark_verify_page", b"SELECT tallymark.verify_page($1::text)"),
+        lambda _query: (),
+    ),
 }
+
+#: The timeline where `before` is given: from there backwards.
+_TIMELINE_BEFORE = _Part(
+    Statement(
+        b"tallymark_timeline_before_page",
+        b"SELECT tallymark.timeline_before_page($1::text, $2::bigint, $3::integer, $4::text[])",
+    ),
+    lambda query: (
+        # An empty one is the end.
+        query.number("before", BIGINT) if request.args.get("before") else None,
+        *(query.number("limit"), query.texts("event")),
+    ),
+)
 
 
 class _JobId(PathConverter):
@@ -127,10 +144,11 @@ def add_jobs(app: Flask, tokens: Tokens, database: Database, reader: Database, m
                 return _give_job(reader, whole)
             who.check_job(job_id)
             query = Query()
-            parameters = part.parameters(query)
+            asked = _TIMELINE_BEFORE if name == "timeline" and "before" in request.args else part
+            parameters = asked.parameters(query)
             query.check()
             try:
-                [found] = reader.call(part.statement, job_key(job_id), *parameters)
+                [found] = reader.call(asked.statement, job_key(job_id), *parameters)
             except JobNotFound as unknown:
                 try:
                     return _give_job(reader, whole)

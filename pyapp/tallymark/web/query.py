@@ -65,6 +65,22 @@ class Query:
             return None
         return text.encode() or None
 
+    def texts(self, name: str) -> bytes | None:
+        """Take texts, one for each time that the parameter is given.
+
+        Args:
+            name: The parameter.
+
+        Returns:
+            The texts as an array of PostgreSQL's, without those that are empty; None where none is left.
+        """
+        texts = [text for text in request.args.getlist(name) if text]
+        if any("\0" in text for text in texts):
+            self._refuse(name, "must not have the character 0")
+            return None
+        escaped = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+        return b"{%s}" % ",".join(f'"{text}"' for text in escaped).encode() if texts else None
+
     def instant(self, name: str) -> bytes | None:
         """Take a date and time.
 

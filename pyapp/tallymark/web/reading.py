@@ -1,13 +1,15 @@
-"""Reading across jobs: the list of them, their areas, errors, days, and which have fallen silent."""
+"""Reading across jobs: lists and counts of them, their areas, errors, rates, and what the database says of itself."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import NamedTuple
 
 from flask import Flask, Response
 
 from tallymark.web.answers import json_answer
-from tallymark.web.auth import Tokens, caller
+from tallymark.web.auth import Caller, Tokens, caller
 from tallymark.web.database import Database, Statement
+from tallymark.web.problems import Problem
 from tallymark.web.query import Query
 
 
@@ -17,10 +19,12 @@ class _Page(NamedTuple):
     Attributes:
         statement: What to run; $1 is how the ids begin of the jobs that the caller may see, null for all.
         parameters: Takes the others from the query.
+        for_all_jobs: It is of no job, so that only those may read it who may see all; there is no $1 then.
     """
 
     statement: Statement
     parameters: Callable[[Query], tuple[bytes | None, ...]]
+    for_all_jobs: bool = False
 
 
 _PAGES = {
@@ -35,6 +39,46 @@ _PAGES = {
             *map(query.text, ("status", "stage", "operationType", "currentDataType", "itemType")),
             *(query.instant("updatedSince"), query.text("q"), query.number("limit"), query.cursor("cursor")),
         ),
+    ),
+    "overview": _Page(
+        Statement(
+            b"tallymark_newest_jobs",
+            b"SELECT tallymark.newest_jobs(id_prefix => $1::text, status => $2::text, stage => $3::text,"
+            b" operation_type => $4::text, current_data_type => $5::text, item_type => $6::text,"
+            b" q => $7::text, max_jobs => $8::integer, cursor => $9::text)",
+        ),
+        lambda query: (
+            *map(query.text, ("status", "stage", "operationType", "currentDataType", "itemType", "q")),
+            *(query.number("limit"), query.cursor("cursor")),
+        ),
+    ),
+    "statuses": _Page(
+        Statement(b"tallymark_jobs_by_status", b"SELECT tallymark.jobs_by_status($1::text, $2::integer)"),
+        lambda query: (query.number("atMost"),),
+    ),
+    "rates": _Page(
+        Statement(
+            b"tallymark_job_rates",
+            b"SELECT tallymark.job_rates($2::text[], make_interval(secs => $3::integer), $1::text)",
+        ),
+        lambda query: (query.texts("id"), query.number("window")),
+    ),
+    "throughput": _Page(
+        Statement(b"tallymark_throughput_page", b"SELECT tallymark.throughput_page($2::integer, $1::text)"),
+        lambda query: (query.number("minutes"),),
+    ),
+    "frequency": _Page(
+        Statement(b"tallymark_busiest_page", b"SELECT tallymark.busiest_page($2::integer, $1::text)"),
+        lambda query: (query.number("limit"),),
+    ),
+    "accuracy": _Page(
+        Statement(b"tallymark_verify_newest", b"SELECT tallymark.verify_newest($2::integer, id_prefix => $1::text)"),
+        lambda query: (query.number("jobs"),),
+    ),
+    "database": _Page(
+        Statement(b"tallymark_database_figures", b"SELECT tallymark.database_figures()"),
+        lambda _query: (),
+        for_all_jobs=True,
     ),
     "areas": _Page(
         Statement(
@@ -66,16 +110,38 @@ def add_reading(app: Flask, tokens: Tokens, reader: Database) -> None:
         reader: Where to read.
     """
 
-    def add_page(name: str, page: _Page) -> None:
+    def add_page(name: str) -> None:
         @app.get(f"/api/internal/{name}", endpoint=f"list_{name}")
         @tokens.required_scope("read")
         def get_page() -> Response:
             """Give what can be read under this name."""
-            query = Query()
-            parameters = page.parameters(query)
-            query.check()
-            [found] = reader.call(page.statement, caller().sql_prefix, *parameters)
-            return json_answer(found)
+            return json_answer(read_page(reader, caller(), name))
 
-    for name, page in _PAGES.items():
-        add_page(name, page)
+    for name in _PAGES:
+        add_page(name)
+
+
+def read_page(reader: Database, who: Caller, name: str) -> bytes | None:
+    """Read across jobs what the request asks for by its query.
+
+    Args:
+        reader: Where to read.
+        who: Whose jobs, by the prefix of the token.
+        name: What: the last part of the route.
+
+    Returns:
+        A JSON text.
+
+    Raises:
+        Problem: 400, the query is not right; 403, it is of all jobs, and this token is not.
+        TallymarkError: As the function has it.
+    """
+    page = _PAGES[name]
+    if page.for_all_jobs and who.sql_prefix is not None:
+        explanation = f"This token is for jobs whose ids begin with '{who.job_prefix}', and this is of all."
+        raise Problem(HTTPStatus.FORBIDDEN, "Forbidden", explanation=explanation)
+    query = Query()
+    parameters = page.parameters(query)
+    query.check()
+    [found] = reader.call(page.statement, *(() if page.for_all_jobs else (who.sql_prefix,)), *parameters)
+    return found

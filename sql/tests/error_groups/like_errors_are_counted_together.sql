@@ -33,7 +33,7 @@ SELECT is(g.last_seen, (SELECT e.recorded_at FROM tallymark.job_event AS e WHERE
   'by the server''s clock') FROM tallymark.error_groups(NULL, 1, 'E') AS g;
 SELECT ok(tallymark.errors_page(NULL, 1, 'E') #> '{errors,0}' @> '{"type": "Timeout", "message": "after <number> s",
   "count": 3, "jobs": 2, "sample": {"taskId": "E2", "seq": 1, "message": "after 12 s"}}', 'as JSON');
-SELECT is(tallymark.errors_page(now() + interval '1 day'), '{"errors": []}', 'none as JSON');
+SELECT is(tallymark.errors_page(now() + interval '1 day') -> 'errors', '[]', 'none as JSON');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -4,7 +4,8 @@ BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(13);
 
--- What belongs to jobs, and by which column. The tokens are no job data: a table that each machine has a copy of.
+-- What belongs to jobs, and by which column. Tokens and failed sign-ins are no
+-- job data: tables that each machine has a copy of.
 CREATE TEMPORARY VIEW job_column AS
 SELECT c.oid AS table_oid, a.attname, a.attnum, a.atttypid, a.attcollation, a.attnotnull
 FROM pg_class AS c
@@ -17,8 +18,8 @@ FROM pg_proc AS p WHERE p.pronamespace = 'tallymark'::regnamespace;
 
 SELECT is_empty(
   $$SELECT c.relname FROM pg_class AS c WHERE c.relnamespace = 'tallymark'::regnamespace AND c.relkind IN ('r', 'p')
-      AND c.relname <> 'api_token' AND c.oid NOT IN (SELECT table_oid FROM job_column)$$,
-  'every table but that of the tokens has the job''s id');
+      AND c.relname NOT IN ('api_token', 'sign_in') AND c.oid NOT IN (SELECT table_oid FROM job_column)$$,
+  'every table has the job''s id, but those of tokens and of failed sign-ins');
 SELECT cmp_ok((SELECT count(*) FROM job_column), '>=', 3::bigint, 'and there are such tables');
 SELECT is_empty(
   $$SELECT table_oid::regclass FROM job_column WHERE atttypid <> 'text'::regtype OR attcollation <> '"C"'::regcollation

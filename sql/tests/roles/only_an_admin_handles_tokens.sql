@@ -1,8 +1,9 @@
 -- The endpoint, which is the writer and the reader, can ask about a token that it was shown; it can neither make one,
--- nor list or revoke them, nor read the table. So whoever takes the endpoint over gets no token from it.
+-- nor list or revoke them, nor read the table. So whoever takes the endpoint over gets no token from it. It counts
+-- failed sign-ins, and cannot take that back.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(36);
+SELECT plan(48);
 
 CREATE ROLE tallymark_test_nobody;
 CREATE FUNCTION pg_temp.outcome(role text, call text) RETURNS text LANGUAGE plpgsql AS $$
@@ -27,7 +28,10 @@ FROM (VALUES (1, '{tallymark_admin}'::text[], 'SELECT tallymark.create_token(''n
   (6, '{}', 'SELECT name FROM tallymark.api_token'),
   (7, '{}', 'INSERT INTO tallymark.api_token (name, digest, scopes) VALUES (''x'', '''', ''{admin}'')'),
   (8, '{}', 'UPDATE tallymark.api_token SET scopes = ''{admin}'''),
-  (9, '{}', 'DELETE FROM tallymark.api_token')) AS c (number, roles, call)
+  (9, '{}', 'DELETE FROM tallymark.api_token'),
+  (10, '{tallymark_writer,tallymark_admin}', 'SELECT tallymark.sign_in_wait(''x'')'),
+  (11, '{tallymark_writer,tallymark_admin}', 'SELECT tallymark.note_failed_sign_in(''x'')'),
+  (12, '{}', 'DELETE FROM tallymark.sign_in')) AS c (number, roles, call)
 CROSS JOIN unnest('{tallymark_writer,tallymark_reader,tallymark_admin,tallymark_test_nobody}'::text[]) AS r (role)
 ORDER BY c.number;
 

@@ -1,0 +1,41 @@
+-- Takes note of a failed attempt to sign in.
+
+CREATE OR REPLACE FUNCTION tallymark.note_failed_sign_in(source text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_most_deleted CONSTANT integer := 10;
+  c_highest CONSTANT integer := 1000000; -- more are no longer counted
+  c_lock CONSTANT bigint := 531974614; -- any constant of our own
+  v_now CONSTANT timestamptz := clock_timestamp();
+  v_forgotten CONSTANT timestamptz := v_now - interval '15 minutes';
+BEGIN
+  IF note_failed_sign_in.source IS NULL THEN
+    RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = 'Invalid sign-in',
+      DETAIL = '[{"field": "source", "problem": "must be a text"}]';
+  END IF;
+  INSERT INTO tallymark.sign_in AS s (source, failures, last_failed_at)
+  VALUES (left(note_failed_sign_in.source, 255), 1, v_now)
+  ON CONFLICT ON CONSTRAINT sign_in_pkey DO UPDATE
+  SET failures = CASE WHEN s.last_failed_at > v_forgotten THEN least(s.failures + 1, c_highest) ELSE 1 END,
+    last_failed_at = greatest(s.last_failed_at, v_now);
+  -- More than one for each that is added, so that the table stays small. One session at a time, and the others do not
+  -- wait for it: each of them holds its own row alone, so that nobody waits in a circle.
+  IF pg_try_advisory_xact_lock(c_lock) THEN
+    DELETE FROM tallymark.sign_in AS d
+    WHERE d.last_failed_at <= v_forgotten
+      AND d.source = ANY (ARRAY(
+        SELECT o.source FROM tallymark.sign_in AS o
+        WHERE o.last_failed_at <= v_forgotten ORDER BY o.last_failed_at LIMIT c_most_deleted));
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.note_failed_sign_in(text) IS
+'Takes note of a failed attempt to sign in, and forgets a few that were more than 15 minutes ago.
+Arguments: source, where it came from, such as an address, of which the first 255 characters count.
+Errors: TK400, source is null.';
+
+REVOKE ALL ON FUNCTION tallymark.note_failed_sign_in(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.note_failed_sign_in(text) TO tallymark_writer, tallymark_admin;

@@ -1,0 +1,35 @@
+-- A page of the timeline from its end backwards as one JSON document, as HTTP gives it.
+
+CREATE OR REPLACE FUNCTION tallymark.timeline_before_page(
+  job_id text, before_seq bigint DEFAULT NULL, max_events integer DEFAULT 100, event_kinds text[] DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_events jsonb;
+BEGIN
+  SELECT coalesce(jsonb_agg(jsonb_build_object('seq', t.seq, 'timestamp', tallymark.iso_timestamp(t."timestamp"),
+    'event', t.event, 'details', t.details, 'recordedAt', tallymark.iso_timestamp(t.recorded_at)) ORDER BY t.seq DESC),
+    '[]')
+  INTO v_events
+  FROM tallymark.timeline_before(timeline_before_page.job_id, timeline_before_page.before_seq,
+    timeline_before_page.max_events, timeline_before_page.event_kinds) AS t;
+  RETURN jsonb_build_object('events', v_events, 'next', (
+    SELECT v_events -> -1 -> 'seq' FROM tallymark.job_event AS e
+    WHERE e.job_id = timeline_before_page.job_id AND e.seq < (v_events -> -1 -> 'seq')::bigint
+      AND (timeline_before_page.event_kinds IS NULL OR e.event = ANY (timeline_before_page.event_kinds))
+    LIMIT 1));
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.timeline_before_page(text, bigint, integer, text[]) IS
+'A page of a job''s timeline, the newest event first, as one JSON document.
+Arguments: as those of timeline_before.
+Returns: {"events": [{"seq", "timestamp", "event", "details", "recordedAt"}], "next": the before_seq of the next page,
+null where there is none}.
+Errors: TK404, no such job.';
+
+REVOKE ALL ON FUNCTION tallymark.timeline_before_page(text, bigint, integer, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.timeline_before_page(text, bigint, integer, text[])
+  TO tallymark_reader, tallymark_admin;

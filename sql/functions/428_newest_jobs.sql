@@ -1,0 +1,71 @@
+-- Jobs as an overview shows them: the newest first, a page at a time.
+
+CREATE OR REPLACE FUNCTION tallymark.newest_jobs(
+  status text DEFAULT NULL, stage text DEFAULT NULL, operation_type text DEFAULT NULL,
+  current_data_type text DEFAULT NULL, item_type text DEFAULT NULL, q text DEFAULT NULL,
+  id_prefix text DEFAULT NULL, max_jobs integer DEFAULT 50, cursor text DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+-- Planned anew for the filters of each call, see list_jobs.
+SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+  c_most_bytes CONSTANT integer := 16777216;
+  v_place CONSTANT text := tallymark.cursor_id(newest_jobs.cursor);
+  v_most CONSTANT integer := least(greatest(coalesce(newest_jobs.max_jobs, 50), 0), 1000);
+  v_facets CONSTANT jsonb := nullif(tallymark.without_nulls(jsonb_build_object('stage', newest_jobs.stage,
+    'operationType', newest_jobs.operation_type, 'currentDataType', newest_jobs.current_data_type,
+    'itemTypes', '[]'::jsonb || to_jsonb(newest_jobs.item_type))), '{}');
+  v_at timestamptz := 'infinity';
+  v_id text := '';
+  v_job tallymark.job;
+  v_row jsonb;
+  v_jobs jsonb[] := '{}';
+  v_bytes bigint := 0;
+  v_next text;
+BEGIN
+  IF newest_jobs.cursor IS NOT NULL THEN
+    IF v_place !~ '^[0-9]{1,16} ' THEN
+      PERFORM tallymark.refuse_query('cursor', 'must be the next of an earlier page');
+    END IF;
+    v_at := 'epoch'::timestamptz + split_part(v_place, ' ', 1)::bigint * interval '1 microsecond';
+    v_id := substr(v_place, strpos(v_place, ' ') + 1);
+  END IF;
+  FOR v_job IN
+    SELECT j.* FROM tallymark.job AS j
+    WHERE (j.created_at, j.id) < (v_at, v_id)
+      AND (newest_jobs.status IS NULL OR j.status = newest_jobs.status)
+      AND (newest_jobs.id_prefix IS NULL OR starts_with(j.id, newest_jobs.id_prefix))
+      AND (v_facets IS NULL OR j.facets @> v_facets)
+      AND (newest_jobs.q IS NULL OR strpos(j.id, newest_jobs.q) > 0)
+    ORDER BY j.created_at DESC, j.id DESC
+    LIMIT CASE WHEN v_most > 0 THEN v_most + 1 ELSE 0 END
+  LOOP
+    v_row := tallymark.job_row(v_job);
+    v_bytes := v_bytes + octet_length(v_row::text);
+    -- More would be too much for one JSON document; the next page has it.
+    IF cardinality(v_jobs) = v_most OR (v_bytes > c_most_bytes AND v_next IS NOT NULL) THEN
+      RETURN jsonb_build_object('jobs', to_jsonb(v_jobs), 'next', encode(convert_to(v_next, 'UTF8'), 'hex'));
+    END IF;
+    v_jobs := v_jobs || v_row;
+    v_next := (extract(epoch FROM v_job.created_at) * 1000000)::bigint || ' ' || v_job.id;
+  END LOOP;
+  RETURN jsonb_build_object('jobs', to_jsonb(v_jobs), 'next', NULL);
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.newest_jobs(text, text, text, text, text, text, text, integer, text) IS
+'Jobs as an overview shows them, a page at a time, those first that were registered last. When a job was registered
+never changes, so whoever follows "next" to the end gets every job that is there all the while once.
+Arguments, each null for any: status, stage, operation_type, current_data_type, item_type, q, id_prefix, as those of
+list_jobs; max_jobs, at most 1000, null for 50, and no more than 16 MB hold; cursor, the "next" of the page before.
+Returns: {"jobs": [as job_row gives them], "next": the cursor of the next page, null where there is none}.
+Errors: TK400, cursor is none.
+Cost: that of the page, also with status (job_created_idx, job_status_created_idx). With id_prefix and the facets it is
+that, or that of all jobs that match, whichever is expected to be less; with q jobs are looked at one by one from the
+cursor on until the page is full.';
+
+REVOKE ALL ON FUNCTION tallymark.newest_jobs(text, text, text, text, text, text, text, integer, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.newest_jobs(text, text, text, text, text, text, text, integer, text)
+  TO tallymark_reader, tallymark_admin;

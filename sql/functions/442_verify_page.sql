@@ -1,0 +1,38 @@
+-- Whether the stored state of a job is the fold of its ledger, and where not, as one JSON document, as HTTP gives it.
+
+CREATE OR REPLACE FUNCTION tallymark.verify_page(job_id text) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_most_bytes CONSTANT integer := 16777216;
+  c_most CONSTANT integer := 1000;
+  v_last_seq bigint;
+  v_shown jsonb;
+  v_differences jsonb[] := '{}';
+  v_bytes bigint := 0;
+BEGIN
+  SELECT j.last_seq INTO v_last_seq FROM tallymark.job AS j WHERE j.id = verify_page.job_id;
+  FOR v_shown IN
+    SELECT jsonb_build_object('seq', d.seq, 'field', d.field, 'stored', d.stored, 'folded', d.folded)
+    FROM tallymark.verify_differences(verify_page.job_id) AS d LIMIT c_most
+  LOOP
+    v_bytes := v_bytes + octet_length(v_shown::text);
+    EXIT WHEN v_bytes > c_most_bytes AND cardinality(v_differences) > 0;
+    v_differences := v_differences || v_shown;
+  END LOOP;
+  RETURN jsonb_build_object('id', verify_page.job_id, 'verified', cardinality(v_differences) = 0,
+    'events', v_last_seq, 'differences', to_jsonb(v_differences));
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.verify_page(text) IS
+'verify_differences of a job as one JSON document.
+Arguments: job_id.
+Returns: {"id", "verified": whether there are none, "events": the number of the last one, "differences": [{"seq",
+"field", "stored", "folded"}], at most 1000 and as far as 16 MB hold them}.
+Errors: TK404, no such job. Takes no lock.
+Cost: reads the job''s ledger and merges each update of it anew.';
+
+REVOKE ALL ON FUNCTION tallymark.verify_page(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.verify_page(text) TO tallymark_reader, tallymark_admin;

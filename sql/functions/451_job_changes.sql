@@ -1,0 +1,64 @@
+-- What happened to some jobs, for whoever watches them.
+
+CREATE OR REPLACE FUNCTION tallymark.job_changes(ids text[], seqs bigint[], max_events integer DEFAULT 200)
+RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_most_bytes CONSTANT integer := 16777216;
+  v_most CONSTANT bigint := least(greatest(coalesce(job_changes.max_events, 200), 0), 1000);
+  v_id text;
+  v_seq bigint;
+  v_job tallymark.job;
+  v_new bigint;
+  v_events jsonb;
+  v_change jsonb;
+  v_changes jsonb[] := '{}';
+  v_bytes bigint := 0;
+BEGIN
+  FOR v_id, v_seq IN
+    SELECT w.id, w.seq FROM unnest(job_changes.ids, job_changes.seqs) AS w (id, seq)
+    -- One look-up for each, whatever the plan was made for.
+    LEFT JOIN LATERAL (SELECT s.last_seq, s.updated_at FROM tallymark.job AS s WHERE s.id = w.id LIMIT 1) AS j ON true
+    WHERE w.id IS NOT NULL AND j.last_seq IS DISTINCT FROM coalesce(w.seq, -1)
+    -- Who has waited longest comes first, so that no job is kept back for ever by others that are large.
+    ORDER BY j.updated_at NULLS FIRST, w.id
+  LOOP
+    SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = v_id;
+    IF NOT FOUND THEN
+      v_changes := v_changes || jsonb_build_object('id', v_id, 'gone', true);
+      CONTINUE;
+    END IF;
+    v_new := CASE WHEN v_seq > v_job.last_seq THEN v_job.last_seq
+      WHEN v_seq >= 0 THEN v_job.last_seq - v_seq ELSE 0 END;
+    SELECT coalesce(jsonb_agg(jsonb_build_object('seq', t.seq, 'timestamp', tallymark.iso_timestamp(t."timestamp"),
+      'event', t.event, 'details', t.details, 'recordedAt', tallymark.iso_timestamp(t.recorded_at)) ORDER BY t.seq),
+      '[]')
+    INTO v_events
+    FROM tallymark.timeline_before(v_id, NULL, least(v_new, v_most)::integer) AS t;
+    v_change := jsonb_build_object('id', v_id, 'lastSeq', v_job.last_seq,
+      'tag', tallymark.job_tag(v_job.created_at, v_job.last_seq), 'job', tallymark.job_document(v_job),
+      'events', v_events, 'skipped', v_new - jsonb_array_length(v_events));
+    v_bytes := v_bytes + octet_length(v_change::text);
+    EXIT WHEN v_bytes > c_most_bytes AND cardinality(v_changes) > 0; -- the others will still have changed next time
+    v_changes := v_changes || v_change;
+  END LOOP;
+  RETURN to_jsonb(v_changes);
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.job_changes(text[], bigint[], integer) IS
+'What happened to some jobs since the caller last asked.
+Arguments: ids; seqs, for each the number of the last event that the caller knows, -1 or null for a caller who knows
+nothing and wants no events; max_events, how many of a job''s newest events go along, at most 1000, null for 200, and no
+more than 16 MB hold.
+Returns: an array with an element for each job whose last event has another number: {"id", "lastSeq", "tag": as read_job
+gives it, "job": as job_document gives it, "events": as timeline_page gives them, in the order of the ledger, "skipped":
+how many older ones were left out}, or {"id", "gone": true} where there is no such job. A job whose last number is below
+the known one was made anew, and is told from the start. Where all would be more than 16 MB some are left out, those
+that changed last; they have still changed when asked about again.
+Cost: one look-up for each job, and for those that changed the job and the events.';
+
+REVOKE ALL ON FUNCTION tallymark.job_changes(text[], bigint[], integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.job_changes(text[], bigint[], integer) TO tallymark_reader, tallymark_admin;

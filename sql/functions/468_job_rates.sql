@@ -1,0 +1,35 @@
+-- How fast several jobs are going.
+
+CREATE OR REPLACE FUNCTION tallymark.job_rates(
+  ids text[], recent interval DEFAULT '5 minutes', id_prefix text DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_most CONSTANT integer := 100;
+BEGIN
+  IF cardinality(job_rates.ids) > c_most THEN
+    PERFORM tallymark.refuse_query('id', format('must be given at most %s times', c_most));
+  ELSIF coalesce(job_rates.recent, '5 minutes') <= '0'::interval THEN
+    PERFORM tallymark.refuse_query('window', 'must be more than nothing'); -- also where there is none of the jobs
+  END IF;
+  RETURN (
+    SELECT jsonb_build_object('rates',
+      coalesce(jsonb_object_agg(j.id, tallymark.job_rate(j.id, job_rates.recent)), '{}'))
+    FROM tallymark.job AS j
+    WHERE j.id = ANY (job_rates.ids)
+      AND (job_rates.id_prefix IS NULL OR starts_with(j.id, job_rates.id_prefix)));
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.job_rates(text[], interval, text) IS
+'How fast several jobs are going.
+Arguments: ids, at most 100; those of no job are passed over; recent, over how long, null for 5 minutes;
+id_prefix, only jobs whose id begins like this, null for all.
+Returns: {"rates": {an id: what job_rate gives}}.
+Errors: TK400, no window, or too many ids.
+Cost: that of job_rate for each job that is running.';
+
+REVOKE ALL ON FUNCTION tallymark.job_rates(text[], interval, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.job_rates(text[], interval, text) TO tallymark_reader, tallymark_admin;

@@ -1,0 +1,35 @@
+-- Running jobs in the order of how often they are reported on.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(8);
+
+DO $$
+BEGIN
+  PERFORM tallymark.create_job(id) FROM unnest('{B slow,B fast,B once,B ended,C fast}'::text[]) AS id;
+  PERFORM tallymark.merge_progress(id, jsonb_build_object('processedItems', n))
+  FROM unnest('{B slow,B fast,B ended,C fast}'::text[]) AS id, generate_series(1, 5) AS n;
+  PERFORM tallymark.merge_progress('B once', '{"processedItems": 1}');
+  PERFORM tallymark.merge_progress('B ended', '{"status": "completed"}');
+  UPDATE tallymark.job_event SET recorded_at = '2025-01-06 10:00:00+00'::timestamptz
+    + seq * CASE job_id WHEN 'B slow' THEN interval '30 s' WHEN 'C fast' THEN interval '1 s' ELSE interval '2 s' END;
+END
+$$;
+CREATE FUNCTION pg_temp.told(most integer, prefix text) RETURNS text LANGUAGE sql RETURN (
+  SELECT string_agg(concat_ws(' ', b.id, trim_scale(b.per_minute)), '; ')
+  FROM tallymark.busiest_jobs(most, prefix) AS b);
+
+SELECT is(pg_temp.told(NULL, NULL), 'C fast 60; B fast 30; B slow 2; B once',
+  'the fastest first, what cannot be told last');
+SELECT is(pg_temp.told(1, 'B '), 'B fast 30', 'of ids that begin alike, as many as asked for');
+SELECT is(pg_temp.told(0, NULL), NULL, 'none');
+SELECT is(pg_temp.told(-1, NULL), NULL, 'nor fewer');
+SELECT results_eq($$ SELECT per_minute, median_gap, long_gap, last_update FROM tallymark.busiest_jobs(1, 'B slow') $$,
+  $$ SELECT per_minute, median_gap, long_gap, last_update FROM tallymark.update_frequency('B slow') $$,
+  'as of one job');
+SELECT is(tallymark.busiest_page(1, 'B fast'), '{"jobs": [{"id": "B fast", "perMinute": 30, "medianGapSeconds": 2,
+  "longGapSeconds": 2, "lastUpdateAt": "2025-01-06T10:00:10.000Z"}]}', 'as JSON');
+SELECT is(tallymark.busiest_page(1, 'nobody'), '{"jobs": []}', 'none as JSON');
+SELECT is(tallymark.busiest_page(1, 'B once') #> '{jobs,0,perMinute}', 'null', 'what cannot be told is null');
+
+SELECT * FROM finish();
+ROLLBACK;
