@@ -17,6 +17,14 @@ PIP_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
+# The dashboard's pages. Installing builds them; later on they are built anew where their sources changed.
+DASHBOARD := pyapp/dashboard
+PAGES := pyapp/tallymark/web/static/manifest.json
+DASHBOARD_SOURCES = $(shell find $(DASHBOARD) -type f -not -path '*/node_modules/*' -not -path '*/__pycache__/*') \
+	$(wildcard pyapp/tallymark/web/templates/*.html)
+# Node.js and npm are in the virtual environment.
+NODE := PATH=$(abspath $(BIN)):$$PATH
+
 # The version of the tool that makes the locks.
 UV := uv==0.13.9
 LOCK := .venv-lock/bin/uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -63,38 +71,47 @@ $(DEV): requirements-dev.lock requirements.lock pyproject.toml | $(BIN)/python
 	$(PIP_SELF)
 	@touch $(RUNTIME) $@
 
+$(PAGES): $(DASHBOARD_SOURCES) | $(RUNTIME)
+	@$(BIN)/python $(DASHBOARD)/build.py
+	@touch $@
+
 .PHONY: install
-install: $(RUNTIME) ## Make .venv with what Tallymark needs to run
+install: $(RUNTIME) $(PAGES) ## Make .venv with what Tallymark needs to run
 
 .PHONY: dev
-dev: $(DEV) ## Make .venv with the test and lint tools too
+dev: $(DEV) $(PAGES) ## Make .venv with the test and lint tools too
 
 # --- using --------------------------------------------------------------------------------------------------------
 
 .PHONY: run
-run: $(RUNTIME) ## Run all of Tallymark: its own PostgreSQL, the schema, the web server
+run: $(RUNTIME) $(PAGES) ## Run all of Tallymark: its own PostgreSQL, the schema, the web server
 	@$(BIN)/tallymark up $(ARGS)
 
 .PHONY: bench
-bench: $(DEV) ## Measure, and print ratios
+bench: $(DEV) $(PAGES) ## Measure, and print ratios
 	$(BIN)/python -m benchmarks $(ARGS)
 
 # --- checking -----------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: $(DEV) ## Run the tests, without the long ones
+test: $(DEV) $(PAGES) $(DASHBOARD)/node_modules/.bin/prettier ## Run the tests, without the long ones
 	$(BIN)/python -m pytest -n 2 -m "not deep and not faults" $(ARGS)
 
 .PHONY: test-deep
-test-deep: $(DEV) ## Run the long searches for rare failures
+test-deep: $(DEV) $(PAGES) ## Run the long searches for rare failures
 	$(BIN)/python -m pytest -n 2 -m deep $(ARGS)
 
 .PHONY: test-faults
-test-faults: $(DEV) ## Run the tests that kill servers and cut connections
+test-faults: $(DEV) $(PAGES) ## Run the tests that kill servers and cut connections
 	$(BIN)/python -m pytest -m faults $(ARGS)
 
+# npm's stamp of what it installed; the tools that check are in it, unlike after a mere build.
+$(DASHBOARD)/node_modules/.bin/prettier: $(DASHBOARD)/package-lock.json | $(DEV)
+	@cd $(DASHBOARD) && $(NODE) npm ci --ignore-scripts --loglevel=error
+	@touch $@
+
 .PHONY: lint
-lint: $(DEV) ## Check style, types and migrations
+lint: $(DEV) $(DASHBOARD)/node_modules/.bin/prettier ## Check style, types and migrations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -103,8 +120,10 @@ lint: $(DEV) ## Check style, types and migrations
 	@found=$$($(BIN)/pgspot --append $(PGSPOT_FILES) 2>&1 || true); \
 		grep -q '^TOTAL: Errors: 0 Warnings: 0 Unknown: 0' <<< "$$found" || { echo "$$found"; exit 1; }; \
 		echo "pgspot: $${found##*TOTAL: }"
+	cd $(DASHBOARD) && $(NODE) npm run --silent check
 	bash -n .ci/run
 	@! grep -nE 'https?:|file:|find-links|index-url' $(LOCKS) || { echo "a lock names an address" >&2; exit 1; }
+	@! grep -n '"resolved"' $(DASHBOARD)/package-lock.json || { echo "a lock names an address" >&2; exit 1; }
 	$(BIN)/python -m pip --disable-pip-version-check check
 
 # --- shipping -----------------------------------------------------------------------------------------------------
@@ -123,5 +142,5 @@ lock: ## Make the lock files anew from pyproject.toml (ARGS=--upgrade for newer 
 
 .PHONY: clean
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) .venv-lock dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lock dist build $(dir $(PAGES)) $(DASHBOARD)/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         job_areas,
         jobs_by_status,
         jobs_per_day,
+        recent_failures,
         stalled_jobs,
         verify_newest,
     )
@@ -108,6 +109,7 @@ __all__ = [
     "merge_progress",
     "merge_progress_batch",
     "newest_jobs",
+    "recent_failures",
     "request_command",
     "revoke_token",
     "stage_durations",
@@ -161,6 +163,7 @@ _MODULES = {
         "job_areas",
         "jobs_by_status",
         "jobs_per_day",
+        "recent_failures",
         "stalled_jobs",
         "verify_newest",
     ),

@@ -165,6 +165,25 @@ def stalled_jobs(connection: Connection, *, id_prefix: str | None = None, max_jo
     return [StalledJob(*row) for row in rows(connection, query, id_prefix, max_jobs)]
 
 
+def recent_failures(
+    connection: Connection, *, since: datetime | None = None, max_jobs: int = 20, id_prefix: str | None = None
+) -> list[Json]:
+    """List the jobs that failed last, and have not been heard of since.
+
+    Args:
+        connection: Whose transaction this is part of.
+        since: Only those that failed since; None for the last 24 hours.
+        max_jobs: How many at most, up to 1,000.
+        id_prefix: Only jobs whose ids begin like this; None for all.
+
+    Returns:
+        The jobs as `newest_jobs` has them, the one that failed last first.
+    """
+    query: LiteralString = "SELECT tallymark.recent_failures(%s::timestamptz, %s, %s)"
+    found: list[Json] = value(connection, query, since, max_jobs, id_prefix)["jobs"]
+    return found
+
+
 def areas_tree(
     connection: Connection,
     root_path: str | None = None,

@@ -6,21 +6,29 @@ Its own settings are here. The application's come from the environment, as every
 import http.client
 import multiprocessing
 import os
+import re
+import secrets
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from threading import Thread
 from wsgiref.types import WSGIApplication
 
 from tallymark.machine.lifeline import bound_to_us, die_with_parent
 from tallymark.machine.ports import is_free
+from tallymark.machine.private_directory import cleared_private_directory
 from tallymark.settings import Settings
 
 #: After so many seconds a stopping server closes what is still open: a request whose body never comes does not end.
 GRACE_SECONDS = 10
 #: The application has answered within a second everywhere so far; slow disks and busy machines get more.
 HEALTHY_SECONDS = 60.0
+#: Connections that each worker takes beside those of streams: many crawlers keep theirs open between two reports.
+_CONNECTIONS = 1024
+#: prometheus-client looks there when it is imported, so it cannot be told any later.
+_COUNTS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class WebServerError(Exception):
@@ -40,7 +48,27 @@ def worker_app() -> WSGIApplication:
         die_with_parent(main.pid, signal.SIGKILL)
     from tallymark.web import create_app
 
-    return create_app()
+    app = create_app()
+    _when_told_to_stop(app.extensions["tallymark.live"].stop)
+    return app
+
+
+def _when_told_to_stop(stop: Callable[[], None]) -> None:
+    """Have something called as soon as this process gets a signal to end: granian waits for streams, and tells nobody.
+
+    Granian sets its signal handlers later than this, and where Python's own would run it only waits. What is written
+    to the pipe is written by Python whatever the handlers are.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+
+    def listen() -> None:
+        while not {signal.SIGTERM, signal.SIGINT} & set(os.read(reading, 64)):
+            pass
+        stop()
+
+    Thread(target=listen, name="tallymark-signals", daemon=True).start()
 
 
 def granian_command(settings: Settings, host: str, port: int) -> list[str]:
@@ -59,7 +87,11 @@ def granian_command(settings: Settings, host: str, port: int) -> list[str]:
         # Over HTTP/2 a body may come without any length; what is to know of it before it is read is HTTP/1's.
         *("--http", "1"),
         *("--host", host, "--port", str(port), "--workers", str(settings.workers)),
-        *("--blocking-threads", str(settings.blocking_threads), "--workers-kill-timeout", str(GRACE_SECONDS)),
+        # A thread for each stream beside those for requests, of which the application lets no more work at once. Those
+        # that are idle for 30 seconds end.
+        *("--blocking-threads", str(settings.blocking_threads + settings.streams)),
+        *("--backpressure", str(_CONNECTIONS + settings.streams)),
+        *("--workers-kill-timeout", str(GRACE_SECONDS)),
         # A worker that crashes is replaced; one that crashes again at once ends the server.
         "--respawn-failed-workers",
         # Below this level granian only says what we say ourselves, and advises fewer threads.
@@ -99,7 +131,24 @@ def serve(settings: Settings, host: str, port: int) -> None:
     """
     check_port(host, port)
     command = granian_command(settings, host, port)
-    os.execv(command[0], command)  # noqa: S606 - no shell is wanted
+    # All workers have to know the sessions that any of them made.
+    environ = {**os.environ, "TALLYMARK_SECRET_KEY": settings.secret_key or secrets.token_hex()}
+    environ = _counting_together(settings, host, port, environ)
+    os.execve(command[0], command, environ)  # noqa: S606 - no shell is wanted
+
+
+def _counting_together(settings: Settings, host: str, port: int, environ: Mapping[str, str]) -> dict[str, str]:
+    """Have all worker processes count their requests in one directory; a single one has no need of any."""
+    # The library takes an empty one for a directory; here it counts as not set, like all others.
+    environ = {name: value for name, value in environ.items() if value or name != _COUNTS_VARIABLE}
+    if settings.workers > 1 and _COUNTS_VARIABLE not in environ:
+        try:
+            # Of this address, which is no other server's while this one listens there.
+            directory = cleared_private_directory(f"tallymark-counts-{re.sub('[^0-9A-Za-z.]', '_', host)}-{port}")
+        except OSError as error:
+            raise WebServerError(f"cannot make a directory for the workers' counts: {error}") from error
+        environ[_COUNTS_VARIABLE] = str(directory)
+    return environ
 
 
 class WebServer:
@@ -114,6 +163,7 @@ class WebServer:
             port: The port to listen on.
             environ: The environment that the application reads its settings from.
         """
+        self._settings = settings
         self._command = granian_command(settings, host, port)
         self._host = host
         self._port = port
@@ -143,7 +193,7 @@ class WebServer:
         self._process = subprocess.Popen(
             bound_to_us(self._command, signal.SIGKILL),
             stdin=subprocess.DEVNULL,
-            env=self._environ,
+            env=_counting_together(self._settings, self._host, self._port, self._environ),
             start_new_session=True,
         )
         give_up = time.monotonic() + HEALTHY_SECONDS

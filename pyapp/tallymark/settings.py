@@ -113,6 +113,8 @@ class Settings:
         database_url: Where the database is, or None for the embedded one.
         database_read_url: Where to read; `read_url` is what to use.
         crawler_api_tokens: The tokens that callers may show beside those in the database.
+        secret_key: What cookies are signed with; empty for one that is made anew.
+        trusted_proxies: Proxies in front of the server.
         token_cache_seconds: Seconds for which a token of the database is remembered.
         pool_size: Connections to the database that each worker process keeps to write.
         read_pool_size: Connections that it keeps to read, beside those.
@@ -121,7 +123,8 @@ class Settings:
         statement_timeout: Milliseconds; 0 is no limit.
         lock_timeout: Milliseconds; 0 is no limit.
         workers: Worker processes of the web server.
-        blocking_threads: Threads of each worker process.
+        blocking_threads: Requests that each worker process works on at once.
+        streams: Open streams of events that each worker process has at most.
         log_level: One of `LOG_LEVELS`.
         log_format: One of `LOG_FORMATS`.
         data_dir: Where the embedded database and the generated token are kept.
@@ -150,6 +153,22 @@ class Settings:
         "`tallymark token create` made, the endpoint answers 503; `tallymark up` makes one and keeps it.",
         default=(),
         shown="none",
+    )
+    secret_key: str = _setting(
+        "TALLYMARK_SECRET_KEY",
+        str,
+        "What the cookies of signed-in browsers are signed with: keep it secret, and the same for all processes. "
+        "Without it, `tallymark up` makes one and keeps it, and whoever signed in to `tallymark serve` does so anew "
+        "when it is started anew.",
+        default="",
+        shown="made",
+    )
+    trusted_proxies: int = _setting(
+        "TALLYMARK_TRUSTED_PROXIES",
+        _whole(0, 10),
+        "How many proxies in front of the server set X-Forwarded-For and X-Forwarded-Proto; with 0 these headers are "
+        "not believed.",
+        default=0,
     )
     token_cache_seconds: float = _setting(
         "TALLYMARK_TOKEN_CACHE_SECONDS",
@@ -198,8 +217,16 @@ class Settings:
     blocking_threads: int = _setting(
         "TALLYMARK_BLOCKING_THREADS",
         _whole(1, 4096),
-        "Threads of each web worker; a request holds one. With many, the slowest answers get slower.",
+        "Requests that each web worker works on at once; others wait their turn. With many, the slowest answers get "
+        "slower.",
         default=16,
+    )
+    # Measured with 500 streams: each takes some 120 kB, and 200 to 250 while much is sent.
+    streams: int = _setting(
+        "TALLYMARK_STREAMS",
+        _whole(0, 4096),
+        "Streams of /events that each web worker has open at most, a thread each; more are answered 503.",
+        default=100,
     )
     log_level: str = _setting("TALLYMARK_LOG_LEVEL", _one_of(LOG_LEVELS), ", ".join(LOG_LEVELS) + ".", default="info")
     log_format: str = _setting(
@@ -270,10 +297,12 @@ def _default(item: Field[Any]) -> str:
 
 def _shown(value: object, item: Field[Any]) -> str:
     """Return a value as people should read it, without giving secrets away."""
-    if value in (None, ()):
+    if value in (None, (), ""):
         return _default(item)
     if item.name == "crawler_api_tokens" and isinstance(value, tuple):
         return ", ".join("****" for _ in value)
+    if item.name == "secret_key":
+        return "****"
     if item.name in {"database_url", "database_read_url"}:
         return mask_password(str(value))
     return _text(value)

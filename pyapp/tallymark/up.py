@@ -66,7 +66,7 @@ def up(settings: Settings, *, host: str, port: int, say: Callable[[str], None]) 
     hurry = _Hurry()
     with _stopped_by_signals(hurry), ExitStack() as parts:
         settings, postgres = _with_database(settings, parts, hurry, say)
-        settings = _with_token(settings)
+        settings = _with_secret_key(_with_token(settings))
         web = WebServer(settings, host, port, _environment(settings))
         hurry.actions.insert(0, web.hurry)
         # Registered before it starts: whatever interrupts the start finds something to stop.
@@ -126,6 +126,15 @@ def _with_token(settings: Settings) -> Settings:
     return replace(settings, crawler_api_tokens=(token,))
 
 
+def _with_secret_key(settings: Settings) -> Settings:
+    """Give the settings a key for cookies; one that had to be made is kept: who signed in need not do so again."""
+    if settings.secret_key:
+        return settings
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = keep_secret(settings.data_dir / "secret-key", lambda: secrets.token_urlsafe(32))
+    return replace(settings, secret_key=key)
+
+
 def _token_file(settings: Settings) -> Path:
     return settings.data_dir / "token"
 
@@ -136,6 +145,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         **os.environ,
         "DATABASE_URL": settings.database_url or "",
         "CRAWLER_API_TOKEN": ",".join(settings.crawler_api_tokens),
+        "TALLYMARK_SECRET_KEY": settings.secret_key,
     }
 
 

@@ -5,6 +5,7 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+  v_status CONSTANT text := lower(credential_guidance.update_status COLLATE "C");
   v_own CONSTANT jsonb := coalesce(
     jsonb_path_query_array(credential_guidance.credential, '$.adminGuidance[*] ? (@.type() == "string")'), '[]');
   v_whose CONSTANT text := coalesce(
@@ -12,15 +13,15 @@ DECLARE
       credential_guidance.credential ->> 'instanceType'), ''), '');
 BEGIN
   -- What the crawler says goes first: it knows the provider.
-  RETURN v_own || CASE lower(credential_guidance.update_status COLLATE "C")
-    WHEN 'credential_expiry' THEN jsonb_build_array(
+  RETURN v_own || CASE
+    WHEN v_status IN ('credential_expiry', 'credential_expired') THEN jsonb_build_array(
       format('The credentials%s have expired or were refused; the crawler cannot go on with them.', v_whose),
       'Renew them at the provider, with the same scopes, and enter them where the crawler takes them from.',
       'Nothing is lost: the crawler goes on where it stopped.')
-    WHEN 'credential_renewal' THEN jsonb_build_array(
+    WHEN v_status IN ('credential_renewal', 'waiting_credential_renewal') THEN jsonb_build_array(
       format('The crawler waits for new credentials%s.', v_whose),
       'It goes on by itself as soon as it has them.')
-    WHEN 'credential_resumed' THEN jsonb_build_array(
+    WHEN v_status IN ('credential_resumed', 'credential_renewed') THEN jsonb_build_array(
       format('The new credentials%s work; the crawler goes on. There is nothing to do.', v_whose))
   END;
 END
@@ -28,8 +29,8 @@ $$;
 
 COMMENT ON FUNCTION tallymark.credential_guidance(text, jsonb) IS
 'What an admin is told about a credential.
-Arguments: update_status, credential_expiry, credential_renewal or credential_resumed, in any letter case; credential,
-the update''s credentialStatus {"providerId", "instanceType", "adminGuidance": [texts], ...}, or null.
+Arguments: update_status, credential_expiry, credential_renewal or credential_resumed, in any letter case, or what
+job_status makes of it; credential, the update''s credentialStatus {"providerId", "instanceType", "adminGuidance": [texts], ...}, or null.
 Returns: an array of lines: the crawler''s own adminGuidance, then ours; null for another status.';
 
 REVOKE ALL ON FUNCTION tallymark.credential_guidance(text, jsonb) FROM PUBLIC;

@@ -4,6 +4,8 @@ CREATE OR REPLACE FUNCTION tallymark.job_document(job tallymark.job) RETURNS jso
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  v_guidance CONSTANT jsonb := tallymark.credential_guidance(job.status, job.progress -> 'credentialStatus');
 BEGIN
   RETURN jsonb_build_object(
     'id', job.id,
@@ -18,7 +20,8 @@ BEGIN
     'updatedAt', tallymark.iso_timestamp(job.updated_at),
     'createdAt', tallymark.iso_timestamp(job.created_at),
     'attributes', job.attributes,
-    'command', job.requested_command);
+    'command', job.requested_command)
+    || CASE WHEN v_guidance IS NULL THEN '{}' ELSE jsonb_build_object('credentialGuidance', v_guidance) END;
 END
 $$;
 
@@ -26,6 +29,7 @@ COMMENT ON FUNCTION tallymark.job_document(tallymark.job) IS
 'A job''s row as JSON in the original''s shape, without its timeline.
 Arguments: job, a row of tallymark.job.
 Returns: {"id", "status", "progress": the merged state, "resumeState", "lastSeq", "percentage", "summary", "startedAt",
-"finishedAt", "updatedAt", "createdAt", "attributes", "command"}.';
+"finishedAt", "updatedAt", "createdAt", "attributes", "command"}; while the status is one of its credentials also
+"credentialGuidance", what credential_guidance has to say of it.';
 
 REVOKE ALL ON FUNCTION tallymark.job_document(tallymark.job) FROM PUBLIC;

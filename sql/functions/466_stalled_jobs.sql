@@ -9,6 +9,7 @@ SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
+  c_most_looks CONSTANT integer := 10000;
   v_now CONSTANT timestamptz := coalesce(stalled_jobs.as_of, statement_timestamp());
 BEGIN
   RETURN QUERY
@@ -19,7 +20,7 @@ BEGIN
     WHERE r.status = 'running' AND r.updated_at < v_now - stalled_jobs.least_silence
       AND (stalled_jobs.id_prefix IS NULL OR starts_with(r.id, stalled_jobs.id_prefix))
     ORDER BY r.updated_at, r.id
-    OFFSET 0
+    LIMIT c_most_looks
   ) AS j
   CROSS JOIN LATERAL tallymark.update_frequency(j.id, 50) AS f
   CROSS JOIN LATERAL (SELECT greatest(stalled_jobs.least_silence,
@@ -38,7 +39,7 @@ whose id begins like this, null for all; max_jobs, at most 10000, null for 1000;
 Returns: rows, the longest silent first: id; last_update, by the server''s clock; silent, for how long; allowed, how
 long it may be; long_gap, that percentile, null where there is none.
 Cost: looks at each running job (by job_status_idx), and at 50 updates of each that is silent for
-least_silence, until there are max_jobs.';
+least_silence, until there are max_jobs. Of more than 10000 silent ones those are looked at that are silent for longest.';
 
 REVOKE ALL ON FUNCTION tallymark.stalled_jobs(numeric, interval, interval, text, integer, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.stalled_jobs(numeric, interval, interval, text, integer, timestamptz)

@@ -12,7 +12,7 @@ DECLARE
       AND p.proname IN ('error_groups', 'timeline', 'timeline_page', 'sign_in_wait', 'note_failed_sign_in', 'job_row',
         'job_tag', 'newest_jobs', 'jobs_by_status', 'job_rates', 'job_changes', 'timeline_before',
         'timeline_before_page', 'events_per_minute', 'throughput_page', 'verify_page', 'verify_newest',
-        'database_figures', 'busiest_jobs', 'busiest_page'));
+        'database_figures', 'busiest_jobs', 'busiest_page', 'recent_failures'));
   v_function text;
 BEGIN
   FOREACH v_function IN ARRAY v_functions LOOP
@@ -25,3 +25,4 @@ DROP TABLE IF EXISTS tallymark.sign_in;
 DROP INDEX IF EXISTS tallymark.job_event_recorded_idx;
 DROP INDEX IF EXISTS tallymark.job_status_created_idx;
 DROP INDEX IF EXISTS tallymark.job_created_idx;
+DROP INDEX IF EXISTS tallymark.job_failed_idx;

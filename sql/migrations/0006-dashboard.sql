@@ -19,6 +19,9 @@ DROP FUNCTION IF EXISTS tallymark.timeline_page(text, bigint, integer, text);
 CREATE INDEX IF NOT EXISTS job_created_idx ON tallymark.job (created_at, id);
 -- squawk-ignore require-concurrent-index-creation
 CREATE INDEX IF NOT EXISTS job_status_created_idx ON tallymark.job (status, created_at, id);
+-- The jobs that failed last.
+-- squawk-ignore require-concurrent-index-creation
+CREATE INDEX IF NOT EXISTS job_failed_idx ON tallymark.job (finished_at, id) WHERE status = 'failed';
 -- The events of the last minutes. The ledger is written in the order of this time, so that one entry for each 32 pages
 -- tells where they are, and an event costs nothing but where a new range begins.
 -- squawk-ignore require-concurrent-index-creation

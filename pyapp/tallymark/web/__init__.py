@@ -3,9 +3,10 @@
 gunicorn 'tallymark.web:create_app()'
 """
 
+import secrets
+
 from flask import Flask
-from flask.sessions import NullSession, SessionInterface
-from werkzeug.wrappers import Request, Response
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from tallymark.logs import configure_logging
 from tallymark.settings import Settings
@@ -14,24 +15,14 @@ from tallymark.web.commands import add_commands
 from tallymark.web.database import Database
 from tallymark.web.health import add_health
 from tallymark.web.jobs import add_jobs
+from tallymark.web.live import add_live
+from tallymark.web.measures import add_measures
 from tallymark.web.openapi import add_openapi
+from tallymark.web.pages import Sessions, add_dashboard
 from tallymark.web.problems import add_handlers
 from tallymark.web.progress import add_progress
 
 __all__ = ["create_app"]
-
-
-class _NoSession(SessionInterface):
-    """No cookies are read or written, and none of it is paid for."""
-
-    _session = NullSession()
-
-    def open_session(self, app: Flask, request: Request) -> NullSession:  # noqa: ARG002 - Flask's signature
-        """Return the one session, which keeps nothing."""
-        return self._session
-
-    def save_session(self, app: Flask, session: object, response: Response) -> None:
-        """Keep nothing."""
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -50,7 +41,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     configure_logging(settings)
     app = Flask(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.session_interface = _NoSession()
+    # Without a key of their own, the sessions end with this process, and no other one knows them.
+    secret_key = settings.secret_key or secrets.token_hex()
+    Sessions.add_to(app, secret_key)
     # An id may have two slashes in a row, or one at its end.
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
@@ -58,11 +51,21 @@ def create_app(settings: Settings | None = None) -> Flask:
     writer = Database(settings.database_url, settings, role="tallymark_writer")
     reader = Database(settings.read_url, settings, role="tallymark_reader", pool_size=settings.read_pool_size)
     # Never the replica: it may learn late that a token was revoked.
-    tokens = Tokens(settings.crawler_api_tokens, writer, cache_seconds=settings.token_cache_seconds)
+    tokens = Tokens(
+        settings.crawler_api_tokens, writer, cache_seconds=settings.token_cache_seconds, secret_key=secret_key
+    )
     add_handlers(app)
     add_health(app, writer, reader)
     add_progress(app, tokens, writer, settings.max_body_bytes)
     add_jobs(app, tokens, writer, reader, settings.max_body_bytes)
     add_commands(app, tokens, writer, settings.max_body_bytes)
     add_openapi(app)
+    add_live(app, tokens, reader, settings)
+    add_dashboard(app, tokens, writer, reader)
+    # Around the gate of add_live: to wait there is part of what a crawler waits.
+    add_measures(app, tokens)
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as Flask's documentation has it
+            app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies
+        )
     return app

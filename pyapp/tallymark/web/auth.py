@@ -3,20 +3,26 @@
 A configured token opens everything and needs no database. One of the database opens what its scopes say, for the jobs
 whose ids begin as it says. What the database said of a token is remembered for a few seconds, so that a request need
 not ask; that is how long a token that was revoked is let in. Nothing but digests is remembered, and none is logged.
+
+Whoever signed in with a browser shows a session's cookie instead. It stands for the token that was shown then, and ends
+with it. It reads, and commands where the token does; it never reports. What it changes needs the session's CSRF token,
+too.
 """
 
 import hmac
 import json
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from hashlib import sha256
 from http import HTTPStatus
 from threading import Lock
-from typing import Literal, NamedTuple, ParamSpec
+from typing import Any, Literal, NamedTuple, ParamSpec
 
-from flask import Response, request
+from flask import Response, request, session
+from flask_wtf.csrf import validate_csrf
+from wtforms import ValidationError
 
 from tallymark.web.database import Database, Statement
 from tallymark.web.problems import Problem
@@ -37,6 +43,11 @@ _UNKNOWN_SECONDS = 1.0
 #: What tokens of the database look like, see create_token. All others are as good as none, and are asked about as one.
 _LOOKS_RIGHT = re.compile(rb"tallymark_[0-9a-f]{64}")
 _NO_TOKEN = sha256(b"").digest()
+#: Where a session keeps the ticket, and a request the one that it came with.
+_TICKET = "ticket"
+_TICKET_SHOWN = "tallymark.ticket"
+_CSRF_HEADER = "X-CSRF-Token"
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Caller(NamedTuple):
@@ -109,14 +120,23 @@ class _Memory:
 class Tokens:
     """The tokens that open the door, kept as digests: all of one length, so that comparing them tells nothing."""
 
-    def __init__(self, tokens: Iterable[str], database: Database | None = None, *, cache_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        tokens: Iterable[str],
+        database: Database | None = None,
+        *,
+        cache_seconds: float = 5.0,
+        secret_key: str = "",
+    ) -> None:
         """Take the tokens.
 
         Args:
             tokens: As people configured them; each opens everything.
             database: Where further tokens are; None is nowhere.
             cache_seconds: For how long what the database says of a token is remembered.
+            secret_key: What tickets of configured tokens are made with.
         """
+        self._secret_key = secret_key.encode()
         self._digests = tuple(sha256(token.encode()).digest() for token in tokens)
         self._database = database
         self._cache_seconds = cache_seconds
@@ -154,10 +174,59 @@ class Tokens:
             raise _unauthorized()
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Endpoint disabled due to missing configuration")
 
-    def required_scope(self, scope: Scope) -> Callable[[Callable[P, Response]], Callable[P, Response]]:
-        """Make a view ask for a token with a scope before anything else; a decorator.
+    def sign_in(self, token: str) -> Caller:
+        """Have the session of this request stand for a token from now on.
 
-        In the view `caller()` says who calls.
+        Args:
+            token: As it was typed.
+
+        Returns:
+            Whose it is. What a session does not open is not among the scopes.
+
+        Raises:
+            Problem, Unavailable: As `identify` has it; 403, it opens nothing that a session does.
+        """
+        token = token.strip()
+        who = _without_reporting(self.identify(f"Bearer {token.encode().decode('latin-1')}"))
+        if "read" not in who.scopes:
+            raise _lacks("read")
+        session.clear()
+        session[_TICKET] = self._ticket_of(sha256(token.encode()).digest())
+        return who
+
+    def signed_in(self) -> Caller:
+        """Say who signed in in the session of this request, or raise.
+
+        Returns:
+            Whose token the session stands for.
+
+        Raises:
+            Problem: 401, nobody did, or the token is none any more.
+            Unavailable: The database that may know the token is away.
+        """
+        ticket = session.get(_TICKET, "")
+        request.environ[_TICKET_SHOWN] = ticket
+        return self._redeem(ticket)
+
+    def recheck(self, environ: Mapping[str, Any]) -> Caller:
+        """Say who calls, again: in an answer that goes on for long, whether the token still is one.
+
+        Args:
+            environ: That of a request that was let in.
+
+        Returns:
+            The caller.
+
+        Raises:
+            Problem, Unavailable: As they would be now.
+        """
+        ticket = environ.get(_TICKET_SHOWN)
+        return self.identify(environ.get("HTTP_AUTHORIZATION")) if ticket is None else self._redeem(ticket)
+
+    def required_scope(self, scope: Scope) -> Callable[[Callable[P, Response]], Callable[P, Response]]:
+        """Make a view ask for a token with a scope, or for a session that stands for one, before anything else.
+
+        A decorator. In the view `caller()` says who calls.
 
         Args:
             scope: What the token must open.
@@ -170,19 +239,41 @@ class Tokens:
             @wraps(view)
             def guarded(*args: P.args, **kwargs: P.kwargs) -> Response:
                 environ = request.environ
-                who = environ["tallymark.caller"] = self.identify(environ.get("HTTP_AUTHORIZATION"))
+                authorization = environ.get("HTTP_AUTHORIZATION")
+                by_session = authorization is None and _TICKET in session
+                who = self.signed_in() if by_session else self.identify(authorization)
                 if scope not in who.scopes:
-                    raise Problem(
-                        HTTPStatus.FORBIDDEN,
-                        "Forbidden",
-                        explanation=f"This token lacks the scope {scope}.",
-                        headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
-                    )
+                    raise _lacks(scope)
+                if by_session and environ["REQUEST_METHOD"] not in _SAFE_METHODS:
+                    _check_csrf()
+                environ["tallymark.caller"] = who
                 return view(*args, **kwargs)
 
             return guarded
 
         return guard
+
+    def _ticket_of(self, digest: bytes) -> str:
+        """Return what a session keeps of a token. It is signed, but can be read by whoever has the cookie.
+
+        A token of the database has too many bits to be found by its digest. A configured one may be a short word, so
+        that only a digest with a key is given away.
+        """
+        if any(hmac.compare_digest(digest, other) for other in self._digests):
+            return "configured " + hmac.digest(self._secret_key, digest, "sha256").hex()
+        return "stored " + digest.hex()
+
+    def _redeem(self, ticket: str) -> Caller:
+        kind, _, value = ticket.partition(" ")
+        if kind == "configured" and any(
+            hmac.compare_digest(ticket, self._ticket_of(digest)) for digest in self._digests
+        ):
+            return _without_reporting(_CONFIGURED)
+        if kind == "stored":
+            known = self._look_up(bytes.fromhex(value))
+            if known.caller is not None:
+                return _without_reporting(known.caller)
+        raise _unauthorized()
 
     def _look_up(self, digest: bytes) -> _Known:
         """Return what the database says of a token, or said a moment ago."""
@@ -207,6 +298,29 @@ class Tokens:
         right = _Known(now + seconds, who, any_token=True)
         self._right.put(digest, right)
         return right
+
+
+def _without_reporting(who: Caller) -> Caller:
+    return who._replace(scopes=who.scopes - {"write"})
+
+
+def _check_csrf() -> None:
+    """Refuse what another site may have had the browser send."""
+    try:
+        validate_csrf(request.environ.get("HTTP_X_CSRF_TOKEN"))
+    except ValidationError:
+        raise Problem(
+            HTTPStatus.FORBIDDEN, "Forbidden", explanation=f"The header {_CSRF_HEADER} must have this session's token."
+        ) from None
+
+
+def _lacks(scope: str) -> Problem:
+    return Problem(
+        HTTPStatus.FORBIDDEN,
+        "Forbidden",
+        explanation=f"This token lacks the scope {scope}.",
+        headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
+    )
 
 
 def _unauthorized() -> Problem:

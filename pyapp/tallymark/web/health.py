@@ -19,7 +19,7 @@ _READING = (
     b'"timeline_before_page(text,bigint,integer,text[])","verify_page(text)","job_changes(text[],bigint[],integer)",'
     b'"history_page(text,text,bigint,integer)","areas_page(text,integer,integer,text,text)",'
     b'"rate_page(text,interval)","stages_page(text)","errors_page(timestamptz,integer,text)",'
-    b'"stalled_page(text,integer)","days_page(integer,text)","jobs_by_status(text,integer)",'
+    b'"stalled_page(text,integer)","recent_failures(timestamptz,integer,text)","days_page(integer,text)","jobs_by_status(text,integer)",'
     b'"job_rates(text[],interval,text)","throughput_page(integer,text)","busiest_page(integer,text)",'
     b'"verify_newest(integer,integer,text)","database_figures()",'
     b'"newest_jobs(text,text,text,text,text,text,text,integer,text)",'

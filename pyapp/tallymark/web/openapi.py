@@ -11,7 +11,7 @@ from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
-from flask import Flask, Response, redirect, render_template, request
+from flask import Flask, Response, render_template, request
 
 from tallymark.web.reference import EXAMPLE_SERVER, Reference
 
@@ -68,13 +68,6 @@ def add_openapi(app: Flask) -> None:
         here = request.host_url.rstrip("/")
         page = _page().replace(EXAMPLE_SERVER.encode(), here.encode()) if _PLAIN_URL.fullmatch(here) else _page()
         return _answer(page, "text/html; charset=utf-8")
-
-    @app.get("/")
-    def get_root() -> Response:
-        """Send a browser that found the server to what it can read there."""
-        answer = redirect("/docs")
-        answer.headers.update(_HEADERS)
-        return Response(answer.get_data(), answer.status_code, answer.headers)
 
     def add_file(name: str, content_type: str) -> None:
         @app.get(f"/{name}", endpoint=f"get_{name.replace('.', '_')}")

@@ -94,6 +94,13 @@ _PAGES = {
         Statement(b"tallymark_stalled_page", b"SELECT tallymark.stalled_page($1::text, $2::integer)"),
         lambda query: (query.number("limit"),),
     ),
+    "failures": _Page(
+        Statement(
+            b"tallymark_recent_failures",
+            b"SELECT tallymark.recent_failures($2::timestamptz, $3::integer, $1::text)",
+        ),
+        lambda query: (query.instant("since"), query.number("limit")),
+    ),
     "days": _Page(
         Statement(b"tallymark_days_page", b"SELECT tallymark.days_page($2::integer, $1::text)"),
         lambda query: (query.number("days"),),

@@ -1,0 +1,267 @@
+/** Documents of the HTTP API, see docs/openapi.json. Instants are ISO 8601 in UTC, durations are seconds. */
+
+export type Status =
+  | "queued"
+  | "running"
+  | "paused"
+  | "finished"
+  | "failed"
+  | "cancelled"
+  | "credential_expired"
+  | "waiting_credential_renewal"
+  | "credential_renewed";
+export type Command = "pause" | "resume" | "cancel";
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** A job as lists have it. */
+export interface Row {
+  id: string;
+  status: Status;
+  percentage: number | null;
+  summary: string;
+  stage: string | null;
+  operationType: string | null;
+  processedItems: number | null;
+  totalItems: number | null;
+  itemTypes: number;
+  credentialStatus: string | null;
+  command: Command | null;
+  error: { type: string | null; message: string | null } | null;
+  lastSeq: number;
+  startedAt: string | null;
+  finishedAt: string | null;
+  updatedAt: string;
+  createdAt: string;
+}
+
+export interface OverviewPage {
+  jobs: Row[];
+  next: string | null;
+}
+
+/** The jobs that failed last. */
+export interface FailuresPage {
+  jobs: Row[];
+}
+
+export interface Statuses {
+  statuses: Record<Status, { jobs: number; more: boolean }>;
+  jobs: number;
+  more: boolean;
+}
+
+/** How fast a job goes; null is what is not known. */
+export interface Rate {
+  id: string;
+  windowSeconds: number;
+  updates: number;
+  itemsPerSecond: number | null;
+  low: number | null;
+  high: number | null;
+  itemsLeft: number | null;
+  etaSeconds: number | null;
+  etaSecondsLow: number | null;
+  etaSecondsHigh: number | null;
+  eta: string | null;
+  frequency?: Frequency;
+}
+
+export interface Frequency {
+  updates: number;
+  perMinute: number | null;
+  medianGapSeconds: number | null;
+  longGapSeconds: number | null;
+  lastUpdateAt: string | null;
+}
+
+export interface Stalled {
+  id: string;
+  lastUpdateAt: string;
+  silentSeconds: number;
+  allowedSeconds: number;
+}
+
+/** What of the whole system is told along with the overview. */
+export interface Totals {
+  statuses: Statuses;
+  throughput: { eventsPerSecond: number; errorsPerMinute: number };
+  stalled: Stalled[];
+  rates: Record<string, Rate>;
+}
+
+export interface OverviewChange {
+  order: string[];
+  rows: Row[];
+  next: string | null;
+}
+
+/** A job in the original's shape, without its timeline. */
+export interface Job {
+  id: string;
+  status: Status;
+  progress: Progress;
+  resumeState: Json;
+  lastSeq: number;
+  percentage: number | null;
+  summary: string;
+  startedAt: string | null;
+  finishedAt: string | null;
+  updatedAt: string;
+  createdAt: string;
+  attributes: Record<string, Json>;
+  command: Command | null;
+  /** What there is to do about the job's credentials, while its status is one of them. */
+  credentialGuidance?: string[];
+}
+
+/** The merged state; crawlers send further members, too. */
+export interface Progress {
+  processedItems?: number;
+  totalItems?: number;
+  itemsByType?: Record<string, number>;
+  stage?: string;
+  operationType?: string;
+  currentDataType?: string;
+  message?: string;
+  lastProcessedId?: string;
+  credentialStatus?: Json;
+  error?: Json;
+  lastAreasDiscovery?: Record<string, Json>;
+  [member: string]: Json | undefined;
+}
+
+export interface TimelineEvent {
+  seq: number;
+  /** When it happened, by the crawler's clock. */
+  timestamp: string;
+  event: string;
+  details: Record<string, Json>;
+  /** When it was recorded, by the server's clock. */
+  recordedAt?: string;
+}
+
+export interface TimelinePage {
+  events: TimelineEvent[];
+  next: number | null;
+}
+
+/** What changed about a job: `events` has no gaps but for the `skipped` ones before it. */
+export interface JobChange {
+  id: string;
+  lastSeq: number;
+  tag: string;
+  job: Job;
+  events: TimelineEvent[];
+  skipped: number;
+}
+
+/** RFC 9457, with two members more. */
+export interface ProblemDetails {
+  status: number;
+  title: string;
+  detail: string;
+  error: string;
+  details: { field: string; problem: string }[];
+}
+
+/** Errors that are alike: of one type, with one message but for its numbers and names. */
+export interface ErrorGroup {
+  type: string | null;
+  message: string | null;
+  count: number;
+  jobs: number;
+  firstSeen: string;
+  lastSeen: string;
+  /** How many there were in each of 24 equal parts of the time that was asked for, the oldest first. */
+  trend: number[];
+  /** The newest of them. */
+  sample: { taskId: string; seq: number; message: string | null };
+}
+
+export interface ErrorsDocument {
+  errors: ErrorGroup[];
+  since: string;
+  until: string;
+}
+
+/** The jobs that ended on a day, which is one of UTC's. */
+export interface Day {
+  day: string;
+  finished: number;
+  failed: number;
+  cancelled: number;
+  items: number;
+  /** Null where none ended. */
+  medianDurationSeconds: number | null;
+  /** 0 to 1, null where none finished or failed. */
+  successRate: number | null;
+}
+
+export interface Area {
+  path: string;
+  /** May be one that nobody discovered. */
+  parent: string | null;
+  /** How far below where the tree begins. */
+  depth: number;
+  type: string;
+  name: string | null;
+  jobs: number;
+}
+
+export interface Throughput {
+  /** The oldest first; the last one is not yet full. */
+  minutes: { minute: string; events: number; errors: number; jobs: number }[];
+  eventsPerSecond: number;
+  errorsPerMinute: number;
+}
+
+/** How often a running job is reported on. */
+export interface JobFrequency {
+  id: string;
+  perMinute: number | null;
+  medianGapSeconds: number | null;
+  longGapSeconds: number | null;
+  lastUpdateAt: string | null;
+}
+
+/** Whether the newest jobs are what their ledgers say. */
+export interface Accuracy {
+  checked: number;
+  exact: number;
+  differing: string[];
+  /** Too long to be looked at in passing. */
+  skipped: number;
+}
+
+export interface DatabaseFigures {
+  version: string;
+  /** Null where that may not be known. */
+  bytes: number | null;
+  startedAt: string;
+  replica: boolean;
+  /** `rows` and `deadRows` are estimates. */
+  tables: {
+    table: string;
+    rows: number;
+    bytes: number;
+    indexBytes: number;
+    deadRows: number;
+  }[];
+}
+
+/** Requests of one kind since counting began; percentiles in seconds. */
+export interface RouteFigures {
+  route: string;
+  method: string;
+  requests: number;
+  errors4xx: number;
+  errors5xx: number;
+  p50: number | null;
+  p95: number | null;
+  p99: number | null;
+}
+
+export interface EndpointFigures {
+  routes: RouteFigures[];
+  since: string;
+}

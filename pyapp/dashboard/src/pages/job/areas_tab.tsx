@@ -1,0 +1,159 @@
+import { useMemo, useState } from "preact/hooks";
+import { jobPath } from "../../lib/api";
+import { count } from "../../lib/format";
+import { useLoaded } from "../../lib/hooks";
+import type { Job } from "../../lib/types";
+import { Card, Empty, Failure } from "../../parts/basics";
+import { Said } from "./values";
+
+interface Area {
+  path: string;
+  parent: string | null;
+  depth: number;
+  type: string;
+  name: string | null;
+  /** How many jobs discovered it. */
+  jobs: number;
+}
+
+interface Node extends Area {
+  /** Null is not read yet. */
+  below: Node[] | null;
+}
+
+/** A tree of up to so many is read at once; of a larger one each level is read when it is unfolded. */
+const MOST = 1000;
+
+/** What the job discovered, as a tree. */
+export function AreasTab({ job }: { job: Job }) {
+  // A discovery is news of the whole tree.
+  const discovery = job.progress.lastAreasDiscovery?.timestamp;
+  return <Tree key={String(discovery)} job={job} />;
+}
+
+function Tree({ job }: { job: Job }) {
+  const path = jobPath(job.id, "areas");
+  const all = useLoaded<{ areas: Area[] }>(path, { limit: MOST });
+  const large = (all.data?.areas.length ?? 0) >= MOST;
+  const top = useLoaded<{ areas: Area[] }>(large ? path : null, {
+    depth: 0,
+    limit: MOST,
+  });
+  const shown = large ? top : all;
+  const nodes = useMemo(() => nested(shown.data?.areas ?? [], !large), [shown.data, large]);
+  const beside = shown.data && nodes.length > 0 && (
+    <span class="text-secondary tabular">
+      {large
+        ? `${count(nodes.length)}${nodes.length >= MOST ? " or more" : ""} at the top`
+        : count(all.data?.areas.length ?? 0)}
+    </span>
+  );
+  return (
+    <Card title="Areas" beside={beside}>
+      {shown.error && <Failure error={shown.error} retry={shown.reload} />}
+      {shown.loading && !shown.data && <p class="text-secondary">Reading the areas…</p>}
+      {shown.data && nodes.length === 0 && (
+        <Empty title="No areas">
+          They appear when the crawler reports <code>new_areas_discovered</code>.
+        </Empty>
+      )}
+      {nodes.length > 0 && <Level nodes={nodes} path={path} open={nodes.length <= 5} />}
+      {large && nodes.length >= MOST && <p class="text-secondary">Only the first {count(MOST)} are shown.</p>}
+    </Card>
+  );
+}
+
+/** Areas come each followed by those below it. */
+function nested(areas: Area[], whole: boolean): Node[] {
+  const top: Node[] = [];
+  const trail: Node[] = [];
+  for (const area of areas) {
+    const node: Node = { ...area, below: whole ? [] : null };
+    trail.length = area.depth;
+    const above = trail.at(-1);
+    if (above) {
+      above.below = [...(above.below ?? []), node];
+    } else {
+      top.push(node);
+    }
+    trail.push(node);
+  }
+  return top;
+}
+
+/** What is right below the first area. Where not all of it came, the last ones may have more below. */
+function levelBelow(areas: Area[]): Node[] {
+  const whole = areas.length < MOST;
+  const below = nested(areas, false)[0]?.below ?? [];
+  return below.map((node) => ({ ...node, below: whole ? (node.below ?? []) : null }));
+}
+
+function Level({ nodes, path, open = false }: { nodes: Node[]; path: string; open?: boolean }) {
+  return (
+    <ul class="tree">
+      {nodes.map((node) => (
+        <li key={node.path} data-area={node.path}>
+          {node.below?.length === 0 ? (
+            <span class="tree-leaf">
+              <Name area={node} />
+            </span>
+          ) : (
+            <Branch node={node} path={path} begins={open} />
+          )}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Branch({ node, path, begins }: { node: Node; path: string; begins: boolean }) {
+  const [open, setOpen] = useState(begins && node.below !== null);
+  return (
+    <details open={open} onToggle={(toggled) => setOpen(toggled.currentTarget.open)}>
+      <summary>
+        <Name area={node} />
+        {node.below && <span class="text-secondary small tabular"> · {count(node.below.length)} below</span>}
+      </summary>
+      {open && (node.below ? <Level nodes={node.below} path={path} /> : <Lazy root={node.path} path={path} />)}
+    </details>
+  );
+}
+
+function Lazy({ root, path }: { root: string; path: string }) {
+  // One level more than is shown, since what has nothing below should not look as if it had.
+  const { data, error, reload } = useLoaded<{ areas: Area[] }>(path, { root, depth: 2, limit: MOST });
+  const below = useMemo(() => levelBelow(data?.areas ?? []), [data]);
+  if (error) {
+    return <Failure error={error} retry={reload} />;
+  }
+  if (!data) {
+    return <p class="text-secondary ms-4">Reading…</p>;
+  }
+  if (below.length === 0) {
+    return <p class="text-secondary ms-4">Nothing below.</p>;
+  }
+  return (
+    <>
+      <Level nodes={below} path={path} />
+      {data.areas.length >= MOST && <p class="text-secondary ms-4">Only the first {count(MOST)} are shown.</p>}
+    </>
+  );
+}
+
+function Name({ area }: { area: Area }) {
+  return (
+    <>
+      <Said>{area.name ?? area.path}</Said>{" "}
+      <span class="text-secondary small">
+        <Said>{area.type}</Said>
+        {area.name !== null && area.name !== area.path && (
+          <>
+            {" · "}
+            <Said>{area.path}</Said>
+          </>
+        )}
+        {area.jobs > 1 && ` · found by ${count(area.jobs)} jobs`}
+      </span>
+    </>
+  );
+}

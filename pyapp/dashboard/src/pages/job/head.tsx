@@ -1,0 +1,112 @@
+import type { ComponentChildren } from "preact";
+import { jobPath } from "../../lib/api";
+import { duration, percent, speed } from "../../lib/format";
+import { useLoaded } from "../../lib/hooks";
+import type { Job, Rate } from "../../lib/types";
+import { Bar, Time } from "../../parts/basics";
+import { hasEnded } from "./commands";
+import { LongText, Said } from "./values";
+
+/** How far a job is, and how it goes. `past` is a job as it was, which has no rate. */
+export function Head({ job, past }: { job: Job; past: boolean }) {
+  const { progress } = job;
+  const goes = !past && !hasEnded(job) && job.status !== "queued";
+  const rate = useLoaded<Rate>(goes ? jobPath(job.id, "rate") : null, {}, 5).data;
+  return (
+    <section class="card mb-3" aria-label="Progress">
+      <div class="card-body">
+        <div class="d-flex align-items-baseline gap-3 flex-wrap mb-2">
+          {job.percentage !== null && <span class="display-6 tabular">{percent(job.percentage)}</span>}
+          <span class="fs-3 tabular said">
+            <bdi>{job.summary}</bdi>
+          </span>
+        </div>
+        <Bar percentage={job.percentage} label="Progress of the job" status={job.status} />
+        {typeof progress.message === "string" && (
+          <p class="mt-3 mb-0">
+            <LongText most={300}>{progress.message}</LongText>
+          </p>
+        )}
+        <dl class="facts mt-3 mb-0">
+          <Fact name="Stage">{text(progress.stage)}</Fact>
+          <Fact name="Doing">{text(progress.operationType?.replaceAll("_", " "))}</Fact>
+          <Fact name="Collecting">{text(progress.currentDataType)}</Fact>
+          {goes && rate?.itemsPerSecond != null && (
+            <Fact name="Rate" beside={interval(rate.low, rate.high, speed)}>
+              <span class="tabular">{speed(rate.itemsPerSecond)}</span>
+            </Fact>
+          )}
+          {goes && rate?.etaSeconds != null && (
+            <Fact
+              name="Time left"
+              beside={
+                <>
+                  {interval(rate.etaSecondsLow, rate.etaSecondsHigh, duration, rate.low)}
+                  {rate.eta && (
+                    <div>
+                      done <Time at={rate.eta} as="clock" />
+                    </div>
+                  )}
+                </>
+              }
+            >
+              <span class="tabular">{duration(rate.etaSeconds)}</span>
+            </Fact>
+          )}
+          {job.startedAt && (
+            <Fact name="Started" beside={<Time at={job.startedAt} as="clock" />}>
+              <Time at={job.startedAt} />
+            </Fact>
+          )}
+          {job.finishedAt && (
+            <Fact name="Ended" beside={<Time at={job.finishedAt} as="clock" />}>
+              <Time at={job.finishedAt} />
+            </Fact>
+          )}
+          {job.startedAt && job.finishedAt && <Fact name="Took">{took(job.startedAt, job.finishedAt)}</Fact>}
+          <Fact name="Last update" beside={goes ? habit(rate) : null}>
+            {job.startedAt ? <Time at={job.updatedAt} as={past ? "clock" : "ago"} /> : "none yet"}
+          </Fact>
+        </dl>
+      </div>
+    </section>
+  );
+}
+
+function text(value: unknown): ComponentChildren {
+  return typeof value === "string" && value !== "" && <Said>{value}</Said>;
+}
+
+function Fact({ name, beside, children }: { name: string; beside?: ComponentChildren; children: ComponentChildren }) {
+  return children ? (
+    <div>
+      <dt>{name}</dt>
+      <dd>
+        {children}
+        {beside && <div class="text-secondary small tabular">{beside}</div>}
+      </dd>
+    </div>
+  ) : null;
+}
+
+/** Between what the true figure probably is; the longest time may be for ever. */
+function interval(
+  low: number | null,
+  high: number | null,
+  write: (value: number) => string,
+  known: number | null = low,
+): string | null {
+  if (low === null || (high === null && known === null)) {
+    return null;
+  }
+  return high === null ? `${write(low)} or more` : `${write(low)} to ${write(high)}`;
+}
+
+function habit(rate: Rate | null): string | null {
+  const gap = rate?.frequency?.medianGapSeconds;
+  return !gap ? null : `usually one every ${duration(gap)}`;
+}
+
+function took(from: string, to: string): string {
+  return duration(Math.max(Date.parse(to) - Date.parse(from), 0) / 1000);
+}

@@ -1,0 +1,210 @@
+import { useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
+import { count } from "../../lib/format";
+import { navigate, usePlace } from "../../lib/router";
+import { Empty, Failure } from "../../parts/basics";
+import { EventItem } from "./event_item";
+import { Story } from "./story";
+import { Said } from "./values";
+import type { Subscribe } from "./watch_job";
+import { KINDS } from "./words";
+
+/** The kinds that are asked for in the address; none are all. */
+export function useKinds(): string[] {
+  return usePlace().parameters.getAll("event");
+}
+
+/** The story of a job: its events, newest first, with those that come in while one looks. */
+export function Timeline({
+  id,
+  last,
+  subscribe,
+  at,
+  onChoose,
+}: {
+  id: string;
+  /** The number of the newest event. */
+  last: number;
+  subscribe: Subscribe;
+  at: number | null;
+  onChoose: (seq: number) => void;
+}) {
+  const kinds = useKinds();
+  const [following, setFollowing] = useState(true);
+  const [, draw] = useReducer((turn: number) => turn + 1, 0);
+  const list = useRef<HTMLDivElement>(null);
+  const top = useRef<HTMLDivElement>(null);
+  const bottom = useRef<HTMLDivElement>(null);
+  const atTop = useRef(true);
+  const follows = useRef(true);
+  follows.current = following;
+  const asked = kinds.join("\n");
+  const story = useMemo(() => {
+    // Nothing moves under the eyes of who reads further down, or has unfolded something.
+    const held = () => !follows.current || !atTop.current || list.current?.querySelector("details[open]") != null;
+    return new Story(id, kinds, held, () => draw(undefined));
+  }, [id, asked]);
+  useEffect(() => {
+    const unsubscribe = subscribe((change) => story.hear(change));
+    void story.begin();
+    return () => {
+      unsubscribe();
+      story.end();
+    };
+  }, [story]);
+  useEffect(() => {
+    // On a wide screen the list scrolls by itself, on a narrow one with the page.
+    const scrolls = list.current && getComputedStyle(list.current).overflowY === "auto";
+    const observer = new IntersectionObserver(
+      (entries) => {
+        for (const entry of entries) {
+          if (entry.target === top.current) {
+            // Who has not come to the story yet reads none of it.
+            atTop.current = entry.boundingClientRect.top >= (entry.rootBounds?.top ?? 0);
+          } else if (entry.isIntersecting && story.error === null) {
+            void story.readOlder();
+          }
+        }
+      },
+      { root: scrolls ? list.current : null },
+    );
+    for (const sentinel of [top.current, bottom.current]) {
+      if (sentinel) {
+        observer.observe(sentinel);
+      }
+    }
+    return () => observer.disconnect();
+    // Observed anew after each page, since one that was too short to push the end out of sight tells nothing.
+  }, [story, story.older]);
+
+  function release(): void {
+    for (const unfolded of list.current?.querySelectorAll<HTMLDetailsElement>("details[open]") ?? []) {
+      unfolded.open = false;
+    }
+    atTop.current = true;
+    story.release();
+    list.current?.scrollTo({ top: 0 });
+    top.current?.scrollIntoView({ block: "nearest" });
+  }
+
+  function follow(): void {
+    setFollowing(!following);
+    if (!following) {
+      release();
+    }
+  }
+
+  const seen = useMemo(() => new Set<string>(), [id]);
+  for (const event of story.shown) {
+    seen.add(event.event);
+  }
+  const waiting = story.waitingCount;
+  return (
+    <section class="card mb-3 story" aria-labelledby="story-title">
+      <div class="card-header">
+        <h2 class="card-title" id="story-title">
+          Timeline
+        </h2>
+        <div class="card-actions d-flex align-items-center gap-3">
+          <span class="text-secondary tabular">
+            {count(last)} {last === 1 ? "event" : "events"}
+          </span>
+          <button
+            type="button"
+            class="btn btn-sm"
+            title={following ? "New events wait until you say so" : "New events come in on top"}
+            onClick={follow}
+          >
+            {following ? "Hold" : "Follow"}
+          </button>
+        </div>
+      </div>
+      <KindChips kinds={kinds} own={[...seen].filter((kind) => !(kind in KINDS))} />
+      <div class="story-list" ref={list}>
+        {waiting > 0 && (
+          <div class="story-news" role="status">
+            <button type="button" class="btn btn-sm btn-primary" onClick={release}>
+              {count(waiting)} new {waiting === 1 ? "event" : "events"}
+            </button>
+          </div>
+        )}
+        <div ref={top} class="story-edge" />
+        {story.error && !story.begun && <Failure error={story.error} retry={() => void story.begin()} />}
+        {story.begun && story.shown.length === 0 && <NoEvents filtered={kinds.length > 0} />}
+        <ol class="events" tabIndex={0} aria-label="Events, newest first">
+          {story.shown.map((event) => (
+            <EventItem key={event.seq} event={event} chosen={event.seq === at} onChoose={onChoose} />
+          ))}
+        </ol>
+        {!story.begun && !story.error && <p class="p-3 text-secondary">Reading the events…</p>}
+        {story.begun && story.error && <Failure error={story.error} retry={() => void story.readOlder()} />}
+        <div ref={bottom} class="story-edge" />
+        {story.older !== null && (
+          <div class="p-3 text-center">
+            <button type="button" class="btn btn-sm" disabled={story.loadingOlder} onClick={() => story.readOlder()}>
+              {story.loadingOlder ? "Reading…" : "Older events"}
+            </button>
+          </div>
+        )}
+        {story.begun && story.older === null && story.shown.length > 0 && (
+          <p class="p-3 mb-0 text-center text-secondary small">This is where it begins.</p>
+        )}
+      </div>
+    </section>
+  );
+}
+
+function NoEvents({ filtered }: { filtered: boolean }) {
+  return filtered ? (
+    <Empty title="No events of this kind">Choose another kind above, or all.</Empty>
+  ) : (
+    <Empty title="Nothing reported yet">
+      The job is registered. Its events appear here as soon as its crawler reports <code>started</code>.
+    </Empty>
+  );
+}
+
+function KindChips({ kinds, own }: { kinds: string[]; own: string[] }) {
+  const chosen = new Set(kinds);
+  const names = [...new Set([...Object.keys(KINDS), ...own, ...kinds])];
+  return (
+    <fieldset class="chips">
+      <legend class="visually-hidden">Kinds of events</legend>
+      <Chip on={kinds.length === 0} onClick={() => choose([])}>
+        All
+      </Chip>
+      {names.map((name) => (
+        <Chip
+          key={name}
+          on={chosen.has(name)}
+          title={name}
+          onClick={() => choose(chosen.has(name) ? kinds.filter((kind) => kind !== name) : [...kinds, name])}
+        >
+          {KINDS[name] ?? <Said>{name}</Said>}
+        </Chip>
+      ))}
+    </fieldset>
+  );
+}
+
+function choose(kinds: string[]): void {
+  const parameters = new URLSearchParams(location.search);
+  parameters.delete("event");
+  for (const kind of kinds) {
+    parameters.append("event", kind);
+  }
+  navigate(`${location.pathname}?${parameters}`, true);
+}
+
+function Chip(props: { on: boolean; title?: string; onClick: () => void; children: preact.ComponentChildren }) {
+  return (
+    <button
+      type="button"
+      class={`chip ${props.on ? "chip-on" : ""}`}
+      aria-pressed={props.on}
+      title={props.title}
+      onClick={props.onClick}
+    >
+      {props.children}
+    </button>
+  );
+}

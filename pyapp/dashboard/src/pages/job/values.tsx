@@ -1,0 +1,89 @@
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import { count } from "../../lib/format";
+import type { Json } from "../../lib/types";
+
+/** A text that a crawler sent, which may run from right to left without turning what is around it. */
+export function Said({ children }: { children: string }) {
+  return <bdi class="said">{children}</bdi>;
+}
+
+export function isObject(value: unknown): value is Record<string, Json> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A member of something that should be an object, if it is there and not empty. */
+export function member(value: Json | undefined, name: string): Json | undefined {
+  const found = isObject(value) ? value[name] : undefined;
+  return found === null || found === "" ? undefined : found;
+}
+
+/** Any value in one line. */
+export function plainly(value: Json): string {
+  return typeof value === "string" ? value : typeof value === "number" ? count(value) : JSON.stringify(value);
+}
+
+/** Any value as a block, nested ones over several lines. */
+export function Value({ value, label = "Value" }: { value: Json; label?: string }) {
+  if (typeof value !== "object" || value === null) {
+    const text = plainly(value);
+    return <bdi class={text.length > 30 ? "said said-long" : "said"}>{text}</bdi>;
+  }
+  return <Block label={label}>{JSON.stringify(value, null, 2)}</Block>;
+}
+
+/** Text as it is, which scrolls in both directions by itself, also by keyboard. */
+export function Block({ label, children }: { label: string; children: string }) {
+  return (
+    <pre class="block" tabIndex={0} role="group" aria-label={label} dir="ltr">
+      {children}
+    </pre>
+  );
+}
+
+/** Names and what they stand for, of an object's members. */
+export function Members({ of, except = [] }: { of: Record<string, Json>; except?: string[] }) {
+  const found = Object.entries(of).filter(([name]) => !except.includes(name));
+  return (
+    <dl class="members">
+      {found.map(([name, value]) => (
+        <div key={name}>
+          <dt>
+            <Said>{name}</Said>
+          </dt>
+          <dd>
+            <Value value={value} label={name} />
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+/** A text of which the beginning is shown, if it is long, until somebody wants all of it. */
+export function LongText({ children, most }: { children: string; most: number }) {
+  const [whole, setWhole] = useState(false);
+  const short = whole ? children : cut(children, most);
+  return (
+    <>
+      <Said>{short}</Said>{" "}
+      {short !== children && (
+        <button type="button" class="btn btn-sm" onClick={() => setWhole(true)}>
+          All of it
+        </button>
+      )}
+    </>
+  );
+}
+
+/** The beginning of a text. Characters of two halves stay whole. */
+export function cut(text: string, most: number): string {
+  return text.length <= most ? text : `${[...text.slice(0, most * 2)].slice(0, most).join("")}…`;
+}
+
+/** Puts commas between parts, leaving out those that are nothing. */
+export function listed(parts: ComponentChildren[]): ComponentChildren[] {
+  return parts
+    .filter((part) => part !== null && part !== undefined && part !== false && part !== "")
+    .flatMap((part, place) => (place ? [", ", part] : [part]));
+}

@@ -1,0 +1,177 @@
+import type { ComponentChildren } from "preact";
+import { count, duration } from "../../lib/format";
+import type { Json, TimelineEvent } from "../../lib/types";
+import { cut, isObject, listed, member, plainly, Said } from "./values";
+
+type Words = ComponentChildren;
+
+/** Kinds of events that the ledger has of itself, and what people call them. */
+export const KINDS: Record<string, string> = {
+  progress_update: "Progress",
+  stage_change: "Stages",
+  discovery_progress: "Discovery",
+  areas_discovered: "Areas",
+  credential_status_change: "Credentials",
+  error: "Errors",
+  completion: "Ends",
+  command_requested: "Commands",
+};
+
+/** The colour of the dot before an event. */
+export const KIND_COLOURS: Record<string, string> = {
+  progress_update: "bg-blue",
+  stage_change: "bg-purple",
+  discovery_progress: "bg-cyan",
+  areas_discovered: "bg-teal",
+  credential_status_change: "bg-yellow",
+  error: "bg-red",
+  completion: "bg-green",
+  command_requested: "bg-pink",
+};
+
+const COMMANDS: Record<string, string> = {
+  pause: "pause",
+  resume: "go on",
+  cancel: "cancel the job",
+};
+
+/** How many types of an update are named in its sentence; its details have all. */
+const MOST_TYPES = 4;
+const MOST_CHARACTERS = 240;
+
+/** Says in a sentence what happened. */
+export function Sentence({ event }: { event: TimelineEvent }) {
+  const { details } = event;
+  if (!isObject(details) || (!(event.event in KINDS) && !("status" in details))) {
+    return <>{ownWords(event)}</>;
+  }
+  return <>{(TELLERS[event.event] ?? updateWords)(details)}</>;
+}
+
+type Details = Record<string, Json>;
+
+const TELLERS: Record<string, (details: Details) => Words> = {
+  error: (d) => {
+    const name = said(d, "errorType");
+    const text = said(d, "errorMessage") ?? said(d, "message");
+    return [d.status === "failed" ? "Failed" : "Error", (name || text) && ": ", name, name && text && ": ", text];
+  },
+  completion: (d) => [
+    d.status === "cancelled" ? "Cancelled" : "Finished",
+    typeof d.duration === "number" && ` after ${duration(d.duration / 1000)}`,
+    said(d, "summary") && [": ", said(d, "summary")],
+  ],
+  stage_change: (d) => [stageWords(d), after(" · ", counts(d))],
+  discovery_progress: (d) => ["Discovery", after(": ", listed([counts(d), typeCounts(d)])), after(" · ", tail(d))],
+  areas_discovered: (d) => {
+    const fresh = (number(d, "newGroups") ?? 0) + (number(d, "newProjects") ?? 0);
+    return [
+      `Discovered ${plural(number(d, "totalDiscovered") ?? 0, "area")}`,
+      after(
+        ": ",
+        listed([plural(number(d, "groupsCount") ?? 0, "group"), plural(number(d, "projectsCount") ?? 0, "project")]),
+      ),
+      "; ",
+      fresh > 0 ? plural(fresh, "new group or project", "new groups and projects") : "no new group or project",
+    ];
+  },
+  credential_status_change: (d) => {
+    const state = d.credentialStatus;
+    const whose = ["providerId", "instanceType"]
+      .map((name) => member(state, name))
+      .filter((part) => part !== undefined);
+    const of = whose.length > 0 && [" of ", <Said key="whose">{whose.map(plainly).join(" at ")}</Said>];
+    const text = member(state, "message");
+    return [
+      d.status === "credential_renewal"
+        ? ["Waits for new credentials", of]
+        : d.status === "credential_resumed"
+          ? ["The new credentials", of, " work; the crawler goes on"]
+          : ["The credentials", of, " expired or were refused"],
+      text !== undefined && [": ", <Said key="text">{plainly(text)}</Said>],
+    ];
+  },
+  command_requested: (d) => [
+    "Asked the crawler to ",
+    COMMANDS[String(d.command)] ?? said(d, "command"),
+    said(d, "requestedBy") && [" (", said(d, "requestedBy"), ")"],
+  ],
+};
+
+const BEGINNINGS: Record<string, string> = {
+  started: "Started",
+  paused: "Paused",
+};
+
+function updateWords(d: Details): Words {
+  const beginning = BEGINNINGS[String(d.status)];
+  const what = listed([counts(d), typeCounts(d)]);
+  const body = [what, after(what.length > 0 ? " · " : "", tail(d))];
+  if (what.length === 0 && tail(d).length === 0) {
+    return beginning ?? "Reported, with nothing new to count";
+  }
+  return beginning ? [beginning, ": ", body] : body;
+}
+
+function stageWords(d: Details): Words {
+  const [from, to] = [said(d, "fromStage"), said(d, "toStage") ?? said(d, "stage")];
+  if (to) {
+    return from ? ["Went from stage ", from, " to ", to] : ["Entered stage ", to];
+  }
+  return from ? ["Left stage ", from] : "Changed stage";
+}
+
+/** An event of the crawler's own: whatever it says. */
+function ownWords({ event, details }: { event: string; details: Json }): Words {
+  const parts = isObject(details)
+    ? Object.entries(details)
+        .slice(0, MOST_TYPES)
+        .map(([name, value]) => <Said key={name}>{cut(`${name} ${plainly(value)}`, MOST_CHARACTERS)}</Said>)
+    : details === null
+      ? []
+      : [<Said key="all">{cut(plainly(details), MOST_CHARACTERS)}</Said>];
+  return [<Said key="event">{event}</Said>, after(": ", listed(parts))];
+}
+
+function counts(d: Details): Words {
+  const [done, total] = [number(d, "processedItems"), number(d, "totalItems")];
+  if (done === undefined) {
+    return total === undefined ? null : `${count(total)} expected`;
+  }
+  return total === undefined ? `${count(done)} processed` : `${count(done)} of ${count(total)} processed`;
+}
+
+function typeCounts(d: Details): Words {
+  const types = isObject(d.itemsByType) ? Object.entries(d.itemsByType) : [];
+  if (types.length === 0) {
+    return null;
+  }
+  types.sort(([, one], [, other]) => Number(other) - Number(one));
+  const named = types
+    .slice(0, MOST_TYPES)
+    .map(([name, value]) => [plainly(value), " ", <Said key={name}>{name}</Said>]);
+  return listed([...named, types.length > MOST_TYPES && `${count(types.length - MOST_TYPES)} more types`]);
+}
+
+function tail(d: Details): Words[] {
+  const entered = "toStage" in d && d.toStage !== null;
+  return listed([entered ? stageWords(d) : null, said(d, "message")]);
+}
+
+function after(separator: string, words: Words): Words {
+  return words === null || (Array.isArray(words) && words.length === 0) ? null : [separator, words];
+}
+
+function said(d: Details, name: string) {
+  const value = member(d, name);
+  return value === undefined ? null : <Said key={name}>{cut(plainly(value), MOST_CHARACTERS)}</Said>;
+}
+
+function number(d: Details, name: string): number | undefined {
+  const value = d[name];
+  return typeof value === "number" ? value : undefined;
+}
+
+function plural(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`;
+}

@@ -1,0 +1,95 @@
+import { useEffect } from "preact/hooks";
+import { API } from "../../lib/api";
+import { boot } from "../../lib/boot";
+import { useLoaded } from "../../lib/hooks";
+import { jobAddress } from "../../lib/router";
+import type { FailuresPage, Stalled } from "../../lib/types";
+import { Time } from "../../parts/basics";
+import { MOST_STALLED } from "./figures";
+import { oneLine, Silence } from "./words";
+
+const MOST = 5;
+/** A phone shows so many of each kind: the style sheet sees to it. */
+const FEW = 3;
+
+/**
+ * The jobs that somebody should look at, if there are any.
+ *
+ * @param stalled Running jobs that have fallen silent.
+ * @param failures Changes when there may be newly failed jobs.
+ */
+export function Attention(props: { stalled: Stalled[]; failures: string }) {
+  const { stalled, failures } = props;
+  const loaded = useLoaded<FailuresPage>(`${API}/failures`, { limit: MOST }, 60);
+  useEffect(() => {
+    if (loaded.data) {
+      loaded.reload();
+    }
+  }, [failures]);
+  const failed = (loaded.data ?? boot.failed ?? { jobs: [] }).jobs;
+  if (stalled.length + failed.length === 0) {
+    return null;
+  }
+  return (
+    <section class="card mb-3 attention" aria-labelledby="attention">
+      <h2 class="card-title attention-title" id="attention">
+        Needs attention
+      </h2>
+      <div class="attention-parts">
+        {stalled.length > 0 && (
+          <div>
+            <h3 class="subheader">Stalled</h3>
+            <ul>
+              {stalled.slice(0, MOST).map((job) => (
+                <li key={job.id}>
+                  <JobLink id={job.id} />
+                  <span class="text-secondary one-line">
+                    <Silence job={job} />
+                  </span>
+                </li>
+              ))}
+            </ul>
+            {stalled.length > FEW && (
+              <p class="attention-all text-secondary">
+                {stalled.length} in all{stalled.length >= MOST_STALLED && ", or more"}
+              </p>
+            )}
+          </div>
+        )}
+        {failed.length > 0 && (
+          <div>
+            <h3 class="subheader">Failed in the last day</h3>
+            <ul>
+              {failed.map((row) => (
+                <li key={row.id}>
+                  <JobLink id={row.id} />
+                  <span class="text-secondary one-line" title={row.error ? oneLine(row.error) : ""}>
+                    <Time at={row.finishedAt ?? row.updatedAt} />
+                    {row.error && (
+                      <>
+                        : <bdi>{oneLine(row.error)}</bdi>
+                      </>
+                    )}
+                  </span>
+                </li>
+              ))}
+            </ul>
+            {failed.length > FEW && (
+              <p class="attention-all">
+                <a href="/?status=failed">All failed jobs</a>
+              </p>
+            )}
+          </div>
+        )}
+      </div>
+    </section>
+  );
+}
+
+function JobLink({ id }: { id: string }) {
+  return (
+    <a href={jobAddress(id)} class="one-line" title={id}>
+      <bdi>{id}</bdi>
+    </a>
+  );
+}

@@ -1,0 +1,129 @@
+import { duration, percent, speed } from "../../lib/format";
+import { jobAddress } from "../../lib/router";
+import type { Json, Rate, Row, Stalled } from "../../lib/types";
+import { Bar, StatusBadge, Time } from "../../parts/basics";
+import { oneLine, Silence } from "./words";
+
+/** A job of the table, which on a phone is a card. Roles are given because as such it is no table to a browser. */
+export function JobLine(props: { row: Row; rate: Rate | undefined; stalled: Stalled | undefined; fresh: boolean }) {
+  const { row, rate, stalled, fresh } = props;
+  const isRunning = row.status === "running";
+  return (
+    <tr role="row" class={`job-line ${fresh ? "job-fresh" : ""}`} data-job={row.id}>
+      <td role="cell" class="cell-job">
+        <a href={jobAddress(row.id)} class="job-id few-lines" title={row.id.length > 60 ? row.id : undefined}>
+          <bdi>{row.id}</bdi>
+        </a>
+      </td>
+      <td role="cell" class="cell-status">
+        <StatusBadge status={row.status} />
+      </td>
+      <td role="cell" class="cell-progress">
+        <Bar percentage={row.percentage} label={`Progress of ${row.id}`} status={row.status} />
+        <div class="progress-words tabular">
+          {row.percentage !== null && <strong>{percent(row.percentage)}</strong>}
+          <span class="one-line text-secondary" title={row.summary}>
+            <bdi>{readable(row.summary)}</bdi>
+          </span>
+        </div>
+      </td>
+      <td role="cell" class="cell-stage">
+        {(row.stage || row.operationType) && (
+          <>
+            <div class="one-line" title={row.stage ?? ""}>
+              <bdi>{row.stage}</bdi>
+            </div>
+            <div class="one-line small text-secondary">{row.operationType?.replaceAll("_", " ")}</div>
+          </>
+        )}
+      </td>
+      <td role="cell" class={`cell-rate tabular ${isRunning ? "" : "cell-idle"}`} data-label="Rate">
+        {isRunning && typeof rate?.itemsPerSecond === "number" ? speed(rate.itemsPerSecond) : <Unknown />}
+      </td>
+      <td role="cell" class="cell-left tabular" data-label={isRunning ? "Left" : undefined}>
+        <Left row={row} rate={rate} />
+      </td>
+      <td role="cell" class="cell-updated" data-label="Updated">
+        <Time at={row.updatedAt} />
+      </td>
+      <td role="cell" class="cell-notes">
+        <Markers row={row} stalled={isRunning ? stalled : undefined} />
+      </td>
+    </tr>
+  );
+}
+
+/** The summary with its numbers as people write them, and without the percentage, which stands before it. */
+function readable(summary: string): string {
+  const numbers = /^\d+(\.\d+)?(\/\d+)?/;
+  return summary.replace(/ \(\d+%\)$/, "").replace(numbers, (text) => text.replace(/(?<![\d.])\d+/g, grouped));
+}
+
+function grouped(digits: string): string {
+  return BigInt(digits).toLocaleString();
+}
+
+function Unknown() {
+  return <span class="text-secondary">–</span>;
+}
+
+/** How long a job still takes; of one that has ended, how long it took. */
+function Left({ row, rate }: { row: Row; rate: Rate | undefined }) {
+  if (row.status === "running" && rate?.eta) {
+    return <Time at={rate.eta} as="left" />;
+  }
+  if (row.startedAt && row.finishedAt) {
+    const seconds = (Date.parse(row.finishedAt) - Date.parse(row.startedAt)) / 1000;
+    return seconds >= 0 ? <span class="text-secondary text-nowrap">took {duration(seconds)}</span> : <Unknown />;
+  }
+  return <Unknown />;
+}
+
+const ASKED = {
+  pause: "pause asked",
+  resume: "resume asked",
+  cancel: "cancel asked",
+};
+
+/** What is out of the ordinary about a job. */
+function Markers({ row, stalled }: { row: Row; stalled: Stalled | undefined }) {
+  const credential = credentialTrouble(row);
+  return (
+    <>
+      {row.command && (
+        <div class="marker marker-asked" title="The crawler is told with the answer to its next update.">
+          {ASKED[row.command] ?? row.command}
+        </div>
+      )}
+      {stalled && (
+        <div class="marker marker-warning">
+          <Silence job={stalled} />
+        </div>
+      )}
+      {credential && (
+        <div class="marker marker-warning one-line" title={credential}>
+          <bdi>{credential}</bdi>
+        </div>
+      )}
+      {row.status === "failed" && row.error && (
+        <div class="marker marker-error one-line" title={oneLine(row.error)}>
+          <bdi>{oneLine(row.error)}</bdi>
+        </div>
+      )}
+    </>
+  );
+}
+
+/** What a job that waits for its credentials says of them. What it once said is kept, so the status has to be asked. */
+function credentialTrouble({ status, credentialStatus }: Row): string | null {
+  if (status !== "credential_expired" && status !== "waiting_credential_renewal") {
+    return null;
+  }
+  const told = credentialStatus as Json;
+  const member = (name: string) => {
+    const value = told && typeof told === "object" && !Array.isArray(told) ? told[name] : null;
+    return typeof value === "string" ? value : null;
+  };
+  const what = typeof told === "string" ? told : (member("message") ?? member("errorType"));
+  return [member("providerId"), what].filter(Boolean).join(": ") || "needs new credentials";
+}

@@ -1,0 +1,61 @@
+import { useState } from "preact/hooks";
+import { boot } from "../../lib/boot";
+import { Empty } from "../../parts/basics";
+
+/** What is shown where there is no job at all: how to report on the first one. */
+export function NoJobYet() {
+  const id = `${boot.jobPrefix}job_1`;
+  const post = (path: string, body: object) =>
+    `curl -X POST '${location.origin}/api/internal/jobs${path}' -H 'Authorization: Bearer TOKEN' ` +
+    `-H 'Content-Type: application/json' -d '${JSON.stringify(body)}'`;
+  const update = {
+    taskId: id,
+    status: "processing",
+    processedItems: 150,
+    totalItems: 500,
+  };
+  const lines = `${post("", { taskId: id })}\n${post("/progress", update)}`;
+  return (
+    <Empty title="No job yet">
+      <p>Register a job and report on it, with a token of yours for TOKEN; it shows up here at once.</p>
+      <pre class="curl" tabIndex={0} role="region" aria-label="Commands that register a job and report on it">
+        {lines}
+      </pre>
+      <p class="mb-0">
+        {"clipboard" in navigator && <Copy text={lines} />} <a href="/docs">How the API works</a>
+      </p>
+    </Empty>
+  );
+}
+
+function Copy({ text }: { text: string }) {
+  const [told, setTold] = useState("Copy the commands");
+  const copy = () =>
+    navigator.clipboard.writeText(text).then(
+      () => setTold("Copied"),
+      () => setTold("Not copied: the browser does not allow it"),
+    );
+  return (
+    <button type="button" class="btn btn-sm" onClick={copy} aria-live="polite">
+      {told}
+    </button>
+  );
+}
+
+/** What is shown where filters leave nothing, or a page lies behind the last job. */
+export function NoneFound({ filtered, first }: { filtered: boolean; first: string | null }) {
+  return (
+    <Empty title={filtered ? "No job is like that" : "No more jobs"}>
+      {first && (
+        <p>
+          There is nothing on this page. <a href={first}>To the first page</a>
+        </p>
+      )}
+      {filtered && (
+        <p class="mb-0">
+          <a href="/">Clear the filters</a> to see all jobs.
+        </p>
+      )}
+    </Empty>
+  );
+}

@@ -1,0 +1,93 @@
+import { API } from "../../lib/api";
+import { duration, figure } from "../../lib/format";
+import { useLoaded } from "../../lib/hooks";
+import { jobAddress } from "../../lib/router";
+import type { JobFrequency, Stalled } from "../../lib/types";
+import { Time } from "../../parts/basics";
+import { Nothing, Part, Table } from "./part";
+
+const MOST_STALLED = 20;
+const MOST_FREQUENT = 10;
+
+/** Running jobs that have fallen silent. */
+export function StalledJobs() {
+  const loaded = useLoaded<{ jobs: Stalled[] }>(`${API}/stalled`, { limit: MOST_STALLED }, 10);
+  return (
+    <Part
+      title="Stalled jobs"
+      about="Running, and silent for more than three times as long as 95% of their pauses; the longest silent first."
+      loaded={loaded}
+    >
+      {({ jobs }) =>
+        jobs.length === 0 ? (
+          <Nothing>None. Every running job is heard of as often as usual.</Nothing>
+        ) : (
+          <Table
+            label="Stalled jobs"
+            heads={[["Job"], ["Silent for", true], ["Usual at most", true], ["Heard of", true]]}
+          >
+            {jobs.map((job) => (
+              <tr key={job.id}>
+                <JobCell id={job.id} />
+                <td class="text-end text-stalled fw-bold">{duration(job.silentSeconds)}</td>
+                <td class="text-end">{duration(job.allowedSeconds)}</td>
+                <td class="text-end">
+                  <Time at={job.lastUpdateAt} />
+                </td>
+              </tr>
+            ))}
+          </Table>
+        )
+      }
+    </Part>
+  );
+}
+
+/** How often running jobs are reported on. */
+export function UpdateFrequency() {
+  const loaded = useLoaded<{ jobs: JobFrequency[] }>(`${API}/frequency`, { limit: MOST_FREQUENT }, 10);
+  return (
+    <Part
+      title="Update frequency"
+      about={`The ${MOST_FREQUENT} running jobs that are reported on most often. 10 to 50 items an update are a good measure.`}
+      loaded={loaded}
+    >
+      {({ jobs }) =>
+        jobs.length === 0 ? (
+          <Nothing>No job is running.</Nothing>
+        ) : (
+          <Table
+            label="Update frequency"
+            heads={[
+              ["Job"],
+              ["Updates/min", true],
+              ["Median pause", true],
+              ["95% of pauses", true],
+              ["Heard of", true],
+            ]}
+          >
+            {jobs.map((job) => (
+              <tr key={job.id}>
+                <JobCell id={job.id} />
+                <td class="text-end">{job.perMinute === null ? "–" : figure(job.perMinute)}</td>
+                <td class="text-end">{job.medianGapSeconds === null ? "–" : duration(job.medianGapSeconds)}</td>
+                <td class="text-end">{job.longGapSeconds === null ? "–" : duration(job.longGapSeconds)}</td>
+                <td class="text-end">{job.lastUpdateAt ? <Time at={job.lastUpdateAt} /> : "–"}</td>
+              </tr>
+            ))}
+          </Table>
+        )
+      }
+    </Part>
+  );
+}
+
+function JobCell({ id }: { id: string }) {
+  return (
+    <td class="job-cell">
+      <a class="job-id job-name" href={jobAddress(id)} title={id}>
+        <bdi>{id}</bdi>
+      </a>
+    </td>
+  );
+}

@@ -1,0 +1,177 @@
+import type { ComponentChildren } from "preact";
+import type { ApiError } from "../lib/api";
+import { serverNow } from "../lib/clock";
+import { about, percent } from "../lib/format";
+import { useTold } from "../lib/hooks";
+import type { Liveness } from "../lib/live";
+import type { Status } from "../lib/types";
+
+// Class names stand here whole, because those that no source has are taken out of the style sheet.
+const COLOURS: Record<Status, string> = {
+  queued: "status-secondary",
+  running: "status-blue",
+  paused: "status-yellow",
+  finished: "status-green",
+  failed: "status-red",
+  cancelled: "status-secondary",
+  credential_expired: "status-orange",
+  waiting_credential_renewal: "status-orange",
+  credential_renewed: "status-azure",
+};
+
+/** A status as people write it. */
+export function statusText(status: Status): string {
+  return status.replaceAll("_", " ");
+}
+
+/** A job's status in words and colour. */
+export function StatusBadge({ status }: { status: Status }) {
+  return (
+    <span class={`status job-status ${COLOURS[status] ?? "status-secondary"}`}>
+      <span class="status-dot" />
+      {statusText(status)}
+    </span>
+  );
+}
+
+const BARS: Partial<Record<Status, string>> = {
+  finished: "bar-finished",
+  failed: "bar-failed",
+  paused: "bar-waiting",
+  cancelled: "bar-ended",
+  credential_expired: "bar-waiting",
+  waiting_credential_renewal: "bar-waiting",
+};
+
+/** How much is done; null is unknown, which is drawn as neither nothing nor all. The status, if given, colours it. */
+export function Bar({ percentage, label, status }: { percentage: number | null; label: string; status?: Status }) {
+  const look = `progress progress-sm bar ${(status && BARS[status]) ?? ""}`;
+  if (percentage === null) {
+    return <progress class={`${look} bar-unknown`} aria-label={`${label}: total unknown`} />;
+  }
+  return (
+    <progress class={look} max={100} value={percentage} aria-label={label}>
+      {percent(percentage)}
+    </progress>
+  );
+}
+
+/**
+ * An instant: how long ago it is (`ago`), in the viewer's zone (`clock`), both, or how long until then (`left`). The
+ * exact UTC is told on hover.
+ */
+export function Time({ at, as = "ago" }: { at: string; as?: "ago" | "clock" | "both" | "left" }) {
+  const text = useTold(() => timeText(at, as));
+  return (
+    <time dateTime={at} title={utcText(at)} class="text-nowrap tabular">
+      {text}
+    </time>
+  );
+}
+
+function timeText(at: string, as: "ago" | "clock" | "both" | "left"): string {
+  const instant = new Date(at);
+  const now = serverNow();
+  const seconds = (now - instant.getTime()) / 1000;
+  // Years that no browser knows are shown as they came.
+  if (Number.isNaN(seconds)) {
+    return at;
+  }
+  if (as === "left") {
+    return seconds > -1 ? "any moment" : about(-seconds);
+  }
+  const ago = seconds < 1 ? "now" : `${about(seconds)} ago`;
+  return as === "ago" ? ago : as === "clock" ? clockText(instant, now) : `${clockText(instant, now)}, ${ago}`;
+}
+
+/** An instant as UTC, to the last digit that is known. */
+function utcText(at: string): string {
+  return at.endsWith("Z") ? `${at.slice(0, -1).replace("T", " ")} UTC` : at;
+}
+
+const timeOfDay = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const dayAndTime = new Intl.DateTimeFormat(undefined, {
+  dateStyle: "medium",
+  timeStyle: "medium",
+});
+
+function clockText(instant: Date, now: number): string {
+  const today = new Date(now).toDateString() === instant.toDateString();
+  return (today ? timeOfDay : dayAndTime).format(instant);
+}
+
+const LIVENESS: Record<Liveness, [look: string, text: string, meaning: string]> = {
+  connecting: ["status-secondary", "connecting", "Changes will be shown as they come."],
+  live: ["status-green", "live", "Changes are shown as they come."],
+  polling: ["status-azure", "every 2 s", "There is no stream to be had just now, so the page asks every 2 seconds."],
+  stale: ["status-red", "stale", "No word from the server: what is shown may be out of date. It is tried again."],
+};
+
+/** Whether what is shown is what is. */
+export function LiveBadge({ liveness }: { liveness: Liveness }) {
+  const [look, text, meaning] = LIVENESS[liveness];
+  return (
+    <span class={`status live-badge ${look}`} role="status" title={meaning}>
+      <span class={`status-dot ${liveness === "live" ? "status-dot-animated" : ""}`} />
+      {text}
+      {liveness === "stale" && <span class="visually-hidden">: {meaning}</span>}
+    </span>
+  );
+}
+
+/** What is shown where there is nothing to show: why, and what to do next. */
+export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
+  return (
+    <div class="empty">
+      <p class="empty-title">{title}</p>
+      <div class="empty-subtitle text-secondary">{children}</div>
+    </div>
+  );
+}
+
+/** What is shown where something could not be read or done. */
+export function Failure({ error, retry }: { error: ApiError; retry?: () => void }) {
+  const details = (error.problem?.details ?? [])
+    .map(({ field, problem }) => `${field} ${problem}`)
+    .filter((text) => !error.message.includes(text));
+  return (
+    <div class="alert alert-danger failure" role="alert">
+      <div class="flex-fill">
+        {error.message}
+        {details.map((text) => (
+          <div key={text} class="small">
+            {text}
+          </div>
+        ))}
+      </div>
+      {retry && (
+        <button type="button" class="btn btn-sm" onClick={retry}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** A framed part of a page, with a heading. */
+export function Card({
+  title,
+  beside,
+  children,
+  padded = true,
+}: {
+  title: string;
+  beside?: ComponentChildren;
+  children: ComponentChildren;
+  padded?: boolean;
+}) {
+  return (
+    <section class="card mb-3">
+      <div class="card-header">
+        <h2 class="card-title">{title}</h2>
+        {beside && <div class="card-actions card-beside">{beside}</div>}
+      </div>
+      {padded ? <div class="card-body">{children}</div> : children}
+    </section>
+  );
+}

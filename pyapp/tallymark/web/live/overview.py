@@ -1,0 +1,239 @@
+"""The overview that is watched: a page of the newest jobs, and the figures that stand above it.
+
+A page has a version, which rises whenever something on it changes, and each of its rows has the version in which it
+changed last. So whoever knows one version is told the rows with a greater one.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import NamedTuple, TypeAlias
+
+from tallymark.errors import TallymarkError, Unavailable
+from tallymark.web.database import Statement
+from tallymark.web.live.messages import Message, Read
+
+#: The rows are a document a line; there is no line feed in what jsonb gives as text. $1 is how the ids begin.
+NEWEST_JOBS = Statement(
+    b"tallymark_newest_jobs_live",
+    b"WITH page AS MATERIALIZED (SELECT tallymark.newest_jobs(id_prefix => $1::text, status => $2::text,"
+    b"  stage => $3::text, operation_type => $4::text, current_data_type => $5::text, item_type => $6::text,"
+    b"  q => $7::text, max_jobs => $8::integer, cursor => $9::text) AS page),"
+    b" rows AS MATERIALIZED (SELECT r.job, r.number FROM page AS p,"
+    b"  jsonb_array_elements(p.page -> 'jobs') WITH ORDINALITY AS r (job, number))"
+    b" SELECT (SELECT p.page -> 'next' FROM page AS p)::text,"
+    b"  (SELECT string_agg(r.job::text, chr(10) ORDER BY r.number) FROM rows AS r),"
+    b"  (SELECT coalesce(jsonb_agg(r.job -> 'id' ORDER BY r.number), '[]') FROM rows AS r)::text,"
+    b"  (SELECT coalesce(jsonb_agg(r.job -> 'id' ORDER BY r.number) FILTER (WHERE r.job ->> 'status' = 'running'),"
+    b"    '[]') FROM rows AS r)::text",
+)
+#: Everything above the list but the rates, which are those of a page. $1 is how the ids begin, $2 how far to count.
+TOTALS = Statement(
+    b"tallymark_totals",
+    b"SELECT tallymark.jobs_by_status($1::text, $2::integer)::text,"
+    b" (SELECT t.page - 'minutes' FROM tallymark.throughput_page(0, $1::text) AS t (page))::text,"
+    b" (tallymark.stalled_page($1::text, 20) -> 'jobs')::text",
+)
+RATES = Statement(
+    b"tallymark_rates",
+    b"SELECT (tallymark.job_rates(ARRAY(SELECT jsonb_array_elements_text($1::jsonb) LIMIT 100), NULL)"
+    b" -> 'rates')::text",
+)
+#: Jobs of each status are counted so far, so that a million of them cost no more.
+_COUNTED = b"10000"
+#: Messages that are kept for others who know the same version.
+_KEPT_MESSAGES = 16
+
+_TOOK_TOO_LONG = "57014"
+
+#: What is asked of a page: how the ids begin, then the filters as `NEWEST_JOBS` takes them.
+Question: TypeAlias = tuple[bytes | None, ...]
+
+
+class _Row(NamedTuple):
+    """A row of the page as JSON, and the version in which it changed last."""
+
+    version: int
+    body: bytes
+
+
+class PageState:
+    """A page at some moment."""
+
+    def __init__(self, read: list[bytes | None], earlier: "PageState | None") -> None:
+        """Take what was read.
+
+        Args:
+            read: The columns of `NEWEST_JOBS`.
+            earlier: The state before this one.
+        """
+        self.read = read
+        self.version: int = earlier.version + 1 if earlier else 1
+        following, rows, ids, running = read
+        self.running = running or b"[]"
+        self._following = following or b"null"
+        self._ids = ids or b"[]"
+        self._rows: dict[str, _Row] = {}
+        for job_id, body in zip(json.loads(self._ids), (rows or b"").split(b"\n"), strict=False):
+            before = earlier.row(job_id) if earlier else None
+            self._rows[job_id] = before if before and before.body == body else _Row(self.version, body)
+        self._messages: dict[int, Message] = {}
+
+    def row(self, job_id: str) -> _Row | None:
+        """Return a row, if the page has it."""
+        return self._rows.get(job_id)
+
+    def message(self, known: int) -> Message:
+        """Make the message for those who know a version; 0 is none."""
+        message = self._messages.get(known)
+        if message is None:
+            rows = b",".join(row.body for row in self._rows.values() if row.version > known)
+            message = Message("overview", b'{"order":%s,"rows":[%s],"next":%s}' % (self._ids, rows, self._following))
+            if len(self._messages) < _KEPT_MESSAGES:
+                self._messages[known] = message
+        return message
+
+
+class PageTopic:
+    """A page that is watched.
+
+    Attributes:
+        state: Its newest state; None before the first was read.
+    """
+
+    def __init__(self, question: Question) -> None:
+        """Say what is asked of it."""
+        self.key = question
+        self.state: PageState | None = None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it was read."""
+        return self.state is not None
+
+
+def read_pages(read: Read, topics: Sequence[PageTopic]) -> Iterator[PageTopic]:
+    """Read pages.
+
+    Args:
+        read: Calls the database.
+        topics: The pages; what is new is put into them.
+
+    Yields:
+        Those that have something new.
+
+    Raises:
+        TallymarkError: The database is away, or the like.
+    """
+    spoilt = _Spoilt()
+    for topic in topics:
+        with spoilt:
+            found = read(NEWEST_JOBS, *topic.key)
+            if topic.state is None or topic.state.read != found:
+                topic.state = PageState(found, topic.state)
+                yield topic
+    spoilt.check()
+
+
+class TotalsTopic:
+    """The figures above a page that is watched.
+
+    Attributes:
+        message: The newest of them; None before they were read.
+        version: Rises with each change of them.
+    """
+
+    def __init__(self, page: PageTopic) -> None:
+        """Say above which page."""
+        self.key = page.key
+        self.page = page
+        self.message: Message | None = None
+        self.version = 0
+
+    @property
+    def is_read(self) -> bool:
+        """Whether they were read."""
+        return self.message is not None
+
+
+def read_totals(read: Read, topics: Sequence[TotalsTopic]) -> Iterator[TotalsTopic]:
+    """Read the figures above pages, as far as these were read; what they share is read once.
+
+    Args:
+        read: Calls the database.
+        topics: The figures; what is new is put into them.
+
+    Yields:
+        Those that have something new.
+
+    Raises:
+        TallymarkError: The database is away, or the like.
+    """
+    shared: dict[bytes | None, bytes] = {}
+    spoilt = _Spoilt()
+    for topic in topics:
+        page, prefix = topic.page.state, topic.key[0]
+        if page is None:
+            continue
+        with spoilt:
+            if prefix not in shared:
+                shared[prefix] = _shared_totals(read, prefix)
+            message = _totals(read, shared[prefix], page.running)
+            if topic.message is None or topic.message.data != message.data:
+                topic.message = message
+                topic.version += 1
+                yield topic
+    spoilt.check()
+
+
+def read_once(read: Read, question: Question) -> list[Message]:
+    """Read a page and the figures above it, for who asks once.
+
+    Args:
+        read: Calls the database.
+        question: What is asked of the page.
+
+    Returns:
+        The messages.
+
+    Raises:
+        TallymarkError: The database is away, or the like.
+    """
+    page = PageState(read(NEWEST_JOBS, *question), None)
+    return [page.message(0), _totals(read, _shared_totals(read, question[0]), page.running)]
+
+
+class _Spoilt:
+    """Keeps what spoils one topic, such as that it takes too long to read, from spoiling the others."""
+
+    def __init__(self) -> None:
+        self._error: TallymarkError | None = None
+
+    def __enter__(self) -> None:
+        """Begin with a topic."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Let pass what spoils all."""
+        if not isinstance(error, TallymarkError) or (
+            isinstance(error, Unavailable) and error.sqlstate != _TOOK_TOO_LONG
+        ):
+            return False
+        self._error = error
+        return True
+
+    def check(self) -> None:
+        """Raise what was kept back."""
+        if self._error is not None:
+            raise self._error
+
+
+def _shared_totals(read: Read, prefix: bytes | None) -> bytes:
+    statuses, throughput, stalled = read(TOTALS, prefix, _COUNTED)
+    return b'"statuses":%s,"throughput":%s,"stalled":%s' % (statuses, throughput, stalled)
+
+
+def _totals(read: Read, shared: bytes, running: bytes) -> Message:
+    rates = read(RATES, running)[0] if running != b"[]" else b"{}"
+    return Message("totals", b'{%s,"rates":%s}' % (shared, rates))

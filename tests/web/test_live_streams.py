@@ -1,0 +1,228 @@
+"""Streams in trouble: cut, too many, deaf, without a database, stopped; and none in the way of anything else."""
+
+import contextlib
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from tests.web.watching import Watching, ledger, wait_until
+
+from tallymark.embedded import EmbeddedPostgres
+from tallymark.schema.migrate import migrate
+from tallymark.tokens import create_token, revoke_token
+from tallymark.web.live.gate import Gate
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Web
+
+StartWeb = Callable[..., "Web"]
+Update = Callable[..., dict[str, object]]
+Connection = psycopg.Connection[Any]
+
+
+def test_cut_connections_lose_no_event_and_repeat_none(web: "Web", job: str, update: Update) -> None:
+    """Connections are cut at any moment while updates come in; in the end the ledger was told, once."""
+    total = 400
+
+    def report() -> None:
+        for number in range(total):
+            assert web.report(update(job, updateId=str(number), itemsByType={"issues": 1})).status == 200
+            time.sleep(0.005)
+
+    seqs: list[int] = []
+    with ThreadPoolExecutor(1) as pool:
+        reporting = pool.submit(report)
+        last = 0
+        cuts = 0
+        while last < total + 1:
+            watching = Watching(web, job=job, last=last)
+            for told in watching.messages():
+                if told.event == "job":
+                    seqs += [event["seq"] for event in told.data["events"]]
+                    last = int(told.id or 0)
+                if last >= total + 1 or secrets.randbelow(2) == 0:
+                    break
+            watching.cut()
+            cuts += 1
+        reporting.result()
+    assert seqs == ledger(web.database_url, job)
+    assert cuts > 3
+
+
+@pytest.mark.faults
+def test_streams_outlive_the_death_of_the_database(start_web: StartWeb, tmp_path: Path, update: Update) -> None:
+    """Killed and started again: who watched is told what came after, on the same stream, without a gap."""
+    with EmbeddedPostgres(tmp_path / "data") as postgres:
+        migrate(postgres.url)
+        web = start_web(postgres.url)
+        web.register("j")
+        with Watching(web, job="j", last=0) as job, Watching(web, view="overview") as overview:
+            assert job.next("job")["lastSeq"] == 0
+            assert overview.next("overview")["order"] == ["j"]
+            for number in range(5):
+                assert web.report(update("j", updateId=str(number))).status == 200
+            assert job.seqs_up_to(5) == [1, 2, 3, 4, 5]
+            assert postgres.process is not None
+            postgres.process.kill()
+            postgres.stop()
+            assert job.next("beat")
+            postgres.start()
+            wait_until(lambda: web.report(update("j", updateId="5")).status == 200)
+            web.report(update("j", updateId="6"))
+            assert job.seqs_up_to(7) == [6, 7]
+            while overview.next("overview")["rows"][0]["lastSeq"] < 7:
+                pass
+        assert ledger(postgres.url, "j") == list(range(1, 8))
+        web.stop()
+
+
+def test_the_stream_of_a_revoked_token_ends(start_web: StartWeb, db_url: str, db: Connection) -> None:
+    """At a beat, and who connects anew is refused; a configured token's goes on."""
+    web = start_web(db_url, TALLYMARK_TOKEN_CACHE_SECONDS="0.5")
+    web.register("j")
+    token = create_token(db, "short", ["read"])
+    with Watching(web, job="j", token=token) as revoked, Watching(web, job="j") as other:
+        assert revoked.next("beat")
+        revoke_token(db, "short")
+        for told in revoked.messages():
+            assert told.event in {"beat", "job"}
+        for _ in range(3):
+            assert other.next("beat")
+    with Watching(web, job="j", token=token) as again:
+        assert again.answer.status == 401
+
+
+def _last_call(db: Connection) -> object:
+    query = "SELECT max(query_start) FROM pg_stat_activity WHERE application_name = 'tallymark'"
+    return db.execute(f"{query} AND datname = current_database()").fetchone()
+
+
+def test_nothing_is_read_while_nobody_watches(start_web: StartWeb, db_url: str, db: Connection) -> None:
+    """The last call stays the last."""
+    web = start_web(db_url)
+    web.register("j")
+    with Watching(web, job="j") as job, Watching(web, view="overview") as overview:
+        assert job.next("job")
+        assert overview.next("totals")
+        before = _last_call(db)
+        time.sleep(1)
+        assert _last_call(db) != before
+        job.close()
+        overview.close()
+
+    def is_quiet() -> bool:
+        last = _last_call(db)
+        time.sleep(2)
+        return _last_call(db) == last
+
+    wait_until(is_quiet)
+
+
+def test_more_streams_than_there_may_be_are_refused_and_a_place_is_free_again(
+    start_web: StartWeb, db_url: str, update: Update
+) -> None:
+    """503 with Retry-After; requests are answered all the while, and who polls, too."""
+    web = start_web(db_url, TALLYMARK_STREAMS="4", TALLYMARK_BLOCKING_THREADS="2")
+    web.register("j")
+    with contextlib.ExitStack() as streams:
+        open_ones = [streams.enter_context(Watching(web, job="j")) for _ in range(4)]
+        for watching in open_ones:
+            assert watching.next("job")
+        answer = web.call("GET", "/events?job=j", headers={"Accept": "text/event-stream"})
+        assert (answer.status, answer.json["error"]) == (503, "Too many streams")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert web.call("GET", "/events?job=j").status == 200
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda number: web.report(update("j", processedItems=number)), range(50)))
+        assert {answer.status for answer in answers} == {200}
+        open_ones[0].cut()
+
+        def is_let_in() -> bool:
+            watching = streams.enter_context(Watching(web, job="j"))
+            return watching.answer.status == 200
+
+        wait_until(is_let_in)
+
+
+def test_a_stopped_server_ends_its_streams_at_once(start_web: StartWeb, db_url: str) -> None:
+    """Each ends as an answer ends, and the process with them."""
+    web = start_web(db_url, TALLYMARK_STREAMS="60")
+    web.register("j")
+    with contextlib.ExitStack() as streams:
+        watching = [streams.enter_context(Watching(web, job="j")) for _ in range(25)]
+        watching += [streams.enter_context(Watching(web, view="overview")) for _ in range(25)]
+        for one in watching[:25]:
+            assert one.next("job")
+        started = time.monotonic()
+        web.process.terminate()
+        for one in watching:
+            assert all(told.event for told in one.messages())
+        assert web.process.wait(30) == 0
+        assert time.monotonic() - started < 3
+    assert "ERROR" not in web.log.read_text()
+
+
+def test_a_client_that_reads_nothing_costs_nobody_else_anything(web: "Web", job: str, update: Update) -> None:
+    """Its connection is full, and nothing piles up for it: later it gets few messages, which have all."""
+    with psycopg.connect(web.database_url, autocommit=True) as connection:
+        # More than the two ends of a connection take.
+        connection.execute(
+            "SELECT tallymark.merge_progress(%s, jsonb_build_object('status', 'processing', 'processedItems', n,"
+            " 'message', repeat(chr(120143), 1000), 'error', jsonb_build_object('message', repeat('x', 4000))))"
+            " FROM generate_series(1, 439) AS n",
+            (job,),
+        )
+    with Watching(web, job=job, last=0) as deaf, Watching(web, job=job) as watching:
+        assert watching.next("job")["lastSeq"] == 440
+        rounds = 20
+        for number in range(rounds):
+            web.report(update(job, processedItems=440 + number))
+            assert watching.seqs_up_to(441 + number) == [441 + number]
+        told = []
+        while deaf.last != 440 + rounds:
+            told.append(deaf.next("job"))
+    seqs = [event["seq"] for data in told for event in data["events"]]
+    assert seqs == ledger(web.database_url, job)
+    assert len(told) < rounds / 2
+
+
+def test_the_gate_lets_in_no_more_than_it_may_and_who_came_first_first() -> None:
+    """Fifty callers, three places."""
+    gate = Gate(3)
+    inside, most, order = 0, 0, []
+    lock = threading.Lock()
+    come_in = threading.Semaphore(0)
+
+    def call(number: int) -> None:
+        nonlocal inside, most
+        with gate:
+            with lock:
+                inside += 1
+                most = max(most, inside)
+                order.append(number)
+            come_in.acquire()
+            with lock:
+                inside -= 1
+
+    def are_in(count: int, waiting: int) -> Callable[[], bool]:
+        return lambda: len(order) == count and gate.waiting == waiting
+
+    callers = [threading.Thread(target=call, args=(number,)) for number in range(50)]
+    for number, thread in enumerate(callers, 1):
+        thread.start()
+        wait_until(are_in(min(number, 3), max(number - 3, 0)))
+    for released in range(1, 51):
+        come_in.release()
+        wait_until(are_in(min(released + 3, 50), max(47 - released, 0)))
+    for thread in callers:
+        thread.join()
+    assert most == 3
+    assert order == list(range(50))
+    with gate:
+        assert gate.waiting == 0

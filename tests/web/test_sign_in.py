@@ -1,0 +1,230 @@
+"""Signing in with a browser: what a session opens, what it does not, and who has to wait."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import httpx
+import psycopg
+import pytest
+
+from tallymark.tokens import create_token, revoke_token
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Web
+
+TOKEN = "crawler-token"
+_CSRF_OF_FORM = re.compile(r'name="csrf_token" value="([^"]+)"')
+_CSRF_OF_PAGE = re.compile(r'"csrf": "([^"]+)"')
+_PAGES = ["/", "/job?id=x", "/errors", "/history", "/areas", "/system"]
+OpenClient = Callable[..., httpx.Client]
+
+
+@pytest.fixture
+def open_client() -> Iterator[OpenClient]:
+    """Opens clients that keep cookies, as browsers do."""
+    opened: list[httpx.Client] = []
+
+    def open_one(web: "Web", **headers: str) -> httpx.Client:
+        opened.append(httpx.Client(base_url=f"http://127.0.0.1:{web.port}", timeout=30, headers=headers))
+        return opened[-1]
+
+    yield open_one
+    for client in opened:
+        client.close()
+
+
+@pytest.fixture
+def own(start_web: Callable[..., "Web"], db_url: str) -> "Web":
+    """A server of this test's own: failures to sign in are counted by address, and all tests have the same."""
+    return start_web(db_url, TALLYMARK_TOKEN_CACHE_SECONDS="0.2")
+
+
+def sign_in(client: httpx.Client, token: str = TOKEN, goal: str = "/") -> httpx.Response:
+    """Fill in the form, and send it."""
+    form = client.get("/sign-in", params={"next": goal})
+    [csrf] = _CSRF_OF_FORM.findall(form.text)
+    return client.post("/sign-in", data={"token": token, "next": goal, "csrf_token": csrf})
+
+
+@pytest.mark.parametrize("path", _PAGES)
+def test_nobody_sees_a_page_who_has_not_signed_in(web: "Web", open_client: OpenClient, path: str) -> None:
+    """They are sent to sign in, and from there to where they wanted to go; without a byte of what is there."""
+    answer = open_client(web).get(path)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/sign-in")
+    if path != "/":
+        there = httpx.URL(answer.headers["location"])
+        assert sign_in(open_client(web), goal=there.params["next"]).headers["location"] == path
+
+
+def test_whoever_signed_in_sees_the_pages_and_reads_the_api(own: "Web", open_client: OpenClient) -> None:
+    """With the same cookie; the cookie is not for scripts, and not for other sites."""
+    client = open_client(own)
+    answer = sign_in(client)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(answer.headers["set-cookie"].split("; "))
+    for path in _PAGES:
+        page = client.get(path)
+        assert page.status_code == 200
+        assert 'id="boot"' in page.text
+        policy = page.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert page.headers["cache-control"] == "no-store"
+    own.register("j")
+    assert client.get("/api/internal/jobs/j").json()["id"] == "j"
+
+
+def test_a_session_reports_nothing(
+    own: "Web", open_client: OpenClient, update: Callable[..., dict[str, object]]
+) -> None:
+    """A cookie is for looking and for the buttons; what is counted comes with a token."""
+    own.register("j")
+    client = open_client(own)
+    sign_in(client)
+    [csrf] = _CSRF_OF_PAGE.findall(client.get("/").text)
+    answer = client.post("/api/internal/jobs/progress", json=update("j"), headers={"X-CSRF-Token": csrf})
+    assert answer.status_code == 403
+    assert own.call("GET", "/api/internal/jobs/j").json["lastSeq"] == 0
+
+
+def test_what_another_site_has_the_browser_send_is_refused(own: "Web", open_client: OpenClient) -> None:
+    """A command needs the token of the page, of this very session."""
+    own.register("j")
+    client, other = open_client(own), open_client(own)
+    sign_in(client)
+    sign_in(other)
+    [csrf] = _CSRF_OF_PAGE.findall(client.get("/").text)
+    [foreign] = _CSRF_OF_PAGE.findall(other.get("/").text)
+    path, body = "/api/internal/jobs/j/command", {"command": "pause"}
+    for headers in ({}, {"X-CSRF-Token": ""}, {"X-CSRF-Token": "x"}, {"X-CSRF-Token": foreign}):
+        refused = client.post(path, json=body, headers=headers)
+        assert refused.status_code == 403, headers
+        assert refused.headers["content-type"] == "application/problem+json"
+    assert client.get("/api/internal/jobs/j").json()["command"] is None
+    assert client.post(path, json=body, headers={"X-CSRF-Token": csrf}).json()["command"] == "pause"
+
+
+def test_signing_out_ends_it(own: "Web", open_client: OpenClient) -> None:
+    """For this browser; a sign-out that another site sent does nothing."""
+    client = open_client(own)
+    sign_in(client)
+    [csrf] = _CSRF_OF_PAGE.findall(client.get("/").text)
+    client.post("/sign-out", data={"csrf_token": "x"})
+    assert client.get("/").status_code == 200
+    assert client.post("/sign-out", data={"csrf_token": csrf}).headers["location"] == "/sign-in"
+    assert client.get("/").status_code == 303
+    assert client.get("/api/internal/jobs").status_code == 401
+
+
+def test_a_session_is_what_its_token_is(own: "Web", open_client: OpenClient, db: psycopg.Connection) -> None:
+    """Its scopes and its jobs; and it ends when the token is revoked."""
+    for job_id in ("a1", "b1"):
+        own.register(job_id)
+    token = create_token(db, "operator", ["read"], job_prefix="a")
+    client = open_client(own)
+    assert sign_in(client, token).status_code == 303
+    [csrf] = _CSRF_OF_PAGE.findall(client.get("/").text)
+    assert [job["id"] for job in client.get("/api/internal/overview").json()["jobs"]] == ["a1"]
+    assert client.get("/api/internal/jobs/b1").status_code == 403
+    command = client.post("/api/internal/jobs/a1/command", json={"command": "pause"}, headers={"X-CSRF-Token": csrf})
+    assert command.status_code == 403
+    assert '"b1"' not in client.get("/").text
+    revoke_token(db, "operator")
+    give_up = time.monotonic() + 10
+    while client.get("/").status_code == 200 and time.monotonic() < give_up:
+        time.sleep(0.05)
+    assert client.get("/api/internal/overview").status_code == 401
+
+
+def test_a_token_that_only_writes_opens_no_page(own: "Web", open_client: OpenClient, db: psycopg.Connection) -> None:
+    """It is told what it lacks."""
+    answer = sign_in(open_client(own), create_token(db, "crawler", ["write"]))
+    assert answer.status_code == 403
+    assert "lacks the scope read" in answer.text
+
+
+def test_who_fails_too_often_waits(own: "Web", open_client: OpenClient, db: psycopg.Connection) -> None:
+    """Even with the right token, for as long as is said; another start of the server changes nothing."""
+    client = open_client(own)
+    answers = [sign_in(client, f"wrong{number}").status_code for number in range(8)]
+    assert answers[:5] == [401] * 5
+    assert answers[-1] == 429
+    refused = sign_in(client)
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["retry-after"]) <= 60
+    db.execute("UPDATE tallymark.sign_in SET last_failed_at = last_failed_at - interval '61 s'")
+    assert sign_in(client).status_code == 303
+
+
+def test_proxies_are_believed_where_there_are_some(
+    start_web: Callable[..., "Web"], db_url: str, open_client: OpenClient
+) -> None:
+    """The address before them is the one that waits; and over TLS the cookie stays there."""
+    web = start_web(db_url, TALLYMARK_TRUSTED_PROXIES="1")
+    one = open_client(web, **{"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "https"})
+    for number in range(8):
+        last = sign_in(one, f"wrong{number}")
+    # The client has no TLS, and so does not send such a cookie back: the form is not known again.
+    assert last.status_code == 403
+    assert "Secure" in last.headers["set-cookie"]
+    plain = open_client(web, **{"X-Forwarded-For": "192.0.2.1"})
+    for number in range(8):
+        last = sign_in(plain, f"wrong{number}")
+    assert last.status_code == 429
+    assert sign_in(open_client(web, **{"X-Forwarded-For": "192.0.2.2"})).status_code == 303
+
+
+@pytest.mark.parametrize("goal", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"])
+def test_signing_in_leads_to_no_other_site(web: "Web", open_client: OpenClient, goal: str) -> None:
+    """Whatever the link said that somebody followed."""
+    assert sign_in(open_client(web), goal=goal).headers["location"] == "/"
+
+
+def test_a_forged_cookie_opens_nothing(start_web: Callable[..., "Web"], db_url: str, open_client: OpenClient) -> None:
+    """Neither one that was changed, nor one that another key signed, nor one whose token is configured no more."""
+    web = start_web(db_url, TALLYMARK_SECRET_KEY="one")
+    client = open_client(web)
+    sign_in(client)
+    cookie = client.cookies["tallymark_session"]
+    assert open_client(web, Cookie=f"tallymark_session={cookie}").get("/").status_code == 200
+    assert open_client(web, Cookie=f"tallymark_session=x{cookie}").get("/").status_code == 303
+    assert open_client(web, Cookie="tallymark_session=").get("/").status_code == 303
+    other = start_web(db_url, TALLYMARK_SECRET_KEY="two")
+    assert open_client(other, Cookie=f"tallymark_session={cookie}").get("/").status_code == 303
+    rotated = start_web(db_url, TALLYMARK_SECRET_KEY="one", CRAWLER_API_TOKEN="another")
+    assert open_client(rotated, Cookie=f"tallymark_session={cookie}").get("/").status_code == 303
+
+
+def test_workers_of_one_server_know_each_others_sessions(
+    start_web: Callable[..., "Web"], db_url: str, open_client: OpenClient
+) -> None:
+    """Also where nobody set a key."""
+    web = start_web(db_url, TALLYMARK_WORKERS="2")
+    client = open_client(web)
+    sign_in(client)
+    cookie = client.cookies["tallymark_session"]
+    # Each connection may come to another worker.
+    assert {open_client(web, Cookie=f"tallymark_session={cookie}").get("/").status_code for _ in range(20)} == {200}
+
+
+def test_what_pages_are_made_of_is_small_and_is_kept_by_browsers(web: "Web", open_client: OpenClient) -> None:
+    """Under 300 KB in all, without compression; under names that change with the content."""
+    client = open_client(web)
+    sign_in(client)
+    page = client.get("/")
+    size = len(page.content)
+    addresses = re.findall(r'(?:src|href)="(/assets/[^"]+)"', page.text)
+    assert len(addresses) == 3
+    for address in addresses:
+        asset = client.get(address, headers={"Accept-Encoding": "identity"})
+        packed = client.get(address, headers={"Accept-Encoding": "gzip"})
+        assert "immutable" in asset.headers["cache-control"]
+        assert packed.headers["content-encoding"] == "gzip"
+        assert packed.content == asset.content
+        size += len(asset.content)
+    assert size < 300_000
+    assert client.get("/assets/manifest.json").status_code == 404
+    assert client.get("/assets/..%2f..%2fauth.py").status_code == 404
