@@ -194,11 +194,11 @@ def test_a_flood_of_wrong_tokens_fills_no_memory(db_url: str, db: Connection) ->
         for _ in range(1500):
             with pytest.raises(Problem, match="Unauthorized"):
                 tokens.identify(f"Bearer {_unknown()}")
-        assert len(tokens._wrong._known) == 1000
+        assert len(tokens._stored._wrong._known) == 1000
         for number in range(100):
             with pytest.raises(Problem, match="Unauthorized"):
                 tokens.identify(f"Bearer tallymark_{number}")
-        assert len(tokens._wrong._known) == 1000
+        assert len(tokens._stored._wrong._known) == 1000
     finally:
         database.close()
     # It would now raise if it asked.

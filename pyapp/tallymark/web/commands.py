@@ -3,7 +3,8 @@
 from flask import Flask, Response, request
 
 from tallymark.web.answers import json_answer
-from tallymark.web.auth import Tokens, caller
+from tallymark.web.auth import Tokens
+from tallymark.web.callers import caller
 from tallymark.web.database import Database, Statement
 from tallymark.web.jobs import job_key
 from tallymark.web.requests import read_json_body

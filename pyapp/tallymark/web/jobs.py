@@ -16,7 +16,8 @@ from werkzeug.routing import PathConverter
 
 from tallymark.errors import JobNotFound, TallymarkError
 from tallymark.web.answers import json_answer
-from tallymark.web.auth import Tokens, caller
+from tallymark.web.auth import Tokens
+from tallymark.web.callers import caller
 from tallymark.web.database import Database, Statement
 from tallymark.web.query import BIGINT, Query
 from tallymark.web.reading import add_reading

@@ -19,7 +19,8 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from tallymark.web.answers import json_answer
-from tallymark.web.auth import Tokens, caller
+from tallymark.web.auth import Tokens
+from tallymark.web.callers import caller
 from tallymark.web.problems import Problem
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from http import HTTPStatus
 from flask import Flask, Response, request
 
 from tallymark.web.answers import json_answer
-from tallymark.web.auth import Tokens, caller
+from tallymark.web.auth import Tokens
+from tallymark.web.callers import caller
 from tallymark.web.database import Database, Statement
 from tallymark.web.problems import Problem
 from tallymark.web.requests import read_json_body

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from flask import Flask, Response
 
 from tallymark.web.answers import json_answer
-from tallymark.web.auth import Caller, Tokens, caller
+from tallymark.web.auth import Tokens
+from tallymark.web.callers import Caller, caller
 from tallymark.web.database import Database, Statement
 from tallymark.web.problems import Problem
 from tallymark.web.query import Query

@@ -13,7 +13,8 @@ from flask import Flask, Response, request
 from tallymark.errors import Unavailable
 from tallymark.settings import Settings
 from tallymark.web.answers import json_answer
-from tallymark.web.auth import Tokens, caller
+from tallymark.web.auth import Tokens
+from tallymark.web.callers import caller
 from tallymark.web.database import Database
 from tallymark.web.live.gate import Gate, GatedApp
 from tallymark.web.live.hub import Bell, Poller

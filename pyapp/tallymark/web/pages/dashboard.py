@@ -15,7 +15,8 @@ from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
 from tallymark.errors import TallymarkError
-from tallymark.web.auth import Caller, Tokens
+from tallymark.web.auth import Tokens
+from tallymark.web.callers import Caller
 from tallymark.web.database import Database, Statement
 from tallymark.web.pages.assets import Assets, add_assets
 from tallymark.web.pages.documents import page
