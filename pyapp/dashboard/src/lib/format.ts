@@ -70,3 +70,13 @@ export function bytes(size: number): string {
   }
   return `${short.format(left)} TB`;
 }
+
+/** The summary with its numbers as people write them, and without the percentage, which stands before it. */
+export function summaryText(summary: string): string {
+  const numbers = /^\d+(\.\d+)?(\/\d+)?/;
+  return summary.replace(/ \(\d+%\)$/, "").replace(numbers, (text) => text.replace(/(?<![\d.])\d+/g, grouped));
+}
+
+function grouped(digits: string): string {
+  return BigInt(digits).toLocaleString();
+}

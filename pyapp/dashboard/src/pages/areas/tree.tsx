@@ -67,7 +67,7 @@ export function AreaText({ area, link = true }: { area: Area; link?: boolean }) 
           </div>
         )}
       </div>
-      <span class="badge area-type">
+      <span class="badge area-type" title={area.type}>
         <bdi>{area.type}</bdi>
       </span>
       <span class="area-jobs tabular">

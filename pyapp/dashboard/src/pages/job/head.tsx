@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { jobPath } from "../../lib/api";
-import { duration, percent, speed } from "../../lib/format";
+import { duration, percent, speed, summaryText } from "../../lib/format";
 import { useLoaded } from "../../lib/hooks";
 import type { Job, Rate } from "../../lib/types";
 import { Bar, Time } from "../../parts/basics";
@@ -18,7 +18,7 @@ export function Head({ job, past }: { job: Job; past: boolean }) {
         <div class="d-flex align-items-baseline gap-3 flex-wrap mb-2">
           {job.percentage !== null && <span class="display-6 tabular">{percent(job.percentage)}</span>}
           <span class="fs-3 tabular said">
-            <bdi>{job.summary}</bdi>
+            <bdi>{summaryText(job.summary)}</bdi>
           </span>
         </div>
         <Bar percentage={job.percentage} label="Progress of the job" status={job.status} />

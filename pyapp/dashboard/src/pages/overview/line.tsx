@@ -1,4 +1,4 @@
-import { duration, percent, speed } from "../../lib/format";
+import { duration, percent, speed, summaryText } from "../../lib/format";
 import { jobAddress } from "../../lib/router";
 import type { Json, Rate, Row, Stalled } from "../../lib/types";
 import { Bar, StatusBadge, Time } from "../../parts/basics";
@@ -23,7 +23,7 @@ export function JobLine(props: { row: Row; rate: Rate | undefined; stalled: Stal
         <div class="progress-words tabular">
           {row.percentage !== null && <strong>{percent(row.percentage)}</strong>}
           <span class="one-line text-secondary" title={row.summary}>
-            <bdi>{readable(row.summary)}</bdi>
+            <bdi>{summaryText(row.summary)}</bdi>
           </span>
         </div>
       </td>
@@ -51,16 +51,6 @@ export function JobLine(props: { row: Row; rate: Rate | undefined; stalled: Stal
       </td>
     </tr>
   );
-}
-
-/** The summary with its numbers as people write them, and without the percentage, which stands before it. */
-function readable(summary: string): string {
-  const numbers = /^\d+(\.\d+)?(\/\d+)?/;
-  return summary.replace(/ \(\d+%\)$/, "").replace(numbers, (text) => text.replace(/(?<![\d.])\d+/g, grouped));
-}
-
-function grouped(digits: string): string {
-  return BigInt(digits).toLocaleString();
 }
 
 function Unknown() {

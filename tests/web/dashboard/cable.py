@@ -1,0 +1,93 @@
+"""A cable between a browser and the server, which can be pulled."""
+
+import contextlib
+import select
+import socket
+import struct
+import threading
+import time
+from typing import Self
+
+_HOST = "127.0.0.1"
+#: Closing with this sends a reset.
+_RESET = struct.pack("ii", 1, 0)
+
+
+class Cable:
+    """Passes connections on to a port of this machine, unless it is pulled; a context manager.
+
+    Attributes:
+        port: Where it listens.
+    """
+
+    def __init__(self, upstream: int) -> None:
+        """Say which port connections are passed on to."""
+        self._upstream = upstream
+        self._listener = socket.create_server((_HOST, 0), backlog=100)
+        self._listener.settimeout(0.1)
+        self.port = int(self._listener.getsockname()[1])
+        self._ended = threading.Event()
+        #: Held while something is passed on, so that nothing is after the cable was pulled.
+        self._passing = threading.Lock()
+        self._refusing = threading.Event()
+        self._silent = threading.Event()
+        self._threads = [threading.Thread(target=self._listen, daemon=True)]
+
+    def __enter__(self) -> Self:
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(10)
+        self._listener.close()
+
+    def cut(self) -> None:
+        """Break all connections, and refuse new ones: both ends are told."""
+        with self._passing:
+            self._refusing.set()
+
+    def pull(self) -> None:
+        """Pass nothing on any more, and tell nobody: connections stay, and wait."""
+        with self._passing:
+            self._silent.set()
+
+    def mend(self) -> None:
+        """Pass everything on again, also what waited, as TCP does."""
+        self._refusing.clear()
+        self._silent.clear()
+
+    def _listen(self) -> None:
+        while not self._ended.is_set():
+            try:
+                browser, _address = self._listener.accept()
+            except TimeoutError:
+                continue
+            thread = threading.Thread(target=self._serve, args=(browser,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, browser: socket.socket) -> None:
+        with browser, socket.create_connection((_HOST, self._upstream)) as server:
+            while not self._ended.is_set():
+                if self._refusing.is_set():
+                    browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                    return
+                if self._silent.is_set():
+                    time.sleep(0.02)
+                    continue
+                ready, _, _ = select.select([browser, server], [], [], 0.05)
+                for end in ready:
+                    if not self._pass_on(end, server if end is browser else browser):
+                        return
+
+    def _pass_on(self, end: socket.socket, other: socket.socket) -> bool:
+        """Pass on what came from one end, unless the cable was pulled meanwhile; say whether there may be more."""
+        with self._passing, contextlib.suppress(OSError):
+            if self._refusing.is_set() or self._silent.is_set():
+                return True
+            chunk = end.recv(65536)
+            other.sendall(chunk)
+            return bool(chunk)
+        return False

@@ -1,0 +1,243 @@
+"""What the page of a job tells of it."""
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+from tests.web.conftest import Web, update
+from tests.web.dashboard.seeding import execute, job_page, new_id, scalar, seed
+from tests.web.dashboard.test_cut_off import shown, shown_to_the_end
+from tests.web.watching import ledger
+
+from tallymark.tokens import create_token
+
+if TYPE_CHECKING:
+    import psycopg
+    from playwright.sync_api import Page
+    from tests.web.dashboard.conftest import Site
+
+
+def tab(page: "Page", name: str) -> None:
+    """Go to a part of the page."""
+    page.get_by_role("navigation", name="Parts of the job").get_by_role("link", name=name).click()
+
+
+def test_items_and_stages_are_those_of_the_ledger(shared: "Site") -> None:
+    """A bar for each type, the largest first; and each stage, with how long it took."""
+    job_id = new_id()
+    seed(
+        shared.web.database_url,
+        job_id,
+        [
+            {"status": "started", "stage": "discover", "itemsByType": {"groups": 2}},
+            {"stage": "collect", "itemsByType": {"issues": 1234, "commits": 20}, "processedItems": 30},
+            {"stage": "collect", "itemsByType": {"issues": 1}, "processedItems": 60, "totalItems": 120},
+        ],
+    )
+    page = shared.open(job_page(job_id))
+    bars = page.get_by_role("list", name="Items by type").get_by_role("listitem")
+    expect(bars).to_have_count(3)
+    for bar, (name, items) in zip(bars.all(), [("issues", "1,235"), ("commits", "20"), ("groups", "2")], strict=True):
+        expect(bar).to_contain_text(name)
+        expect(bar.locator(".type-count")).to_have_text(items)
+    expect(page.get_by_label("Progress of the job")).to_have_attribute("value", "50")
+    rows = page.locator("table.stages tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.nth(0)).to_contain_text("discover")
+    expect(rows.nth(1)).to_contain_text("so far")
+    expect(page.locator(".events > li")).to_have_count(3)
+    expect(page.locator(".events > li").first).to_contain_text("60 of 120 processed")
+
+
+def test_a_long_story_is_read_to_its_beginning_and_narrowed_down_to_kinds(shared: "Site") -> None:
+    """400 events, page by page, each once; the kinds that are chosen stand in the address, and survive a reload."""
+    job_id, url = new_id(), shared.web.database_url
+    wrong = {"error": {"type": "Oops", "message": "it broke"}}
+    seed(url, job_id, [{"processedItems": number, **(wrong if number % 40 == 0 else {})} for number in range(1, 401)])
+    page = shared.open(job_page(job_id))
+    expect(page.locator(".events [data-seq='400']")).to_be_visible()
+    assert shown_to_the_end(page) == ledger(url, job_id)[::-1]
+    page.evaluate("scrollTo(0, 0)")
+    chips = page.get_by_role("group", name="Kinds of events")
+    chips.get_by_role("button", name="Errors").click()
+    expect(page).to_have_url(re.compile("event=error"))
+    expect(page.locator(".events > li")).to_have_count(10)
+    assert shown(page) == list(range(400, 0, -40))
+    page.reload()
+    expect(page.locator(".events > li")).to_have_count(10)
+    expect(chips.get_by_role("button", name="Errors")).to_have_attribute("aria-pressed", "true")
+    seed(url, job_id, [{"processedItems": 401}, {"processedItems": 402, **wrong}])
+    expect(page.locator(".events > li")).to_have_count(11)
+    assert shown(page)[:2] == [402, 400]
+    chips.get_by_role("button", name="All").click()
+    expect(page.locator(".events [data-seq='401']")).to_be_visible()
+
+
+def test_errors_are_told_with_their_stacks(shared: "Site") -> None:
+    """The newest first, with all that the crawler said."""
+    job_id = new_id()
+    stack = "Traceback:\n  File x.py, line 1"
+    errors = [
+        {"error": {"type": "Timeout", "message": f"number {number}", "code": "E1", "stack": stack, "context": {"a": 1}}}
+        for number in range(25)
+    ]
+    seed(shared.web.database_url, job_id, errors)
+    page = shared.open(job_page(job_id, tab="errors"))
+    listed = page.locator("main ol > li")
+    expect(listed).to_have_count(20)
+    expect(listed.first).to_contain_text("number 24")
+    expect(listed.first.get_by_label("Stack")).to_have_text(stack)
+    expect(listed.first).to_contain_text("E1")
+    page.get_by_role("button", name="Older errors").click()
+    expect(listed).to_have_count(25)
+    expect(listed.last).to_contain_text("number 0")
+
+
+def test_areas_are_a_tree_that_the_keyboard_unfolds(shared: "Site") -> None:
+    """Whatever was discovered, below what it belongs to."""
+    job_id = new_id()
+    areas = [{"type": "group", "fullPath": f"g{number}", "name": f"Group {number}"} for number in range(6)]
+    areas += [{"type": "project", "fullPath": "g0/p", "name": "Deep", "parentPath": "g0"}]
+    seed(shared.web.database_url, job_id, [{"status": "new_areas_discovered", "areas": areas}])
+    page = shared.open(job_page(job_id, tab="areas"))
+    tree = page.locator("[data-area]")
+    expect(tree).to_have_count(6)
+    page.locator("summary").filter(has_text="Group 0").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-area='g0/p']")).to_contain_text("Deep")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-area='g0/p']")).not_to_be_visible()
+
+
+def test_a_job_without_credentials_says_what_is_to_do(shared: "Site") -> None:
+    """With the words of the crawler, until it goes on."""
+    job_id = new_id()
+    credential = {"providerId": "gitlab", "message": "401 from the API", "adminGuidance": ["Make a new token"]}
+    seed(shared.web.database_url, job_id, [{"status": "credential_expiry", "credentialStatus": credential}])
+    page = shared.open(job_page(job_id))
+    alert = page.get_by_role("alert")
+    for text in ("The credentials have expired", "401 from the API", "Make a new token", "gitlab"):
+        expect(alert).to_contain_text(text)
+    seed(shared.web.database_url, job_id, [{"processedItems": 1}])
+    expect(alert).to_have_count(0)
+
+
+def test_the_state_is_told_as_it_is_and_as_it_was(shared: "Site") -> None:
+    """Where it resumes, all of it as JSON with its numbers exact, and the same after any event."""
+    job_id, huge = new_id(), 2**53 + 1
+    seed(
+        shared.web.database_url,
+        job_id,
+        [
+            {"processedItems": 10, "totalItems": 20, "lastProcessedId": "ten", "stage": "first"},
+            {"processedItems": 15, "lastProcessedId": "fifteen", "progress": {"cursor": "abc"}, "stage": "second"},
+        ],
+        {"owner": "team a", "huge": huge},
+    )
+    page = shared.open(job_page(job_id, tab="state"))
+    expect(page.get_by_text("Last processed: fifteen")).to_be_visible()
+    expect(page.locator("main")).to_contain_text('"cursor": "abc"')
+    expect(page.locator("main")).to_contain_text("team a")
+    page.get_by_role("button", name="Show", exact=True).click()
+    raw = page.get_by_label("The job as JSON")
+    expect(raw).to_contain_text(str(huge))
+    assert json.loads(raw.inner_text())["id"] == job_id
+    tab(page, "Progress")
+    page.locator(".events [data-seq='1'] summary").click()
+    page.get_by_role("button", name="State at this point").click()
+    expect(page).to_have_url(re.compile("at=1"))
+    expect(page.get_by_text("As it was after event 1 of 2")).to_be_visible()
+    expect(page.get_by_label("Progress of the job")).to_have_attribute("value", "50")
+    page.reload()
+    expect(page.get_by_label("Progress of the job")).to_have_attribute("value", "50")
+    tab(page, "State")
+    expect(page.get_by_text("Last processed: ten")).to_be_visible()
+    page.get_by_role("button", name="One event later").click()
+    expect(page.get_by_text("Last processed: fifteen")).to_be_visible()
+    page.get_by_role("button", name="Back to now").click()
+    expect(page).not_to_have_url(re.compile("at="))
+
+
+def test_verify_names_what_differs(shared: "Site") -> None:
+    """And says so when all is exact."""
+    job_id, url = new_id(), shared.web.database_url
+    seed(url, job_id, [{"processedItems": 10, "totalItems": 20}])
+    page = shared.open(job_page(job_id))
+    page.get_by_role("button", name="Verify").click()
+    expect(page.get_by_text("Exact: the state is the fold of its 1 event.")).to_be_visible()
+    execute(
+        url, "UPDATE tallymark.job SET progress = jsonb_set(progress, '{processedItems}', '11') WHERE id = %s", job_id
+    )
+    page.get_by_role("button", name="Verify").click()
+    expect(page.get_by_text("Not exact")).to_be_visible()
+    row = page.get_by_role("row").filter(has_text="processed")
+    expect(row).to_contain_text("11")
+    expect(row).to_contain_text("10")
+
+
+def test_a_pause_goes_through_to_the_crawler_and_the_page_says_how_far_it_got(shared: "Site") -> None:
+    """Asked, waited for, told with the next acknowledgement, and obeyed."""
+    web: Web = shared.web
+    job_id = new_id()
+    seed(web.database_url, job_id, [{"processedItems": 1}])
+    page = shared.open(job_page(job_id))
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("It waits for the crawler")).to_be_visible()
+    assert web.report(update(job_id, processedItems=2)).json["command"] == "pause"
+    expect(page.locator(".events")).to_contain_text("Asked the crawler to pause")
+    seed(web.database_url, job_id, [{"status": "paused"}])
+    expect(page.get_by_text("The crawler obeyed: asked to pause, it reports paused.")).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator("[data-command='resume']")).to_be_visible()
+    seed(web.database_url, job_id, [{"status": "processing"}])
+    expect(page.get_by_text("asked to resume, it reports running")).to_be_visible()
+
+
+def test_a_job_is_cancelled_only_by_who_means_it(shared: "Site") -> None:
+    """The page asks first; of a job that has ended nothing is asked any more."""
+    job_id, url = new_id(), shared.web.database_url
+    seed(url, job_id, [{"processedItems": 1}])
+    command = "SELECT tallymark.get_job(%s, 0) ->> 'command'"
+    page = shared.open(job_page(job_id))
+    page.get_by_role("button", name="Cancel…").click()
+    expect(page.get_by_role("dialog")).to_contain_text(job_id)
+    page.get_by_role("button", name="Keep it running").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("button", name="Cancel…").click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert scalar(url, command, job_id) is None
+    page.get_by_role("button", name="Cancel…").click()
+    page.get_by_role("button", name="Cancel the job").click()
+    expect(page.locator("[data-command='cancel']")).to_be_visible()
+    assert scalar(url, command, job_id) == "cancel"
+    seed(url, job_id, [{"status": "cancelled"}])
+    expect(page.get_by_text("asked to cancel, it reports cancelled")).to_be_visible()
+    expect(page.get_by_role("button", name="Cancel…")).to_have_count(0)
+    expect(page.get_by_role("button", name="Pause")).to_have_count(0)
+
+
+def test_who_may_only_read_has_no_buttons_and_who_is_for_other_jobs_sees_nothing(
+    site: "Site", db: "psycopg.Connection"
+) -> None:
+    """They are told why."""
+    for job_id in ("mine", "theirs"):
+        seed(site.web.database_url, job_id, [{"processedItems": 1}])
+    token = create_token(db, "operator", ["read"], job_prefix="m")
+    page = site.open("/job?id=mine", token=token)
+    expect(page.get_by_role("button", name="Verify")).to_be_visible()
+    for name in ("Pause", "Cancel…"):
+        expect(page.get_by_role("button", name=name)).to_have_count(0)
+    page.goto("/job?id=theirs")
+    expect(page.get_by_text("This job is not for you to see")).to_be_visible()
+    page.goto("/")
+    expect(page.locator("[data-job]")).to_have_count(1)
+    page.goto("/job?id=nobody")
+    expect(page.get_by_text("not for you to see")).to_be_visible()
+    admin = site.open("/job?id=nobody")
+    expect(admin.get_by_text("There is no such job")).to_be_visible()
+    seed(site.web.database_url, "nobody", [{"processedItems": 1}])
+    admin.goto("/job")
+    admin.get_by_role("link", name="overview", exact=True).click()
+    expect(admin.locator("[data-job='nobody']")).to_be_visible()
