@@ -12,12 +12,15 @@ from benchmarks.batches import batch_of_50, batch_of_1000
 from benchmarks.database import Database, database
 from benchmarks.endpoint import endpoint
 from benchmarks.figures import Figure, Plan, Say, machine
+from benchmarks.first_paint import NAMES as PAINTS
+from benchmarks.first_paint import first_paint
 from benchmarks.histories import against_seed_design, long_history
 from benchmarks.listing import job_list
 from benchmarks.merges import hot_job, merge_vs_floor
 from benchmarks.pgbench import BenchmarkError
 from benchmarks.report import save, table
 from benchmarks.tracking import tracking
+from benchmarks.viewers import viewers, viewers_merge
 from tallymark.embedded import EmbeddedPostgresError
 from tallymark.schema.migrate import MigrationError
 from tallymark.serve import WebServerError
@@ -40,6 +43,12 @@ BENCHMARKS = (
     Benchmark(("job_list_first", "job_list_deep"), job_list),
     Benchmark(("endpoint", "endpoint_p99_16", "endpoint_p99_200"), endpoint),
     Benchmark(("track", "track_id", "track_bar", "track_bar_id"), tracking),
+    Benchmark(
+        ("viewers_seen", "viewers_p95", "viewers_p95_overview", "viewers_memory", "viewers_cpu"),
+        viewers,
+    ),
+    Benchmark(("viewers_merge", "viewers_merge_sink"), viewers_merge),
+    Benchmark(PAINTS, first_paint),
 )
 NAMES = tuple(name for benchmark in BENCHMARKS for name in benchmark.names)
 

@@ -1,14 +1,8 @@
 """The endpoint with its merge against an endpoint that does nothing, and how long a crawler waits for its answer."""
 
-import http.client
 import os
 import secrets
-import signal
-import subprocess
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 
 from benchmarks.database import Database
 from benchmarks.empty_app import PATH as EMPTY_PATH
@@ -16,17 +10,13 @@ from benchmarks.figures import Figure, Goal, Plan, Say
 from benchmarks.load import Answers, Load, generator
 from benchmarks.pgbench import BenchmarkError
 from benchmarks.ratios import Spread, compare
-from tallymark.machine.lifeline import bound_to_us
-from tallymark.machine.ports import some_free_port
-from tallymark.serve import GRACE_SECONDS, HEALTHY_SECONDS, granian_command
-from tallymark.settings import Settings
+from benchmarks.serving import PRODUCT, serving
 
 JOBS = 1_000
 PATH = "/api/internal/jobs/progress"
 CONNECTIONS = 16
 MANY_CONNECTIONS = 200
 
-_HOST = "127.0.0.1"
 _PREFIX = "web_"
 
 
@@ -85,8 +75,8 @@ def endpoint(database: Database, plan: Plan, say: Say) -> list[Figure]:
     waits: list[float] = []
     environ = os.environ | {"DATABASE_URL": database.url, "CRAWLER_API_TOKEN": token}
     with ExitStack() as servers:
-        real_url = servers.enter_context(_serving("tallymark.serve:worker_app", environ))
-        empty_url = servers.enter_context(_serving("benchmarks.empty_app:empty_app", environ))
+        real_url = servers.enter_context(serving(PRODUCT, environ)).url
+        empty_url = servers.enter_context(serving("benchmarks.empty_app:empty_app", environ)).url
         real_load = Load(real_url + PATH, token, _PREFIX, jobs)
         empty_load = Load(empty_url + EMPTY_PATH, token, _PREFIX, jobs)
 
@@ -123,46 +113,3 @@ def _wait(name: str, connections: int, waits: list[float]) -> Figure:
 
 def _events(database: Database) -> int:
     return int(database.value("SELECT sum(last_seq) FROM tallymark.job WHERE starts_with(id, %s)", _PREFIX))
-
-
-@contextmanager
-def _serving(application: str, environ: Mapping[str, str]) -> Iterator[str]:
-    """Run an application under the product's own web server command, and give its URL."""
-    port = some_free_port(_HOST)
-    command = [*granian_command(Settings.from_env(environ), _HOST, port)[:-1], application]
-    server = subprocess.Popen(
-        bound_to_us(command, signal.SIGKILL),
-        stdin=subprocess.DEVNULL,
-        cwd=Path(__file__).parent.parent,
-        env=environ,
-        start_new_session=True,
-    )
-    try:
-        _wait_until_healthy(server, application, port)
-        yield f"http://{_HOST}:{port}"
-    finally:
-        server.terminate()
-        try:
-            server.wait(GRACE_SECONDS + 5)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-
-
-def _wait_until_healthy(server: subprocess.Popen[bytes], application: str, port: int) -> None:
-    give_up = time.monotonic() + HEALTHY_SECONDS
-    while not _is_healthy(port):
-        if server.poll() is not None or time.monotonic() > give_up:
-            raise BenchmarkError(f"the web server of {application} does not start; what it wrote above may say why")
-        time.sleep(0.05)
-
-
-def _is_healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection(_HOST, port, timeout=2)
-    try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

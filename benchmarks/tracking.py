@@ -11,10 +11,10 @@ from contextlib import ExitStack, contextmanager, redirect_stderr
 from statistics import median
 
 from benchmarks.database import Database
-from benchmarks.endpoint import _serving as serving
 from benchmarks.figures import Figure, Goal, Plan, Say
 from benchmarks.pgbench import BenchmarkError
 from benchmarks.ratios import Spread
+from benchmarks.serving import PRODUCT, serving
 from tallymark import Job, ProgressClient
 
 ITEMS = 1_000_000
@@ -76,7 +76,7 @@ def tracking(database: Database, plan: Plan, say: Say) -> list[Figure]:
     token = secrets.token_urlsafe(24)
     environ = os.environ | {"DATABASE_URL": database.url, "CRAWLER_API_TOKEN": token}
     with ExitStack() as stack:
-        url = stack.enter_context(serving("tallymark.serve:worker_app", environ))
+        url = stack.enter_context(serving(PRODUCT, environ)).url
         spool = stack.enter_context(tempfile.TemporaryDirectory(prefix="tallymark-bench-spool-"))
         client = stack.enter_context(ProgressClient(url, token=token, spool=spool))
         job = stack.enter_context(client.job(_JOB))

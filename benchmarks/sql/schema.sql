@@ -26,12 +26,14 @@ RETURN (
   FROM generate_series(1, updates) AS n
 );
 
--- Registers jobs as they are in the middle of their work, all at once and without a ledger: for reading only.
-CREATE FUNCTION bench.make_running_jobs(jobs integer) RETURNS void
+-- Registers jobs as they are in the middle of their work, all at once and without a ledger: for reading only. They take
+-- turns in having these statuses.
+CREATE FUNCTION bench.make_running_jobs(jobs integer, statuses text[] DEFAULT '{running,running,finished,failed}')
+RETURNS void
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
   INSERT INTO tallymark.job (id, status, progress, facets, newest_at, last_seq, started_at)
-  SELECT 'job_' || n, (ARRAY['running', 'running', 'finished', 'failed'])[n % 4 + 1],
+  SELECT 'job_' || n, make_running_jobs.statuses[n % cardinality(make_running_jobs.statuses) + 1],
     jsonb_build_object('processedItems', n, 'totalItems', 1000000, 'currentDataType', 'issues', 'stage', 'data_collection',
       'operationType', 'data_collection', 'itemsByType', jsonb_build_object('issues', n, 'commits', 3),
       'lastProcessedId', 'gid://issue/' || n, 'message', 'Processing issues'),
@@ -95,3 +97,42 @@ BEGIN
   WHERE j.id = make_history.job_id;
 END
 $$;
+
+-- Gives every tenth of the jobs of make_running_jobs three events, recorded in the last three hours.
+CREATE FUNCTION bench.make_ledgers(jobs integer) RETURNS void
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+  INSERT INTO tallymark.job_event (job_id, seq, event, update_key, occurred_at, recorded_at, payload)
+  SELECT 'job_' || n, s, 'progress_update', '#' || n || '.' || s, t.at, t.at, bench.lifelike_update('job_' || n, t.at, n, 3)
+  FROM generate_series(10, make_ledgers.jobs, 10) AS n
+  CROSS JOIN generate_series(1, 3) AS s
+  CROSS JOIN LATERAL (
+    SELECT statement_timestamp() - (3 - (n::numeric / make_ledgers.jobs + s) / 4) * interval '1 hour') AS t (at);
+END;
+
+-- What an overview shows first: jobs called prefix || 1 and so on, with three updates each; every fourth of them is over,
+-- half of those by an error.
+CREATE FUNCTION bench.make_shown_jobs(prefix text, jobs integer) RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+  PERFORM bench.make_jobs(make_shown_jobs.prefix, make_shown_jobs.jobs);
+  PERFORM tallymark.merge_progress(prefix || n, bench.lifelike_update(prefix || n, clock_timestamp(), n * 1000 * s, s)
+    || CASE WHEN s < 3 OR n % 4 > 0 THEN '{}'
+      WHEN n % 8 > 0 THEN '{"status": "completed"}'
+      ELSE '{"status": "failed", "error": {"type": "TimeoutError", "message": "no answer in 30 s"}}' END::jsonb)
+  FROM generate_series(1, make_shown_jobs.jobs) AS n, generate_series(2, 3) AS s;
+END
+$$;
+
+-- Lets jobs that make_shown_jobs made fall silent: every fifth, as if its updates had come an hour earlier.
+CREATE FUNCTION bench.silence_shown_jobs(prefix text, jobs integer) RETURNS void
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+  UPDATE tallymark.job_event AS e SET recorded_at = e.recorded_at - interval '1 hour'
+  FROM generate_series(1, silence_shown_jobs.jobs, 5) AS n
+  WHERE e.job_id = silence_shown_jobs.prefix || n;
+  UPDATE tallymark.job AS j SET updated_at = j.updated_at - interval '1 hour'
+  FROM generate_series(1, silence_shown_jobs.jobs, 5) AS n
+  WHERE j.id = silence_shown_jobs.prefix || n;
+END;

@@ -1,0 +1,100 @@
+"""A web server with the product's own command line."""
+
+import http.client
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks.pgbench import BenchmarkError
+from tallymark.machine.lifeline import bound_to_us
+from tallymark.machine.ports import some_free_port
+from tallymark.serve import GRACE_SECONDS, HEALTHY_SECONDS, granian_command
+from tallymark.settings import Settings
+
+PRODUCT = "tallymark.serve:worker_app"
+
+_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A web server that answers.
+
+    Attributes:
+        port: Where it listens, on 127.0.0.1.
+        pid: The process id of its main process.
+    """
+
+    port: int
+    pid: int
+
+    @property
+    def url(self) -> str:
+        """Its address, without a path."""
+        return f"http://{_HOST}:{self.port}"
+
+    @property
+    def worker(self) -> psutil.Process:
+        """The process that answers: of the main process's children the one with the most memory."""
+        children = psutil.Process(self.pid).children(recursive=True)
+        return max(children, key=lambda process: int(process.memory_info().rss))
+
+
+@contextmanager
+def serving(application: str, environ: Mapping[str, str]) -> Iterator[Server]:
+    """Run an application under the product's own web server command.
+
+    Args:
+        application: As granian names it.
+        environ: The environment that the application reads its settings from.
+
+    Yields:
+        The server.
+
+    Raises:
+        BenchmarkError: It does not start.
+    """
+    port = some_free_port(_HOST)
+    command = [*granian_command(Settings.from_env(environ), _HOST, port)[:-1], application]
+    process = subprocess.Popen(
+        bound_to_us(command, signal.SIGKILL),
+        stdin=subprocess.DEVNULL,
+        cwd=Path(__file__).parent.parent,
+        env=environ,
+        start_new_session=True,
+    )
+    try:
+        _wait_until_healthy(process, application, port)
+        yield Server(port, process.pid)
+    finally:
+        process.terminate()
+        try:
+            process.wait(GRACE_SECONDS + 5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_healthy(process: subprocess.Popen[bytes], application: str, port: int) -> None:
+    give_up = time.monotonic() + HEALTHY_SECONDS
+    while not _is_healthy(port):
+        if process.poll() is not None or time.monotonic() > give_up:
+            raise BenchmarkError(f"the web server of {application} does not start; what it wrote above may say why")
+        time.sleep(0.05)
+
+
+def _is_healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection(_HOST, port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
