@@ -13,7 +13,7 @@ if (!target) {
 }
 
 const result = await build({
-  entryPoints: { app: "src/main.tsx", theme: "src/theme.ts" },
+  entryPoints: { app: "src/main.tsx", theme: "src/theme.ts", sign_in: "src/sign_in.ts" },
   bundle: true,
   minify: true,
   format: "iife",

@@ -9,10 +9,12 @@ import os
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from threading import Thread
 from wsgiref.types import WSGIApplication
 
@@ -25,6 +27,10 @@ from tallymark.settings import Settings
 GRACE_SECONDS = 10
 #: The application has answered within a second everywhere so far; slow disks and busy machines get more.
 HEALTHY_SECONDS = 60.0
+#: Milliseconds.
+_UNTAKEN_MS = 20_000
+#: The socket that listens is looked for so often, with such pauses.
+_LOOKS, _LOOK_SECONDS = 600, 0.1
 #: Connections that each worker takes beside those of streams: many crawlers keep theirs open between two reports.
 _CONNECTIONS = 1024
 #: prometheus-client looks there when it is imported, so it cannot be told any later.
@@ -46,11 +52,40 @@ def worker_app() -> WSGIApplication:
     main = multiprocessing.parent_process()
     if main is not None and main.pid is not None:
         die_with_parent(main.pid, signal.SIGKILL)
+    _give_up_on_who_takes_nothing()
     from tallymark.web import create_app
 
     app = create_app()
     _when_told_to_stop(app.extensions["tallymark.live"].stop)
     return app
+
+
+def _give_up_on_who_takes_nothing() -> None:
+    """Have the system break off connections whose other side takes nothing of what is sent, for so long.
+
+    A thread that sends to such a client waits, and nothing in Python can wake it: with streams, a few clients that
+    stopped reading would hold all places for good. Connections have this from the socket that listens, which granian
+    opens after it has the application.
+    """
+
+    def look() -> None:
+        for _ in range(_LOOKS):
+            if any([_limit_if_listening(int(name)) for name in os.listdir("/proc/self/fd")]):
+                return
+            time.sleep(_LOOK_SECONDS)
+
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        Thread(target=look, name="tallymark-listener", daemon=True).start()
+
+
+def _limit_if_listening(descriptor: int) -> bool:
+    with suppress(OSError):
+        # A copy, so that closing it closes nothing; what is set is set of the socket.
+        with socket.socket(fileno=os.dup(descriptor)) as copy:
+            if copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                copy.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNTAKEN_MS)
+                return True
+    return False
 
 
 def _when_told_to_stop(stop: Callable[[], None]) -> None:

@@ -77,6 +77,12 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _secret(text: str) -> str:
+    if len(text) < 12:  # noqa: PLR2004 - as many as nobody types by trial
+        raise ValueError("must have at least 12 characters; `openssl rand -hex 32` makes a good one")
+    return text
+
+
 def _path(text: str) -> Path:
     return Path(text).expanduser()
 
@@ -156,7 +162,7 @@ class Settings:
     )
     secret_key: str = _setting(
         "TALLYMARK_SECRET_KEY",
-        str,
+        _secret,
         "What the cookies of signed-in browsers are signed with: keep it secret, and the same for all processes. "
         "Without it, `tallymark up` makes one and keeps it, and whoever signed in to `tallymark serve` does so anew "
         "when it is started anew.",

@@ -9,8 +9,9 @@ DECLARE
   c_longest CONSTANT integer := 60;
 BEGIN
   RETURN coalesce((
-    SELECT greatest(0, ceil(extract(epoch FROM s.last_failed_at - clock_timestamp())
-      + least(c_longest, 2 ^ least(s.failures - c_free, 10)))::integer)
+    -- Never longer than the longest, also where the server's clock was set back.
+    SELECT least(c_longest, greatest(0, ceil(extract(epoch FROM s.last_failed_at - clock_timestamp())
+      + least(c_longest, 2 ^ least(s.failures - c_free, 10)))::integer))
     FROM tallymark.sign_in AS s
     WHERE s.source = left(sign_in_wait.source, 255) AND s.failures > c_free
       AND s.last_failed_at > clock_timestamp() - interval '15 minutes'), 0);

@@ -110,13 +110,11 @@ def test_the_overview_is_filtered_as_the_list_is(web: "Web", mark: str, update: 
     assert len(ids(("stage", ""), ("status", ""), ("limit", 100), ("unknown", "x"))) == 5
 
 
-@pytest.mark.parametrize("cursor", ["x", "616", "ff", "00", "6161", "3120", "3120ff", "6100", "6" * 5000])
-def test_a_cursor_that_no_page_gave_harms_nothing(web: "Web", cursor: str) -> None:
-    """It is refused, or is a place where nobody is."""
+@pytest.mark.parametrize("cursor", ["x", "616", "ff", "00", "6161", "3120ff", "6100", "6" * 5000])
+def test_what_no_page_gave_is_no_cursor(web: "Web", cursor: str) -> None:
+    """It is refused."""
     answer = web.call("GET", f"{API}/overview?limit=1&cursor={cursor}")
-    assert answer.status in {200, 400}
-    if answer.status == 400:
-        assert answer.json["details"][0]["field"] == "cursor"
+    assert (answer.status, answer.json["details"][0]["field"]) == (400, "cursor")
 
 
 def test_every_problem_of_a_query_is_named(web: "Web") -> None:

@@ -1,8 +1,11 @@
 """Signing in with a browser: what a session opens, what it does not, and who has to wait."""
 
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import httpx
@@ -15,7 +18,8 @@ if TYPE_CHECKING:
     from tests.web.conftest import Web
 
 TOKEN = "crawler-token"
-_CSRF_OF_FORM = re.compile(r'name="csrf_token" value="([^"]+)"')
+_CSRF_OF_FORM = re.compile(r'data-csrf="([^"]+)"')
+_NEXT_OF_FORM = re.compile(r'data-next="([^"]*)"')
 _CSRF_OF_PAGE = re.compile(r'"csrf": "([^"]+)"')
 _PAGES = ["/", "/job?id=x", "/errors", "/history", "/areas", "/system"]
 OpenClient = Callable[..., httpx.Client]
@@ -41,11 +45,10 @@ def own(start_web: Callable[..., "Web"], db_url: str) -> "Web":
     return start_web(db_url, TALLYMARK_TOKEN_CACHE_SECONDS="0.2")
 
 
-def sign_in(client: httpx.Client, token: str = TOKEN, goal: str = "/") -> httpx.Response:
-    """Fill in the form, and send it."""
-    form = client.get("/sign-in", params={"next": goal})
-    [csrf] = _CSRF_OF_FORM.findall(form.text)
-    return client.post("/sign-in", data={"token": token, "next": goal, "csrf_token": csrf})
+def sign_in(client: httpx.Client, token: str = TOKEN) -> httpx.Response:
+    """Fill in the form, and send it as its script does."""
+    [csrf] = _CSRF_OF_FORM.findall(client.get("/sign-in").text)
+    return client.post("/sign-in", headers={"Authorization": f"Bearer {token}", "X-CSRF-Token": csrf})
 
 
 @pytest.mark.parametrize("path", _PAGES)
@@ -55,15 +58,15 @@ def test_nobody_sees_a_page_who_has_not_signed_in(web: "Web", open_client: OpenC
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/sign-in")
     if path != "/":
-        there = httpx.URL(answer.headers["location"])
-        assert sign_in(open_client(web), goal=there.params["next"]).headers["location"] == path
+        form = open_client(web).get(answer.headers["location"])
+        assert _NEXT_OF_FORM.findall(form.text) == [path]
 
 
 def test_whoever_signed_in_sees_the_pages_and_reads_the_api(own: "Web", open_client: OpenClient) -> None:
     """With the same cookie; the cookie is not for scripts, and not for other sites."""
     client = open_client(own)
     answer = sign_in(client)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert answer.status_code == 204
     assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(answer.headers["set-cookie"].split("; "))
     for path in _PAGES:
         page = client.get(path)
@@ -112,9 +115,9 @@ def test_signing_out_ends_it(own: "Web", open_client: OpenClient) -> None:
     client = open_client(own)
     sign_in(client)
     [csrf] = _CSRF_OF_PAGE.findall(client.get("/").text)
-    client.post("/sign-out", data={"csrf_token": "x"})
+    assert client.post("/sign-out", headers={"X-CSRF-Token": "x"}).status_code == 403
     assert client.get("/").status_code == 200
-    assert client.post("/sign-out", data={"csrf_token": csrf}).headers["location"] == "/sign-in"
+    assert client.post("/sign-out", headers={"X-CSRF-Token": csrf}).status_code == 204
     assert client.get("/").status_code == 303
     assert client.get("/api/internal/jobs").status_code == 401
 
@@ -125,7 +128,7 @@ def test_a_session_is_what_its_token_is(own: "Web", open_client: OpenClient, db:
         own.register(job_id)
     token = create_token(db, "operator", ["read"], job_prefix="a")
     client = open_client(own)
-    assert sign_in(client, token).status_code == 303
+    assert sign_in(client, token).status_code == 204
     [csrf] = _CSRF_OF_PAGE.findall(client.get("/").text)
     assert [job["id"] for job in client.get("/api/internal/overview").json()["jobs"]] == ["a1"]
     assert client.get("/api/internal/jobs/b1").status_code == 403
@@ -156,7 +159,7 @@ def test_who_fails_too_often_waits(own: "Web", open_client: OpenClient, db: psyc
     assert refused.status_code == 429
     assert 0 < int(refused.headers["retry-after"]) <= 60
     db.execute("UPDATE tallymark.sign_in SET last_failed_at = last_failed_at - interval '61 s'")
-    assert sign_in(client).status_code == 303
+    assert sign_in(client).status_code == 204
 
 
 def test_proxies_are_believed_where_there_are_some(
@@ -164,37 +167,87 @@ def test_proxies_are_believed_where_there_are_some(
 ) -> None:
     """The address before them is the one that waits; and over TLS the cookie stays there."""
     web = start_web(db_url, TALLYMARK_TRUSTED_PROXIES="1")
-    one = open_client(web, **{"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "https"})
-    for number in range(8):
-        last = sign_in(one, f"wrong{number}")
+    secure = open_client(web, **{"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "https"})
+    assert "Secure" in secure.get("/sign-in").headers["set-cookie"]
     # The client has no TLS, and so does not send such a cookie back: the form is not known again.
-    assert last.status_code == 403
-    assert "Secure" in last.headers["set-cookie"]
+    assert sign_in(secure).status_code == 403
     plain = open_client(web, **{"X-Forwarded-For": "192.0.2.1"})
     for number in range(8):
         last = sign_in(plain, f"wrong{number}")
     assert last.status_code == 429
-    assert sign_in(open_client(web, **{"X-Forwarded-For": "192.0.2.2"})).status_code == 303
+    assert sign_in(open_client(web, **{"X-Forwarded-For": "192.0.2.2"})).status_code == 204
+
+
+def test_a_proxy_that_asks_for_a_password_is_not_in_the_way(own: "Web", open_client: OpenClient) -> None:
+    """Browsers then send its header with every request; only a header with a token goes before the cookie."""
+    client = open_client(own, Authorization="Basic dXNlcjpwYXNz")
+    assert sign_in(client).status_code == 204
+    assert client.get("/").status_code == 200
+    assert client.get("/api/internal/jobs").status_code == 200
+    assert client.get("/api/internal/jobs", headers={"Authorization": "Bearer wrong"}).status_code == 401
+    assert open_client(own, Authorization="Bearer x").get("/sign-in").status_code == 200
+
+
+def test_in_ipv6_a_whole_network_waits(start_web: Callable[..., "Web"], db_url: str, open_client: OpenClient) -> None:
+    """There one client has as many addresses as it likes."""
+    web = start_web(db_url, TALLYMARK_TRUSTED_PROXIES="1")
+    answers = [
+        sign_in(open_client(web, **{"X-Forwarded-For": f"2001:db8::{number:x}"}), "wrong").status_code
+        for number in range(8)
+    ]
+    assert answers[-1] == 429
+    assert sign_in(open_client(web, **{"X-Forwarded-For": "2001:db8:0:1::1"}), "wrong").status_code == 401
+
+
+def test_nobody_unknown_can_hold_the_server_up_with_half_a_request(own: "Web") -> None:
+    """Nothing of what they send is waited for."""
+    half = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+    with ExitStack() as held:
+        for path in (b"/sign-in", b"/sign-out", b"/api/internal/jobs/x/command", b"/api/internal/jobs/progress"):
+            for _ in range(40):
+                unknown = held.enter_context(socket.create_connection(("127.0.0.1", own.port), timeout=10))
+                unknown.sendall(half % path)
+        assert own.call("GET", "/healthz").status == 200
+        assert own.register("j").status == 201
+
+
+def test_many_attempts_at_once_are_taken_one_after_the_other(own: "Web", open_client: OpenClient) -> None:
+    """So that no more of them are tried than if they had come in turn."""
+    client = open_client(own)
+    while sign_in(client, "wrong").status_code != 429:
+        pass
+    with psycopg.connect(own.database_url, autocommit=True) as db:
+        db.execute("UPDATE tallymark.sign_in SET last_failed_at = last_failed_at - interval '61 s'")
+    with ThreadPoolExecutor(24) as pool:
+        answers = list(pool.map(lambda _: sign_in(open_client(own), "wrong").status_code, range(24)))
+    assert sorted(answers) == [401] + [429] * 23
+
+
+def test_a_key_that_can_be_guessed_is_refused(start_web: Callable[..., "Web"], db_url: str) -> None:
+    """When the server starts, with a word on what is wrong."""
+    with pytest.raises(AssertionError, match="TALLYMARK_SECRET_KEY must have at least"):
+        start_web(db_url, TALLYMARK_SECRET_KEY="short")
 
 
 @pytest.mark.parametrize("goal", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"])
 def test_signing_in_leads_to_no_other_site(web: "Web", open_client: OpenClient, goal: str) -> None:
     """Whatever the link said that somebody followed."""
-    assert sign_in(open_client(web), goal=goal).headers["location"] == "/"
+    form = open_client(web).get("/sign-in", params={"next": goal})
+    assert _NEXT_OF_FORM.findall(form.text) == ["/"]
 
 
 def test_a_forged_cookie_opens_nothing(start_web: Callable[..., "Web"], db_url: str, open_client: OpenClient) -> None:
     """Neither one that was changed, nor one that another key signed, nor one whose token is configured no more."""
-    web = start_web(db_url, TALLYMARK_SECRET_KEY="one")
+    web = start_web(db_url, TALLYMARK_SECRET_KEY="one key of many")
     client = open_client(web)
     sign_in(client)
     cookie = client.cookies["tallymark_session"]
     assert open_client(web, Cookie=f"tallymark_session={cookie}").get("/").status_code == 200
     assert open_client(web, Cookie=f"tallymark_session=x{cookie}").get("/").status_code == 303
     assert open_client(web, Cookie="tallymark_session=").get("/").status_code == 303
-    other = start_web(db_url, TALLYMARK_SECRET_KEY="two")
+    other = start_web(db_url, TALLYMARK_SECRET_KEY="another key...")
     assert open_client(other, Cookie=f"tallymark_session={cookie}").get("/").status_code == 303
-    rotated = start_web(db_url, TALLYMARK_SECRET_KEY="one", CRAWLER_API_TOKEN="another")
+    rotated = start_web(db_url, TALLYMARK_SECRET_KEY="one key of many", CRAWLER_API_TOKEN="another")
     assert open_client(rotated, Cookie=f"tallymark_session={cookie}").get("/").status_code == 303
 
 
@@ -218,6 +271,7 @@ def test_what_pages_are_made_of_is_small_and_is_kept_by_browsers(web: "Web", ope
     size = len(page.content)
     addresses = re.findall(r'(?:src|href)="(/assets/[^"]+)"', page.text)
     assert len(addresses) == 3
+    addresses += re.findall(r'(?:src|href)="(/assets/sign_in[^"]+)"', client.get("/sign-in").text)
     for address in addresses:
         asset = client.get(address, headers={"Accept-Encoding": "identity"})
         packed = client.get(address, headers={"Accept-Encoding": "gzip"})

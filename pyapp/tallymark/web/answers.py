@@ -13,4 +13,5 @@ def json_answer(body: bytes | None, status: int = 200) -> Response:
     Returns:
         The answer.
     """
-    return Response(body, status, content_type="application/json")
+    # No cache on the way knows whose it is; a job, which browsers keep and ask about, says so itself.
+    return Response(body, status, {"Cache-Control": "private, no-store"}, content_type="application/json")

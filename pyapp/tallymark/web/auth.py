@@ -20,7 +20,7 @@ from flask import Response, request, session
 from flask_wtf.csrf import validate_csrf
 from wtforms import ValidationError
 
-from tallymark.web.callers import ALL_SCOPES, KEPT_AS, Caller, Scope
+from tallymark.web.callers import ALL_SCOPES, KEPT_AS, Caller, Scope, shows_token
 from tallymark.web.database import Database
 from tallymark.web.problems import Problem
 from tallymark.web.stored_tokens import StoredTokens
@@ -73,10 +73,7 @@ class Tokens:
             Problem: 503 when no token is configured at all, 401 when this is none of them.
             Unavailable: It is none of the configured ones, and the database that may know it is away.
         """
-        scheme, _, token = (authorization or "").partition(" ")
-        # Some servers give other characters than WSGI has it; such a token is just a wrong one.
-        shown = token.strip(" ").encode("latin-1", "backslashreplace") if scheme.lower() == "bearer" else b""
-        digest = sha256(shown).digest()
+        shown, digest = _digest_of(authorization)
         # All of them are compared, always: the time taken must not tell which one was close.
         matches = [hmac.compare_digest(digest, other) for other in self._digests]
         if any(matches):
@@ -90,11 +87,11 @@ class Tokens:
             raise _unauthorized()
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Endpoint disabled due to missing configuration")
 
-    def sign_in(self, token: str) -> Caller:
+    def sign_in(self, authorization: str | None) -> Caller:
         """Have the session of this request stand for a token from now on.
 
         Args:
-            token: As it was typed.
+            authorization: The header with the token, as `identify` has it.
 
         Returns:
             Whose it is. What a session does not open is not among the scopes.
@@ -102,12 +99,11 @@ class Tokens:
         Raises:
             Problem, Unavailable: As `identify` has it; 403, it opens nothing that a session does.
         """
-        token = token.strip()
-        who = _without_reporting(self.identify(f"Bearer {token.encode().decode('latin-1')}"))
+        who = _without_reporting(self.identify(authorization))
         if "read" not in who.scopes:
             raise _lacks("read")
         session.clear()
-        session[_TICKET] = self._ticket_of(sha256(token.encode()).digest())
+        session[_TICKET] = self._ticket_of(_digest_of(authorization)[1])
         return who
 
     def signed_in(self) -> Caller:
@@ -155,13 +151,12 @@ class Tokens:
             @wraps(view)
             def guarded(*args: P.args, **kwargs: P.kwargs) -> Response:
                 environ = request.environ
-                authorization = environ.get("HTTP_AUTHORIZATION")
-                by_session = authorization is None and _TICKET in session
-                who = self.signed_in() if by_session else self.identify(authorization)
+                by_session = not shows_token(environ) and _TICKET in session
+                who = self.signed_in() if by_session else self.identify(environ.get("HTTP_AUTHORIZATION"))
                 if scope not in who.scopes:
                     raise _lacks(scope)
                 if by_session and environ["REQUEST_METHOD"] not in _SAFE_METHODS:
-                    _check_csrf()
+                    check_csrf()
                 environ[KEPT_AS] = who
                 return view(*args, **kwargs)
 
@@ -192,12 +187,24 @@ class Tokens:
         raise _unauthorized()
 
 
+def _digest_of(authorization: str | None) -> tuple[bytes, bytes]:
+    """Return the token of a header, which is empty where there is none, and its digest."""
+    scheme, _, token = (authorization or "").partition(" ")
+    # Some servers give other characters than WSGI has it; such a token is just a wrong one.
+    shown = token.strip(" ").encode("latin-1", "backslashreplace") if scheme.lower() == "bearer" else b""
+    return shown, sha256(shown).digest()
+
+
 def _without_reporting(who: Caller) -> Caller:
     return who._replace(scopes=who.scopes - {"write"})
 
 
-def _check_csrf() -> None:
-    """Refuse what another site may have had the browser send."""
+def check_csrf() -> None:
+    """Refuse what another site may have had the browser send.
+
+    Raises:
+        Problem: 403, the request does not have the session's own token in its header.
+    """
     try:
         validate_csrf(request.environ.get("HTTP_X_CSRF_TOKEN"))
     except ValidationError:

@@ -1,7 +1,8 @@
 """Who calls, and what that opens."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from flask import request
 
@@ -41,6 +42,19 @@ class Caller(NamedTuple):
         if not job_id.startswith(self.job_prefix):
             explanation = f"This token is for jobs whose ids begin with '{self.job_prefix}'."
             raise Problem(HTTPStatus.FORBIDDEN, "Forbidden", explanation=explanation)
+
+
+def shows_token(environ: Mapping[str, Any]) -> bool:
+    """Say whether a request shows a token. A proxy that asks for a password has browsers send the same header.
+
+    Args:
+        environ: The request, as WSGI has it.
+
+    Returns:
+        Whether its header `Authorization` has the scheme of tokens.
+    """
+    authorization: str = environ.get("HTTP_AUTHORIZATION", "")
+    return authorization[:7].lower() == "bearer "
 
 
 def caller() -> Caller:

@@ -28,6 +28,29 @@ class _Page(NamedTuple):
     for_all_jobs: bool = False
 
 
+#: A page of the overview; $1 is how the ids begin, the others are what `overview_question` takes.
+OVERVIEW = (
+    b"tallymark.newest_jobs(id_prefix => $1::text, status => $2::text, stage => $3::text,"
+    b" operation_type => $4::text, current_data_type => $5::text, item_type => $6::text,"
+    b" q => $7::text, max_jobs => $8::integer, cursor => $9::text)"
+)
+
+
+def overview_question(query: Query) -> tuple[bytes | None, ...]:
+    """Take from a query what is asked of a page of the overview.
+
+    Args:
+        query: What is wrong with it is noted there.
+
+    Returns:
+        The filters, how many jobs and from where on: $2 to $9 of `OVERVIEW`.
+    """
+    return (
+        *map(query.text, ("status", "stage", "operationType", "currentDataType", "itemType", "q")),
+        *(query.number("limit"), query.cursor("cursor")),
+    )
+
+
 _PAGES = {
     "jobs": _Page(
         Statement(
@@ -41,18 +64,7 @@ _PAGES = {
             *(query.instant("updatedSince"), query.text("q"), query.number("limit"), query.cursor("cursor")),
         ),
     ),
-    "overview": _Page(
-        Statement(
-            b"tallymark_newest_jobs",
-            b"SELECT tallymark.newest_jobs(id_prefix => $1::text, status => $2::text, stage => $3::text,"
-            b" operation_type => $4::text, current_data_type => $5::text, item_type => $6::text,"
-            b" q => $7::text, max_jobs => $8::integer, cursor => $9::text)",
-        ),
-        lambda query: (
-            *map(query.text, ("status", "stage", "operationType", "currentDataType", "itemType", "q")),
-            *(query.number("limit"), query.cursor("cursor")),
-        ),
-    ),
+    "overview": _Page(Statement(b"tallymark_newest_jobs", b"SELECT " + OVERVIEW), overview_question),
     "statuses": _Page(
         Statement(b"tallymark_jobs_by_status", b"SELECT tallymark.jobs_by_status($1::text, $2::integer)"),
         lambda query: (query.number("atMost"),),

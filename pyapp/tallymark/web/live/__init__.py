@@ -31,6 +31,7 @@ from tallymark.web.live.overview import (
 from tallymark.web.live.stream import JobWatch, OverviewWatch, Stream, Watch
 from tallymark.web.problems import Problem
 from tallymark.web.query import BIGINT, Query
+from tallymark.web.reading import overview_question
 
 __all__ = ["Live", "add_live"]
 
@@ -147,11 +148,7 @@ def add_live(app: Flask, tokens: Tokens, reader: Database, settings: Settings) -
         query = Query()
         job_id = query.text("job")
         after = _after(query)
-        question = (
-            caller().sql_prefix,
-            *map(query.text, ("status", "stage", "operationType", "currentDataType", "itemType", "q")),
-            *(query.number("limit"), query.cursor("cursor")),
-        )
+        question = (caller().sql_prefix, *overview_question(query))
         if request.args.get("view") not in {None, "", "overview"}:
             query.problems.append({"field": "view", "problem": "must be overview"})
         query.check()

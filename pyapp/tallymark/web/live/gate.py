@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 
+#: Who watches over the process must not take a busy one for a dead one.
+_ALWAYS = "/healthz"
+
+
 class Gate:
     """Lets so many in at once, who came first first; a context manager."""
 
@@ -70,6 +74,8 @@ class GatedApp:
         self._gate = gate
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Answer a request when it is its turn."""
+        """Answer a request when it is its turn; at once where it asks whether this process is up."""
+        if environ["PATH_INFO"] == _ALWAYS:
+            return self._app(environ, start_response)
         with self._gate:
             return self._app(environ, start_response)

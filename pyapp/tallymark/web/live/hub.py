@@ -1,9 +1,13 @@
 """What is watched is read once, however many watch it, and they are woken when there is something new.
 
 A topic is something that can be watched: a job, or a page of the overview. Each kind of topic has a poller, a thread
-that reads all of that kind that anybody watches, pauses, and reads again. It is started by the first who watches and
-ends some seconds after the last one left. A topic keeps its newest state, which is never changed but replaced, so that
-streams read it without a lock; what a stream has had is the stream's own affair.
+that reads those of that kind that anybody watches. It is started by the first who watches and ends some seconds after
+the last one left. A topic keeps its newest state, which is never changed but replaced, so that streams read it without
+a lock; what a stream has had is the stream's own affair.
+
+Topics of one group are read together, and each group pauses by what it took itself. So what is slow to read is read
+seldom, and others wait for it no longer than while it is read. A topic with which its group could not be read is read
+alone until that goes well.
 """
 
 import logging
@@ -14,22 +18,26 @@ from contextlib import suppress
 from threading import Event, Lock, Thread
 from typing import Generic, Protocol, TypeVar
 
-from tallymark.errors import NO_CONNECTION, TallymarkError
+from tallymark.errors import NO_CONNECTION, TallymarkError, Unavailable
 
 _logger = logging.getLogger(__name__)
 
 #: A poller that nobody needs any more ends so much later.
 _IDLE_SECONDS = 5.0
-#: It reads for a fifth of the time at most,
+#: Each group is read for a fifth of the time at most,
 _PAUSE_TIMES = 4.0
 #: and leaves the watchers, who take turns in Python, so much time each to send what is new.
 _SECONDS_A_WATCHER = 0.001
-#: After a failure, which is mostly that the database is away, it is tried again so much later.
+#: After a failure, which is mostly that the database is away, it is tried again so much later, or more.
 _FAILED_SECONDS = 0.5
+#: What takes longer than this comes after all that is quick, and is read alone where its group failed with it.
+_SLOW_SECONDS = 0.5
 #: Who has just come waits no longer than this for the first state, which is read with that of all who came meanwhile.
 _FRESH_SECONDS = 0.02
 #: So many watchers are woken at once.
 _WOKEN_AT_ONCE = 2
+
+_TOOK_TOO_LONG = "57014"
 
 
 class Bell:
@@ -91,11 +99,39 @@ class Topic(Protocol):
         """What tells it from others of its kind."""
 
     @property
-    def is_read(self) -> bool:
-        """Whether it has a state yet."""
+    def group(self) -> Hashable:
+        """What it has in common with those that are read together with it."""
 
 
 T = TypeVar("T", bound=Topic)
+
+
+class _Watched(Generic[T]):
+    """A topic, who watches it, whether it was never read, and whether it is read without its group."""
+
+    def __init__(self, topic: T) -> None:
+        self.topic = topic
+        self.sleepers: set[Sleeper] = set()
+        self.is_new = True
+        self.is_alone = False
+
+
+class _Turn(Generic[T]):
+    """Topics that are read together, and when that is."""
+
+    def __init__(self) -> None:
+        self.members: list[_Watched[T]] = []
+        #: They are all read at this time; those that are new at this one, which is not later.
+        self.due = self.due_for_new = 0.0
+        #: Seconds that it took last time.
+        self.cost = 0.0
+        #: Why it failed last time; empty when it did not.
+        self.trouble = ""
+
+    @property
+    def next(self) -> float:
+        """When something is to be read."""
+        return self.due_for_new if any(member.is_new for member in self.members) else self.due
 
 
 class Poller(Generic[T]):
@@ -106,21 +142,19 @@ class Poller(Generic[T]):
 
         Args:
             name: What the thread is called.
-            read: Reads topics, and yields those that have something new.
+            read: Reads topics of one group, and yields those that have something new.
             bell: What wakes those who watch.
-            least_pause: Seconds between two rounds, or more.
+            least_pause: Seconds between two times that a group is read, or more.
         """
         self._name = name
         self._read = read
         self._bell = bell
         self._least_pause = least_pause
         self._lock = Lock()
-        self._topics: dict[Hashable, tuple[T, set[Sleeper]]] = {}
-        self._thread: Thread | None = None
+        self._topics: dict[Hashable, _Watched[T]] = {}
+        self._has_thread = False
         self._kick = Event()
         self._stopped = False
-        #: Why the last round failed; empty when it did not.
-        self._trouble = ""
 
     def join(self, topic: T, sleeper: Sleeper) -> T:
         """Watch a topic.
@@ -133,91 +167,117 @@ class Poller(Generic[T]):
             The topic, or the one like it that is watched already.
         """
         with self._lock:
-            topic, sleepers = self._topics.setdefault(topic.key, (topic, set()))
-            sleepers.add(sleeper)
-            if self._thread is None and not self._stopped:
-                self._thread = Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
-        if not topic.is_read:
+            if not self._has_thread and not self._stopped:
+                Thread(target=self._run, name=self._name, daemon=True).start()
+                self._has_thread = True
+            watched = self._topics.setdefault(topic.key, _Watched(topic))
+            watched.sleepers.add(sleeper)
+        if watched.is_new:
             self._kick.set()
-        return topic
+        return watched.topic
 
     def leave(self, topic: T, sleeper: Sleeper) -> None:
         """Watch a topic no longer. Harmless when it is not watched."""
         with self._lock:
-            _, sleepers = self._topics.get(topic.key, (topic, set()))
-            sleepers.discard(sleeper)
-            if not sleepers:
-                self._topics.pop(topic.key, None)
+            watched = self._topics.get(topic.key)
+            if watched is not None:
+                watched.sleepers.discard(sleeper)
+                if not watched.sleepers:
+                    del self._topics[topic.key]
 
     def stop(self) -> None:
         """Read no more, and wake everybody."""
         with self._lock:
             self._stopped = True
+            topics = [watched.topic for watched in self._topics.values()]
         self._kick.set()
-        self._ring([topic for topic, _ in self._watched()])
-
-    def _watched(self) -> list[tuple[T, int]]:
-        with self._lock:
-            return [(topic, len(sleepers)) for topic, sleepers in self._topics.values()]
+        self._ring(topics)
 
     def _run(self) -> None:
-        due = idle_since = time.monotonic()
+        turns: dict[Hashable, _Turn[T]] = {}
+        idle_since = time.monotonic()
         while not self._stopped:
-            watched = self._watched()
+            turns, watchers = self._turns(turns)
             now = time.monotonic()
-            if watched:
+            if turns:
                 idle_since = now
             elif now > idle_since + _IDLE_SECONDS and self._has_ended():
                 return
-            topics = [topic for topic, _ in watched if now >= due or not topic.is_read]
-            pause = self._round(topics) if topics else 0.0
-            if now >= due:
-                fair = _SECONDS_A_WATCHER * sum(watchers for _, watchers in watched)
-                due = time.monotonic() + max(self._least_pause, pause, fair)
-            elif topics:
-                # Not at once again, for these may have no state yet.
-                time.sleep(max(_FRESH_SECONDS, pause))
-            if not all(topic.is_read for topic in topics):
-                self._kick.set()
-            self._kick.wait(max(due - time.monotonic(), 0.0))
-            self._kick.clear()
+            due = [turn for turn in turns.values() if turn.next <= now]
+            # What is slow comes last, and one at a time: after it what is quick may be due again.
+            for turn in sorted(due, key=lambda turn: (turn.cost > _SLOW_SECONDS, turn.due)):
+                if not self._take(turn, _SECONDS_A_WATCHER * watchers):
+                    time.sleep(_FAILED_SECONDS)
+                    break
+                if turn.cost > _SLOW_SECONDS:
+                    break
+            if not due:
+                self._kick.wait(min([now + _IDLE_SECONDS, *(turn.next for turn in turns.values())]) - now)
+                self._kick.clear()
+
+    def _turns(self, earlier: dict[Hashable, _Turn[T]]) -> tuple[dict[Hashable, _Turn[T]], int]:
+        """Return what is read together, each going on from where it was, and how many watch all of it."""
+        turns: dict[Hashable, _Turn[T]] = {}
+        with self._lock:
+            for watched in self._topics.values():
+                name = (watched.is_alone, watched.topic.key if watched.is_alone else watched.topic.group)
+                if name not in turns:
+                    turns[name] = earlier.get(name) or _Turn()
+                    turns[name].members = []
+                turns[name].members.append(watched)
+            return turns, sum(len(watched.sleepers) for watched in self._topics.values())
 
     def _has_ended(self) -> bool:
         """End, unless somebody has come just now."""
         with self._lock:
-            if self._topics:
-                return False
-            self._thread = None
-            return True
+            self._has_thread = bool(self._topics)
+            return not self._has_thread
 
-    def _round(self, topics: list[T]) -> float:
-        """Read topics, and say how long to pause for it."""
+    def _take(self, turn: _Turn[T], fair_pause: float) -> bool:
+        """Read what is due, and say when it is next; return whether there is a database to read others from."""
         started = time.monotonic()
+        with_all = turn.due <= started
+        members = [member for member in turn.members if with_all or member.is_new]
         changed: list[T] = []
+        error: Exception | None = None
         try:
-            changed.extend(self._read(topics))
-        except TallymarkError as error:
-            self._note(error)
-            return _FAILED_SECONDS
-        except Exception:
-            # Whoever watches sees that it goes on by itself; a thread that ended would leave them without a word.
-            _logger.exception("%s failed", self._name)
-            return _FAILED_SECONDS
+            changed.extend(self._read([member.topic for member in members]))
+        except Exception as caught:  # noqa: BLE001 - a thread that ended would leave who watches without a word
+            error = caught
         finally:
             self._ring(changed)
-        self._trouble = ""
-        return (time.monotonic() - started) * _PAUSE_TIMES
+        self._note(turn, error)
+        ended = time.monotonic()
+        turn.cost = ended - started
+        is_away = isinstance(error, Unavailable) and error.sqlstate != _TOOK_TOO_LONG
+        # To wait for a database that is away costs it nothing.
+        own_pause = 0.0 if is_away else turn.cost * _PAUSE_TIMES
+        turn.due_for_new = ended + max(own_pause, _FAILED_SECONDS if error else _FRESH_SECONDS)
+        pause = max(self._least_pause, fair_pause) if with_all else 0.0
+        turn.due = max(turn.due, turn.due_for_new, ended + pause)
+        for member in members:
+            member.is_new = member.is_new and error is not None
+            if error is None:
+                member.is_alone = member.is_alone and turn.cost > _SLOW_SECONDS
+            elif not is_away and len(turn.members) > 1:
+                member.is_alone = True
+        return not is_away
 
-    def _note(self, error: TallymarkError) -> None:
-        """Log why nothing could be read: once, and when it changes. That there is no connection is logged elsewhere."""
-        trouble = f"{error} sqlstate={error.sqlstate} {error.origin}"
-        if trouble != self._trouble and error.sqlstate != NO_CONNECTION:
-            _logger.warning("%s: %s", self._name, trouble)
-        self._trouble = trouble
+    def _note(self, turn: _Turn[T], error: Exception | None) -> None:
+        """Log why it failed: once, and when it changes. That there is no connection is logged elsewhere."""
+        if isinstance(error, TallymarkError):
+            trouble = f"{error} sqlstate={error.sqlstate} {error.origin}"
+            if trouble != turn.trouble and error.sqlstate != NO_CONNECTION:
+                _logger.warning("%s: %s", self._name, trouble)
+        else:
+            trouble = repr(error) if error else ""
+            if error and trouble != turn.trouble:
+                _logger.error("%s failed", self._name, exc_info=error)
+        turn.trouble = trouble
 
     def _ring(self, topics: Sequence[T]) -> None:
         with self._lock:
-            sleepers = [sleeper for topic in topics for sleeper in self._topics.get(topic.key, (topic, ()))[1]]
+            watched = [self._topics[topic.key] for topic in topics if topic.key in self._topics]
+            sleepers = [sleeper for one in watched for sleeper in one.sleepers]
         if sleepers:
             self._bell.ring(sleepers)

@@ -114,11 +114,11 @@ class JobState:
         self._skipped += len(self._shorten(MOST_MISSED, _MISSED_BYTES))
 
     def _shorten(self, most: int, most_bytes: int) -> tuple[Event, ...]:
-        """Keep the newest events, and return the others."""
+        """Keep the newest events, at least one however large, and return the others."""
         size = kept = 0
         for event in reversed(self.events):
             size += len(event.body)
-            if kept == most or size > most_bytes:
+            if kept == most or (kept and size > most_bytes):
                 break
             kept += 1
         first = len(self.events) - kept
@@ -137,6 +137,7 @@ class JobTopic:
     def __init__(self, job_id: str) -> None:
         """Name it."""
         self.key = job_id
+        self.group = None  # one statement reads all
         self.state: JobState | None = None
         self.is_read = False
 

@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TypeAlias
 
-from tallymark.web.database import Statement
-
 #: Calls the database, as `Database.call` does.
 Read: TypeAlias = Callable[..., list[bytes | None]]
 
@@ -52,6 +50,3 @@ def beat() -> Message:
 def gone(job_id: str) -> Message:
     """Make the message that there is no such job, or not any more."""
     return Message("gone", b'{"id":%s}' % json.dumps(job_id).encode())
-
-
-__all__ = ["RETRY", "Message", "Read", "Statement", "beat", "gone"]

@@ -6,19 +6,16 @@ changed last. So whoever knows one version is told the rows with a greater one.
 
 import json
 from collections.abc import Iterator, Sequence
-from types import TracebackType
 from typing import NamedTuple, TypeAlias
 
-from tallymark.errors import TallymarkError, Unavailable
 from tallymark.web.database import Statement
 from tallymark.web.live.messages import Message, Read
+from tallymark.web.reading import OVERVIEW
 
 #: The rows are a document a line; there is no line feed in what jsonb gives as text. $1 is how the ids begin.
 NEWEST_JOBS = Statement(
     b"tallymark_newest_jobs_live",
-    b"WITH page AS MATERIALIZED (SELECT tallymark.newest_jobs(id_prefix => $1::text, status => $2::text,"
-    b"  stage => $3::text, operation_type => $4::text, current_data_type => $5::text, item_type => $6::text,"
-    b"  q => $7::text, max_jobs => $8::integer, cursor => $9::text) AS page),"
+    b"WITH page AS MATERIALIZED (SELECT " + OVERVIEW + b" AS page),"
     b" rows AS MATERIALIZED (SELECT r.job, r.number FROM page AS p,"
     b"  jsonb_array_elements(p.page -> 'jobs') WITH ORDINALITY AS r (job, number))"
     b" SELECT (SELECT p.page -> 'next' FROM page AS p)::text,"
@@ -27,24 +24,25 @@ NEWEST_JOBS = Statement(
     b"  (SELECT coalesce(jsonb_agg(r.job -> 'id' ORDER BY r.number) FILTER (WHERE r.job ->> 'status' = 'running'),"
     b"    '[]') FROM rows AS r)::text",
 )
-#: Everything above the list but the rates, which are those of a page. $1 is how the ids begin, $2 how far to count.
+#: Everything above the list but the rates, which are those of a page. $1 is how the ids begin, $2 how far to count,
+#: $3 how many stalled ones to name.
 TOTALS = Statement(
     b"tallymark_totals",
     b"SELECT tallymark.jobs_by_status($1::text, $2::integer)::text,"
     b" (SELECT t.page - 'minutes' FROM tallymark.throughput_page(0, $1::text) AS t (page))::text,"
-    b" (tallymark.stalled_page($1::text, 20) -> 'jobs')::text",
+    b" (tallymark.stalled_page($1::text, $3::integer) -> 'jobs')::text",
 )
 RATES = Statement(
     b"tallymark_rates",
     b"SELECT (tallymark.job_rates(ARRAY(SELECT jsonb_array_elements_text($1::jsonb) LIMIT 100), NULL)"
     b" -> 'rates')::text",
 )
-#: Jobs of each status are counted so far, so that a million of them cost no more.
+#: Jobs of each status are counted so far, so that a million of them cost no more. The answer says where there are more.
 _COUNTED = b"10000"
+#: So many stalled jobs are named. The pages say "or more" where there are as many: MOST_STALLED in pyapp/dashboard.
+_MOST_STALLED = b"20"
 #: Messages that are kept for others who know the same version.
 _KEPT_MESSAGES = 16
-
-_TOOK_TOO_LONG = "57014"
 
 #: What is asked of a page: how the ids begin, then the filters as `NEWEST_JOBS` takes them.
 Question: TypeAlias = tuple[bytes | None, ...]
@@ -104,12 +102,8 @@ class PageTopic:
     def __init__(self, question: Question) -> None:
         """Say what is asked of it."""
         self.key = question
+        self.group = question  # each is read by itself: one may take long
         self.state: PageState | None = None
-
-    @property
-    def is_read(self) -> bool:
-        """Whether it was read."""
-        return self.state is not None
 
 
 def read_pages(read: Read, topics: Sequence[PageTopic]) -> Iterator[PageTopic]:
@@ -125,14 +119,11 @@ def read_pages(read: Read, topics: Sequence[PageTopic]) -> Iterator[PageTopic]:
     Raises:
         TallymarkError: The database is away, or the like.
     """
-    spoilt = _Spoilt()
     for topic in topics:
-        with spoilt:
-            found = read(NEWEST_JOBS, *topic.key)
-            if topic.state is None or topic.state.read != found:
-                topic.state = PageState(found, topic.state)
-                yield topic
-    spoilt.check()
+        found = read(NEWEST_JOBS, *topic.key)
+        if topic.state is None or topic.state.read != found:
+            topic.state = PageState(found, topic.state)
+            yield topic
 
 
 class TotalsTopic:
@@ -146,22 +137,18 @@ class TotalsTopic:
     def __init__(self, page: PageTopic) -> None:
         """Say above which page."""
         self.key = page.key
+        self.group = page.key[0]  # what they share is read once
         self.page = page
         self.message: Message | None = None
         self.version = 0
 
-    @property
-    def is_read(self) -> bool:
-        """Whether they were read."""
-        return self.message is not None
-
 
 def read_totals(read: Read, topics: Sequence[TotalsTopic]) -> Iterator[TotalsTopic]:
-    """Read the figures above pages, as far as these were read; what they share is read once.
+    """Read the figures above pages; what they share is read once.
 
     Args:
         read: Calls the database.
-        topics: The figures; what is new is put into them.
+        topics: The figures, of one group; what is new is put into them.
 
     Yields:
         Those that have something new.
@@ -169,21 +156,13 @@ def read_totals(read: Read, topics: Sequence[TotalsTopic]) -> Iterator[TotalsTop
     Raises:
         TallymarkError: The database is away, or the like.
     """
-    shared: dict[bytes | None, bytes] = {}
-    spoilt = _Spoilt()
+    shared = _shared_totals(read, topics[0].group)
     for topic in topics:
-        page, prefix = topic.page.state, topic.key[0]
-        if page is None:
-            continue
-        with spoilt:
-            if prefix not in shared:
-                shared[prefix] = _shared_totals(read, prefix)
-            message = _totals(read, shared[prefix], page.running)
-            if topic.message is None or topic.message.data != message.data:
-                topic.message = message
-                topic.version += 1
-                yield topic
-    spoilt.check()
+        message = _totals(read, shared, topic.page.state.running if topic.page.state else b"[]")
+        if topic.message is None or topic.message.data != message.data:
+            topic.message = message
+            topic.version += 1
+            yield topic
 
 
 def read_once(read: Read, question: Question) -> list[Message]:
@@ -203,34 +182,8 @@ def read_once(read: Read, question: Question) -> list[Message]:
     return [page.message(0), _totals(read, _shared_totals(read, question[0]), page.running)]
 
 
-class _Spoilt:
-    """Keeps what spoils one topic, such as that it takes too long to read, from spoiling the others."""
-
-    def __init__(self) -> None:
-        self._error: TallymarkError | None = None
-
-    def __enter__(self) -> None:
-        """Begin with a topic."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        """Let pass what spoils all."""
-        if not isinstance(error, TallymarkError) or (
-            isinstance(error, Unavailable) and error.sqlstate != _TOOK_TOO_LONG
-        ):
-            return False
-        self._error = error
-        return True
-
-    def check(self) -> None:
-        """Raise what was kept back."""
-        if self._error is not None:
-            raise self._error
-
-
 def _shared_totals(read: Read, prefix: bytes | None) -> bytes:
-    statuses, throughput, stalled = read(TOTALS, prefix, _COUNTED)
+    statuses, throughput, stalled = read(TOTALS, prefix, _COUNTED, _MOST_STALLED)
     return b'"statuses":%s,"throughput":%s,"stalled":%s' % (statuses, throughput, stalled)
 
 

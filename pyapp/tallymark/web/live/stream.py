@@ -96,7 +96,7 @@ class OverviewWatch:
         self._pages = pages
         self._totals = totals
         self._page = PageTopic(question)
-        self._figures = TotalsTopic(self._page)
+        self._figures: TotalsTopic | None = None
         self._version = 0
         self._figures_version = 0
         self._sleeper: Sleeper | None = None
@@ -105,24 +105,29 @@ class OverviewWatch:
         """Begin to watch."""
         self._sleeper = sleeper
         self._page = self._pages.join(self._page, sleeper)
-        self._figures = self._totals.join(TotalsTopic(self._page), sleeper)
 
     def end(self) -> None:
         """Watch no longer."""
         if self._sleeper is not None:
-            self._totals.leave(self._figures, self._sleeper)
+            if self._figures is not None:
+                self._totals.leave(self._figures, self._sleeper)
             self._pages.leave(self._page, self._sleeper)
 
     def news(self) -> Iterator[Message]:
         """Yield the messages that there are."""
         state = self._page.state
-        if state is not None and state.version != self._version:
+        if state is None:
+            return
+        if self._figures is None and self._sleeper is not None:
+            # Only now is it known whose rates to read.
+            self._figures = self._totals.join(TotalsTopic(self._page), self._sleeper)
+        if state.version != self._version:
             known, self._version = self._version, state.version
             yield state.message(known)
-        version, figures = self._figures.version, self._figures.message
-        if figures is not None and version != self._figures_version:
-            self._figures_version = version
-            yield figures
+        if self._figures is not None and self._figures.version != self._figures_version:
+            figures, self._figures_version = self._figures.message, self._figures.version
+            if figures is not None:
+                yield figures
 
 
 class Stream:

@@ -57,7 +57,9 @@ def add_dashboard(app: Flask, tokens: Tokens, writer: Database, reader: Database
             answer = redirect("/sign-in" + ("" if wanted == "/" else "?" + urlencode({"next": wanted})), 303)
             return Response(answer.get_data(), answer.status_code, {**answer.headers, "Cache-Control": "no-store"})
         is_overview = request.path == "/"
-        first = _jobs(lambda: read_page(reader, who, "overview")) if is_overview else "null"
+        # Looking for a part of the id may take long, and the page should be there meanwhile.
+        is_quick = is_overview and not request.args.get("q")
+        first = _jobs(lambda: read_page(reader, who, "overview")) if is_quick else "null"
         failed = _jobs(lambda: reader.call(FAILED_LAST, who.sql_prefix)[0]) if is_overview else "null"
         return page("dashboard.html", boot=_boot(who, first, failed), assets=assets.addresses())
 

@@ -15,6 +15,8 @@ from flask.sessions import (
     SessionMixin,
 )
 
+from tallymark.web.callers import shows_token
+
 COOKIE = "tallymark_session"
 #: Whoever signed in is let in for so long, if the token is.
 LIFETIME = timedelta(days=7)
@@ -48,9 +50,8 @@ class Sessions(SessionInterface):
             It; one that keeps nothing where there is no use for any.
         """
         environ = request.environ
-        if "HTTP_AUTHORIZATION" in environ:
-            return self._none
-        if _COOKIE_BEGINS not in environ.get("HTTP_COOKIE", "") and environ["PATH_INFO"] != _SIGN_IN:
+        has_cookie = _COOKIE_BEGINS in environ.get("HTTP_COOKIE", "") and not shows_token(environ)
+        if not has_cookie and environ["PATH_INFO"] != _SIGN_IN:
             return self._none
         session = self._signed.open_session(app, request)
         return self._none if session is None else session

@@ -1,17 +1,19 @@
 """Signing in with a token, and signing out.
 
-Who fails too often from one address waits; how long is counted in the database, for all workers at once.
+The token and the form's own come in headers: a body would have to be read before anybody is known, and whoever sends
+only half of one would hold a thread of the server's. Who fails too often from one address waits; how long is counted in
+the database, for all workers at once.
 """
 
 import re
 from http import HTTPStatus
+from ipaddress import IPv4Address, ip_address, ip_network
+from threading import Lock
 
-from flask import Flask, Response, redirect, request, session, url_for
-from flask_wtf.csrf import generate_csrf, validate_csrf
-from wtforms import ValidationError
+from flask import Flask, Response, request, session
+from flask_wtf.csrf import generate_csrf
 
-from tallymark.errors import Unavailable
-from tallymark.web.auth import Tokens
+from tallymark.web.auth import Tokens, check_csrf
 from tallymark.web.database import Database, Statement
 from tallymark.web.pages.assets import Assets
 from tallymark.web.pages.documents import page
@@ -21,8 +23,6 @@ WAIT = Statement(b"tallymark_sign_in_wait", b"SELECT tallymark.sign_in_wait($1::
 #: Run again where a connection breaks, it may count one failure twice, which does no harm.
 NOTE_FAILURE = Statement(b"tallymark_note_failed_sign_in", b"SELECT tallymark.note_failed_sign_in($1::text)::text")
 
-#: A form of ours has a few hundred bytes.
-_MOST_BYTES = 16_384
 #: A path of this server, which no browser takes for another one's.
 _LOCAL = re.compile(r"/(?![/\\])[^\x00-\x20\\]*")
 
@@ -34,91 +34,69 @@ def add_sign_in(app: Flask, tokens: Tokens, writer: Database, assets: Assets) ->
         app: The application.
         tokens: Who may come in.
         writer: Where failures are counted.
-        assets: The style sheet.
+        assets: The style sheet and the script.
     """
+    # One after the other: of many at once each would find that nobody has failed yet.
+    turn = Lock()
 
     @app.get("/sign-in")
     def show_sign_in() -> Response:
         """Ask for a token."""
-        return _form(assets)
+        return page("sign_in.html", csrf=generate_csrf(), next=_next(), assets=assets.addresses())
 
     @app.post("/sign-in")
     def sign_in() -> Response:
-        """Take a token."""
-        if not _is_ours():
-            trouble = "This form was too old, or the browser keeps no cookies. Try again."
-            return _form(assets, _Refused(HTTPStatus.FORBIDDEN, trouble))
-        try:
-            _take(request.form.get("token", ""), tokens, writer)
-        except _Refused as refused:
-            return _form(assets, refused)
-        return _go(_next())
+        """Take a token, as the header `Authorization` has it."""
+        check_csrf()
+        with turn:
+            _take(request.environ.get("HTTP_AUTHORIZATION"), tokens, writer)
+        # Now, since a session that changes later would begin anew.
+        generate_csrf()
+        session.permanent = True
+        return Response(status=HTTPStatus.NO_CONTENT)
 
     @app.post("/sign-out")
     def sign_out() -> Response:
         """Forget who signed in."""
-        if _is_ours():
-            session.clear()
-        return _go(url_for("show_sign_in"))
+        check_csrf()
+        session.clear()
+        return Response(status=HTTPStatus.NO_CONTENT)
 
 
-class _Refused(Exception):  # noqa: N818 - it is no defect
-    """Nobody is let in by this; `wait` is in seconds."""
-
-    def __init__(self, status: HTTPStatus, trouble: str, wait: int = 0) -> None:
-        super().__init__(trouble)
-        self.status = status
-        self.wait = wait
-
-
-def _take(token: str, tokens: Tokens, writer: Database) -> None:
-    """Let somebody in, or raise _Refused."""
-    source = (request.remote_addr or "").encode()
+def _take(authorization: str | None, tokens: Tokens, writer: Database) -> None:
+    """Let somebody in, or raise."""
+    source = _source()
+    [found] = writer.call(WAIT, source)
+    wait = int(found or 0)
+    if wait > 0:
+        raise Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "Too many failed attempts",
+            explanation=f"Too many failed attempts. Try again in {wait} s.",
+            headers={"Retry-After": str(wait)},
+        )
     try:
-        [found] = writer.call(WAIT, source)
-        wait = int(found or 0)
-        if wait > 0:
-            trouble = f"Too many failed attempts. Try again in {wait} s."
-            raise _Refused(HTTPStatus.TOO_MANY_REQUESTS, trouble, wait)
-        tokens.sign_in(token)
-        session.permanent = True
+        tokens.sign_in(authorization)
     except Problem as problem:
-        if problem.status != HTTPStatus.UNAUTHORIZED:
-            raise _Refused(problem.status, problem.explanation or str(problem)) from None
-        writer.call(NOTE_FAILURE, source)
-        raise _Refused(problem.status, "There is no such token, or it has expired.") from None
-    except Unavailable:
-        trouble = "The database is away. Try again in a moment."
-        raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, trouble, 5) from None
+        if problem.status == HTTPStatus.UNAUTHORIZED:
+            writer.call(NOTE_FAILURE, source)
+            problem.explanation = "There is no such token, or it has expired."
+        raise
 
 
-def _form(assets: Assets, refused: _Refused | None = None) -> Response:
-    """Answer with the form, and why it has to be filled in again."""
-    status, trouble = (refused.status, str(refused)) if refused else (HTTPStatus.OK, "")
-    answer = page(
-        "sign_in.html", status, trouble=trouble, csrf=generate_csrf(), next=_next(), assets=assets.addresses()
-    )
-    if refused and refused.wait:
-        answer.headers["Retry-After"] = str(refused.wait)
-    return answer
-
-
-def _is_ours() -> bool:
-    """Say whether a form is one that this session was given."""
-    request.max_content_length = _MOST_BYTES
+def _source() -> bytes:
+    """Return for whom a failure counts: an address; in IPv6 a network, where a client has as many as it likes."""
+    given = request.remote_addr or ""
     try:
-        validate_csrf(request.form.get("csrf_token"))
-    except ValidationError:
-        return False
-    return True
+        address = ip_address(given)
+    except ValueError:
+        return given.encode()
+    if isinstance(address, IPv4Address):
+        return str(address).encode()
+    return str(address.ipv4_mapped or ip_network((address, 64), strict=False)).encode()
 
 
 def _next() -> str:
     """Return where to go after signing in: what was asked for before, if that is here."""
-    wanted = request.values.get("next", "")
+    wanted = request.args.get("next", "")
     return wanted if _LOCAL.fullmatch(wanted) else "/"
-
-
-def _go(address: str) -> Response:
-    answer = redirect(address, HTTPStatus.SEE_OTHER)
-    return Response(answer.get_data(), answer.status_code, answer.headers)
