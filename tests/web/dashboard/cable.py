@@ -11,6 +11,8 @@ from typing import Self
 _HOST = "127.0.0.1"
 #: Closing with this sends a reset.
 _RESET = struct.pack("ii", 1, 0)
+#: Stands in the head of the answer that is a stream.
+_STREAM = b"text/event-stream"
 
 
 class Cable:
@@ -31,6 +33,7 @@ class Cable:
         self._passing = threading.Lock()
         self._refusing = threading.Event()
         self._silent = threading.Event()
+        self._keeping = threading.Event()
         self._threads = [threading.Thread(target=self._listen, daemon=True)]
 
     def __enter__(self) -> Self:
@@ -53,10 +56,15 @@ class Cable:
         with self._passing:
             self._silent.set()
 
+    def keep_streams(self) -> None:
+        """Keep back the bodies of event streams, as proxies do that pass on only what has ended."""
+        self._keeping.set()
+
     def mend(self) -> None:
         """Pass everything on again, also what waited, as TCP does."""
         self._refusing.clear()
         self._silent.clear()
+        self._keeping.clear()
 
     def _listen(self) -> None:
         while not self._ended.is_set():
@@ -70,6 +78,7 @@ class Cable:
 
     def _serve(self, browser: socket.socket) -> None:
         with browser, socket.create_connection((_HOST, self._upstream)) as server:
+            others = {browser: server, server: browser}
             while not self._ended.is_set():
                 if self._refusing.is_set():
                     browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -77,17 +86,23 @@ class Cable:
                 if self._silent.is_set():
                     time.sleep(0.02)
                     continue
-                ready, _, _ = select.select([browser, server], [], [], 0.05)
+                ready, _, _ = select.select([*others], [], [], 0.05)
                 for end in ready:
-                    if not self._pass_on(end, server if end is browser else browser):
+                    passed = self._pass_on(end, others[end])
+                    if passed == b"":
                         return
+                    if end is server and self._keeping.is_set() and passed and _STREAM in passed:
+                        # Whatever comes of it stays in the server's socket; the browser may still go.
+                        del others[server]
 
-    def _pass_on(self, end: socket.socket, other: socket.socket) -> bool:
-        """Pass on what came from one end, unless the cable was pulled meanwhile; say whether there may be more."""
+    def _pass_on(self, end: socket.socket, other: socket.socket) -> bytes | None:
+        """Pass on what came from one end, unless the cable was pulled meanwhile, and return it; b"" is the end."""
         with self._passing, contextlib.suppress(OSError):
             if self._refusing.is_set() or self._silent.is_set():
-                return True
+                return None
             chunk = end.recv(65536)
+            if self._keeping.is_set() and chunk.startswith(b"HTTP/") and _STREAM in chunk:
+                chunk = chunk[: chunk.index(b"\r\n\r\n") + 4]
             other.sendall(chunk)
-            return bool(chunk)
-        return False
+            return chunk
+        return b""

@@ -1,15 +1,21 @@
 """A page that is cut off from the server while its job goes on."""
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import Page, expect
 from tests.web.dashboard.cable import Cable
-from tests.web.dashboard.seeding import job_page, new_id, seed
+from tests.web.dashboard.seeding import execute, job_page, new_id, seed
 from tests.web.watching import ledger
 
+from tallymark.tokens import create_token
+
 if TYPE_CHECKING:
+    import psycopg
+    from playwright.sync_api import Browser
+    from tests.web.conftest import Web
     from tests.web.dashboard.conftest import Site
 
 _SECONDS = 10
@@ -98,3 +104,51 @@ def test_a_page_that_was_cut_off_for_ten_seconds_catches_up_without_a_gap(shared
             said = page.evaluate("window.__said")
             assert said[0] == said[-1] == "live"
             assert any(one.startswith("stale") for one in said)
+
+
+def test_where_something_in_between_keeps_streams_back_the_page_asks_and_says_so(shared: "Site") -> None:
+    """A proxy that passes on only what has ended: nothing breaks, and nothing comes."""
+    url, job_id = shared.web.database_url, new_id("kept")
+    seed(url, job_id, updates(1, 1))
+    with Cable(shared.web.port) as cable:
+        cable.keep_streams()
+        shared.url = f"http://127.0.0.1:{cable.port}"
+        page = shared.open(job_page(job_id))
+        expect(page.locator(".events [data-seq='1']")).to_be_visible()
+        page.evaluate(_LISTEN)
+        seed(url, job_id, updates(2, 1))
+        expect(page.locator(".live-badge")).to_have_text("every 2 s")
+        expect(page.locator(".events [data-seq='2']")).to_be_visible()
+        assert page.evaluate("window.__said") == ["connecting", "every 2 s"]
+
+
+def test_a_page_that_is_refused_does_not_call_itself_live(
+    browser: "Browser", start_web: Callable[..., "Web"], db_url: str, db: "psycopg.Connection"
+) -> None:
+    """Its token came to be for other jobs only; what was shown stays, and the page says why there is no more."""
+    from tests.web.dashboard.conftest import Site
+
+    web = start_web(db_url, TALLYMARK_TOKEN_CACHE_SECONDS="0.2")
+    seed(db_url, "mine", updates(1, 2))
+    token = create_token(db, "operator", ["read"], job_prefix="m")
+    db.commit()
+    site = Site(browser, web)
+    with Cable(web.port) as cable:
+        site.url = f"http://127.0.0.1:{cable.port}"
+        page = site.open("/job?id=mine", token=token)
+        expect(page.locator(".live-badge")).to_have_text("live")
+        expect(page.locator(".events > li")).to_have_count(2)
+        execute(db_url, "UPDATE tallymark.api_token SET job_prefix = 'theirs'")
+        cable.cut()
+        page.wait_for_timeout(300)
+        cable.mend()
+        expect(page.locator(".live-badge")).to_contain_text("not live")
+        expect(page.get_by_text("This token is for jobs whose ids begin with 'theirs'").first).to_be_visible()
+        assert shown(page) == [2, 1]
+        # Whoever looks again later sees whether it is so still.
+        execute(db_url, "UPDATE tallymark.api_token SET job_prefix = 'm'")
+        page.wait_for_timeout(300)
+        page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+        expect(page.locator(".live-badge")).to_have_text("live")
+    site.check()
+    site.close()

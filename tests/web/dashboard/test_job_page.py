@@ -106,6 +106,10 @@ def test_areas_are_a_tree_that_the_keyboard_unfolds(shared: "Site") -> None:
     page.locator("summary").filter(has_text="Group 0").focus()
     page.keyboard.press("Enter")
     expect(page.locator("[data-area='g0/p']")).to_contain_text("Deep")
+    # What is found meanwhile joins the tree, and leaves unfolded what is.
+    more = [{"type": "project", "fullPath": "g0/q", "name": "Deep, too", "parentPath": "g0"}]
+    seed(shared.web.database_url, job_id, [{"status": "new_areas_discovered", "areas": more}])
+    expect(page.locator("[data-area='g0/q']")).to_be_visible()
     page.keyboard.press("Enter")
     expect(page.locator("[data-area='g0/p']")).not_to_be_visible()
 
@@ -139,6 +143,7 @@ def test_the_state_is_told_as_it_is_and_as_it_was(shared: "Site") -> None:
     expect(page.get_by_text("Last processed: fifteen")).to_be_visible()
     expect(page.locator("main")).to_contain_text('"cursor": "abc"')
     expect(page.locator("main")).to_contain_text("team a")
+    expect(page.get_by_text("rounded; exact in the raw JSON")).to_have_count(1)
     page.get_by_role("button", name="Show", exact=True).click()
     raw = page.get_by_label("The job as JSON")
     expect(raw).to_contain_text(str(huge))

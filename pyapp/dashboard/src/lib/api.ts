@@ -1,10 +1,15 @@
 import { boot } from "./boot";
-import { noteServerTime } from "./clock";
+import { noteServerTime, serverNow } from "./clock";
 import type { ProblemDetails } from "./types";
 
 export const API = "/api/internal";
 
-type Value = string | number | null | undefined;
+/** An instant that moves along with the server's time: what it is when it is asked for. */
+interface Ago {
+  hoursAgo: number;
+}
+
+type Value = string | number | Ago | null | undefined;
 /** What is asked behind the `?`; null, undefined and the empty text ask for nothing, an array for each of its values. */
 export type Parameters = Record<string, Value | Value[]>;
 
@@ -24,12 +29,16 @@ export function query(parameters: Parameters): string {
   for (const [name, given] of Object.entries(parameters)) {
     for (const value of Array.isArray(given) ? given : [given]) {
       if (value !== null && value !== undefined && value !== "") {
-        written.append(name, String(value));
+        written.append(name, typeof value === "object" ? instantOf(value) : String(value));
       }
     }
   }
   const text = written.toString();
   return text ? `?${text}` : "";
+}
+
+function instantOf({ hoursAgo }: Ago): string {
+  return new Date(serverNow() - hoursAgo * 3_600_000).toISOString();
 }
 
 /** The path of a job in the API; `part` is what is read of it, such as "timeline". */
@@ -52,6 +61,10 @@ export async function post<T>(path: string, body: unknown): Promise<T> {
 }
 
 let leaving = false;
+// Who comes back here without having signed in is sent there again.
+addEventListener("pageshow", () => {
+  leaving = false;
+});
 
 /** Sends the viewer to sign in, and back here afterwards. */
 export function signIn(): void {

@@ -15,7 +15,7 @@ export interface Loaded<T> {
 
 interface State<T> extends Omit<Loaded<T>, "reload"> {
   /** What `data` and `error` belong to. */
-  address: string | null;
+  asked: string | null;
 }
 
 /**
@@ -23,12 +23,13 @@ interface State<T> extends Omit<Loaded<T>, "reload"> {
  * that is given, unless nobody looks at the page. A null path reads nothing.
  */
 export function useLoaded<T>(path: string | null, parameters: Parameters = {}, everySeconds = 0): Loaded<T> {
-  const address = path === null ? null : path + query(parameters);
-  const [state, setState] = useState<State<T>>(() => nothing(address));
+  // Not the address itself, which also changes by the time that stands in it.
+  const asked = path === null ? null : path + JSON.stringify(parameters);
+  const [state, setState] = useState<State<T>>(() => nothing(asked));
   const [turn, setTurn] = useState(0);
   const reload = useCallback(() => setTurn((number) => number + 1), []);
   useEffect(() => {
-    if (address === null) {
+    if (path === null) {
       return;
     }
     const controller = new AbortController();
@@ -36,13 +37,13 @@ export function useLoaded<T>(path: string | null, parameters: Parameters = {}, e
     let waiting = false;
     // An error stays until there is an answer, or it would flicker with each try.
     setState((before) => ({
-      ...(before.address === address ? before : nothing<T>(address)),
+      ...(before.asked === asked ? before : nothing<T>(asked)),
       loading: true,
     }));
-    get<T>(address, {}, controller.signal)
+    get<T>(path, parameters, controller.signal)
       .then((data) => {
         if (!controller.signal.aborted) {
-          setState({ address, data, error: null, loading: false });
+          setState({ asked, data, error: null, loading: false });
         }
       })
       .catch((error) => {
@@ -69,14 +70,14 @@ export function useLoaded<T>(path: string | null, parameters: Parameters = {}, e
       window.clearTimeout(timer);
       document.removeEventListener("visibilitychange", shown);
     };
-  }, [address, turn, everySeconds]);
-  // What belongs to another address is not shown under this one, not even once.
-  const { data, error, loading } = state.address === address ? state : nothing<T>(address);
+  }, [asked, turn, everySeconds]);
+  // What belongs to another question is not shown under this one, not even once.
+  const { data, error, loading } = state.asked === asked ? state : nothing<T>(asked);
   return { data, error, loading, reload };
 }
 
-function nothing<T>(address: string | null): State<T> {
-  return { address, data: null, error: null, loading: address !== null };
+function nothing<T>(asked: string | null): State<T> {
+  return { asked, data: null, error: null, loading: asked !== null };
 }
 
 /**

@@ -24,7 +24,8 @@ export interface Row {
   processedItems: number | null;
   totalItems: number | null;
   itemTypes: number;
-  credentialStatus: string | null;
+  /** As the crawler sent it. */
+  credentialStatus: Json;
   command: Command | null;
   error: { type: string | null; message: string | null } | null;
   lastSeq: number;

@@ -105,6 +105,11 @@ const LIVENESS: Record<Liveness, [look: string, text: string, meaning: string]> 
   live: ["status-green", "live", "Changes are shown as they come."],
   polling: ["status-azure", "every 2 s", "There is no stream to be had just now, so the page asks every 2 seconds."],
   stale: ["status-red", "stale", "No word from the server: what is shown may be out of date. It is tried again."],
+  refused: [
+    "status-red",
+    "not live",
+    "The server refuses to tell this page of changes: what is shown may be out of date.",
+  ],
 };
 
 /** Whether what is shown is what is. */
@@ -114,7 +119,7 @@ export function LiveBadge({ liveness }: { liveness: Liveness }) {
     <span class={`status live-badge ${look}`} role="status" title={meaning}>
       <span class={`status-dot ${liveness === "live" ? "status-dot-animated" : ""}`} />
       {text}
-      {liveness === "stale" && <span class="visually-hidden">: {meaning}</span>}
+      {(liveness === "stale" || liveness === "refused") && <span class="visually-hidden">: {meaning}</span>}
     </span>
   );
 }

@@ -1,7 +1,6 @@
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { API, ApiError, get } from "../../lib/api";
-import { serverNow } from "../../lib/clock";
-import type { Loaded } from "../../lib/hooks";
+import { useRef } from "preact/hooks";
+import { API } from "../../lib/api";
+import { type Loaded, useLoaded } from "../../lib/hooks";
 import type { ErrorGroup, ErrorsDocument } from "../../lib/types";
 
 /** How far back one may look, as it stands in the address. */
@@ -16,56 +15,17 @@ export type Window = (typeof WINDOWS)[number];
 
 /** As many groups as are asked for at once. */
 export const MOST_GROUPS = 500;
-const EVERY_MS = 10_000;
+const EVERY_SECONDS = 10;
 
 /** The window that an address names; what is none of them is the last day. */
 export function windowOf(key: string | null): Window {
   return WINDOWS.find((one) => one.key === key) ?? WINDOWS[1];
 }
 
-interface State {
-  hours: number;
-  data: ErrorsDocument | null;
-  error: ApiError | null;
-  loading: boolean;
-}
-
-/** The errors of the last so many hours, read again every 10 s: where the window begins moves along with the time. */
+/** The errors of the last so many hours, read again 10 s after each answer: where the window begins moves along. */
 export function useErrors(hours: number): Loaded<ErrorsDocument> {
-  const [state, setState] = useState<State>({
-    hours,
-    data: null,
-    error: null,
-    loading: true,
-  });
-  const [turn, setTurn] = useState(0);
-  const reload = useCallback(() => setTurn((number) => number + 1), []);
-  useEffect(() => {
-    const controller = new AbortController();
-    const since = new Date(serverNow() - hours * 3_600_000).toISOString();
-    setState((before) =>
-      before.hours === hours ? { ...before, loading: true } : { hours, data: null, error: null, loading: true },
-    );
-    get<ErrorsDocument>(`${API}/errors`, { since, limit: MOST_GROUPS }, controller.signal)
-      .then((data) => setState({ hours, data, error: null, loading: false }))
-      .catch((error) => {
-        if (!controller.signal.aborted) {
-          const told = error instanceof ApiError ? error : new ApiError(0, null);
-          setState((before) => ({ ...before, error: told, loading: false }));
-        }
-      });
-    const timer = window.setInterval(() => document.hidden || reload(), EVERY_MS);
-    return () => {
-      controller.abort();
-      window.clearInterval(timer);
-    };
-  }, [hours, turn]);
-  return {
-    data: state.hours === hours ? state.data : null,
-    error: state.error,
-    loading: state.loading,
-    reload,
-  };
+  const asked = { since: { hoursAgo: hours }, limit: MOST_GROUPS };
+  return useLoaded<ErrorsDocument>(`${API}/errors`, asked, EVERY_SECONDS);
 }
 
 /** What tells a group from the others. */

@@ -1,20 +1,10 @@
-import { useMemo, useState } from "preact/hooks";
-import { jobPath } from "../../lib/api";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { jobPath, type Parameters } from "../../lib/api";
 import { count } from "../../lib/format";
 import { useLoaded } from "../../lib/hooks";
-import type { Job } from "../../lib/types";
+import type { Area, Job } from "../../lib/types";
 import { Card, Empty, Failure } from "../../parts/basics";
 import { Said } from "./values";
-
-interface Area {
-  path: string;
-  parent: string | null;
-  depth: number;
-  type: string;
-  name: string | null;
-  /** How many jobs discovered it. */
-  jobs: number;
-}
 
 interface Node extends Area {
   /** Null is not read yet. */
@@ -24,21 +14,32 @@ interface Node extends Area {
 /** A tree of up to so many is read at once; of a larger one each level is read when it is unfolded. */
 const MOST = 1000;
 
-/** What the job discovered, as a tree. */
-export function AreasTab({ job }: { job: Job }) {
-  // A discovery is news of the whole tree.
-  const discovery = job.progress.lastAreasDiscovery?.timestamp;
-  return <Tree key={String(discovery)} job={job} />;
+interface Source {
+  path: string;
+  /** Changes with each discovery, which is news of the whole tree. */
+  discovery: string;
 }
 
-function Tree({ job }: { job: Job }) {
-  const path = jobPath(job.id, "areas");
-  const all = useLoaded<{ areas: Area[] }>(path, { limit: MOST });
+/** Reads areas, and again after each discovery; what is unfolded stays so. */
+function useAreas({ path, discovery }: Source, parameters: Parameters, wanted = true) {
+  const loaded = useLoaded<{ areas: Area[] }>(wanted ? path : null, parameters);
+  const known = useRef(discovery);
+  useEffect(() => {
+    if (known.current !== discovery) {
+      known.current = discovery;
+      loaded.reload();
+    }
+  }, [discovery]);
+  return loaded;
+}
+
+/** What the job discovered, as a tree. */
+export function AreasTab({ job }: { job: Job }) {
+  const discovery = [job.createdAt, job.progress.lastAreasDiscovery?.timestamp].join();
+  const source = { path: jobPath(job.id, "areas"), discovery };
+  const all = useAreas(source, { limit: MOST });
   const large = (all.data?.areas.length ?? 0) >= MOST;
-  const top = useLoaded<{ areas: Area[] }>(large ? path : null, {
-    depth: 0,
-    limit: MOST,
-  });
+  const top = useAreas(source, { depth: 0, limit: MOST }, large);
   const shown = large ? top : all;
   const nodes = useMemo(() => nested(shown.data?.areas ?? [], !large), [shown.data, large]);
   const beside = shown.data && nodes.length > 0 && (
@@ -57,7 +58,7 @@ function Tree({ job }: { job: Job }) {
           They appear when the crawler reports <code>new_areas_discovered</code>.
         </Empty>
       )}
-      {nodes.length > 0 && <Level nodes={nodes} path={path} open={nodes.length <= 5} />}
+      {nodes.length > 0 && <Level nodes={nodes} source={source} open={nodes.length <= 5} />}
       {large && nodes.length >= MOST && <p class="text-secondary">Only the first {count(MOST)} are shown.</p>}
     </Card>
   );
@@ -88,7 +89,7 @@ function levelBelow(areas: Area[]): Node[] {
   return below.map((node) => ({ ...node, below: whole ? (node.below ?? []) : null }));
 }
 
-function Level({ nodes, path, open = false }: { nodes: Node[]; path: string; open?: boolean }) {
+function Level({ nodes, source, open = false }: { nodes: Node[]; source: Source; open?: boolean }) {
   return (
     <ul class="tree">
       {nodes.map((node) => (
@@ -98,7 +99,7 @@ function Level({ nodes, path, open = false }: { nodes: Node[]; path: string; ope
               <Name area={node} />
             </span>
           ) : (
-            <Branch node={node} path={path} begins={open} />
+            <Branch node={node} source={source} begins={open} />
           )}
         </li>
       ))}
@@ -106,7 +107,7 @@ function Level({ nodes, path, open = false }: { nodes: Node[]; path: string; ope
   );
 }
 
-function Branch({ node, path, begins }: { node: Node; path: string; begins: boolean }) {
+function Branch({ node, source, begins }: { node: Node; source: Source; begins: boolean }) {
   const [open, setOpen] = useState(begins && node.below !== null);
   return (
     <details open={open} onToggle={(toggled) => setOpen(toggled.currentTarget.open)}>
@@ -114,14 +115,14 @@ function Branch({ node, path, begins }: { node: Node; path: string; begins: bool
         <Name area={node} />
         {node.below && <span class="text-secondary small tabular"> · {count(node.below.length)} below</span>}
       </summary>
-      {open && (node.below ? <Level nodes={node.below} path={path} /> : <Lazy root={node.path} path={path} />)}
+      {open && (node.below ? <Level nodes={node.below} source={source} /> : <Lazy root={node.path} source={source} />)}
     </details>
   );
 }
 
-function Lazy({ root, path }: { root: string; path: string }) {
+function Lazy({ root, source }: { root: string; source: Source }) {
   // One level more than is shown, since what has nothing below should not look as if it had.
-  const { data, error, reload } = useLoaded<{ areas: Area[] }>(path, { root, depth: 2, limit: MOST });
+  const { data, error, reload } = useAreas(source, { root, depth: 2, limit: MOST });
   const below = useMemo(() => levelBelow(data?.areas ?? []), [data]);
   if (error) {
     return <Failure error={error} retry={reload} />;
@@ -134,7 +135,7 @@ function Lazy({ root, path }: { root: string; path: string }) {
   }
   return (
     <>
-      <Level nodes={below} path={path} />
+      <Level nodes={below} source={source} />
       {data.areas.length >= MOST && <p class="text-secondary ms-4">Only the first {count(MOST)} are shown.</p>}
     </>
   );

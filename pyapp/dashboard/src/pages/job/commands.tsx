@@ -3,11 +3,9 @@ import { ApiError, jobPath, post } from "../../lib/api";
 import { mayCommand } from "../../lib/boot";
 import type { Command, Job } from "../../lib/types";
 
-const ENDED = new Set<string>(["finished", "failed", "cancelled"]);
-
-/** Whether the job has come to an end. */
+/** Whether the job has come to an end; one that was taken up again has none. */
 export function hasEnded(job: Job): boolean {
-  return ENDED.has(job.status);
+  return job.finishedAt !== null;
 }
 
 /** Asking something of a job's crawler. */

@@ -1,15 +1,28 @@
-import { useEffect, useState } from "preact/hooks";
-import { ApiError, get, jobPath } from "../../lib/api";
-import type { Job, TimelineEvent, TimelinePage } from "../../lib/types";
+import { useRef } from "preact/hooks";
+import type { Job, TimelineEvent } from "../../lib/types";
 import { Card, Empty, Failure, Time } from "../../parts/basics";
+import { News } from "./timeline";
+import { useStory } from "./use_story";
 import { Block, isObject, Members, member, plainly, Said, Value } from "./values";
+import type { Subscribe } from "./watch_job";
 
 const PAGE = 20;
 
+const KINDS = ["error"];
+
 /** What went wrong in this job: the error that it shows now, and each one that was reported. */
-export function ErrorsTab({ job }: { job: Job }) {
-  const { events, older, error, loading, more } = useErrors(job);
+export function ErrorsTab({ job, subscribe }: { job: Job; subscribe: Subscribe }) {
+  const list = useRef<HTMLOListElement>(null);
+  // Nothing moves under the eyes of who has scrolled down to read.
+  const held = () => (list.current?.getBoundingClientRect().top ?? 0) < 0;
+  const story = useStory(job, subscribe, { kinds: KINDS, page: PAGE, held });
   const { error: last, errorTimestamp: at } = job.progress;
+
+  function release(): void {
+    list.current?.scrollIntoView({ block: "start" });
+    story.release();
+  }
+
   return (
     <>
       {last != null && (
@@ -18,19 +31,23 @@ export function ErrorsTab({ job }: { job: Job }) {
         </Card>
       )}
       <Card title="All errors" padded={false}>
-        {error && <Failure error={error} retry={more} />}
-        {!loading && !error && events.length === 0 && (
+        <News waiting={story.waitingCount} one="error" onClick={release} />
+        {story.error && (
+          <Failure error={story.error} retry={() => void (story.begun ? story.readOlder() : story.begin())} />
+        )}
+        {!story.begun && !story.error && <p class="p-3 mb-0 text-secondary">Reading the errors…</p>}
+        {story.begun && story.shown.length === 0 && (
           <Empty title="No errors">None were reported by this job's crawler.</Empty>
         )}
-        <ol class="list-group list-group-flush mb-0">
-          {events.map((event) => (
+        <ol class="list-group list-group-flush mb-0" ref={list}>
+          {story.shown.map((event) => (
             <ErrorItem key={event.seq} event={event} />
           ))}
         </ol>
-        {older !== null && (
+        {story.older !== null && (
           <div class="p-3 text-center">
-            <button type="button" class="btn btn-sm" disabled={loading} onClick={more}>
-              {loading ? "Reading…" : "Older errors"}
+            <button type="button" class="btn btn-sm" disabled={story.loadingOlder} onClick={() => story.readOlder()}>
+              {story.loadingOlder ? "Reading…" : "Older errors"}
             </button>
           </div>
         )}
@@ -89,39 +106,4 @@ function ErrorItem({ event }: { event: TimelineEvent }) {
       {context !== undefined && <Value value={context} />}
     </li>
   );
-}
-
-function useErrors(job: Job) {
-  const [events, setEvents] = useState<TimelineEvent[]>([]);
-  const [older, setOlder] = useState<number | null>(null);
-  const [error, setError] = useState<ApiError | null>(null);
-  const [loading, setLoading] = useState(true);
-
-  async function read(before: number, signal?: AbortSignal): Promise<void> {
-    setLoading(true);
-    try {
-      const page = await get<TimelinePage>(
-        jobPath(job.id, "timeline"),
-        { before, limit: PAGE, event: "error" },
-        signal,
-      );
-      setEvents((shown) => (before ? [...shown, ...page.events] : page.events));
-      setOlder(page.next);
-      setError(null);
-    } catch (problem) {
-      if (!(problem instanceof ApiError)) {
-        return; // somebody went elsewhere meanwhile
-      }
-      setError(problem);
-    }
-    setLoading(false);
-  }
-
-  useEffect(() => {
-    const ended = new AbortController();
-    void read(0, ended.signal);
-    return () => ended.abort();
-    // A new error is one with another time.
-  }, [job.id, job.progress.errorTimestamp]);
-  return { events, older, error, loading, more: () => void read(older ?? 0) };
 }

@@ -126,7 +126,7 @@ function Page({ job, watched }: { job: Job; watched: WatchedJob }) {
         {shown && <Head job={shown} past={at !== null} />}
         <Tabs chosen={tab} />
         {tab === "errors" ? (
-          <ErrorsTab job={job} />
+          <ErrorsTab job={job} subscribe={subscribe} />
         ) : tab === "areas" ? (
           <AreasTab job={job} />
         ) : tab === "state" ? (
@@ -139,7 +139,7 @@ function Page({ job, watched }: { job: Job; watched: WatchedJob }) {
               <Stages job={job} />
             </div>
             <div class="story-column">
-              <Timeline id={job.id} last={job.lastSeq} subscribe={subscribe} at={at} onChoose={choose} />
+              <Timeline job={job} subscribe={subscribe} at={at} onChoose={choose} />
             </div>
           </div>
         )}

@@ -85,6 +85,10 @@ export function extended(points: Point[], { job, events, skipped }: JobChange, f
     return points;
   }
   if (!first || !last) {
+    // The job as an answer had it, for which there is only the server's time: no news, unless it counted on.
+    if (total === points.at(-1)?.[1]) {
+      return points;
+    }
     return kept([...points, [Date.parse(job.updatedAt) / 1000, total]]);
   }
   const before = points.at(-1)?.[1] ?? 0;

@@ -1,13 +1,22 @@
 import { ApiError, get, jobPath, type Parameters } from "../../lib/api";
-import type { JobChange, TimelineEvent, TimelinePage } from "../../lib/types";
+import type { Job, JobChange, TimelineEvent, TimelinePage } from "../../lib/types";
 
-const PAGE = 50;
 const CATCH_UP_PAGE = 1000;
 /** Who is further behind begins with the newest page again, from which older ones are read as usual. */
 const MOST_BEHIND = 5000;
 /** A page that is left open for days must not grow without end: what falls off can be paged back to. */
 const MOST_SHOWN = 2000;
 const AGAIN_MS = 2000;
+
+/** Which events of a job are shown, and how. */
+export interface Wanted {
+  /** Only events of these; none are all. */
+  kinds: string[];
+  /** So many are read at once. */
+  page: number;
+  /** Whether new events wait. */
+  held: () => boolean;
+}
 
 /**
  * The events of a job that are shown: always without a gap between the oldest and the newest of them, as far as the
@@ -25,35 +34,45 @@ export class Story {
   begun = false;
   loadingOlder = false;
   /** There are too many new ones to keep them all waiting. */
-  farBehind = false;
-
+  private farBehind = false;
   /** All events up to here are in `shown` or `waiting`. */
   private upTo = 0;
   /** The newest event that was heard of. */
-  private known = 0;
-  private createdAt = "";
-  private catching = false;
+  private known: number;
+  private createdAt: string;
+  /** Rises whenever all begins anew: what was asked for in an earlier turn is of no use any more. */
+  private turn = 0;
+  /** The turn in which missing events are being read, if they are. */
+  private catching: number | null = null;
   private again = 0;
   private readonly ended = new AbortController();
+  private readonly id: string;
 
   /**
-   * @param id The job.
-   * @param kinds Only events of these; none are all.
-   * @param held Whether new events wait.
+   * @param job The job as it is known so far.
+   * @param wanted Which events, and how they are shown.
    * @param tell Told of whatever changed.
    */
   constructor(
-    private readonly id: string,
-    private readonly kinds: string[],
-    private readonly held: () => boolean,
+    job: Pick<Job, "id" | "lastSeq" | "createdAt">,
+    private readonly wanted: Wanted,
     private readonly tell: () => void,
-  ) {}
+  ) {
+    this.id = job.id;
+    this.known = job.lastSeq;
+    this.createdAt = job.createdAt;
+  }
 
   /** Reads the newest page, and forgets the others. */
   async begin(): Promise<void> {
-    const known = this.known;
+    this.turn += 1;
+    const { turn, known } = this;
+    window.clearTimeout(this.again);
     try {
-      const page = await this.read({ before: 0, limit: PAGE });
+      const page = await this.read({ before: 0, limit: this.wanted.page });
+      if (turn !== this.turn) {
+        return;
+      }
       this.shown = page.events;
       this.waiting = [];
       this.older = page.next;
@@ -62,6 +81,9 @@ export class Story {
       this.farBehind = false;
       this.error = null;
     } catch (error) {
+      if (turn !== this.turn) {
+        return;
+      }
       this.fail(error, () => this.begin());
     }
     this.tell();
@@ -75,23 +97,20 @@ export class Story {
 
   /** Takes what was heard of the job; events that are known already are left out, missing ones are read. */
   hear(change: JobChange): void {
-    const { createdAt } = change.job;
-    if (this.createdAt && this.createdAt !== createdAt) {
-      // The job was made anew, so nothing of what is shown is of it.
-      this.known = change.lastSeq;
-      this.begun = false;
-      void this.begin();
+    if (this.createdAt !== change.job.createdAt) {
+      this.forget(change);
+      return;
     }
-    this.createdAt = createdAt;
     this.known = Math.max(this.known, change.lastSeq);
-    if (!this.begun || this.catching || this.farBehind) {
+    if (!this.begun || this.catching === this.turn || this.farBehind) {
       this.tell();
       return;
     }
     const news = change.events.filter((event) => event.seq > this.upTo);
     if (news.length > 0 && news.length === change.lastSeq - this.upTo) {
+      const { kinds } = this.wanted;
       this.upTo = change.lastSeq;
-      this.add(news.filter((event) => this.kinds.length === 0 || this.kinds.includes(event.event)));
+      this.add(news.filter((event) => kinds.length === 0 || kinds.includes(event.event)));
       this.error = null;
       this.tell();
     } else {
@@ -105,78 +124,109 @@ export class Story {
       void this.begin();
       return;
     }
-    this.shown = [...this.waiting, ...this.shown];
-    this.waiting = [];
+    this.show();
     this.tell();
   }
 
-  /** How many new events are not shown; `farBehind` says "at least". */
-  get waitingCount(): number {
-    return this.farBehind ? this.known - (this.shown[0]?.seq ?? 0) : this.waiting.length;
+  /** How many new events are not shown; null is many, where they are too many to know. */
+  get waitingCount(): number | null {
+    if (!this.farBehind) {
+      return this.waiting.length;
+    }
+    // Of some kinds, there may be any number among them.
+    return this.wanted.kinds.length > 0 ? null : this.known - (this.shown[0]?.seq ?? 0);
   }
 
   /** Reads a page of older ones. */
   async readOlder(): Promise<void> {
-    if (this.older === null || this.loadingOlder) {
+    const { turn, older } = this;
+    if (older === null || this.loadingOlder) {
       return;
     }
     this.loadingOlder = true;
     this.tell();
-    const before = this.older;
     try {
-      const page = await this.read({ before, limit: PAGE });
-      // What is shown may have begun anew meanwhile.
-      if (this.older === before) {
+      const page = await this.read({ before: older, limit: this.wanted.page });
+      // The end of what is shown may have fallen off meanwhile.
+      if (turn === this.turn && older === this.older) {
         this.shown = [...this.shown, ...page.events];
         this.older = page.next;
         this.error = null;
       }
     } catch (error) {
-      this.fail(error);
+      if (turn === this.turn) {
+        this.fail(error);
+      }
     }
     this.loadingOlder = false;
     this.tell();
   }
 
+  /** Begins with a job that was made anew under the same id: nothing of what is shown is of it. */
+  private forget({ job, lastSeq }: JobChange): void {
+    this.createdAt = job.createdAt;
+    this.known = lastSeq;
+    this.shown = [];
+    this.waiting = [];
+    this.older = null;
+    this.begun = false;
+    this.farBehind = false;
+    void this.begin();
+    this.tell();
+  }
+
+  /** Reads what is missing between `upTo` and `known`, unless all begins anew meanwhile. */
   private async catchUp(): Promise<void> {
-    if (this.catching || !this.begun) {
+    const { turn } = this;
+    if (this.catching === turn || !this.begun) {
       return;
     }
-    this.catching = true;
+    this.catching = turn;
     try {
-      while (this.upTo < this.known) {
-        if (this.known - this.upTo > MOST_BEHIND) {
+      while (this.upTo < this.known && !this.farBehind) {
+        if (this.isTooFar()) {
           this.farBehind = true;
           break;
         }
-        const known = this.known;
-        const page = await this.read({
-          after: this.upTo,
-          limit: CATCH_UP_PAGE,
-        });
+        const { known } = this;
+        const page = await this.read({ after: this.upTo, limit: CATCH_UP_PAGE });
+        if (turn !== this.turn) {
+          return;
+        }
         this.upTo = page.next ?? Math.max(known, page.events.at(-1)?.seq ?? 0);
         this.add(page.events);
       }
       this.error = null;
     } catch (error) {
+      if (turn !== this.turn) {
+        return;
+      }
       this.fail(error, () => this.catchUp());
     }
-    this.catching = false;
-    if (this.farBehind && !this.held()) {
+    this.catching = null;
+    if (this.farBehind && !this.wanted.held()) {
       await this.begin();
     }
     this.tell();
   }
 
+  /** Whether to begin anew rather than to read all that is missing. Of some kinds, there may be few among them. */
+  private isTooFar(): boolean {
+    const { kinds, held } = this.wanted;
+    return this.known - this.upTo > MOST_BEHIND && (kinds.length === 0 || !held());
+  }
+
   private add(events: TimelineEvent[]): void {
     this.waiting = [...events.toReversed(), ...this.waiting];
-    if (this.held()) {
-      if (this.waiting.length > MOST_BEHIND) {
-        this.waiting = [];
-        this.farBehind = true;
-      }
-      return;
+    if (!this.wanted.held()) {
+      this.show();
+    } else if (this.waiting.length > MOST_BEHIND) {
+      this.waiting = [];
+      this.farBehind = true;
     }
+  }
+
+  private show(): void {
     this.shown = [...this.waiting, ...this.shown];
     this.waiting = [];
     if (this.shown.length > MOST_SHOWN) {
@@ -186,7 +236,7 @@ export class Story {
   }
 
   private read(parameters: Parameters): Promise<TimelinePage> {
-    return get(jobPath(this.id, "timeline"), { ...parameters, event: this.kinds }, this.ended.signal);
+    return get(jobPath(this.id, "timeline"), { ...parameters, event: this.wanted.kinds }, this.ended.signal);
   }
 
   private fail(error: unknown, again?: () => void): void {

@@ -1,12 +1,15 @@
-import { useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { count } from "../../lib/format";
 import { navigate, usePlace } from "../../lib/router";
+import type { Job } from "../../lib/types";
 import { Empty, Failure } from "../../parts/basics";
 import { EventItem } from "./event_item";
-import { Story } from "./story";
+import { useStory } from "./use_story";
 import { Said } from "./values";
 import type { Subscribe } from "./watch_job";
 import { KINDS } from "./words";
+
+const PAGE = 50;
 
 /** The kinds that are asked for in the address; none are all. */
 export function useKinds(): string[] {
@@ -15,42 +18,27 @@ export function useKinds(): string[] {
 
 /** The story of a job: its events, newest first, with those that come in while one looks. */
 export function Timeline({
-  id,
-  last,
+  job,
   subscribe,
   at,
   onChoose,
 }: {
-  id: string;
-  /** The number of the newest event. */
-  last: number;
+  job: Job;
   subscribe: Subscribe;
   at: number | null;
   onChoose: (seq: number) => void;
 }) {
   const kinds = useKinds();
   const [following, setFollowing] = useState(true);
-  const [, draw] = useReducer((turn: number) => turn + 1, 0);
   const list = useRef<HTMLDivElement>(null);
   const top = useRef<HTMLDivElement>(null);
   const bottom = useRef<HTMLDivElement>(null);
   const atTop = useRef(true);
   const follows = useRef(true);
   follows.current = following;
-  const asked = kinds.join("\n");
-  const story = useMemo(() => {
-    // Nothing moves under the eyes of who reads further down, or has unfolded something.
-    const held = () => !follows.current || !atTop.current || list.current?.querySelector("details[open]") != null;
-    return new Story(id, kinds, held, () => draw(undefined));
-  }, [id, asked]);
-  useEffect(() => {
-    const unsubscribe = subscribe((change) => story.hear(change));
-    void story.begin();
-    return () => {
-      unsubscribe();
-      story.end();
-    };
-  }, [story]);
+  // Nothing moves under the eyes of who reads further down, or has unfolded something.
+  const held = () => !follows.current || !atTop.current || list.current?.querySelector("details[open]") != null;
+  const story = useStory(job, subscribe, { kinds, page: PAGE, held });
   useEffect(() => {
     // On a wide screen the list scrolls by itself, on a narrow one with the page.
     const scrolls = list.current && getComputedStyle(list.current).overflowY === "auto";
@@ -93,7 +81,7 @@ export function Timeline({
     }
   }
 
-  const seen = useMemo(() => new Set<string>(), [id]);
+  const seen = useMemo(() => new Set<string>(), [job.id]);
   for (const event of story.shown) {
     seen.add(event.event);
   }
@@ -106,7 +94,7 @@ export function Timeline({
         </h2>
         <div class="card-actions d-flex align-items-center gap-3">
           <span class="text-secondary tabular">
-            {count(last)} {last === 1 ? "event" : "events"}
+            {count(job.lastSeq)} {job.lastSeq === 1 ? "event" : "events"}
           </span>
           <button
             type="button"
@@ -120,13 +108,7 @@ export function Timeline({
       </div>
       <KindChips kinds={kinds} own={[...seen].filter((kind) => !(kind in KINDS))} />
       <div class="story-list" ref={list}>
-        {waiting > 0 && (
-          <div class="story-news" role="status">
-            <button type="button" class="btn btn-sm btn-primary" onClick={release}>
-              {count(waiting)} new {waiting === 1 ? "event" : "events"}
-            </button>
-          </div>
-        )}
+        <News waiting={waiting} one="event" onClick={release} />
         <div ref={top} class="story-edge" />
         {story.error && !story.begun && <Failure error={story.error} retry={() => void story.begin()} />}
         {story.begun && story.shown.length === 0 && <NoEvents filtered={kinds.length > 0} />}
@@ -150,6 +132,17 @@ export function Timeline({
         )}
       </div>
     </section>
+  );
+}
+
+/** Says how many new ones wait, and shows them; null is many. */
+export function News({ waiting, one, onClick }: { waiting: number | null; one: string; onClick: () => void }) {
+  return waiting === 0 ? null : (
+    <div class="story-news" role="status">
+      <button type="button" class="btn btn-sm btn-primary" onClick={onClick}>
+        {waiting === null ? "Many" : count(waiting)} new {waiting === 1 ? one : `${one}s`}
+      </button>
+    </div>
   );
 }
 

@@ -23,8 +23,27 @@ export function plainly(value: Json): string {
   return typeof value === "string" ? value : typeof value === "number" ? count(value) : JSON.stringify(value);
 }
 
+/** Whether there is a whole number in a value that is too large for scripts to know it exactly. */
+function isRounded(value: Json): boolean {
+  if (typeof value === "object" && value !== null) {
+    return Object.values(value).some(isRounded);
+  }
+  return typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER;
+}
+
 /** Any value as a block, nested ones over several lines. */
 export function Value({ value, label = "Value" }: { value: Json; label?: string }) {
+  const shown = <Plain value={value} label={label} />;
+  return isRounded(value) ? (
+    <>
+      {shown} <span class="text-secondary small">rounded; exact in the raw JSON</span>
+    </>
+  ) : (
+    shown
+  );
+}
+
+function Plain({ value, label }: { value: Json; label: string }) {
   if (typeof value !== "object" || value === null) {
     const text = plainly(value);
     return <bdi class={text.length > 30 ? "said said-long" : "said"}>{text}</bdi>;

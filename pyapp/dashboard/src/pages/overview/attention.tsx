@@ -2,13 +2,12 @@ import { useEffect } from "preact/hooks";
 import { API } from "../../lib/api";
 import { boot } from "../../lib/boot";
 import { useLoaded } from "../../lib/hooks";
+import { MOST_FAILED, MOST_STALLED } from "../../lib/limits";
 import { jobAddress } from "../../lib/router";
 import type { FailuresPage, Stalled } from "../../lib/types";
 import { Time } from "../../parts/basics";
-import { MOST_STALLED } from "./figures";
 import { oneLine, Silence } from "./words";
 
-const MOST = 5;
 /** A phone shows so many of each kind: the style sheet sees to it. */
 const FEW = 3;
 
@@ -20,7 +19,7 @@ const FEW = 3;
  */
 export function Attention(props: { stalled: Stalled[]; failures: string }) {
   const { stalled, failures } = props;
-  const loaded = useLoaded<FailuresPage>(`${API}/failures`, { limit: MOST }, 60);
+  const loaded = useLoaded<FailuresPage>(`${API}/failures`, { limit: MOST_FAILED }, 60);
   useEffect(() => {
     if (loaded.data) {
       loaded.reload();
@@ -40,7 +39,7 @@ export function Attention(props: { stalled: Stalled[]; failures: string }) {
           <div>
             <h3 class="subheader">Stalled</h3>
             <ul>
-              {stalled.slice(0, MOST).map((job) => (
+              {stalled.slice(0, MOST_FAILED).map((job) => (
                 <li key={job.id}>
                   <JobLink id={job.id} />
                   <span class="text-secondary one-line">

@@ -1,4 +1,5 @@
 import { count, figure } from "../../lib/format";
+import { MOST_STALLED } from "../../lib/limits";
 import type { Statuses, Totals } from "../../lib/types";
 
 /** How many there are, or at least: "10,000+". */
@@ -26,9 +27,6 @@ export function Figures({ statuses, totals }: { statuses: Statuses | null; total
     </dl>
   );
 }
-
-/** So many stalled jobs are told, and no more. */
-export const MOST_STALLED = 20;
 
 function Figure(props: { name: string; value: string | null | undefined; href?: string; bad?: boolean }) {
   const { name, value, href, bad } = props;

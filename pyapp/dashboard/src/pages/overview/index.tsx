@@ -1,5 +1,6 @@
 import { API } from "../../lib/api";
 import { useLoaded } from "../../lib/hooks";
+import { MOST_COUNTED } from "../../lib/limits";
 import { usePlace, withParameters } from "../../lib/router";
 import type { Statuses } from "../../lib/types";
 import { Failure, LiveBadge } from "../../parts/basics";
@@ -13,15 +14,12 @@ import { NoJobYet, NoneFound } from "./nothing";
 import "./overview.css";
 import { JobTable } from "./table";
 
-/** So many jobs of each status are counted before the first figures are heard. */
-const COUNTED = 10_000;
-
 /** All jobs, those that were registered last first, as they go. */
 export function OverviewPage() {
   const asked = askedOf(usePlace().parameters);
   const { page, fresh, outdated, totals, liveness, error, retry } = useJobs(asked);
   const counted = useLoaded<Statuses>(totals ? null : `${API}/statuses`, {
-    atMost: COUNTED,
+    atMost: MOST_COUNTED,
   });
   const statuses = totals?.statuses ?? counted.data;
   const rows = page?.jobs ?? [];

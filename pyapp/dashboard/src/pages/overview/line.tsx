@@ -1,6 +1,6 @@
 import { duration, percent, speed, summaryText } from "../../lib/format";
 import { jobAddress } from "../../lib/router";
-import type { Json, Rate, Row, Stalled } from "../../lib/types";
+import type { Rate, Row, Stalled } from "../../lib/types";
 import { Bar, StatusBadge, Time } from "../../parts/basics";
 import { oneLine, Silence } from "./words";
 
@@ -109,11 +109,13 @@ function credentialTrouble({ status, credentialStatus }: Row): string | null {
   if (status !== "credential_expired" && status !== "waiting_credential_renewal") {
     return null;
   }
-  const told = credentialStatus as Json;
   const member = (name: string) => {
-    const value = told && typeof told === "object" && !Array.isArray(told) ? told[name] : null;
+    const value =
+      credentialStatus && typeof credentialStatus === "object" && !Array.isArray(credentialStatus)
+        ? credentialStatus[name]
+        : null;
     return typeof value === "string" ? value : null;
   };
-  const what = typeof told === "string" ? told : (member("message") ?? member("errorType"));
+  const what = typeof credentialStatus === "string" ? credentialStatus : (member("message") ?? member("errorType"));
   return [member("providerId"), what].filter(Boolean).join(": ") || "needs new credentials";
 }

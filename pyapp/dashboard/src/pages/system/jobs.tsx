@@ -1,12 +1,12 @@
 import { API } from "../../lib/api";
 import { duration, figure } from "../../lib/format";
 import { useLoaded } from "../../lib/hooks";
+import { MOST_STALLED } from "../../lib/limits";
 import { jobAddress } from "../../lib/router";
 import type { JobFrequency, Stalled } from "../../lib/types";
 import { Time } from "../../parts/basics";
 import { Nothing, Part, Table } from "./part";
 
-const MOST_STALLED = 20;
 const MOST_FREQUENT = 10;
 
 /** Running jobs that have fallen silent. */

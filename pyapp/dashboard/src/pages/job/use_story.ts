@@ -1,0 +1,22 @@
+import { useEffect, useMemo, useReducer } from "preact/hooks";
+import type { Job } from "../../lib/types";
+import { Story, type Wanted } from "./story";
+import type { Subscribe } from "./watch_job";
+
+/** The story of a job as long as the component is there; another one where other kinds of events are wanted. */
+export function useStory(job: Job, subscribe: Subscribe, wanted: Wanted): Story {
+  const [, draw] = useReducer((turn: number) => turn + 1, 0);
+  const story = useMemo(
+    () => new Story(job, wanted, () => draw(undefined)),
+    [job.id, wanted.kinds.join("\n"), subscribe],
+  );
+  useEffect(() => {
+    const unsubscribe = subscribe((change) => story.hear(change));
+    void story.begin();
+    return () => {
+      unsubscribe();
+      story.end();
+    };
+  }, [story]);
+  return story;
+}
