@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from threading import Thread
 from wsgiref.types import WSGIApplication
 
@@ -70,7 +71,9 @@ def _give_up_on_who_takes_nothing() -> None:
 
     def look() -> None:
         for _ in range(_LOOKS):
-            if any([_limit_if_listening(int(name)) for name in os.listdir("/proc/self/fd")]):
+            # All of them, not the first found: there may be one for each family of addresses.
+            found = [_limit_if_listening(int(open_file.name)) for open_file in Path("/proc/self/fd").iterdir()]
+            if any(found):
                 return
             time.sleep(_LOOK_SECONDS)
 
@@ -79,12 +82,11 @@ def _give_up_on_who_takes_nothing() -> None:
 
 
 def _limit_if_listening(descriptor: int) -> bool:
-    with suppress(OSError):
-        # A copy, so that closing it closes nothing; what is set is set of the socket.
-        with socket.socket(fileno=os.dup(descriptor)) as copy:
-            if copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                copy.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNTAKEN_MS)
-                return True
+    # A copy, so that closing it closes nothing; what is set is set of the socket.
+    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as copy:
+        if copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            copy.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNTAKEN_MS)
+            return True
     return False
 
 
