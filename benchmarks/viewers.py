@@ -227,7 +227,7 @@ def _compare_merges(
 
     def watched(_pair: int) -> float:
         crowd.ask("open")
-        time.sleep(1)
+        time.sleep(rest)
         usage = Usage(database, server.worker, crowd.process)
         speed = merges.run(database, seconds=plan.seconds).per_second
         used.append(usage.shares())

@@ -39,7 +39,7 @@ class _Reading:
         self.rounds: list[list[str]] = []
         self._look = read
         self._bell = Bell()
-        self.poller = Poller[_Thing]("tallymark-things", self._read, self._bell, least_pause=0.02)
+        self.poller = Poller[_Thing]("tallymark-things", self._read, self._bell, least_pause=0.02, pause_times=4)
 
     def _read(self, things: Sequence[_Thing]) -> Iterator[_Thing]:
         keys = [thing.key for thing in things]

@@ -24,9 +24,7 @@ _logger = logging.getLogger(__name__)
 
 #: A poller that nobody needs any more ends so much later.
 _IDLE_SECONDS = 5.0
-#: Each group is read for a fifth of the time at most,
-_PAUSE_TIMES = 4.0
-#: and leaves the watchers, who take turns in Python, so much time each to send what is new.
+#: Each poller leaves the watchers, who take turns in Python, so much time each to send what is new.
 _SECONDS_A_WATCHER = 0.001
 #: After a failure, which is mostly that the database is away, it is tried again so much later, or more.
 _FAILED_SECONDS = 0.5
@@ -137,7 +135,9 @@ class _Turn(Generic[T]):
 class Poller(Generic[T]):
     """Reads all topics of a kind that are watched."""
 
-    def __init__(self, name: str, read: Callable[[Sequence[T]], Iterator[T]], bell: Bell, least_pause: float) -> None:
+    def __init__(
+        self, name: str, read: Callable[[Sequence[T]], Iterator[T]], bell: Bell, *, least_pause: float, pause_times: int
+    ) -> None:
         """Nothing is started before somebody watches.
 
         Args:
@@ -145,11 +145,14 @@ class Poller(Generic[T]):
             read: Reads topics of one group, and yields those that have something new.
             bell: What wakes those who watch.
             least_pause: Seconds between two times that a group is read, or more.
+            pause_times: The pause is so many times as long as reading the group took, or more: 9 is a tenth of the
+                time of a connection, whatever is watched.
         """
         self._name = name
         self._read = read
         self._bell = bell
         self._least_pause = least_pause
+        self._pause_times = pause_times
         self._lock = Lock()
         self._topics: dict[Hashable, _Watched[T]] = {}
         self._has_thread = False
@@ -251,7 +254,7 @@ class Poller(Generic[T]):
         turn.cost = ended - started
         is_away = isinstance(error, Unavailable) and error.sqlstate != _TOOK_TOO_LONG
         # To wait for a database that is away costs it nothing.
-        own_pause = 0.0 if is_away else turn.cost * _PAUSE_TIMES
+        own_pause = 0.0 if is_away else turn.cost * self._pause_times
         turn.due_for_new = ended + max(own_pause, _FAILED_SECONDS if error else _FRESH_SECONDS)
         pause = max(self._least_pause, fair_pause) if with_all else 0.0
         turn.due = max(turn.due, turn.due_for_new, ended + pause)
