@@ -10,6 +10,7 @@ import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import schemathesis
 from hypothesis import strategies as st
@@ -103,5 +104,6 @@ def _may_be_accepted(case: Any, response: Any) -> bool:  # noqa: ANN401
     key = (case.headers or {}).get("Idempotency-Key", "")
     if key != key.strip(" \t") and _KEY.fullmatch(key.strip(" \t")):
         return True  # blanks around the value of a header are none of it (RFC 9110, section 5.5)
-    # `allowEmptyValue`: a text or a time that is empty counts as not given.
-    return "" in (case.query or {}).values()
+    # `allowEmptyValue`: a text or a time that is empty counts as not given. As it was sent: null comes out empty, too.
+    sent = parse_qsl(urlsplit(response.request.url).query, keep_blank_values=True)
+    return any(not value for _, value in sent)

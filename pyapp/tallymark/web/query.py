@@ -42,7 +42,7 @@ class Query:
         Returns:
             Its digits; None where it is not given.
         """
-        text = request.args.get(name)
+        text = self._only(name)
         if text is None:
             return None
         if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
@@ -59,22 +59,23 @@ class Query:
         Returns:
             The text in UTF-8; None where it is not given.
         """
-        text = request.args.get(name, "")
+        text = self._only(name) or ""
         if "\0" in text:
             self._refuse(name, "must not have the character 0")
             return None
         return text.encode() or None
 
-    def texts(self, name: str) -> bytes | None:
+    def texts(self, name: str, *, with_empty: bool = False) -> bytes | None:
         """Take texts, one for each time that the parameter is given.
 
         Args:
             name: The parameter.
+            with_empty: Keep those that are empty, which count where there may be so many at most.
 
         Returns:
-            The texts as an array of PostgreSQL's, without those that are empty; None where none is left.
+            The texts as an array of PostgreSQL's; None where there is none.
         """
-        texts = [text for text in request.args.getlist(name) if text]
+        texts = [text for text in request.args.getlist(name) if text or with_empty]
         if any("\0" in text for text in texts):
             self._refuse(name, "must not have the character 0")
             return None
@@ -90,7 +91,7 @@ class Query:
         Returns:
             It, in UTC; None where it is not given.
         """
-        text = request.args.get(name, "")
+        text = self._only(name)
         if not text:
             return None
         try:
@@ -111,7 +112,7 @@ class Query:
         Returns:
             It; None where it is not given.
         """
-        text = request.args.get(name, "")
+        text = self._only(name) or ""
         try:
             bytes.fromhex(text).decode()
         except ValueError:
@@ -127,6 +128,14 @@ class Query:
         """
         if self.problems:
             raise Problem(HTTPStatus.BAD_REQUEST, "Invalid query", details=self.problems)
+
+    def _only(self, name: str) -> str | None:
+        """Return what a parameter says that can be given once; which of several was meant nobody knows."""
+        given = request.args.getlist(name)
+        if len(given) > 1:
+            self._refuse(name, "must be given at most once")
+            return None
+        return given[0] if given else None
 
     def _refuse(self, name: str, problem: str) -> None:
         self.problems.append({"field": name, "problem": problem})

@@ -74,7 +74,7 @@ _PAGES = {
             b"tallymark_job_rates",
             b"SELECT tallymark.job_rates($2::text[], make_interval(secs => $3::integer), $1::text)",
         ),
-        lambda query: (query.texts("id"), query.number("window")),
+        lambda query: (query.texts("id", with_empty=True), query.number("window")),
     ),
     "throughput": _Page(
         Statement(b"tallymark_throughput_page", b"SELECT tallymark.throughput_page($2::integer, $1::text)"),
