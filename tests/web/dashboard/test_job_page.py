@@ -192,11 +192,11 @@ def test_a_pause_goes_through_to_the_crawler_and_the_page_says_how_far_it_got(sh
     assert web.report(update(job_id, processedItems=2)).json["command"] == "pause"
     expect(page.locator(".events")).to_contain_text("Asked the crawler to pause")
     seed(web.database_url, job_id, [{"status": "paused"}])
-    expect(page.get_by_text("The crawler obeyed: asked to pause, it reports paused.")).to_be_visible()
+    expect(page.get_by_text("The crawler was asked to pause, and has answered. The job is paused now.")).to_be_visible()
     page.get_by_role("button", name="Resume").click()
     expect(page.locator("[data-command='resume']")).to_be_visible()
     seed(web.database_url, job_id, [{"status": "processing"}])
-    expect(page.get_by_text("asked to resume, it reports running")).to_be_visible()
+    expect(page.get_by_text("asked to resume, and has answered. The job is running now")).to_be_visible()
 
 
 def test_a_job_is_cancelled_only_by_who_means_it(shared: "Site") -> None:
@@ -218,7 +218,7 @@ def test_a_job_is_cancelled_only_by_who_means_it(shared: "Site") -> None:
     expect(page.locator("[data-command='cancel']")).to_be_visible()
     assert scalar(url, command, job_id) == "cancel"
     seed(url, job_id, [{"status": "cancelled"}])
-    expect(page.get_by_text("asked to cancel, it reports cancelled")).to_be_visible()
+    expect(page.get_by_text("asked to cancel, and has answered. The job is cancelled now")).to_be_visible()
     expect(page.get_by_role("button", name="Cancel…")).to_have_count(0)
     expect(page.get_by_role("button", name="Pause")).to_have_count(0)
 

@@ -111,7 +111,7 @@ export function Asked({ job, failed }: Pick<Commanding, "failed"> & { job: Job }
       {!job.command && obeyed && (
         <div class="alert alert-success mb-3" data-obeyed={obeyed}>
           <div class="text-body">
-            The crawler obeyed: asked to {obeyed}, it reports <strong>{job.status}</strong>.
+            The crawler was asked to {obeyed}, and has answered. The job is <strong>{job.status}</strong> now.
           </div>
         </div>
       )}
