@@ -15,6 +15,9 @@ BEGIN
     -- order the updates come.
     SELECT (e.details ->> 'after')::timestamptz INTO v_after FROM tallymark.job_event AS e
     WHERE e.job_id = job.id AND e.seq = job.command_seq;
+    IF NOT FOUND THEN -- it was pruned
+      SELECT b.command_after INTO v_after FROM tallymark.job_baseline AS b WHERE b.job_id = job.id;
+    END IF;
     -- An end wins a tie of times, so it was not there before: the job would have ended.
     IF v_after IS NULL OR heed_command.at > v_after OR (heed_command.at = v_after
       AND tallymark.is_terminal(tallymark.job_status(heed_command.payload ->> 'status')))

@@ -46,6 +46,10 @@ BEGIN
     v_update := v_update || jsonb_build_object('counting', v_job.attributes -> 'counting');
   END IF;
 
+  IF v_job.pruned_seq > 0 AND tallymark.is_pruned(v_job.id, v_key) THEN -- its key is in the ledger no more
+    RETURN tallymark.acknowledge_duplicate(v_job, v_key, v_update);
+  END IF;
+
   -- 3. Merge in memory, append to the ledger, store. A duplicate ends at the ledger, where its key stands already.
   v_next := tallymark.merge_state(v_job, v_at, v_key, v_update);
   v_next.last_seq := v_job.last_seq + 1;

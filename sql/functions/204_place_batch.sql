@@ -7,7 +7,8 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  v_known CONSTANT bigint[] := tallymark.known_updates(place_batch.updates);
+  v_known CONSTANT bigint[] := tallymark.known_updates(place_batch.updates)
+    || tallymark.known_pruned_updates(place_batch.updates, place_batch.jobs);
 BEGIN
   RETURN ARRAY(
     SELECT ROW(p.number, p.job_id, p.at, p.key, p.payload, p.warnings, p.refusal,

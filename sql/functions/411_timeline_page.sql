@@ -20,7 +20,9 @@ BEGIN
     WHERE e.job_id = timeline_page.job_id AND e.seq > (v_events -> -1 -> 'seq')::bigint
       AND (timeline_page.event_kind IS NULL OR e.event = timeline_page.event_kind)
       AND (timeline_page.event_kinds IS NULL OR e.event = ANY (timeline_page.event_kinds))
-    LIMIT 1));
+    LIMIT 1))
+    || coalesce((SELECT jsonb_build_object('prunedSeq', j.pruned_seq) FROM tallymark.job AS j
+      WHERE j.id = timeline_page.job_id AND j.pruned_seq > 0), '{}');
 END
 $$;
 
@@ -28,7 +30,7 @@ COMMENT ON FUNCTION tallymark.timeline_page(text, bigint, integer, text, text[])
 'A page of a job''s timeline as one JSON document.
 Arguments: as those of timeline.
 Returns: {"events": [{"seq", "timestamp", "event", "details", "recordedAt"}], "next": the after_seq of the next page,
-null where there is none}.
+null where there is none}; where events were pruned also "prunedSeq": the number of the last one that was.
 Errors: TK404, no such job.';
 
 REVOKE ALL ON FUNCTION tallymark.timeline_page(text, bigint, integer, text, text[]) FROM PUBLIC;

@@ -19,7 +19,9 @@ BEGIN
     SELECT v_events -> -1 -> 'seq' FROM tallymark.job_event AS e
     WHERE e.job_id = timeline_before_page.job_id AND e.seq < (v_events -> -1 -> 'seq')::bigint
       AND (timeline_before_page.event_kinds IS NULL OR e.event = ANY (timeline_before_page.event_kinds))
-    LIMIT 1));
+    LIMIT 1))
+    || coalesce((SELECT jsonb_build_object('prunedSeq', j.pruned_seq) FROM tallymark.job AS j
+      WHERE j.id = timeline_before_page.job_id AND j.pruned_seq > 0), '{}');
 END
 $$;
 
@@ -27,7 +29,7 @@ COMMENT ON FUNCTION tallymark.timeline_before_page(text, bigint, integer, text[]
 'A page of a job''s timeline, the newest event first, as one JSON document.
 Arguments: as those of timeline_before.
 Returns: {"events": [{"seq", "timestamp", "event", "details", "recordedAt"}], "next": the before_seq of the next page,
-null where there is none}.
+null where there is none}; where events were pruned also "prunedSeq": the number of the last one that was.
 Errors: TK404, no such job.';
 
 REVOKE ALL ON FUNCTION tallymark.timeline_before_page(text, bigint, integer, text[]) FROM PUBLIC;

@@ -7,13 +7,15 @@ AS $$
 DECLARE
   v_last bigint;
   v_created timestamptz;
+  v_pruned bigint;
   v_job tallymark.job;
 BEGIN
-  SELECT j.last_seq, j.created_at INTO v_last, v_created FROM tallymark.job AS j WHERE j.id = job_at.job_id;
+  SELECT j.last_seq, j.created_at, j.pruned_seq INTO v_last, v_created, v_pruned FROM tallymark.job AS j WHERE j.id = job_at.job_id;
   IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(job_at.job_id);
-  ELSIF (job_at.seq BETWEEN 0 AND v_last) IS NOT TRUE THEN
-    PERFORM tallymark.refuse_query('at', format('must be 0 to %s, the number of the job''s last event', v_last));
+  ELSIF (job_at.seq BETWEEN v_pruned AND v_last) IS NOT TRUE THEN
+    PERFORM tallymark.refuse_query('at', format('must be %s to %s, the number of the job''s last event', v_pruned,
+      v_last) || CASE WHEN job_at.seq BETWEEN 0 AND v_pruned THEN '; what was before has been pruned' ELSE '' END);
   END IF;
   v_job := tallymark.fold_ledger(job_at.job_id, job_at.seq);
   v_job.updated_at := coalesce((

@@ -7,7 +7,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  v_after CONSTANT bigint := greatest(coalesce(accumulation_history.after_seq, 0), 0);
+  v_after bigint;
   v_path CONSTANT text[] := CASE
     WHEN accumulation_history.field LIKE 'itemsByType.%'
       THEN ARRAY['itemsByType', substr(accumulation_history.field, 13)]
@@ -26,7 +26,10 @@ DECLARE
   v_areas record;
   v_known record;
 BEGIN
-  IF NOT EXISTS (SELECT FROM tallymark.job AS j WHERE j.id = accumulation_history.job_id) THEN
+  -- It begins behind what was pruned.
+  SELECT greatest(accumulation_history.after_seq, j.pruned_seq) INTO v_after
+  FROM tallymark.job AS j WHERE j.id = accumulation_history.job_id;
+  IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(accumulation_history.job_id);
   ELSIF accumulation_history.field IS NULL THEN
     PERFORM tallymark.refuse_query('field', 'is required');

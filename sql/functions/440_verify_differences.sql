@@ -15,12 +15,13 @@ BEGIN
     PERFORM tallymark.refuse_unknown_job(verify_differences.job_id);
   END IF;
 
-  -- 1. The ledger by itself: numbers without gaps, and updates that still have the updateId they were entered under.
+  -- 1. The ledger by itself: numbers without gaps, a baseline that nobody changed, and updates that still have the updateId they were entered under.
   RETURN QUERY
   SELECT n.number, 'seq'::text, to_jsonb(n.seq), to_jsonb(n.number)
-  FROM (SELECT e.seq, row_number() OVER (ORDER BY e.seq) AS number
+  FROM (SELECT e.seq, v_stored.pruned_seq + row_number() OVER (ORDER BY e.seq) AS number
     FROM tallymark.job_event AS e WHERE e.job_id = verify_differences.job_id) AS n
   WHERE n.seq <> n.number ORDER BY n.number LIMIT 1;
+  RETURN QUERY SELECT * FROM tallymark.baseline_differences(v_stored.id);
   RETURN QUERY
   SELECT e.seq, 'updateId'::text, e.payload -> 'updateId', to_jsonb(substr(e.update_key, 2))
   FROM tallymark.job_event AS e
@@ -55,7 +56,8 @@ BEGIN
     UNION ALL
     SELECT c.name, to_jsonb(v_stored) -> c.name, to_jsonb(v_folded) -> c.name
     FROM unnest(ARRAY['status', 'facets', 'workers', 'newest_at', 'newest_key', 'newest_fields', 'clocks',
-      'resume_state', 'last_seq', 'started_at', 'finished_at', 'requested_command', 'command_seq']) AS c (name)
+      'resume_state', 'last_seq', 'pruned_seq', 'started_at', 'finished_at', 'requested_command',
+      'command_seq']) AS c (name)
     UNION ALL
     SELECT 'areas: ' || coalesce(a.full_path, f.full_path),
       to_jsonb(a) - '{job_id,full_path,type,parent_path}'::text[], to_jsonb(f) - 'full_path'

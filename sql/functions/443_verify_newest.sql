@@ -16,7 +16,7 @@ DECLARE
   v_skipped bigint := 0;
 BEGIN
   FOR v_id, v_events IN
-    SELECT j.id, j.last_seq FROM tallymark.job AS j
+    SELECT j.id, j.last_seq - j.pruned_seq FROM tallymark.job AS j
     WHERE verify_newest.id_prefix IS NULL OR starts_with(j.id, verify_newest.id_prefix)
     ORDER BY j.created_at DESC, j.id DESC
     LIMIT least(greatest(coalesce(verify_newest.max_jobs, 20), 0), 1000)

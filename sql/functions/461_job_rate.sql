@@ -52,7 +52,7 @@ BEGIN
           max(r.count) FILTER (WHERE r.is_total) OVER (PARTITION BY r.counter ORDER BY r.seq
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
           -- What a worker had before is not known, unless this is all there ever was.
-          CASE WHEN v_first > c_look_back THEN r.count ELSE 0 END), 0) END AS items
+          CASE WHEN v_first > c_look_back OR v_job.pruned_seq > 0 THEN r.count ELSE 0 END), 0) END AS items
       FROM reported AS r
     ), parts AS (
       SELECT n.part, count(DISTINCT g.seq) AS updates, coalesce(sum(g.items), 0) * c_parts / v_seconds AS rate

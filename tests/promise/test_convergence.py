@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -130,18 +131,25 @@ def send(db: Connection, updates: list[Json]) -> list[Json]:
     return acks
 
 
-def deliver(db: Connection, updates: list[Json], calls: Delivery) -> Json:
-    """Deliver updates to a job through the real functions, give the job's row, and leave no trace."""
+def deliver(
+    db: Connection, updates: list[Json], calls: Delivery, meanwhile: Callable[[int], None] | None = None
+) -> Json:
+    """Deliver updates to a job through the real functions, give the job's row, and leave no trace.
+
+    After each call something may happen meanwhile, which is told how many calls there were.
+    """
     with db.transaction(force_rollback=True):
         db.execute("SELECT tallymark.create_job(%s)", [JOB])
         seen: dict[str, int] = {}
-        for call in calls:
+        for number, call in enumerate(calls, 1):
             for index, ack in zip(call, send(db, [updates[index] for index in call]), strict=True):
                 key = key_of(db, updates[index])
                 assert ack["duplicate"] is (key in seen), "an update counts once, and says so"
                 assert ack["seq"] == seen.setdefault(key, len(seen) + 1), "a duplicate has the number of the first time"
+            if meanwhile:
+                meanwhile(number)
         row = db.execute(
-            """SELECT to_jsonb(j) - '{id,created_at,updated_at}'::text[],
+            """SELECT to_jsonb(j) - '{id,created_at,updated_at,pruned_seq}'::text[],
                  tallymark.iso_timestamp(j.started_at), tallymark.iso_timestamp(j.finished_at),
                  (SELECT jsonb_object_agg(a.full_path, jsonb_build_object('details', a.details,
                    'discovered_at', tallymark.iso_timestamp(a.discovered_at))) FROM tallymark.job_area AS a),

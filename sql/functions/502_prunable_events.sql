@@ -1,0 +1,36 @@
+-- How many events of which jobs are old enough to be pruned.
+
+CREATE OR REPLACE FUNCTION tallymark.prunable_events(
+  ids text[], older_than timestamptz, keep_newest integer DEFAULT 100
+) RETURNS TABLE (id text, events bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan
+AS $$
+BEGIN
+  RETURN QUERY
+  SELECT f.id, f.events
+  FROM (
+    SELECT j.id, least(tallymark.seq_since(j.id, prunable_events.older_than) - 1,
+      j.last_seq - greatest(coalesce(prunable_events.keep_newest, 100), 0)) - j.pruned_seq AS events
+    FROM tallymark.job AS j
+    WHERE j.id = ANY (prunable_events.ids)
+      AND j.last_seq - j.pruned_seq > greatest(coalesce(prunable_events.keep_newest, 100), 0)
+      -- Events are recorded in the order of their numbers, so the first one tells whether there are any.
+      AND EXISTS (SELECT FROM tallymark.job_event AS e
+        WHERE e.job_id = j.id AND e.seq = j.pruned_seq + 1 AND e.recorded_at < prunable_events.older_than)
+  ) AS f
+  WHERE f.events > 0
+  ORDER BY f.id;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.prunable_events(text[], timestamptz, integer) IS
+'How many events of some jobs may be pruned.
+Arguments: ids, of the jobs; older_than, events that were recorded before this are old; keep_newest, how many of the
+newest events of a job stay however old they are, null for 100.
+Returns: a row for each job that has any: id, events.
+Cost: two look-ups for each job, and some twenty for one that has any.';
+
+REVOKE ALL ON FUNCTION tallymark.prunable_events(text[], timestamptz, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.prunable_events(text[], timestamptz, integer) TO tallymark_admin;

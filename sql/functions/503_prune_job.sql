@@ -1,0 +1,92 @@
+-- Old events of a job become its baseline, a part at a time, beside crawlers that report on it.
+
+CREATE OR REPLACE FUNCTION tallymark.prune_job(
+  job_id text, older_than timestamptz, keep_newest integer DEFAULT 100, max_events integer DEFAULT 1000
+) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_pruning CONSTANT integer := 1886548590; -- the class of our advisory locks, "prun"
+  v_most CONSTANT integer := least(greatest(coalesce(prune_job.max_events, 1000), 1), 10000);
+  v_keep CONSTANT integer := greatest(coalesce(prune_job.keep_newest, 100), 0);
+  v_job tallymark.job;
+  v_to bigint;
+  v_state jsonb;
+  v_after timestamptz;
+  v_updates bigint;
+BEGIN
+  -- 1. One at a time. Crawlers do not take this lock, so they wait for nothing yet.
+  PERFORM pg_advisory_xact_lock(c_pruning, hashtext(prune_job.job_id));
+  SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = prune_job.job_id;
+  IF NOT FOUND THEN
+    PERFORM tallymark.refuse_unknown_job(prune_job.job_id);
+  END IF;
+  SELECT max(o.seq) INTO v_to
+  FROM (
+    SELECT n.seq, bool_and(n.recorded_at < prune_job.older_than) OVER (ORDER BY n.seq) AS is_old
+    FROM (
+      SELECT e.seq, e.recorded_at FROM tallymark.job_event AS e
+      WHERE e.job_id = v_job.id AND e.seq > v_job.pruned_seq AND e.seq <= v_job.last_seq - v_keep
+      ORDER BY e.seq LIMIT v_most
+    ) AS n
+  ) AS o
+  WHERE o.is_old;
+  IF v_to IS NULL THEN
+    RETURN jsonb_build_object('id', v_job.id, 'events', 0, 'prunedSeq', v_job.pruned_seq, 'more', false);
+  END IF;
+
+  -- 2. What they add up to. They can change no more, so this needs no lock either.
+  SELECT jsonb_build_object('status', f.status, 'progress', f.progress, 'facets', f.facets, 'workers', f.workers,
+      'newest_at', f.newest_at, 'newest_key', f.newest_key, 'newest_fields', f.newest_fields, 'clocks', f.clocks,
+      'resume_state', f.resume_state, 'started_at', f.started_at, 'finished_at', f.finished_at,
+      'requested_command', c.command, 'command_seq', c.seq), c.after
+  INTO v_state, v_after
+  FROM tallymark.fold_updates(v_job.id, v_to) AS f, tallymark.pending_command(v_job.id, v_to) AS c;
+  IF EXISTS (SELECT FROM tallymark.job_event AS e
+    WHERE e.job_id = v_job.id AND e.seq <= v_to AND e.payload ? 'areas')
+  THEN
+    INSERT INTO tallymark.job_baseline_area AS b (job_id, full_path, details, clocks, discovered_at)
+    SELECT v_job.id, a.full_path, a.details, a.clocks, a.discovered_at FROM tallymark.fold_areas(v_job.id, v_to) AS a
+    ON CONFLICT ON CONSTRAINT job_baseline_area_pkey DO UPDATE
+    SET details = excluded.details, clocks = excluded.clocks, discovered_at = excluded.discovered_at
+    WHERE b.details <> excluded.details OR b.clocks <> excluded.clocks OR b.discovered_at <> excluded.discovered_at;
+  END IF;
+  INSERT INTO tallymark.pruned_update (job_id, key_digest, seq)
+  SELECT e.job_id, tallymark.key_digest(e.update_key), e.seq FROM tallymark.job_event AS e
+  WHERE e.job_id = v_job.id AND e.seq <= v_to AND e.payload IS NOT NULL;
+  GET DIAGNOSTICS v_updates = ROW_COUNT;
+
+  -- 3. Lock order: the job's row, then its ledger, as whoever merges has it. A merge that waits for the row finds the
+  -- keys when it has it.
+  PERFORM FROM tallymark.job AS j WHERE j.id = v_job.id FOR NO KEY UPDATE;
+  IF NOT FOUND THEN -- deleted while this was under way
+    PERFORM tallymark.refuse_unknown_job(v_job.id);
+  END IF;
+  DELETE FROM tallymark.job_event AS e WHERE e.job_id = v_job.id AND e.seq <= v_to;
+  v_updates := v_updates
+    + coalesce((SELECT b.updates FROM tallymark.job_baseline AS b WHERE b.job_id = v_job.id), 0);
+  INSERT INTO tallymark.job_baseline AS b (job_id, seq, updates, state, command_after, digest, folded_at)
+  VALUES (v_job.id, v_to, v_updates, v_state, v_after,
+    tallymark.baseline_digest(v_job.id, v_to, v_updates, v_state, v_after), clock_timestamp())
+  ON CONFLICT ON CONSTRAINT job_baseline_pkey DO UPDATE
+  SET seq = excluded.seq, updates = excluded.updates, state = excluded.state, command_after = excluded.command_after,
+    digest = excluded.digest, folded_at = excluded.folded_at;
+  UPDATE tallymark.job AS j SET pruned_seq = v_to WHERE j.id = v_job.id;
+  RETURN jsonb_build_object('id', v_job.id, 'events', v_to - v_job.pruned_seq, 'prunedSeq', v_to,
+    'more', v_to - v_job.pruned_seq >= v_most);
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.prune_job(text, timestamptz, integer, integer) IS
+'Folds the oldest events of a job into its baseline and takes them out of the ledger. The state stays as it is, the fold
+of the rest stays the state, and an update that was pruned is still recognised when it comes again.
+Arguments: job_id; older_than, events that were recorded before this are old; keep_newest, how many of the newest stay
+however old they are, null for 100; max_events, how many are taken at most, 1 to 10000, null for 1000.
+Returns: {"id", "events": how many were taken, "prunedSeq": the number of the last one that is gone, "more": whether it
+is worth calling again}. Alone in a transaction, call after call.
+Errors: TK404, no such job.
+Locks: one prune_job of a job at a time; the job''s row only while the events are deleted, not while they are folded.';
+
+REVOKE ALL ON FUNCTION tallymark.prune_job(text, timestamptz, integer, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.prune_job(text, timestamptz, integer, integer) TO tallymark_admin;

@@ -1,0 +1,35 @@
+-- The jobs that ended long ago.
+
+CREATE OR REPLACE FUNCTION tallymark.ended_jobs(
+  ended_before timestamptz, after_id text DEFAULT '', max_jobs integer DEFAULT 1000
+) RETURNS TABLE (id text, last_seq bigint, ended_at timestamptz)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan
+AS $$
+BEGIN
+  RETURN QUERY
+  -- By index, status by status: most jobs have ended, but the others need not be looked at.
+  SELECT j.id, j.last_seq, j.finished_at
+  FROM unnest(ARRAY['finished', 'failed', 'cancelled']) AS s (status)
+  CROSS JOIN LATERAL (
+    SELECT n.id, n.last_seq, n.finished_at FROM tallymark.job AS n
+    WHERE n.status = s.status AND n.id > ended_jobs.after_id COLLATE "C"
+      -- By the crawlers' clocks, and by ours: one that ended long ago and was heard of today is not left alone yet.
+      AND n.finished_at < ended_jobs.ended_before AND n.updated_at < ended_jobs.ended_before
+    ORDER BY n.id LIMIT least(greatest(coalesce(ended_jobs.max_jobs, 1000), 0), 10000)
+  ) AS j
+  ORDER BY j.id
+  LIMIT least(greatest(coalesce(ended_jobs.max_jobs, 1000), 0), 10000);
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.ended_jobs(timestamptz, text, integer) IS
+'The jobs in a terminal status that nobody reported on for long, in the order of their ids.
+Arguments: ended_before: they ended, and were last reported on, before this; after_id, the last id already seen;
+max_jobs, at most 10000, null for 1000.
+Returns: rows of id, last_seq (which delete_job wants to know), ended_at.
+Cost: reads job_status_idx on from after_id.';
+
+REVOKE ALL ON FUNCTION tallymark.ended_jobs(timestamptz, text, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.ended_jobs(timestamptz, text, integer) TO tallymark_admin;

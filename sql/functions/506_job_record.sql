@@ -1,0 +1,32 @@
+-- All that is known of a job beside its ledger, for an archive.
+
+CREATE OR REPLACE FUNCTION tallymark.job_record(job_id text) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_record jsonb;
+BEGIN
+  SELECT jsonb_build_object(
+    'job', to_jsonb(j),
+    'document', tallymark.job_document(j),
+    'areas', (SELECT coalesce(jsonb_agg(to_jsonb(a) - 'job_id' ORDER BY a.full_path), '[]')
+      FROM tallymark.job_area AS a WHERE a.job_id = j.id),
+    'baseline', (SELECT to_jsonb(b) - 'job_id' FROM tallymark.job_baseline AS b WHERE b.job_id = j.id))
+  INTO v_record FROM tallymark.job AS j WHERE j.id = job_record.job_id;
+  IF v_record IS NULL THEN
+    PERFORM tallymark.refuse_unknown_job(job_record.job_id);
+  END IF;
+  RETURN v_record;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.job_record(text) IS
+'All that is known of a job but its ledger.
+Arguments: job_id.
+Returns: {"job": its row, by the names of the columns, "document": the job as get_job gives it, without a timeline,
+"areas": the rows of tallymark.job_area, "baseline": the row of tallymark.job_baseline, or null}.
+Errors: TK404, no such job.';
+
+REVOKE ALL ON FUNCTION tallymark.job_record(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.job_record(text) TO tallymark_admin;

@@ -1,0 +1,34 @@
+-- After old events made room for new ones, where in the ledger the newest are is noted anew.
+
+CREATE OR REPLACE FUNCTION tallymark.resummarize_ledger(first_page bigint DEFAULT 0, max_pages integer DEFAULT 8192)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_range CONSTANT integer := 32; -- pages_per_range of the index
+  v_index CONSTANT regclass := 'tallymark.job_event_recorded_idx';
+  v_pages CONSTANT bigint := pg_relation_size('tallymark.job_event') / current_setting('block_size')::bigint;
+  v_last CONSTANT bigint := least(v_pages, greatest(resummarize_ledger.first_page, 0)
+    + least(greatest(coalesce(resummarize_ledger.max_pages, 8192), c_range), 1048576));
+  v_page bigint := greatest(resummarize_ledger.first_page, 0) / c_range * c_range;
+BEGIN
+  -- The entry for a range of pages only ever widens: pages that held old events and hold new ones now would be read by
+  -- whoever looks for either.
+  WHILE v_page < v_last LOOP
+    PERFORM brin_desummarize_range(v_index, v_page);
+    PERFORM brin_summarize_range(v_index, v_page);
+    v_page := v_page + c_range;
+  END LOOP;
+  RETURN CASE WHEN v_page < v_pages THEN v_page END;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.resummarize_ledger(bigint, integer) IS
+'Notes anew which times the pages of the ledger hold, after events were pruned and others took their room.
+Arguments: first_page, where to begin; max_pages, how many pages of 8 kB are read at most.
+Returns: the first page of the next call, null where all is done. Alone in a transaction, call after call.
+Locks: none that crawlers or readers wait for; autovacuum of the ledger waits.';
+
+REVOKE ALL ON FUNCTION tallymark.resummarize_ledger(bigint, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.resummarize_ledger(bigint, integer) TO tallymark_admin;

@@ -1,0 +1,21 @@
+-- The fold goes on from what was pruned, also where what is left happened before it.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(4);
+
+DO $$
+BEGIN
+  PERFORM tallymark.create_job('job');
+  PERFORM tallymark.merge_progress('job', '{"updateId": "1", "timestamp": "2025-01-06T10:05:00Z", "stage": "new"}');
+  PERFORM tallymark.merge_progress('job', '{"updateId": "2", "timestamp": "2025-01-06T10:00:00Z", "stage": "old",
+    "message": "m"}');
+END
+$$;
+SELECT is((tallymark.fold_updates('job', 0)).status, 'queued', 'before the first event');
+SELECT tallymark.prune_job('job', 'infinity', 1);
+SELECT is((tallymark.fold_updates('job', 1)).progress, '{"stage": "new"}', 'up to what was pruned');
+SELECT is((tallymark.fold_updates('job')).progress, '{"stage": "new", "message": "m"}', 'with what came late');
+SELECT is((tallymark.fold_updates('no such job')).status, 'queued', 'of no job: nothing');
+
+SELECT * FROM finish();
+ROLLBACK;

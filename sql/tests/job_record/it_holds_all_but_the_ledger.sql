@@ -1,0 +1,17 @@
+-- The row, the document that people know, the areas, and the baseline where there is one.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(6);
+
+SELECT tallymark.create_job('job', '{"account": 7}');
+SELECT tallymark.merge_progress('job', '{"updateId": "1", "areas": [{"fullPath": "g", "type": "group"}]}');
+SELECT is(tallymark.job_record('job') #>> '{job,attributes,account}', '7', 'the row');
+SELECT is(tallymark.job_record('job') #>> '{document,lastSeq}', '1', 'the document');
+SELECT is(tallymark.job_record('job') #>> '{areas,0,full_path}', 'g', 'the areas');
+SELECT is(tallymark.job_record('job') -> 'baseline', 'null', 'no baseline');
+SELECT tallymark.prune_job('job', 'infinity', 0);
+SELECT is(tallymark.job_record('job') #>> '{baseline,seq}', '1', 'the baseline');
+SELECT throws_ok($$SELECT tallymark.job_record('no such job')$$, 'TK404', NULL, 'an unknown job');
+
+SELECT * FROM finish();
+ROLLBACK;
