@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "rollback": "tallymark.cli.database:rollback",
     "doctor": "tallymark.cli.database:doctor",
     "verify": "tallymark.cli.database:verify",
+    "prune": "tallymark.cli.prune:prune",
     "url": "tallymark.cli.database:url",
     "jobs": "tallymark.cli.jobs:jobs",
     "job": "tallymark.cli.job:job",
