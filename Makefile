@@ -91,6 +91,10 @@ run: $(RUNTIME) $(PAGES) ## Run all of Tallymark: its own PostgreSQL, the schema
 bench: $(DEV) $(PAGES) ## Measure, and print ratios
 	$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: soak
+soak: $(DEV) $(PAGES) ## Load everything at once for ten minutes: crawlers, pages, replica, prune, verify, a migration
+	$(BIN)/python -m benchmarks.soak $(ARGS)
+
 .PHONY: pictures
 pictures: $(DEV) $(PAGES) ## Take the docs' pictures of the dashboard anew
 	$(BIN)/python docs/take_pictures.py

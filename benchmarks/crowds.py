@@ -58,7 +58,9 @@ class Crowd:
 
 
 @contextmanager
-def open_crowd(server: Server, prefix: str, plan: Plan, token: str, *, kind: str) -> Iterator[Crowd]:
+def open_crowd(
+    server: Server, prefix: str, plan: Plan, token: str, *, kind: str, sizes: tuple[int, int, int] | None = None
+) -> Iterator[Crowd]:
     """Start the process of the pages; it opens none yet.
 
     Args:
@@ -67,12 +69,13 @@ def open_crowd(server: Server, prefix: str, plan: Plan, token: str, *, kind: str
         plan: How many pages.
         token: What opens them.
         kind: `parse` reads what it gets, anything else only takes it.
+        sizes: How many jobs there are, pages of jobs, and pages of the overview; None is what the plan says.
 
     Yields:
         The process.
     """
-    sizes = (plan.size(size) for size in (JOBS, JOB_PAGES, OVERVIEW_PAGES))
-    command = [sys.executable, "-m", "benchmarks.viewing", str(server.port), prefix, *map(str, sizes), kind]
+    counts = sizes or [plan.size(size) for size in (JOBS, JOB_PAGES, OVERVIEW_PAGES)]
+    command = [sys.executable, "-m", "benchmarks.viewing", str(server.port), prefix, *map(str, counts), kind]
     with subprocess.Popen(
         bound_to_us(command, signal.SIGKILL),
         cwd=_ROOT,
