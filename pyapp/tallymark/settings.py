@@ -83,6 +83,13 @@ def _secret(text: str) -> str:
     return text
 
 
+def _urls(text: str) -> tuple[str, ...]:
+    urls = tuple(url for part in re.split(r"[\s,]+(?=[a-z][a-z0-9+.-]*://)", text) if (url := part.strip(" ,")))
+    if not all(re.match(r"[A-Za-z][A-Za-z0-9+.-]*://.", url) for url in urls):
+        raise ValueError("must be URLs such as mailtos://user:password@example.com, separated by blanks")
+    return urls
+
+
 def _path(text: str) -> Path:
     return Path(text).expanduser()
 
@@ -135,6 +142,8 @@ class Settings:
         log_format: One of `LOG_FORMATS`.
         data_dir: Where the embedded database and the generated token are kept.
         url: The address of the server, for commands that speak HTTP.
+        alert_urls: Where the watchdog sends alerts, as apprise takes it.
+        public_url: The address under which people reach the dashboard, without a slash at the end; empty for none.
         debug: Whether a failed command shows a traceback.
     """
 
@@ -247,6 +256,21 @@ class Settings:
     url: str = _setting(
         "TALLYMARK_URL", _url("http", "https"), "For `tallymark simulate`: the server.", default="http://127.0.0.1:8000"
     )
+    alert_urls: tuple[str, ...] = _setting(
+        "TALLYMARK_ALERT_URLS",
+        _urls,
+        "Where `tallymark watchdog` sends alerts: URLs as apprise takes them, such as mailtos://, slack:// or "
+        "jsons://, separated by blanks.",
+        default=(),
+        shown="none",
+    )
+    public_url: str = _setting(
+        "TALLYMARK_PUBLIC_URL",
+        _url("http", "https"),
+        "The address under which people reach the dashboard, for links in alerts.",
+        default="",
+        shown="none",
+    )
     debug: bool = _setting("TALLYMARK_DEBUG", _flag, "1 shows a traceback when a command fails.", default=False)
 
     @property
@@ -305,7 +329,7 @@ def _shown(value: object, item: Field[Any]) -> str:
     """Return a value as people should read it, without giving secrets away."""
     if value in (None, (), ""):
         return _default(item)
-    if item.name == "crawler_api_tokens" and isinstance(value, tuple):
+    if item.name in {"crawler_api_tokens", "alert_urls"} and isinstance(value, tuple):
         return ", ".join("****" for _ in value)
     if item.name == "secret_key":
         return "****"

@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "tallymark.cli.database:doctor",
     "verify": "tallymark.cli.database:verify",
     "prune": "tallymark.cli.prune:prune",
+    "watchdog": "tallymark.cli.watchdog:watchdog",
     "url": "tallymark.cli.database:url",
     "jobs": "tallymark.cli.jobs:jobs",
     "job": "tallymark.cli.job:job",

@@ -24,7 +24,6 @@ _WATCHFUL = {
     "keepalives_interval": "2",
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
-    "application_name": "tallymark watch",
 }
 
 #: No such schema, no such function: so it is for a moment while another release is being installed.
@@ -60,13 +59,15 @@ def connected(url: str) -> Iterator[Connection]:
 class Database:
     """A database that may be away for a while. It is looked for anew then, since a server may come back elsewhere."""
 
-    def __init__(self, find: Callable[[], str]) -> None:
+    def __init__(self, find: Callable[[], str], *, application: str = "tallymark watch") -> None:
         """Say how to find it. Nothing is opened before it is read.
 
         Args:
             find: Gives its libpq URL, or raises CannotRun.
+            application: What the database calls us in its lists.
         """
         self._find = find
+        self._application = application
         self._connection: Connection | None = None
 
     def read(self, ask: Callable[[Connection], Found]) -> Found:
@@ -84,7 +85,7 @@ class Database:
         """
         try:
             if self._connection is None:
-                self._connection = _connect(self._url())
+                self._connection = _connect(self._url(), self._application)
             return ask(self._connection)
         except psycopg.OperationalError as error:
             self.close()
@@ -127,9 +128,10 @@ def server_time(connection: Connection) -> datetime:
     return now
 
 
-def _connect(url: str) -> Connection:
+def _connect(url: str, application: str) -> Connection:
     given = conninfo_to_dict(libpq_url(url))
-    more = {name: value for name, value in _WATCHFUL.items() if name not in given}
+    known = {"application_name": application, **_WATCHFUL}
+    more = {name: value for name, value in known.items() if name not in given}
     # Without prepared statements, so that a pooler between us may give us another connection for each.
     return psycopg.connect(make_conninfo(libpq_url(url), **more), autocommit=True, prepare_threshold=None)
 

@@ -26,7 +26,8 @@ DECLARE
 BEGIN
   FOR v_table IN
     SELECT a.attrelid FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
-    WHERE c.relnamespace = 'tallymark'::regnamespace AND c.relkind = 'r' AND a.attname = 'job_id' ORDER BY c.relname
+    WHERE c.relnamespace = 'tallymark'::regnamespace AND c.relkind = 'r' AND a.attname = 'job_id'
+      AND c.relname <> 'alert' ORDER BY c.relname
   LOOP
     EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE job_id = %L)', v_table, id) INTO v_found;
     IF v_found THEN

@@ -1,0 +1,156 @@
+"""The command that watches over jobs and tells operators: watchdog."""
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from tallymark.cli.connect import Away, Database
+from tallymark.cli.interrupt import Interrupt
+from tallymark.cli.options import CannotRun, Number, finder_options, json_option
+from tallymark.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from tallymark.watchdog import Receivers, Round, Watchdog
+
+_TEST_BODY = "This is a test of tallymark watchdog: alerts will come this way."
+
+
+@click.command()
+@click.option("--notify", "urls", multiple=True, metavar="URL", help="Send there.  [env: TALLYMARK_ALERT_URLS]")
+@click.option(
+    "--interval",
+    type=Number(0.2, 3600),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long from one round to the next.",
+)
+@click.option("--once", is_flag=True, help="Go round once, and end.")
+@click.option("--test", "is_test", is_flag=True, help="Send a test message, and end.")
+@click.option(
+    "--max-age",
+    type=Number(1, 24 * 365),
+    default=24.0,
+    show_default=True,
+    metavar="HOURS",
+    help="What began longer ago is not told.",
+)
+@click.option(
+    "--errors",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="So many errors of a job within five minutes are told.",
+)
+@click.option(
+    "--verify",
+    "most_events",
+    type=click.IntRange(min=0),
+    default=20_000,
+    show_default=True,
+    metavar="EVENTS",
+    help="How many events each round reads to verify jobs; 0 verifies none.",
+)
+@json_option("Print a JSON object for each round.")
+@finder_options
+def watchdog(
+    find: Callable[[], str],
+    urls: tuple[str, ...],
+    interval: float,
+    max_age: float,
+    errors: int,
+    most_events: int,
+    *,
+    once: bool,
+    is_test: bool,
+    as_json: bool,
+) -> None:
+    """Watch over all jobs, and tell operators what is wrong with which, once, and when it is over.
+
+    It looks for jobs that are silent for longer than their habit allows, that failed, that wait for credentials, that
+    report many errors, or that are not what their ledgers say. Any number of watchdogs may run at once. It goes on
+    until Ctrl-C, which exits 0; with --once it exits 1 when a message could not be sent.
+    """
+    # Imported here, as in the other commands: `tallymark --help` imports this module.
+    from tallymark.watchdog import Receivers, ReceiversError, Watchdog
+
+    try:
+        settings = Settings.from_env()
+        receivers = Receivers(urls or settings.alert_urls)
+    except (SettingsError, ReceiversError) as error:
+        raise CannotRun(str(error)) from error
+    if is_test:
+        _send_test(receivers)
+        return
+    database = Database(find, application="tallymark watchdog")
+    dog = Watchdog(
+        database.read,
+        receivers,
+        public_url=settings.public_url,
+        max_age=timedelta(hours=max_age),
+        most_errors=errors,
+    )
+    if not receivers and not as_json:
+        click.echo("no URLs to send to: alerts are kept in the database, and printed here", err=True)
+    with Interrupt() as interrupt:
+        dog.stop_when(lambda: interrupt.wait(0))
+        teller = _Teller(as_json=as_json)
+        while True:
+            done = teller.go_round(dog, most_events)
+            if once:
+                sys.exit(_outcome(done, teller.away))
+            if interrupt.wait(interval):
+                return
+
+
+class _Teller:
+    """Goes round with a watchdog, and says what came of it.
+
+    Attributes:
+        away: Why the database cannot be read; empty while it can be.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.away = ""
+        self._as_json = as_json
+
+    def go_round(self, dog: "Watchdog", most_events: int) -> "Round | None":
+        """Go round once; None where the database is away, which is said once."""
+        try:
+            done = dog.round(most_events)
+        except Away as error:
+            if not self.away:  # the reason changes while a server goes down and comes up
+                self.away = str(error)
+                click.echo(f"the database cannot be read: {self.away}", err=True)
+            return None
+        if self.away:
+            self.away = ""
+            click.echo("the database is back", err=True)
+        if self._as_json:
+            click.echo(json.dumps(done._asdict(), ensure_ascii=False))
+        for line in () if self._as_json else done.sent:
+            click.echo(line)
+        for line in done.failed:
+            click.echo(f"not sent: {line}", err=True)
+        return done
+
+
+def _outcome(done: "Round | None", away: str) -> int:
+    """Give the exit status of a single round."""
+    if done is None:
+        raise CannotRun(f"the database cannot be read: {away}")
+    return 1 if done.failed else 0
+
+
+def _send_test(receivers: "Receivers") -> None:
+    if not receivers:
+        raise CannotRun("there is no URL to send to: see --notify")
+    outcome = receivers.send("Tallymark: a test", _TEST_BODY, recovered=True)
+    if outcome.error:
+        raise CannotRun(f"not sent: {outcome.error}")
+    click.secho(f"sent to {len(outcome.delivered_to)}", fg="green")

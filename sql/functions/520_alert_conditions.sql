@@ -1,0 +1,66 @@
+-- What is wrong with which jobs, as far as operators are to be told.
+
+CREATE OR REPLACE FUNCTION tallymark.alert_conditions(
+  max_age interval DEFAULT '1 day', most_errors integer DEFAULT 10, errors_within interval DEFAULT '5 minutes'
+) RETURNS TABLE (job_id text, kind text, facts jsonb)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+  v_now CONSTANT timestamptz := statement_timestamp();
+  v_since CONSTANT timestamptz := v_now - coalesce(alert_conditions.max_age, '1 day');
+BEGIN
+  RETURN QUERY
+  SELECT s.id, 'stalled'::text, jsonb_build_object('since', tallymark.iso_timestamp(s.last_update),
+    'allowedSeconds', round(extract(epoch FROM s.allowed)), 'said', j.progress -> 'message',
+    'summary', tallymark.progress_summary(j.progress))
+  FROM tallymark.stalled_jobs() AS s JOIN tallymark.job AS j ON j.id = s.id
+  WHERE s.last_update + s.allowed >= v_since
+  UNION ALL
+  SELECT j.id, 'failed', jsonb_build_object('since', tallymark.iso_timestamp(j.finished_at), 'seq', j.last_seq,
+    'said', coalesce(CASE WHEN jsonb_typeof(j.progress -> 'error') = 'string' THEN j.progress -> 'error' END,
+      j.progress #> '{error,message}', j.progress -> 'message'),
+    'summary', tallymark.progress_summary(j.progress))
+  FROM tallymark.job AS j
+  -- By our clock; the crawler's tells where to begin to look, and may be some days behind, as a spool may be.
+  WHERE j.status = 'failed' AND j.finished_at >= v_since - interval '7 days' AND j.updated_at >= v_since
+  UNION ALL
+  SELECT j.id, 'credentials', jsonb_build_object('since', tallymark.iso_timestamp(j.newest_at), 'status', j.status,
+    'said', tallymark.credential_guidance(j.status, j.progress -> 'credentialStatus') -> 0)
+  FROM tallymark.job AS j
+  WHERE j.status IN ('credential_expired', 'waiting_credential_renewal') AND j.updated_at >= v_since
+  UNION ALL
+  SELECT b.job_id, 'errors', jsonb_build_object('since', tallymark.iso_timestamp(b.first_at), 'errors', b.errors,
+    'withinSeconds', round(extract(epoch FROM alert_conditions.errors_within)), 'said', (
+      SELECT coalesce(CASE WHEN jsonb_typeof(e.payload -> 'error') = 'string' THEN e.payload -> 'error' END,
+        e.payload #> '{error,message}', e.payload -> 'message')
+      FROM tallymark.job_event AS e WHERE e.job_id = b.job_id AND e.seq = b.last_seq))
+  FROM (
+    SELECT e.job_id, count(*) AS errors, min(e.recorded_at) AS first_at, max(e.seq) AS last_seq
+    FROM tallymark.job_event AS e
+    WHERE e.recorded_at >= v_now - alert_conditions.errors_within AND e.event = 'error' AND e.payload IS NOT NULL
+    GROUP BY e.job_id HAVING count(*) >= greatest(alert_conditions.most_errors, 1)
+  ) AS b
+  UNION ALL
+  SELECT c.job_id, 'mismatch', jsonb_build_object('since', tallymark.iso_timestamp(c.checked_at),
+    'difference', c.difference)
+  FROM tallymark.job_check AS c
+  WHERE NOT c.exact;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.alert_conditions(interval, integer, interval) IS
+'What is wrong with which jobs, at this moment:
+stalled, silent for longer than its habit allows, see stalled_jobs; failed; credentials, its crawler waits for new ones;
+errors, most_errors errors or more within errors_within; mismatch, it was not what its ledger says when it was last
+checked, see note_verification.
+Arguments: max_age: what began longer ago is not told, null for a day (a mismatch is always told); most_errors;
+errors_within.
+Returns: rows of job_id, kind, facts: {"since": when it began, "said": what the crawler said of it or what is to be
+done, or null, "summary", "seq", "allowedSeconds", "status", "errors", "withinSeconds", "difference"}, what fits the kind.
+Cost: that of stalled_jobs, and the events of errors_within.';
+
+REVOKE ALL ON FUNCTION tallymark.alert_conditions(interval, integer, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.alert_conditions(interval, integer, interval)
+  TO tallymark_reader, tallymark_admin;

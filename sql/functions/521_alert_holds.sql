@@ -1,0 +1,42 @@
+-- Whether what an alert was opened for is still so.
+
+CREATE OR REPLACE FUNCTION tallymark.alert_holds(
+  job_id text, kind text, facts jsonb, most_errors integer, errors_within interval
+) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_job tallymark.job;
+BEGIN
+  SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = alert_holds.job_id;
+  RETURN CASE
+    WHEN v_job.id IS NULL THEN false
+    -- The same silence, however long it lasts: nobody has reported since.
+    WHEN alert_holds.kind = 'stalled' THEN v_job.status = 'running'
+      AND tallymark.iso_timestamp(v_job.updated_at) = alert_holds.facts ->> 'since'
+    -- The same failure: one that follows a restart is another, also where nobody looked in between.
+    WHEN alert_holds.kind = 'failed' THEN v_job.status = 'failed' AND NOT EXISTS (
+      SELECT FROM tallymark.job_event AS e
+      WHERE e.job_id = v_job.id AND e.seq > (alert_holds.facts -> 'seq')::bigint AND e.payload IS NOT NULL
+        AND e.occurred_at > (alert_holds.facts ->> 'since')::timestamptz
+        AND NOT tallymark.is_terminal(tallymark.job_status(coalesce(e.payload ->> 'status', 'processing'))))
+    WHEN alert_holds.kind = 'credentials' THEN v_job.status IN ('credential_expired', 'waiting_credential_renewal')
+    -- Over when it is half as bad, so that it does not come and go with every error.
+    WHEN alert_holds.kind = 'errors' THEN 2 * (
+      SELECT count(*) FROM tallymark.job_event AS e
+      WHERE e.job_id = v_job.id AND e.event = 'error' AND e.payload IS NOT NULL
+        AND e.seq >= tallymark.seq_since(v_job.id, statement_timestamp() - alert_holds.errors_within)
+    ) > greatest(alert_holds.most_errors, 1)
+    ELSE EXISTS (SELECT FROM tallymark.job_check AS c WHERE c.job_id = v_job.id AND NOT c.exact)
+  END;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.alert_holds(text, text, jsonb, integer, interval) IS
+'Whether what an alert was opened for is still so.
+Arguments: job_id, kind and facts, those of the alert; most_errors and errors_within, as alert_conditions has them.
+Returns: false where it is over: the job was reported on, was started again, has credentials, has half as many errors,
+verifies again, or is gone.';
+
+REVOKE ALL ON FUNCTION tallymark.alert_holds(text, text, jsonb, integer, interval) FROM PUBLIC;

@@ -1,0 +1,44 @@
+-- Alerts are opened for what is wrong, and closed where it is over: once for each episode, whoever watches.
+
+CREATE OR REPLACE FUNCTION tallymark.raise_alerts(
+  max_age interval DEFAULT '1 day', most_errors integer DEFAULT 10, errors_within interval DEFAULT '5 minutes'
+) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_watching CONSTANT integer := 2003788904; -- the class of our advisory locks, "watc"
+  v_now timestamptz;
+  v_opened bigint;
+  v_recovered bigint;
+BEGIN
+  -- One at a time, in statements that see what the one before has done: a condition that was seen before somebody
+  -- else closed its alert would open it again.
+  PERFORM pg_advisory_xact_lock(c_watching, 0);
+  v_now := clock_timestamp();
+  UPDATE tallymark.alert AS a
+  SET recovered_at = v_now,
+    -- It is said after the opening, and where that is still to be said, it is its turn then.
+    due_at = CASE WHEN a.opening_sent_at IS NULL THEN a.due_at ELSE v_now END
+  WHERE a.recovered_at IS NULL
+    AND NOT tallymark.alert_holds(a.job_id, a.kind, a.facts, raise_alerts.most_errors, raise_alerts.errors_within);
+  GET DIAGNOSTICS v_recovered = ROW_COUNT;
+  INSERT INTO tallymark.alert AS a (job_id, kind, facts, opened_at, due_at)
+  SELECT c.job_id, c.kind, c.facts, v_now, v_now
+  FROM tallymark.alert_conditions(raise_alerts.max_age, raise_alerts.most_errors, raise_alerts.errors_within) AS c
+  ON CONFLICT (job_id, kind) WHERE recovered_at IS NULL DO NOTHING;
+  GET DIAGNOSTICS v_opened = ROW_COUNT;
+  RETURN jsonb_build_object('opened', v_opened, 'recovered', v_recovered,
+    'open', (SELECT count(*) FROM tallymark.alert AS a WHERE a.recovered_at IS NULL));
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.raise_alerts(interval, integer, interval) IS
+'Looks at all jobs: opens an alert for each condition that has none, and closes those whose condition is over.
+Arguments: as those of alert_conditions.
+Returns: {"opened", "recovered": how many, "open": how many are open now}.
+Locks: one caller at a time; no job.
+Cost: that of alert_conditions, and a look at the job of each open alert.';
+
+REVOKE ALL ON FUNCTION tallymark.raise_alerts(interval, integer, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.raise_alerts(interval, integer, interval) TO tallymark_admin;

@@ -1,0 +1,45 @@
+-- The messages that are to be sent, each to one of those who ask.
+
+CREATE OR REPLACE FUNCTION tallymark.claim_alert_messages(
+  watcher text, lease interval DEFAULT '2 minutes', max_messages integer DEFAULT 20, max_age interval DEFAULT '1 day'
+) RETURNS TABLE (
+  job_id text, kind text, opened_at timestamptz, recovered boolean, message_id text, body text, delivered_to text[]
+)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_now CONSTANT timestamptz := clock_timestamp();
+BEGIN
+  RETURN QUERY
+  UPDATE tallymark.alert AS a
+  SET claimed_by = claim_alert_messages.watcher, due_at = v_now + claim_alert_messages.lease, attempts = a.attempts + 1
+  FROM (
+    SELECT n.job_id, n.kind, n.opened_at FROM tallymark.alert AS n
+    WHERE n.due_at <= v_now
+      AND coalesce(n.recovered_at, n.opened_at) >= v_now - coalesce(claim_alert_messages.max_age, '1 day')
+    ORDER BY n.due_at, n.job_id, n.kind
+    LIMIT least(greatest(coalesce(claim_alert_messages.max_messages, 20), 0), 1000)
+  ) AS due
+  -- Of two who found the same one the second waits for the first, and then finds it claimed.
+  WHERE a.job_id = due.job_id AND a.kind = due.kind AND a.opened_at = due.opened_at AND a.due_at <= v_now
+  RETURNING a.job_id, a.kind, a.opened_at, a.opening_sent_at IS NOT NULL,
+    left(encode(sha256(convert_to(jsonb_build_array(a.job_id, a.kind,
+      (extract(epoch FROM a.opened_at) * 1000000)::bigint)::text, 'UTF8')), 'hex'), 16)
+      || CASE WHEN a.opening_sent_at IS NULL THEN '-opened' ELSE '-recovered' END,
+    tallymark.alert_text(a, a.opening_sent_at IS NOT NULL), a.delivered_to;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.claim_alert_messages(text, interval, integer, interval) IS
+'Hands out the messages about alerts that are to be sent: for each alert one that it was opened, and after that was
+sent, and it is over, one that it has recovered.
+Arguments: watcher, who asks: a name that no other process has; lease, for how long nobody else gets them, longer than
+sending takes: after it a message whose watcher has died is handed out again; max_messages, at most 1000; max_age, what
+is older is not sent any more, as after a long time without anybody to send, null for a day.
+Returns: rows of job_id, kind, opened_at (the alert), recovered (which message), message_id (the same each time it is
+handed out, so that a receiver can tell a second copy), body (text for people), delivered_to (receivers that have it).
+Each is to be told to confirm_alert_message or to fail_alert_message.';
+
+REVOKE ALL ON FUNCTION tallymark.claim_alert_messages(text, interval, integer, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.claim_alert_messages(text, interval, integer, interval) TO tallymark_admin;

@@ -1,0 +1,41 @@
+-- A message about an alert could not be sent; it is tried again later.
+
+CREATE OR REPLACE FUNCTION tallymark.fail_alert_message(
+  watcher text, job_id text, kind text, opened_at timestamptz, delivered_to text[], error text
+) RETURNS timestamptz
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_most_attempts CONSTANT integer := 12; -- for about an hour
+  v_now CONSTANT timestamptz := clock_timestamp();
+  v_due timestamptz;
+BEGIN
+  -- Who cannot be reached for so long must not keep the others from hearing that it is over.
+  UPDATE tallymark.alert AS a
+  SET due_at = CASE WHEN a.attempts < c_most_attempts
+      THEN v_now + least(interval '5 seconds' * power(2, a.attempts - 1), '10 minutes')
+      WHEN a.opening_sent_at IS NULL AND a.recovered_at IS NOT NULL THEN v_now END,
+    opening_sent_at = CASE WHEN a.attempts < c_most_attempts THEN a.opening_sent_at
+      ELSE coalesce(a.opening_sent_at, v_now) END,
+    recovery_sent_at = CASE WHEN a.attempts >= c_most_attempts AND a.opening_sent_at IS NOT NULL THEN v_now END,
+    attempts = CASE WHEN a.attempts < c_most_attempts THEN a.attempts ELSE 0 END,
+    delivered_to = CASE WHEN a.attempts < c_most_attempts THEN fail_alert_message.delivered_to ELSE '{}' END,
+    last_error = left(fail_alert_message.error, 500)
+  WHERE a.job_id = fail_alert_message.job_id AND a.kind = fail_alert_message.kind
+    AND a.opened_at = fail_alert_message.opened_at AND a.claimed_by = fail_alert_message.watcher
+    AND a.due_at IS NOT NULL
+  RETURNING a.due_at INTO v_due;
+  RETURN v_due;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.fail_alert_message(text, text, text, timestamptz, text[], text) IS
+'Takes note that a message of claim_alert_messages could not be sent to all receivers.
+Arguments: watcher, who claimed it; job_id, kind, opened_at, as it was handed out; delivered_to, the receivers that have
+it: they do not get it again; error, why not.
+Returns: from when on it is handed out again: after 5 seconds, then twice as long each time, up to 10 minutes; null where
+it has been tried 12 times, which ends it, or was handed out to somebody else meanwhile.';
+
+REVOKE ALL ON FUNCTION tallymark.fail_alert_message(text, text, text, timestamptz, text[], text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.fail_alert_message(text, text, text, timestamptz, text[], text) TO tallymark_admin;

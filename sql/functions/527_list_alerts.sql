@@ -1,0 +1,34 @@
+-- The alerts, those that were noticed last first.
+
+CREATE OR REPLACE FUNCTION tallymark.list_alerts(
+  only_open boolean DEFAULT true, max_alerts integer DEFAULT 1000, id_prefix text DEFAULT NULL
+) RETURNS TABLE (
+  job_id text, kind text, opened_at timestamptz, recovered_at timestamptz, told_at timestamptz, says text, facts jsonb,
+  last_error text
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan
+AS $$
+BEGIN
+  RETURN QUERY
+  SELECT a.job_id, a.kind, a.opened_at, a.recovered_at, a.opening_sent_at,
+    tallymark.alert_text(a, a.recovered_at IS NOT NULL), a.facts, a.last_error
+  FROM tallymark.alert AS a
+  WHERE (a.recovered_at IS NULL OR list_alerts.only_open IS FALSE)
+    AND (list_alerts.id_prefix IS NULL OR starts_with(a.job_id, list_alerts.id_prefix))
+  ORDER BY a.opened_at DESC, a.job_id, a.kind
+  LIMIT least(greatest(coalesce(list_alerts.max_alerts, 1000), 0), 10000);
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.list_alerts(boolean, integer, text) IS
+'The alerts, those that were noticed last first.
+Arguments: only_open, null or true for those that are not over; max_alerts, at most 10000, null for 1000; id_prefix, only
+jobs whose id begins like this, null for all.
+Returns: rows of job_id, kind, opened_at, recovered_at, told_at (when operators had been told, null where not yet), says
+(text for people), facts (see alert_conditions), last_error (why a message could not be sent).
+They are as fresh as the last raise_alerts, which tallymark watchdog calls.';
+
+REVOKE ALL ON FUNCTION tallymark.list_alerts(boolean, integer, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.list_alerts(boolean, integer, text) TO tallymark_reader, tallymark_admin;

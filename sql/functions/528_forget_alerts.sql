@@ -1,0 +1,25 @@
+-- Alerts that are long over, or have been open for very long, are forgotten.
+
+CREATE OR REPLACE FUNCTION tallymark.forget_alerts(older_than interval DEFAULT '90 days') RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_forgotten bigint;
+BEGIN
+  DELETE FROM tallymark.alert AS a
+  -- What has been wrong for so long, operators know; a mismatch is noticed anew as long as it lasts.
+  WHERE coalesce(a.recovered_at, CASE WHEN a.kind <> 'mismatch' THEN a.opened_at END)
+    < clock_timestamp() - coalesce(forget_alerts.older_than, '90 days');
+  GET DIAGNOSTICS v_forgotten = ROW_COUNT;
+  RETURN v_forgotten;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.forget_alerts(interval) IS
+'Deletes alerts that have been over for long, or open for as long without being over.
+Arguments: older_than, null for 90 days.
+Returns: how many.';
+
+REVOKE ALL ON FUNCTION tallymark.forget_alerts(interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.forget_alerts(interval) TO tallymark_admin;

@@ -1,0 +1,38 @@
+-- A job is verified, and the outcome kept.
+
+CREATE OR REPLACE FUNCTION tallymark.note_verification(job_id text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_now CONSTANT timestamptz := clock_timestamp();
+  v_events bigint;
+  v_difference jsonb;
+BEGIN
+  -- In one statement, and so by one snapshot: the number is that of the state that was verified.
+  SELECT j.last_seq, (
+    SELECT jsonb_build_object('seq', d.seq, 'field', d.field)
+    FROM tallymark.verify_differences(j.id) AS d ORDER BY d.seq, d.field LIMIT 1)
+  INTO v_events, v_difference FROM tallymark.job AS j WHERE j.id = note_verification.job_id;
+  IF NOT FOUND THEN
+    PERFORM tallymark.refuse_unknown_job(note_verification.job_id);
+  END IF;
+  INSERT INTO tallymark.job_check AS c (job_id, checked_at, events, exact, difference)
+  VALUES (note_verification.job_id, v_now, v_events, v_difference IS NULL, v_difference)
+  ON CONFLICT ON CONSTRAINT job_check_pkey DO UPDATE
+  SET checked_at = excluded.checked_at, events = excluded.events, exact = excluded.exact,
+    difference = excluded.difference
+  WHERE c.checked_at < excluded.checked_at; -- of two at once the one that began last knows better
+  RETURN v_difference IS NULL;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.note_verification(text) IS
+'Verifies a job, as verify_job does, and keeps the outcome: it is in the metrics, and a mismatch is an alert.
+Arguments: job_id.
+Returns: whether the job is what its ledger says.
+Errors: TK404, no such job.
+Cost: reads the job''s ledger and merges each update of it anew. Takes no lock on the job.';
+
+REVOKE ALL ON FUNCTION tallymark.note_verification(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.note_verification(text) TO tallymark_admin;

@@ -1,0 +1,45 @@
+-- One job for each kind, and jobs that are well; what began long ago is not told.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(8);
+
+DO $$
+BEGIN
+  PERFORM tallymark.create_job(id)
+  FROM unnest('{well,silent,long silent,failed,failed long ago,expired,erring,wrong}'::text[]) AS j (id);
+  PERFORM tallymark.merge_progress(id, '{"message": "page 7", "processedItems": 5, "totalItems": 10}')
+  FROM unnest('{well,silent,long silent,wrong}'::text[]) AS j (id);
+  PERFORM tallymark.merge_progress('failed', '{"status": "failed", "error": {"type": "E", "message": "no answer"}}');
+  PERFORM tallymark.merge_progress('failed long ago', '{"status": "failed", "timestamp": "2025-01-06T10:00:00Z"}');
+  PERFORM tallymark.merge_progress('expired', '{"status": "credential_expiry"}');
+  PERFORM tallymark.merge_progress('erring', jsonb_build_object('error', 'boom ' || n))
+  FROM generate_series(1, 10) AS n;
+  PERFORM tallymark.merge_progress('well', '{"error": "once"}');
+  UPDATE tallymark.job SET updated_at = updated_at - interval '2 hours' WHERE id IN ('silent', 'long silent');
+  UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '2 hours'
+  WHERE job_id IN ('silent', 'long silent');
+  UPDATE tallymark.job SET updated_at = updated_at - interval '2 days' WHERE id = 'failed long ago';
+  UPDATE tallymark.job SET updated_at = updated_at - interval '2 days' WHERE id = 'long silent';
+  UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '2 days' WHERE job_id = 'long silent';
+  UPDATE tallymark.job SET progress = progress || '{"processedItems": 6}' WHERE id = 'wrong';
+  PERFORM tallymark.note_verification(id) FROM unnest('{well,wrong}'::text[]) AS j (id);
+END
+$$;
+CREATE TEMPORARY VIEW found AS SELECT * FROM tallymark.alert_conditions();
+SELECT set_eq('SELECT job_id, kind FROM found',
+  $$VALUES ('silent', 'stalled'), ('failed', 'failed'), ('expired', 'credentials'), ('erring', 'errors'),
+    ('wrong', 'mismatch')$$, 'each of them, and no other');
+SELECT is(facts - 'since', '{"said": "page 7", "summary": "5/10 items (50%)", "allowedSeconds": 900}',
+  'of a silent one') FROM found WHERE kind = 'stalled';
+SELECT is(facts ->> 'said', 'no answer', 'why one failed') FROM found WHERE kind = 'failed';
+SELECT ok(facts ->> 'said' <> '', 'what is to be done about credentials') FROM found WHERE kind = 'credentials';
+SELECT is(facts - 'since', '{"said": "boom 10", "errors": 10, "withinSeconds": 300}', 'how many errors, and the last')
+FROM found WHERE kind = 'errors';
+SELECT is(facts #>> '{difference,field}', 'processedItems', 'what differs') FROM found WHERE kind = 'mismatch';
+SELECT set_eq($$SELECT job_id FROM tallymark.alert_conditions('3 days') WHERE kind = 'stalled'$$,
+  $$VALUES ('silent'), ('long silent')$$, 'with a longer memory both silent ones');
+SELECT is_empty($$SELECT job_id FROM tallymark.alert_conditions(most_errors => 11) WHERE kind = 'errors'$$,
+  'ten errors are fewer than eleven');
+
+SELECT * FROM finish();
+ROLLBACK;

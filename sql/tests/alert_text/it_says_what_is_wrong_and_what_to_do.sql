@@ -1,0 +1,30 @@
+-- Every kind has a sentence, for its beginning and for its end, and none has a hole in it.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(4);
+
+CREATE TEMPORARY VIEW texts AS
+SELECT k.kind, r.recovered, tallymark.alert_text(jsonb_populate_record(NULL::tallymark.alert, jsonb_build_object(
+  'job_id', 'j', 'kind', k.kind, 'opened_at', '2025-01-06T10:00:00Z', 'recovered_at', '2025-01-06T11:00:00Z',
+  'facts', k.facts)), r.recovered) AS text
+FROM (VALUES
+  ('stalled', '{"since": "2025-01-06T09:00:00.000Z", "allowedSeconds": 90, "said": "100% %s",
+    "summary": "5 items"}'::jsonb),
+  ('failed', '{"since": "2025-01-06T09:00:00.000Z", "said": null, "summary": null}'),
+  ('credentials', '{"since": "2025-01-06T09:00:00.000Z", "status": "credential_expired", "said": "Renew it."}'),
+  ('errors', '{"since": "2025-01-06T09:00:00.000Z", "errors": 12, "withinSeconds": 300, "said": "boom"}'),
+  ('mismatch', '{"since": "2025-01-06T09:00:00.000Z", "difference": {"seq": 7, "field": "status"}}')
+  ) AS k (kind, facts),
+  unnest(ARRAY[false, true]) AS r (recovered);
+
+SELECT is_empty($$SELECT kind, recovered FROM texts WHERE length(text) < 20 OR text IS NULL$$, 'each says something');
+SELECT is_empty($$SELECT kind, text FROM texts WHERE NOT recovered AND text NOT LIKE '%2025-01-06T09:00:00.000Z%'$$,
+  'since when');
+SELECT is(text, 'Nobody has reported on the job since 2025-01-06T09:00:00.000Z; by its habit it should have been heard '
+  'of within 90 s. See whether its crawler runs and can reach the server. It was at 5 items.' || E'\n100% %s',
+  'what the crawler said is no format') FROM texts WHERE kind = 'stalled' AND NOT recovered;
+SELECT ok(text LIKE '%12 errors%' AND text LIKE '%boom', 'how many errors') FROM texts
+WHERE kind = 'errors' AND NOT recovered;
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,34 @@
+-- After so many attempts the recovery has its turn; and what is old is not sent at all.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(5);
+
+CREATE FUNCTION pg_temp.try_and_fail(times integer) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  FOR n IN 1..times LOOP
+    UPDATE tallymark.alert SET due_at = now() WHERE due_at IS NOT NULL;
+    PERFORM tallymark.fail_alert_message('a', c.job_id, c.kind, c.opened_at, '{x}', 'no answer')
+    FROM tallymark.claim_alert_messages('a') AS c;
+  END LOOP;
+END
+$$;
+SELECT tallymark.create_job('job');
+SELECT tallymark.merge_progress('job', '{"updateId": "1", "status": "failed"}');
+SELECT tallymark.raise_alerts();
+SELECT tallymark.merge_progress('job', '{"updateId": "2", "status": "started"}');
+SELECT tallymark.raise_alerts();
+
+SELECT pg_temp.try_and_fail(11);
+SELECT is(opening_sent_at, NULL, 'eleven times are not enough') FROM tallymark.alert;
+SELECT pg_temp.try_and_fail(1);
+SELECT ok(opening_sent_at IS NOT NULL AND delivered_to = '{}' AND last_error = 'no answer', 'twelve are') FROM tallymark.alert;
+SELECT is(ARRAY(SELECT recovered FROM tallymark.claim_alert_messages('a')), '{t}', 'then it is the recovery''s turn');
+SELECT pg_temp.try_and_fail(12);
+SELECT is(due_at, NULL, 'which is given up as well') FROM tallymark.alert;
+
+INSERT INTO tallymark.alert (job_id, kind, facts, opened_at, due_at)
+VALUES ('job', 'stalled', '{}', now() - interval '3 days', now() - interval '3 days');
+SELECT is_empty($$SELECT * FROM tallymark.claim_alert_messages('a')$$, 'of what was three days ago nobody is told any more');
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,285 @@
+"""Operators are told once what is wrong and once when it is over, however many watchdogs there are, whatever dies."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from tallymark.embedded import EmbeddedPostgres
+from tallymark.schema.migrate import migrate
+
+Connection = psycopg.Connection[Any]
+PATIENCE = 30.0
+
+
+class Receiver:
+    """A webhook: a real HTTP server that keeps what it was sent.
+
+    Attributes:
+        messages: Each message, in the order in which they came.
+        status: What it answers.
+        delay: For how many seconds it thinks before it answers.
+    """
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.status = 200
+        self.delay = 0.0
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                status = receiver.status
+                if status == 200:
+                    receiver.messages.append(message)
+                time.sleep(receiver.delay)
+                self.send_response(status)
+                self.end_headers()
+
+            def log_message(self, *_arguments: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """As apprise takes it."""
+        return f"json://127.0.0.1:{self._server.server_port}/hook"
+
+    @property
+    def titles(self) -> Counter[str]:
+        """How often each message came."""
+        return Counter(message["title"] for message in self.messages)
+
+    def close(self) -> None:
+        """Stop it."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A webhook."""
+    made = Receiver()
+    yield made
+    made.close()
+
+
+@contextmanager
+def watching(url: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a watchdog; it is told to end when the block does, and has to do so in good order."""
+    command = [sys.executable, "-c", "from tallymark.cli import main; main()", "watchdog", "--database-url", url]
+    with subprocess.Popen(
+        [*command, "--interval", "0.2", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            process.terminate()
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.02)
+
+
+def report(db: Connection, job: str, **update: object) -> None:
+    """Report on a job, which is registered where it is not there."""
+    db.execute("SELECT tallymark.create_job(%s)", [job])
+    db.execute("SELECT tallymark.merge_progress(%s, %s)", [job, Jsonb(update)])
+
+
+def fall_silent(db: Connection, job: str) -> None:
+    """Have it that a job was heard of two hours ago."""
+    db.execute("UPDATE tallymark.job SET updated_at = updated_at - interval '2 hours' WHERE id = %s", [job])
+    db.execute("UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '2 hours' WHERE job_id = %s", [job])
+
+
+def all_sent(db: Connection) -> bool:
+    """Say whether there is nothing left to be sent."""
+    return db.execute("SELECT count(*) FROM tallymark.alert WHERE due_at IS NOT NULL").fetchone() == (0,)
+
+
+def test_each_kind_fires_once_and_recovers_once_with_two_watchdogs(
+    db: Connection, db_url: str, receiver: Receiver
+) -> None:
+    """Five jobs, each with a trouble of its own, and two watchdogs that go round five times a second."""
+    with watching(db_url, "--notify", receiver.url), watching(db_url, "--notify", receiver.url):
+        report(db, "well", message="all is well")
+        report(db, "silent", message="page 7")
+        fall_silent(db, "silent")
+        report(db, "failed", status="failed", error={"type": "TimeoutError", "message": "no answer in 30 s"})
+        report(db, "expired", status="credential_expiry")
+        for number in range(12):
+            report(db, "erring", error=f"boom {number}")
+        report(db, "wrong", message="m")
+        db.execute("UPDATE tallymark.job SET progress = progress || '{\"message\": \"n\"}' WHERE id = 'wrong'")
+        troubles = {
+            "job silent is silent",
+            "job failed has failed",
+            "job expired waits for credentials",
+            "job erring reports many errors",
+            "job wrong is not what its ledger says",
+        }
+        wait_until(lambda: set(receiver.titles) >= {f"Alert: {trouble}" for trouble in troubles})
+        time.sleep(1)  # some rounds more, in which nothing may come
+        assert receiver.titles == {f"Alert: {trouble}": 1 for trouble in troubles}
+
+        report(db, "silent", message="page 8")
+        report(db, "failed", status="started")
+        report(db, "expired", status="credential_resumed")
+        db.execute(
+            "UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '1 hour' WHERE job_id = 'erring'"
+        )
+        db.execute("UPDATE tallymark.job SET updated_at = updated_at - interval '1 hour' WHERE id = 'erring'")
+        report(db, "erring", message="fine again")
+        db.execute("UPDATE tallymark.job SET progress = progress || '{\"message\": \"m\"}' WHERE id = 'wrong'")
+        wait_until(lambda: set(receiver.titles) >= {f"Recovered: {trouble}" for trouble in troubles})
+        time.sleep(1)
+    both = [f"{word}: {trouble}" for word in ("Alert", "Recovered") for trouble in troubles]
+    assert receiver.titles == dict.fromkeys(both, 1)
+    assert all_sent(db)
+    silent = next(message for message in receiver.messages if message["title"] == "Alert: job silent is silent")
+    assert silent["type"] == "failure"
+    assert "See whether its crawler runs" in silent["message"]
+    assert "page 7" in silent["message"]
+    recovered = next(message for message in receiver.messages if message["title"] == "Recovered: job silent is silent")
+    assert recovered["type"] == "success"
+    name = silent["message"].rpartition("alert ")[2].removesuffix("-opened")
+    assert recovered["message"].endswith(f"alert {name}-recovered"), "both say of which alert they are"
+
+
+def test_a_message_that_was_not_taken_is_sent_again_and_to_nobody_twice(
+    db: Connection, db_url: str, receiver: Receiver
+) -> None:
+    """One of two receivers fails for a while; the other one is not bothered with it."""
+    other = Receiver()
+    other.status = 500
+    report(db, "job", status="failed")
+    try:
+        with watching(db_url, "--notify", receiver.url, "--notify", other.url):
+            wait_until(lambda: db.execute("SELECT cardinality(delivered_to) FROM tallymark.alert").fetchone() == (1,))
+            assert db.execute("SELECT last_error FROM tallymark.list_alerts()").fetchone() != (None,)
+            other.status = 200
+            db.execute("UPDATE tallymark.alert SET due_at = now()")
+            wait_until(lambda: all_sent(db))
+    finally:
+        other.close()
+    assert receiver.titles == {"Alert: job job has failed": 1}
+    assert other.titles == {"Alert: job job has failed": 1}
+
+
+def test_a_watchdog_that_is_killed_while_it_sends_is_stood_in_for(
+    db: Connection, db_url: str, receiver: Receiver
+) -> None:
+    """The message comes again after the lease, under the same name, so that a receiver can tell."""
+    report(db, "job", status="failed")
+    receiver.delay = 3.0
+    command = [sys.executable, "-c", "from tallymark.cli import main; main()", "watchdog", "--database-url", db_url]
+    process = subprocess.Popen([*command, "--notify", receiver.url], stderr=subprocess.DEVNULL)
+    wait_until(lambda: len(receiver.messages) == 1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    receiver.delay = 0.0
+    with watching(db_url, "--notify", receiver.url):
+        time.sleep(1)
+        assert len(receiver.messages) == 1, "the lease is not over yet"
+        db.execute("UPDATE tallymark.alert SET due_at = now()")
+        wait_until(lambda: all_sent(db))
+    first, second = receiver.messages
+    assert first["message"].rpartition("alert ")[2] == second["message"].rpartition("alert ")[2]
+
+
+def test_watching_goes_on_when_the_database_comes_back(tmp_path: Path, receiver: Receiver) -> None:
+    """It says once that it is away, and misses nothing."""
+    with ExitStack() as parts:
+        server = EmbeddedPostgres(tmp_path / "data")
+        parts.callback(server.stop)
+        server.start()
+        migrate(server.url, report=lambda _line: None)
+        watchdog = parts.enter_context(watching(server.url, "--notify", receiver.url))
+        with psycopg.connect(server.url, autocommit=True) as db:
+            report(db, "first", status="failed")
+            wait_until(lambda: len(receiver.messages) == 1)
+        server.stop()
+        time.sleep(1)
+        server.start()
+        with psycopg.connect(server.url, autocommit=True) as db:
+            report(db, "second", status="failed")
+            wait_until(lambda: len(receiver.messages) == 2)
+        watchdog.terminate()
+        _, said = watchdog.communicate(timeout=PATIENCE)
+        assert said.count("cannot be read") == 1
+        assert "the database is back" in said
+        parts.pop_all()
+        server.stop()
+    assert receiver.titles == {"Alert: job first has failed": 1, "Alert: job second has failed": 1}
+
+
+def run(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command once."""
+    command = [sys.executable, "-c", "from tallymark.cli import main; main()", "watchdog", "--database-url", url]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_without_a_receiver_it_prints_and_leaves_the_messages_to_others(
+    db: Connection, db_url: str, receiver: Receiver
+) -> None:
+    """Somebody who looks by hand takes nothing away."""
+    report(db, "job", status="failed")
+    looked = run(db_url, "--once")
+    assert (looked.returncode, looked.stdout) == (0, "Alert: job job has failed\n")
+    assert "no URLs to send to" in looked.stderr
+    told = run(db_url, "--once", "--json", "--notify", receiver.url)
+    assert json.loads(told.stdout)["sent"] == ["Alert: job job has failed"]
+    assert len(receiver.messages) == 1
+
+
+def test_a_receiver_that_cannot_be_reached_is_told_by_the_exit_status(db: Connection, db_url: str) -> None:
+    """And why, without the password in its URL."""
+    report(db, "job", status="failed")
+    told = run(db_url, "--once", "--notify", "json://user:hidden-word@127.0.0.1:9/hook")
+    assert told.returncode == 1
+    assert "not sent: Alert: job job has failed" in told.stderr
+    assert "hidden-word" not in told.stderr + told.stdout
+    kept = db.execute("SELECT to_jsonb(a)::text FROM tallymark.alert AS a").fetchone()
+    assert kept is not None
+    assert "hidden-word" not in kept[0]
+
+
+def test_a_test_message_shows_that_alerts_will_come(db_url: str, receiver: Receiver) -> None:
+    """Nothing in the database is asked for it."""
+    assert run("postgresql://nowhere.invalid/x", "--test", "--notify", receiver.url).stdout == "sent to 1\n"
+    assert receiver.titles == {"Tallymark: a test": 1}
+    told = run(db_url, "--test", "--notify", "nonsense://x")
+    assert told.returncode == 2
+    assert "cannot be used" in told.stderr
+
+
+def test_a_job_that_failed_long_ago_is_not_told(db: Connection, db_url: str, receiver: Receiver) -> None:
+    """Whoever begins to watch a database of years hears of today."""
+    report(db, "old", status="failed", timestamp="2025-01-06T10:00:00Z")
+    db.execute("UPDATE tallymark.job SET updated_at = '2025-01-06T10:00:00Z'")
+    report(db, "new", status="failed")
+    assert run(db_url, "--once", "--notify", receiver.url).returncode == 0
+    assert receiver.titles == {"Alert: job new has failed": 1}
