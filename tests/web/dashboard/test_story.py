@@ -100,3 +100,15 @@ def test_the_errors_that_were_paged_to_stay_when_there_is_a_new_one(shared: "Sit
     expect(listed).to_have_count(47)
     seqs = [int(one.get_attribute("data-seq") or 0) for one in listed.all()]
     assert seqs == list(range(47, 0, -1))
+
+
+def test_who_reads_back_to_what_was_pruned_is_told_so(shared: "Site") -> None:
+    """The story does not claim to begin there."""
+    url, job_id = shared.web.database_url, new_id("pruned")
+    seed(url, job_id, [{"processedItems": number} for number in range(1, 31)])
+    execute(url, "SELECT tallymark.prune_job(%s, 'infinity', 10)", job_id)
+    page = shared.open(job_page(job_id))
+    expect(page.locator(".events > li")).to_have_count(10)
+    expect(page.get_by_text("Events up to 20 were pruned")).to_be_visible()
+    seed(url, job_id, [{"processedItems": 31}])
+    expect(page.locator(".events > li")).to_have_count(11)

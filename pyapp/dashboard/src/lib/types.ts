@@ -144,6 +144,8 @@ export interface TimelineEvent {
 export interface TimelinePage {
   events: TimelineEvent[];
   next: number | null;
+  /** Events up to this one are listed no more; not there where all are. */
+  prunedSeq?: number;
 }
 
 /** What changed about a job: `events` has no gaps but for the `skipped` ones before it. */

@@ -29,6 +29,8 @@ export class Story {
   waiting: TimelineEvent[] = [];
   /** The seq before which there are more; null where the oldest is shown. */
   older: number | null = null;
+  /** Events up to this one were pruned. */
+  prunedSeq = 0;
   error: ApiError | null = null;
   /** Whether the first page has come. */
   begun = false;
@@ -235,8 +237,11 @@ export class Story {
     }
   }
 
-  private read(parameters: Parameters): Promise<TimelinePage> {
-    return get(jobPath(this.id, "timeline"), { ...parameters, event: this.wanted.kinds }, this.ended.signal);
+  private async read(parameters: Parameters): Promise<TimelinePage> {
+    const wanted = { ...parameters, event: this.wanted.kinds };
+    const page: TimelinePage = await get(jobPath(this.id, "timeline"), wanted, this.ended.signal);
+    this.prunedSeq = page.prunedSeq ?? 0;
+    return page;
   }
 
   private fail(error: unknown, again?: () => void): void {

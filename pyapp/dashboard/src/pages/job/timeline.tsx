@@ -128,7 +128,11 @@ export function Timeline({
           </div>
         )}
         {story.begun && story.older === null && story.shown.length > 0 && (
-          <p class="p-3 mb-0 text-center text-secondary small">This is where it begins.</p>
+          <p class="p-3 mb-0 text-center text-secondary small">
+            {story.prunedSeq > 0
+              ? `Events up to ${count(story.prunedSeq)} were pruned: what they add up to is in the job.`
+              : "This is where it begins."}
+          </p>
         )}
       </div>
     </section>
