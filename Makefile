@@ -95,6 +95,10 @@ bench: $(DEV) $(PAGES) ## Measure, and print ratios
 soak: $(DEV) $(PAGES) ## Load everything at once for ten minutes: crawlers, pages, replica, prune, verify, a migration
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
+.PHONY: overload
+overload: $(DEV) $(PAGES) ## Send ten times what the machine holds for a minute, and see what comes of it
+	$(BIN)/python -m benchmarks.overload $(ARGS)
+
 .PHONY: pictures
 pictures: $(DEV) $(PAGES) ## Take the docs' pictures of the dashboard anew
 	$(BIN)/python docs/take_pictures.py

@@ -35,8 +35,8 @@ class _Tally:
     def notes(self, database: Database, before: int) -> tuple[str, ...]:
         """Say whether each acknowledged update is in the database once."""
         good = sum(answers.good for answers in self.answers)
-        unanswered = sum(answers.sent - answers.good - answers.other for answers in self.answers)
-        other = sum(answers.other for answers in self.answers)
+        unanswered = sum(answers.sent - answers.good - answers.later - answers.other for answers in self.answers)
+        other = sum(answers.later + answers.other for answers in self.answers)
         errors = sum(answers.errors for answers in self.answers)
         counted = _events(database) - before
         verified = database.value(

@@ -25,7 +25,7 @@ end
 function init(arguments)
   path, seconds, prefix, jobs = arguments[1], tonumber(arguments[2]), arguments[3], tonumber(arguments[4])
   headers = { ["Content-Type"] = "application/json", ["Authorization"] = "Bearer " .. os.getenv("BENCH_TOKEN") }
-  built, good, other, example = 0, 0, 0, ""
+  built, good, later, other, example = 0, 0, 0, 0, ""
   first, last, last_stamp, second, second_text = 0, 0, 0, 0, ""
   math.randomseed(microseconds() % 2147483647)
 end
@@ -59,10 +59,12 @@ function request()
     prefix, math.random(1, jobs), timestamp(), processed, math.random(1, 50), processed))
 end
 
-function response(status, _, body)
+function response(status, headers, body)
   last = microseconds()
   if status == 200 then
     good = good + 1
+  elseif status == 503 and (headers["Retry-After"] or headers["retry-after"]) then
+    later = later + 1
   else
     other = other + 1
     example = status .. " " .. string.gsub(string.sub(body, 1, 200), '[%c"\\]', "'")
@@ -74,8 +76,8 @@ function done(summary, latency, _)
   local get = function(name) return the_thread:get(name) end
   -- wrk builds one request that it does not send, to see whether it is one.
   io.write(string.format(
-    '\n{"sent":%d,"good":%d,"other":%d,"example":"%s","errors":%d,"seconds":%.6f,"p99_ms":%.3f}\n',
-    get("built") - 1, get("good"), get("other"), get("example"),
+    '\n{"sent":%d,"good":%d,"later":%d,"other":%d,"example":"%s","errors":%d,"seconds":%.6f,"p99_ms":%.3f}\n',
+    get("built") - 1, get("good"), get("later"), get("other"), get("example"),
     errors.connect + errors.read + errors.write + errors.timeout,
     (get("last") - get("first")) / 1000000, latency:percentile(99) / 1000))
 end

@@ -13,7 +13,7 @@ from benchmarks.pgbench import BenchmarkError
 LUA = Path(__file__).parent / "load.lua"
 
 #: What wrk waits for the last answers; it has no way to end as soon as they are there.
-_DRAIN_SECONDS = 2
+DRAIN_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Answers:
     Attributes:
         sent: Requests that were sent.
         good: Answers with the status 200.
+        later: Answers with the status 503 and `Retry-After`.
         other: Answers with another status.
         example: The last of these, cut short; empty where there is none.
         errors: Connections that failed or timed out.
@@ -32,6 +33,7 @@ class Answers:
 
     sent: int
     good: int
+    later: int
     other: int
     example: str
     errors: int
@@ -76,8 +78,8 @@ class Load:
         server, slash, path = self.url.removeprefix("http://").partition("/")
         told = [slash + path, str(seconds), self.prefix, str(self.jobs)]
         if wrk := shutil.which("wrk"):
-            duration = f"{seconds + _DRAIN_SECONDS}s"
-            options = ["--threads", "1", "--connections", str(connections), "--duration", duration]
+            duration = f"{seconds + DRAIN_SECONDS}s"
+            options = ["--threads", "1", "--connections", str(connections), "--duration", duration, "--timeout", "30s"]
             command = [wrk, *options, "--script", str(LUA), f"http://{server}", "--", *told]
         else:
             command = [sys.executable, "-m", "benchmarks.python_load", server, str(connections), *told]

@@ -28,6 +28,7 @@ class Part:
 
     sent: int = 0
     good: int = 0
+    later: int = 0
     other: int = 0
     example: str = ""
     errors: int = 0
@@ -101,6 +102,8 @@ async def _talk(task: Task, part: Part, bodies: Iterator[bytes]) -> None:
             part.latencies.append(part.last - start)
             if status == 200:
                 part.good += 1
+            elif status == 503:
+                part.later += 1
             else:
                 part.other += 1
                 part.example = f"{status} {answer[:200].decode(errors='replace')}"
@@ -158,6 +161,7 @@ def main(arguments: list[str]) -> None:
     outcome = {
         "sent": sum(part.sent for part in parts),
         "good": sum(part.good for part in parts),
+        "later": sum(part.later for part in parts),
         "other": sum(part.other for part in parts),
         "example": next((part.example for part in parts if part.example), ""),
         "errors": sum(part.errors for part in parts),

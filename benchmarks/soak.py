@@ -222,10 +222,10 @@ def _postgres_megabytes(directory: Path) -> float:
 
 def _tell(number: int, part: Minute) -> None:
     answers = part.answers
-    unanswered = answers.sent - answers.good - answers.other
+    unanswered = answers.sent - answers.good - answers.later - answers.other
     click.echo(
         f"part {number:2}: {answers.per_second:6,.0f} updates/s, p99 {answers.p99_ms:6.1f} ms, "
-        f"{answers.other} refused, {unanswered} unanswered, {answers.errors} broken; "
+        f"{answers.later + answers.other} refused, {unanswered} unanswered, {answers.errors} broken; "
         f"server {part.server:.0f} MB, PostgreSQL {part.postgres:.0f} MB, {part.events:,} events kept"
     )
 

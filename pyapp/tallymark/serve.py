@@ -124,9 +124,9 @@ def granian_command(settings: Settings, host: str, port: int) -> list[str]:
         # Over HTTP/2 a body may come without any length; what is to know of it before it is read is HTTP/1's.
         *("--http", "1"),
         *("--host", host, "--port", str(port), "--workers", str(settings.workers)),
-        # A thread for each stream beside those for requests, of which the application lets no more work at once. Those
-        # that are idle for 30 seconds end.
-        *("--blocking-threads", str(settings.blocking_threads + settings.streams)),
+        # A thread for each stream and for each request that waits, beside those for requests, of which the application
+        # lets no more work at once, and for those that are turned away. Threads that are idle for 30 seconds end.
+        *("--blocking-threads", str(2 * settings.blocking_threads + settings.streams + settings.max_waiting)),
         *("--backpressure", str(_CONNECTIONS + settings.streams)),
         *("--workers-kill-timeout", str(GRACE_SECONDS)),
         # A worker that crashes is replaced; one that crashes again at once ends the server.

@@ -137,6 +137,8 @@ class Settings:
         lock_timeout: Milliseconds; 0 is no limit.
         workers: Worker processes of the web server.
         blocking_threads: Requests that each worker process works on at once.
+        max_waiting: Requests that wait for their turn in each worker process at most.
+        max_wait: Seconds that a request waits for its turn at most.
         streams: Open streams of events that each worker process has at most.
         log_level: One of `LOG_LEVELS`.
         log_format: One of `LOG_FORMATS`.
@@ -235,6 +237,18 @@ class Settings:
         "Requests that each web worker works on at once; others wait their turn. With many, the slowest answers get "
         "slower.",
         default=16,
+    )
+    max_waiting: int = _setting(
+        "TALLYMARK_MAX_WAITING",
+        _whole(0, 10_000),
+        "Requests that wait for their turn in each web worker at most; those that come then are answered 503.",
+        default=500,
+    )
+    max_wait: float = _setting(
+        "TALLYMARK_MAX_WAIT",
+        _seconds,
+        "Seconds that a request waits for its turn before it is answered 503.",
+        default=5.0,
     )
     # Measured with 500 streams: each takes some 120 kB, and 200 to 250 while much is sent.
     streams: int = _setting(

@@ -225,3 +225,23 @@ def test_the_gate_lets_in_no_more_than_it_may_and_who_came_first_first() -> None
     assert order == list(range(50))
     with gate:
         assert gate.waiting == 0
+
+
+def test_who_would_wait_too_long_is_turned_away() -> None:
+    """When the line is full at once, when it does not move after a while; and the others keep their places."""
+    gate = Gate(1, most_waiting=2, longest_wait=0.2)
+    assert gate.enter()
+    entered: list[bool] = []
+    waiting = [threading.Thread(target=lambda: entered.append(gate.enter())) for _ in range(2)]
+    for number, thread in enumerate(waiting, 1):
+        thread.start()
+        wait_until(lambda number=number: gate.waiting == number)  # type: ignore[misc]
+    assert not gate.enter(), "the line is full"
+    for thread in waiting:
+        thread.join()
+    assert entered == [False, False], "they have waited for long enough"
+    assert gate.waiting == 0
+    assert gate.turned_away == 3
+    gate.leave()
+    assert gate.enter(), "the place is free again"
+    gate.leave()

@@ -1,7 +1,7 @@
 """What each role can do, found out by trying: every object of the catalogue, so that a new one cannot be forgotten.
 
-The number of a function's file says what it is for: 2xx and 3xx write, 5xx is upkeep, all others read or are parts. So whoever takes
-the endpoint over can do with its connections what the endpoint does, and nothing else.
+The number of a function's file says what it is for: 2xx and 3xx write, 5xx is upkeep, all others read or are parts. So
+whoever takes the endpoint over can do with its connections what the endpoint does, and nothing else.
 """
 
 import secrets

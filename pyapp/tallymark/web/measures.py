@@ -92,7 +92,8 @@ class MeasuredApp:
 
         def counted(status: str, headers: list[tuple[str, str]], *rest: Any) -> Callable[[bytes], object]:  # noqa: ANN401
             # Flask takes the request out of the environment when it has answered, so this is the time to ask.
-            rule = environ["werkzeug.request"].url_rule
+            asked = environ.get("werkzeug.request")  # not there where the request was turned away before
+            rule = None if asked is None else asked.url_rule
             key = (_UNKNOWN if rule is None else rule.rule, environ["REQUEST_METHOD"], status[0])
             observe = self._observers.get(key) or self._observer(key)
             observe(time.perf_counter() - started)

@@ -153,7 +153,8 @@ def add_live(app: Flask, tokens: Tokens, reader: Database, settings: Settings) -
         reader: Where to read.
         settings: How many streams, and how many requests at once.
     """
-    gate = Gate(settings.blocking_threads)
+    gate = Gate(settings.blocking_threads, most_waiting=settings.max_waiting, longest_wait=settings.max_wait)
+    app.extensions["tallymark.gate"] = gate
     live = app.extensions["tallymark.live"] = Live(reader, gate, settings.streams)
     app.wsgi_app = GatedApp(app.wsgi_app, gate)  # type: ignore[method-assign]
 

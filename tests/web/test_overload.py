@@ -1,0 +1,132 @@
+"""Too many requests at once: those that are taken are answered, the others are told at once to come back."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from tests.web.conftest import Web
+from tests.web.watching import wait_until
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Answer
+
+Connection = psycopg.Connection[Any]
+Serve = Callable[..., Web]
+
+
+@pytest.fixture
+def serve_small(db_url: str, tmp_path: Path) -> Iterator[Serve]:
+    """Starts servers that work on two requests at once, and lets two more wait."""
+    started: list[Web] = []
+
+    def serve(**environ: str) -> Web:
+        small = {"TALLYMARK_BLOCKING_THREADS": "2", "TALLYMARK_MAX_WAITING": "2", "TALLYMARK_STREAMS": "2"}
+        started.append(Web(db_url, tmp_path / f"log-{len(started)}", {**small, **environ}))
+        return started[-1]
+
+    yield serve
+    for web in started:
+        web.stop()
+
+
+def update(job: str, number: int) -> dict[str, object]:
+    """An update that counts one issue."""
+    return {
+        "taskId": job,
+        "updateId": str(number),
+        "status": "processing",
+        "timestamp": "2025-01-06T19:15:30Z",
+        "itemsByType": {"issues": 1},
+    }
+
+
+class Reports:
+    """Reports on a job from many threads, and what they were answered."""
+
+    def __init__(self, web: Web, job: str, count: int) -> None:
+        self.answers: list[Answer] = []
+        self._threads = [
+            threading.Thread(target=lambda number=n: self.answers.append(web.report(update(job, number))))
+            for n in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def with_status(self, status: int) -> "list[Answer]":
+        """Give the answers with a status."""
+        return [answer for answer in self.answers if answer.status == status]
+
+    def join(self) -> None:
+        """Wait for all."""
+        for thread in self._threads:
+            thread.join()
+
+
+def count_of(db: Connection, job: str) -> int:
+    """How many issues the job has counted."""
+    row = db.execute(
+        "SELECT (progress #>> '{itemsByType,issues}')::int FROM tallymark.job WHERE id = %s", [job]
+    ).fetchone()
+    return (row and row[0]) or 0
+
+
+def test_those_that_nobody_can_take_are_turned_away_at_once(db: Connection, db_url: str, serve_small: Serve) -> None:
+    """Of twenty reports on a job that is held two are worked on and two wait; the others know at once."""
+    web = serve_small()
+    web.register("held")
+    with psycopg.connect(db_url) as holder:
+        holder.execute("SELECT FROM tallymark.job WHERE id = 'held' FOR UPDATE")
+        reports = Reports(web, "held", 20)
+        wait_until(lambda: len(reports.answers) == 16)
+        assert len(reports.with_status(503)) == 16
+        assert web.call("GET", "/healthz").status == 200, "who watches over the process is answered"
+        holder.rollback()
+    reports.join()
+    assert len(reports.with_status(200)) == 4
+    assert count_of(db, "held") == 4, "what was answered 503 was not done"
+    refused = reports.with_status(503)[0]
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert 1 <= int(refused.headers["retry-after"]) <= 5
+    assert refused.json["error"] == "Server busy"
+    assert web.report(update("held", 99)).status == 200, "it is as before"
+
+
+def test_who_waits_for_long_is_told_to_come_back(db_url: str, serve_small: Serve) -> None:
+    """However slow the database is, nobody waits without end."""
+    web = serve_small(TALLYMARK_MAX_WAIT="0.5", TALLYMARK_LOCK_TIMEOUT="20000", TALLYMARK_STATEMENT_TIMEOUT="30000")
+    web.register("held")
+    with psycopg.connect(db_url) as holder:
+        holder.execute("SELECT FROM tallymark.job WHERE id = 'held' FOR UPDATE")
+        began = time.monotonic()
+        reports = Reports(web, "held", 4)
+        wait_until(lambda: len(reports.with_status(503)) == 2)
+        assert time.monotonic() - began >= 0.5
+        holder.rollback()
+    reports.join()
+    assert len(reports.with_status(200)) == 2
+
+
+def test_a_connection_that_was_turned_away_can_be_used_on(db_url: str, serve_small: Serve) -> None:
+    """Its body was read, so that the next request is not taken for a part of it."""
+    web = serve_small()
+    web.register("held")
+    with psycopg.connect(db_url) as holder:
+        holder.execute("SELECT FROM tallymark.job WHERE id = 'held' FOR UPDATE")
+        reports = Reports(web, "held", 8)
+        wait_until(lambda: len(reports.answers) == 4)
+        body = b'{"taskId": "held", "status": "processing", "timestamp": "2025-01-06T19:15:30Z", "updateId": "x"}'
+        head = (
+            b"POST /api/internal/jobs/progress HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n" % len(body)
+        )
+        last = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        status, answers = web.raw(head + b"\r\n" + body, head + b"\r\n" + body, last)
+        holder.rollback()
+    reports.join()
+    assert status == 503
+    assert answers.count(b"HTTP/1.1 503") == 2
+    assert answers.count(b'{"status":"up"}') == 1
