@@ -64,3 +64,19 @@ def rows(connection: Connection, query: LiteralString, *parameters: object) -> l
         raise from_psycopg(error) from error
     except UnicodeEncodeError as error:
         raise from_unsendable() from error
+
+
+def is_pooled(connection: Connection) -> bool:
+    """Say whether a pooler such as PgBouncer is between us and the server.
+
+    Args:
+        connection: The connection.
+
+    Returns:
+        Whether the server's process has another id than what we were told: a pooler tells one of its own making.
+
+    Raises:
+        psycopg.Error: The database is away.
+    """
+    row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
+    return row is not None and row[0] != connection.info.backend_pid

@@ -124,7 +124,8 @@ class Settings:
 
     Attributes:
         database_url: Where the database is, or None for the embedded one.
-        database_read_url: Where to read; `read_url` is what to use.
+        database_read_url: A replica to read from, or None.
+        max_replica_lag: Seconds that it may be behind.
         crawler_api_tokens: The tokens that callers may show beside those in the database.
         secret_key: What cookies are signed with; empty for one that is made anew.
         trusted_proxies: Proxies in front of the server.
@@ -162,6 +163,12 @@ class Settings:
         "A replica to read from, as a libpq URL.",
         default=None,
         shown="= DATABASE_URL",
+    )
+    max_replica_lag: float = _setting(
+        "TALLYMARK_MAX_REPLICA_LAG",
+        _seconds,
+        "Seconds that the replica of DATABASE_READ_URL may be behind; further behind, or away, it is not read from.",
+        default=10.0,
     )
     crawler_api_tokens: tuple[str, ...] = _setting(
         "CRAWLER_API_TOKEN",
@@ -286,11 +293,6 @@ class Settings:
         shown="none",
     )
     debug: bool = _setting("TALLYMARK_DEBUG", _flag, "1 shows a traceback when a command fails.", default=False)
-
-    @property
-    def read_url(self) -> str | None:
-        """Where to read: `DATABASE_READ_URL`, or else `DATABASE_URL`."""
-        return self.database_read_url or self.database_url
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:

@@ -1,7 +1,7 @@
 -- Takes retention away. Where events were pruned, the older release could not tell a late duplicate of theirs, nor
 -- fold the ledger: then it refuses, and nothing is taken away.
 
-SET LOCAL lock_timeout = '5s';
+SET LOCAL lock_timeout = '2s';
 SET LOCAL search_path = pg_catalog, pg_temp;
 
 DO $$

@@ -1,7 +1,7 @@
 -- What is left of the events that retention takes out of the ledger: the state that they add up to, and their keys.
 -- depends: 0006-dashboard
 
-SET LOCAL lock_timeout = '5s';
+SET LOCAL lock_timeout = '2s';
 SET LOCAL search_path = pg_catalog, pg_temp;
 
 ALTER TABLE tallymark.job ADD COLUMN IF NOT EXISTS pruned_seq bigint NOT NULL DEFAULT 0;

@@ -1,6 +1,6 @@
 -- Takes the alerts away, and how jobs compared with their ledgers.
 
-SET LOCAL lock_timeout = '5s';
+SET LOCAL lock_timeout = '2s';
 SET LOCAL search_path = pg_catalog, pg_temp;
 
 DO $$

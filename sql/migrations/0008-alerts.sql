@@ -1,7 +1,7 @@
 -- What operators are told about jobs, and how jobs compared with their ledgers when they were last checked.
 -- depends: 0007-retention
 
-SET LOCAL lock_timeout = '5s';
+SET LOCAL lock_timeout = '2s';
 SET LOCAL search_path = pg_catalog, pg_temp;
 
 CREATE TABLE IF NOT EXISTS tallymark.alert (

@@ -15,7 +15,7 @@ def test_without_any_variable_every_setting_has_its_default() -> None:
     settings = Settings.from_env({})
     assert settings == Settings()
     assert settings.crawler_api_tokens == ()
-    assert settings.read_url is None
+    assert settings.database_read_url is None
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
@@ -39,8 +39,8 @@ def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
 def test_reads_go_to_the_replica_where_one_is_named() -> None:
     """DATABASE_READ_URL is DATABASE_URL unless it is set."""
     both = {"DATABASE_URL": "postgresql://main/x", "DATABASE_READ_URL": "postgresql://replica/x"}
-    assert Settings.from_env(both).read_url == "postgresql://replica/x"
-    assert Settings.from_env({"DATABASE_URL": "postgresql://main/x"}).read_url == "postgresql://main/x"
+    assert Settings.from_env(both).database_read_url == "postgresql://replica/x"
+    assert Settings.from_env({"DATABASE_URL": "postgresql://main/x"}).database_read_url is None
 
 
 def test_every_bad_setting_is_named_at_once() -> None:

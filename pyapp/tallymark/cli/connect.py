@@ -48,7 +48,8 @@ def connected(url: str) -> Iterator[Connection]:
         CannotRun: The database is away, or refused the call; the message has every problem.
     """
     try:
-        with psycopg.connect(libpq_url(url), autocommit=True) as connection:
+        # Without prepared statements, so that a pooler between us may give us another connection for each.
+        with psycopg.connect(libpq_url(url), autocommit=True, prepare_threshold=None) as connection:
             yield connection
     except psycopg.Error as error:
         raise CannotRun(str(error).strip()) from error

@@ -108,7 +108,7 @@ def verify(jobs: tuple[str, ...], url: str, *, as_json: bool) -> None:
     checked = 0
     wrong: list[dict[str, Any]] = []
     unknown: list[str] = []
-    with _explained(), psycopg.connect(libpq_url(url), autocommit=True) as connection:
+    with _explained(), psycopg.connect(libpq_url(url), autocommit=True, prepare_threshold=None) as connection:
         for job in _with_progress(iter(jobs) if jobs else _all_jobs(connection)):
             try:
                 differences = api.verify_differences(connection, job)

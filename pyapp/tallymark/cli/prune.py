@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -105,7 +106,6 @@ def prune(
     if delete_ended is not None and not dry_run and (archive is None) is not no_archive:
         raise click.UsageError("--delete-ended needs one of --archive DIR and --no-archive.")
     with connected(url) as connection:
-        connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, false)", [_LOCK_TIMEOUT])
         run = _Run(connection, share, dry_run=dry_run)
         if delete_ended is not None:
             run.delete_ended(_moment(connection, delete_ended), archive)
@@ -157,7 +157,8 @@ class _Run:
     def _fold_job(self, job_id: str, older_than: datetime, keep: int) -> None:
         while True:
             began = time.monotonic()
-            pruned = retention.prune_job(self._connection, job_id, older_than, keep_newest=keep)
+            with self._impatiently():
+                pruned = retention.prune_job(self._connection, job_id, older_than, keep_newest=keep)
             self.outcome.events += pruned.events
             self.say(f"{self.outcome.events} events of {self.outcome.jobs} jobs pruned, at {job_id}")
             self._leave_time(began)
@@ -186,7 +187,8 @@ class _Run:
         try:
             path = None if archive is None else archive_job(self._connection, job, archive)
             # It may have gone on while it was written. Then it stays, and so does the file, which does no harm.
-            retention.delete_job(self._connection, job.id, expected_seq=job.last_seq)
+            with self._impatiently():
+                retention.delete_job(self._connection, job.id, expected_seq=job.last_seq)
         except JobNotFound:
             return False
         except (Conflict, Unavailable) as error:
@@ -199,6 +201,13 @@ class _Run:
         if path is not None:
             self.outcome.archives.append(str(path))
         return True
+
+    @contextmanager
+    def _impatiently(self) -> Iterator[None]:
+        """Do something in a transaction of its own, that waits for no lock for long."""
+        with self._connection.transaction():
+            self._connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [_LOCK_TIMEOUT])
+            yield
 
     def _leave_time(self, began: float) -> None:
         """Pause for as long as the share asks for."""

@@ -14,6 +14,7 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import parse_uri
 from yoyo.exceptions import BadMigration
 
+from tallymark.calling import is_pooled
 from tallymark.schema.files import function_files, sql_root, view_files
 
 Report = Callable[[str], None]
@@ -21,6 +22,8 @@ Report = Callable[[str], None]
 #: Our own migrations are called `NNNN-what`; other projects may keep theirs in the same yoyo table.
 OUR_MIGRATION = re.compile(r"\d{4}-")
 
+#: A migration that finds a table held waits for it a few seconds, so many times with such pauses.
+_LOCK_ATTEMPTS, _LOCK_PAUSE_SECONDS = 20, 1.0
 _APPLICATION = "tallymark migrate"
 
 
@@ -86,7 +89,7 @@ def migrate(url: str, *, report: Report | None = None, break_lock: bool = False,
         for migration in backend.to_apply(migrations):
             say(f"applying {migration.id}")
             with _explained(f"migration {migration.id} failed"):
-                backend.apply_one(migration)
+                _patiently(lambda migration=migration: backend.apply_one(migration), say)  # type: ignore[misc]
             done.append(migration.id)
         with _explained("installing functions and views failed"):
             backend.run_post_apply(migrations)
@@ -117,7 +120,7 @@ def rollback(url: str, *, steps: int = 1, report: Report | None = None, wait_sec
         for migration in list(backend.to_rollback(migrations))[:steps]:
             say(f"rolling back {migration.id}")
             with _explained(f"rolling back {migration.id} failed"):
-                backend.rollback_one(migration)
+                _patiently(lambda migration=migration: backend.rollback_one(migration), say)  # type: ignore[misc]
             undone.append(migration.id)
     return undone
 
@@ -181,6 +184,24 @@ def _refuse_newer(connection: psycopg.Connection[tuple[object, ...]]) -> None:
         )
 
 
+def _patiently(act: Callable[[], None], say: Report) -> None:
+    """Do something that needs a table for itself, again while somebody else has it.
+
+    Migrations wait for a lock only for moments, since whoever reports waits behind them; so they try several times.
+    """
+    for attempt in range(_LOCK_ATTEMPTS):
+        try:
+            act()
+        except psycopg.errors.LockNotAvailable:
+            if attempt == _LOCK_ATTEMPTS - 1:
+                raise
+            if attempt == 0:
+                say("waiting: a long transaction holds a table that is to be changed")
+            time.sleep(_LOCK_PAUSE_SECONDS)
+        else:
+            return
+
+
 @contextmanager
 def _explained(what: str) -> Iterator[None]:
     """Turn the errors of PostgreSQL and yoyo into one of ours that names the step and the file."""
@@ -198,6 +219,11 @@ def _open(url: str, say: Report, wait_seconds: float, *, break_lock: bool = Fals
         place = parse_uri(f"{yoyo_url(url)}&{urlencode({'application_name': _APPLICATION})}")
         backend = _Backend(place, default_migration_table)
     with backend:
+        if is_pooled(backend.connection):
+            raise MigrationError(
+                "there is a connection pooler between us and the server, which may give each statement to another "
+                "session: name the server itself, here and wherever the schema is changed or compared"
+            )
         backend.say, backend.wait_seconds = say, wait_seconds
         with _explained("cannot prepare yoyo's tables"):
             backend.init_database()

@@ -21,6 +21,7 @@ from tallymark.web.openapi import add_openapi
 from tallymark.web.pages import Sessions, add_dashboard
 from tallymark.web.problems import add_handlers
 from tallymark.web.progress import add_progress
+from tallymark.web.reader import Reader
 
 __all__ = ["create_app"]
 
@@ -49,7 +50,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = True
 
     writer = Database(settings.database_url, settings, role="tallymark_writer")
-    reader = Database(settings.read_url, settings, role="tallymark_reader", pool_size=settings.read_pool_size)
+    reader = Reader(
+        _to_read(settings.database_url, settings),
+        _to_read(settings.database_read_url, settings) if settings.database_read_url else None,
+        most_lag=settings.max_replica_lag,
+    )
     # Never the replica: it may learn late that a token was revoked.
     tokens = Tokens(
         settings.crawler_api_tokens, writer, cache_seconds=settings.token_cache_seconds, secret_key=secret_key
@@ -63,9 +68,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_live(app, tokens, reader, settings)
     add_dashboard(app, tokens, writer, reader)
     # Around the gate of add_live: to wait there is part of what a crawler waits.
-    add_measures(app, tokens)
+    add_measures(app, tokens, reader)
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as Flask's documentation has it
             app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies
         )
     return app
+
+
+def _to_read(url: str | None, settings: Settings) -> Database:
+    return Database(url, settings, role="tallymark_reader", pool_size=settings.read_pool_size)

@@ -44,9 +44,11 @@ class Connection(psycopg.Connection[Any]):
 
     Attributes:
         known: The names of the statements that were prepared on it.
+        is_pooled: Whether a pooler is between us and the server.
     """
 
     known: set[bytes]
+    is_pooled: bool
 
     @classmethod
     def connect(cls, conninfo: str = "", **parameters: Any) -> Self:  # noqa: ANN401 - as psycopg has it
@@ -86,9 +88,12 @@ def run(connection: Connection, statement: Statement, parameters: tuple[bytes | 
     """
     pgconn = connection.pgconn
     try:
-        if statement.name not in connection.known:
-            _prepare(connection, statement)
-        result = pgconn.exec_prepared(statement.name, parameters)  # type: ignore[arg-type]  # it takes None, too
+        if connection.is_pooled:
+            result = pgconn.exec_params(statement.sql, parameters)
+        else:
+            if statement.name not in connection.known:
+                _prepare(connection, statement)
+            result = pgconn.exec_prepared(statement.name, parameters)  # type: ignore[arg-type]  # it takes None, too
     except psycopg.OperationalError as error:
         # libpq did not get as far as a result.
         raise Unavailable("Database unavailable", sqlstate=CONNECTION_BROKEN, remedy=Remedy.NEW_CONNECTION) from error

@@ -7,8 +7,10 @@ moment no request is let in, then the next one opens a new pool.
 Calls that write and calls that read have a pool each, also where both go to one database: a connection becomes
 tallymark_writer or tallymark_reader for good when it is opened, so that a call can do what its kind needs and no more,
 whatever the user that logs in may do. Changing the role for each call would cost a round trip each. It stays the user
-that logged in where that may not become the role, but has its rights in some other way; and behind a pooler, which
-might hand the session, and the role with it, to others.
+that logged in where that may not become the role, but has its rights in some other way.
+
+Behind a pooler, which may give each statement to another session, and each session to other clients, nothing is set in
+the session and nothing is prepared in it: the role and the timeouts are then those of the user that logs in.
 """
 
 import logging
@@ -21,6 +23,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolClosed
 
+from tallymark.calling import is_pooled
 from tallymark.errors import NO_CONNECTION, NO_CONNECTION_FREE, Remedy, TallymarkError, Unavailable
 from tallymark.settings import Settings
 from tallymark.web.calls import Connection, Statement, run
@@ -40,10 +43,9 @@ _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count
 
 #: Set in SQL, because poolers do not pass on what a URL has under `options`.
 _CONFIGURE = "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS setting (name, value)"
-#: A pooler tells its clients another process id than the server's own.
 _SET_ROLE = """
 SELECT set_config('role', %(role)s, false)
-WHERE pg_backend_pid() = %(pid)s AND pg_has_role(session_user, to_regrole(%(role)s)::oid,
+WHERE pg_has_role(session_user, to_regrole(%(role)s)::oid,
   CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END)
 """
 
@@ -184,9 +186,11 @@ class Database:
     def _configure(self, connection: Connection) -> None:
         """Make a new connection ready for use."""
         try:
-            connection.execute(_CONFIGURE, [list(self._session), list(self._session.values())])
-            if self._role is not None:
-                connection.execute(_SET_ROLE, {"role": self._role, "pid": connection.pgconn.backend_pid})
+            connection.is_pooled = is_pooled(connection)
+            if not connection.is_pooled:
+                connection.execute(_CONFIGURE, [list(self._session), list(self._session.values())])
+                if self._role is not None:
+                    connection.execute(_SET_ROLE, {"role": self._role})
         except psycopg.Error as error:
             self._note(error)
             raise

@@ -1,6 +1,8 @@
 """Is it up, and can it work? For load balancers and service managers, without a token."""
 
+import json
 from http import HTTPStatus
+from typing import Any
 
 from flask import Flask, Response
 
@@ -8,6 +10,7 @@ from tallymark.errors import NO_RIGHT, NOT_GRANTED, NOT_INSTALLED, Unavailable
 from tallymark.web.answers import json_answer
 from tallymark.web.database import Database, Statement
 from tallymark.web.problems import Problem
+from tallymark.web.reader import CanCall, Reader
 
 #: Each function that the web part calls must be there, with these arguments, and for us to execute.
 _WRITING = (
@@ -21,7 +24,7 @@ _READING = (
     b'"rate_page(text,interval)","stages_page(text)","errors_page(timestamptz,integer,text)",'
     b'"stalled_page(text,integer)","recent_failures(timestamptz,integer,text)","days_page(integer,text)","jobs_by_status(text,integer)",'
     b'"job_rates(text[],interval,text)","throughput_page(integer,text)","busiest_page(integer,text)",'
-    b'"verify_newest(integer,integer,text)","database_figures()",'
+    b'"verify_newest(integer,integer,text)","database_figures()","wal_position()",'
     b'"newest_jobs(text,text,text,text,text,text,text,integer,text)",'
     b'"list_jobs(text,text,text,text,text,timestamptz,text,text,integer,text)"}'
 )
@@ -32,13 +35,13 @@ _HAS = Statement(
 )
 
 
-def add_health(app: Flask, database: Database, reader: Database) -> None:
+def add_health(app: Flask, database: Database, reader: Reader) -> None:
     """Give an application the routes of health.
 
     Args:
         app: The application.
         database: Where the jobs are; has to be there for it to be ready.
-        reader: Where to read them; likewise.
+        reader: Where to read them.
     """
 
     @app.get("/healthz")
@@ -48,13 +51,28 @@ def add_health(app: Flask, database: Database, reader: Database) -> None:
 
     @app.get("/readyz")
     def is_ready() -> Response:
-        """The database and its replica can be reached, and have what we call."""
+        """The database can be reached, and has what we call; how the replica does, without which it works as well."""
         _check(database, _WRITING)
         _check(reader, _READING)
-        return json_answer(b'{"status":"ready"}')
+        ready = {"status": "ready"} | replica_of(reader)
+        return json_answer(json.dumps(ready).encode())
 
 
-def _check(database: Database, functions: bytes) -> None:
+def replica_of(reader: Reader) -> dict[str, Any]:
+    """Say how the replica does, as JSON has it.
+
+    Args:
+        reader: Where to read.
+
+    Returns:
+        `{"replica": {"used", "lagSeconds"}}`: whether this process reads from it, and how far it is behind, None where
+        that cannot be told; nothing where there is none.
+    """
+    lag = reader.lag
+    return {} if lag is None else {"replica": {"used": lag.used, "lagSeconds": lag.seconds and round(lag.seconds, 3)}}
+
+
+def _check(database: CanCall, functions: bytes) -> None:
     """See that functions are there, and for us to execute."""
     there, granted = database.call(_HAS, functions)
     if there != b"t":

@@ -20,6 +20,7 @@ from tallymark.web.auth import Tokens
 from tallymark.web.callers import caller
 from tallymark.web.database import Database, Statement
 from tallymark.web.query import BIGINT, Query
+from tallymark.web.reader import CanCall
 from tallymark.web.reading import add_reading
 from tallymark.web.requests import read_json_body
 
@@ -106,7 +107,7 @@ class _JobId(PathConverter):
     part_isolating = False
 
 
-def add_jobs(app: Flask, tokens: Tokens, database: Database, reader: Database, most_bytes: int) -> None:
+def add_jobs(app: Flask, tokens: Tokens, database: Database, reader: CanCall, most_bytes: int) -> None:
     """Give an application the routes of jobs.
 
     Args:
@@ -164,7 +165,7 @@ def add_jobs(app: Flask, tokens: Tokens, database: Database, reader: Database, m
     add_reading(app, tokens, reader)
 
 
-def _give_job(reader: Database, job_id: str) -> Response:
+def _give_job(reader: CanCall, job_id: str) -> Response:
     """Answer with a job, or that the client has it already."""
     query = Query()
     at, limit = query.number("at", BIGINT), query.number("timelineLimit")

@@ -21,7 +21,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from tallymark.web.answers import json_answer
 from tallymark.web.auth import Tokens
 from tallymark.web.callers import caller
+from tallymark.web.health import replica_of
 from tallymark.web.problems import Problem
+from tallymark.web.reader import Reader
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -54,12 +56,13 @@ _since = Gauge("tallymark_counting_since_seconds", "When counting began", regist
 _since.set_to_current_time()
 
 
-def add_measures(app: Flask, tokens: Tokens) -> None:
+def add_measures(app: Flask, tokens: Tokens, reader: Reader) -> None:
     """Have an application count its requests, and give it the route that tells them.
 
     Args:
         app: The application; what is put around its `wsgi_app` later is not part of what is measured.
         tokens: Who may ask.
+        reader: Where this process reads: how its replica does is told, too.
     """
     # Hooks before and after each request would cost three times as much.
     app.wsgi_app = MeasuredApp(app.wsgi_app)  # type: ignore[method-assign]
@@ -71,7 +74,7 @@ def add_measures(app: Flask, tokens: Tokens) -> None:
         if caller().job_prefix:
             explanation = "This token is for some jobs only, and requests are counted for all of them together."
             raise Problem(HTTPStatus.FORBIDDEN, "Forbidden", explanation=explanation)
-        return json_answer(json.dumps(measured()).encode())
+        return json_answer(json.dumps(measured() | replica_of(reader)).encode())
 
 
 class MeasuredApp:

@@ -9,9 +9,10 @@ from flask import Flask, Response
 from tallymark.web.answers import json_answer
 from tallymark.web.auth import Tokens
 from tallymark.web.callers import Caller, caller
-from tallymark.web.database import Database, Statement
+from tallymark.web.database import Statement
 from tallymark.web.problems import Problem
 from tallymark.web.query import Query
+from tallymark.web.reader import CanCall
 
 
 class _Page(NamedTuple):
@@ -121,7 +122,7 @@ _PAGES = {
 }
 
 
-def add_reading(app: Flask, tokens: Tokens, reader: Database) -> None:
+def add_reading(app: Flask, tokens: Tokens, reader: CanCall) -> None:
     """Give an application the routes that read across jobs.
 
     Args:
@@ -141,7 +142,7 @@ def add_reading(app: Flask, tokens: Tokens, reader: Database) -> None:
         add_page(name)
 
 
-def read_page(reader: Database, who: Caller, name: str) -> bytes | None:
+def read_page(reader: CanCall, who: Caller, name: str) -> bytes | None:
     """Read across jobs what the request asks for by its query.
 
     Args:

@@ -267,4 +267,6 @@ export interface RouteFigures {
 export interface EndpointFigures {
   routes: RouteFigures[];
   since: string;
+  /** Where there is one. */
+  replica?: { used: boolean; lagSeconds: number | null };
 }

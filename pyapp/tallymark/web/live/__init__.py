@@ -15,7 +15,6 @@ from tallymark.settings import Settings
 from tallymark.web.answers import json_answer
 from tallymark.web.auth import Tokens
 from tallymark.web.callers import caller
-from tallymark.web.database import Database
 from tallymark.web.live.gate import Gate, GatedApp
 from tallymark.web.live.hub import Bell, Poller
 from tallymark.web.live.jobs import JobTopic, Position, catch_up, read_jobs
@@ -31,6 +30,7 @@ from tallymark.web.live.overview import (
 from tallymark.web.live.stream import JobWatch, OverviewWatch, Stream, Watch
 from tallymark.web.problems import Problem
 from tallymark.web.query import BIGINT, Query
+from tallymark.web.reader import Reader
 from tallymark.web.reading import overview_question
 
 __all__ = ["Live", "add_live"]
@@ -50,7 +50,7 @@ _RETRY_SECONDS = (5, 15)
 class Live:
     """All streams of this process."""
 
-    def __init__(self, reader: Database, gate: Gate, most: int) -> None:
+    def __init__(self, reader: Reader, gate: Gate, most: int) -> None:
         """Nothing is read before the first stream.
 
         Args:
@@ -69,7 +69,13 @@ class Live:
             with gate:
                 return reader.call(*call)  # type: ignore[arg-type]
 
+        def read_newest(*call: object) -> list[bytes | None]:
+            with gate:
+                return reader.newest(*call)  # type: ignore[arg-type]
+
         self.read: Read = read
+        # A client that comes back knows what it was told last, perhaps by the primary, or of another replica.
+        self.read_newest: Read = read_newest
         self.jobs = Poller[JobTopic](
             "tallymark-jobs",
             lambda topics: read_jobs(read, topics),
@@ -144,7 +150,7 @@ class Live:
             self._streams.discard(stream)
 
 
-def add_live(app: Flask, tokens: Tokens, reader: Database, settings: Settings) -> None:
+def add_live(app: Flask, tokens: Tokens, reader: Reader, settings: Settings) -> None:
     """Give an application the route of streams, and the gate before all its routes.
 
     Args:
@@ -180,7 +186,7 @@ def add_live(app: Flask, tokens: Tokens, reader: Database, settings: Settings) -
         if request.method == "HEAD":
             return Response(content_type=_EVENT_STREAM)
         watch: Watch = (
-            JobWatch(live.jobs, live.read, job_id.decode(), after)
+            JobWatch(live.jobs, live.read_newest, job_id.decode(), after)
             if job_id is not None
             else OverviewWatch(live.pages, live.totals, question)
         )
@@ -202,7 +208,7 @@ def _after(query: Query) -> int | None:
     return int(given[0]) if given else None
 
 
-def _job_once(reader: Database, job_id: str, after: int | None) -> list[Message]:
+def _job_once(reader: Reader, job_id: str, after: int | None) -> list[Message]:
     """Return what there is to say of a job now."""
-    message, _ = catch_up(reader.call, job_id, Position(0, -1 if after is None else after))
+    message, _ = catch_up(reader.newest, job_id, Position(0, -1 if after is None else after))
     return [message or gone(job_id)]

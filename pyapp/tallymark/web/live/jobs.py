@@ -167,9 +167,15 @@ def read_jobs(read: Read, topics: Sequence[JobTopic]) -> Iterator[JobTopic]:
         known = {key: topic.state.position.seq if topic.state else -1 for key, topic in part.items()}
         for job_id, state in _changes(read, known, _KEPT_EVENTS):
             topic = part[job_id]
+            if state is not None and topic.state is not None and _is_older(state.position, topic.state.position):
+                continue  # a replica that was read from in between knows less than the primary
             if state is not None or topic.state is not None or not topic.is_read:
                 topic._take(state)  # noqa: SLF001 - of this module
                 yield topic
+
+
+def _is_older(position: "Position", known: "Position") -> bool:
+    return position.born == known.born and position.seq < known.seq
 
 
 def catch_up(read: Read, job_id: str, known: Position) -> tuple[Message | None, Position]:

@@ -22,6 +22,7 @@ from tallymark.web.pages.assets import Assets, add_assets
 from tallymark.web.pages.documents import page
 from tallymark.web.pages.sign_in import add_sign_in
 from tallymark.web.problems import Problem
+from tallymark.web.reader import CanCall
 from tallymark.web.reading import read_page
 
 #: The addresses that the script knows; see pyapp/dashboard/src/main.tsx.
@@ -33,7 +34,7 @@ FAILED_LAST = Statement(
 _STATIC = Path(__file__).parent.parent / "static"
 
 
-def add_dashboard(app: Flask, tokens: Tokens, writer: Database, reader: Database) -> None:
+def add_dashboard(app: Flask, tokens: Tokens, writer: Database, reader: CanCall) -> None:
     """Give an application the dashboard, and the way in.
 
     Args:

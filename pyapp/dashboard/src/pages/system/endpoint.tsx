@@ -27,7 +27,17 @@ export function Endpoint() {
         )
       }
     >
-      {({ routes }) => <Routes routes={routes} />}
+      {({ routes, replica }) => (
+        <>
+          {replica && (
+            <p class="px-3 pt-3 mb-0 text-secondary" role="status">
+              {replica.used ? "Reads come from the replica" : "Reads come from the database, not from the replica"}
+              {replica.lagSeconds !== null && `, which is ${duration(replica.lagSeconds)} behind`}.
+            </p>
+          )}
+          <Routes routes={routes} />
+        </>
+      )}
     </Part>
   );
 }

@@ -1,0 +1,226 @@
+"""Behind a real PgBouncer in transaction mode everything works, and nothing is left in sessions that others get."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.json import Jsonb
+from tests.web.conftest import Web
+
+from tallymark.embedded.postgres_user import NOBODY
+from tallymark.machine.ports import is_free, some_free_port
+
+Connection = psycopg.Connection[Any]
+JOBS = "/api/internal/jobs"
+
+
+class PgBouncer:
+    """A PgBouncer before a database, with two connections to it, whatever comes in.
+
+    Attributes:
+        url: The database through it.
+        user: Who logs in: no superuser, a writer and a reader, with timeouts of its own.
+    """
+
+    def __init__(self, db_url: str, directory: Path, user: str) -> None:
+        program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
+        parts = {name: str(value) for name, value in conninfo_to_dict(db_url).items()}
+        self.user = user
+        self._port = some_free_port("127.0.0.1")
+        self.url = f"postgresql://{user}:p@127.0.0.1:{self._port}/{parts['dbname']}"
+        directory.chmod(0o755)
+        place = directory / "pgbouncer"
+        place.mkdir()
+        (place / "users.txt").write_text(f'"{user}" "p"\n')
+        (place / "pgbouncer.ini").write_text(
+            f"""[databases]
+* = host={parts["host"]} port={parts["port"]}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {self._port}
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = {place / "users.txt"}
+pool_mode = transaction
+default_pool_size = 2
+max_client_conn = 500
+ignore_startup_parameters = extra_float_digits
+"""
+        )
+        as_root = os.geteuid() == 0  # which it refuses to be
+        if as_root:
+            for path in (place, *place.iterdir()):
+                os.chown(path, NOBODY, NOBODY)
+        with (directory / "pgbouncer.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [program, "--quiet", str(place / "pgbouncer.ini")],
+                stderr=log,
+                user=NOBODY if as_root else None,
+                group=NOBODY if as_root else None,
+            )
+        deadline = time.monotonic() + 20
+        while is_free("127.0.0.1", self._port):
+            assert self._process.poll() is None, (directory / "pgbouncer.log").read_text()
+            assert time.monotonic() < deadline, "PgBouncer does not listen"
+            time.sleep(0.02)
+
+    def connect(self) -> Connection:
+        """Open a connection through it, as some other program might."""
+        return psycopg.connect(self.url, autocommit=True, prepare_threshold=None)
+
+    def stop(self) -> None:
+        """Stop it."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait()
+
+
+@pytest.fixture
+def pgbouncer(db: Connection, db_url: str, tmp_path: Path) -> Iterator[PgBouncer]:
+    """A PgBouncer before the test's database."""
+    if shutil.which("pgbouncer") is None and not Path("/usr/sbin/pgbouncer").exists():
+        pytest.skip(
+            "NOT TESTED: what a pooler does, since PgBouncer is not installed; on Debian: apt-get install pgbouncer"
+        )
+    if str(conninfo_to_dict(db_url)["host"]).startswith("/"):
+        pytest.skip("NOT TESTED: a pooler before a server that listens on no TCP port")
+    user = f"tallymark_test_pooled_{os.getpid()}"
+    db.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'p' IN ROLE tallymark_writer, tallymark_reader, tallymark_admin")
+    db.execute(f"ALTER ROLE {user} SET statement_timeout = '12s'")
+    # pytest's directories are nobody else's, and it does not run as root.
+    for parent in tmp_path.parents:
+        if parent.stat().st_uid == os.geteuid() and parent != Path("/tmp"):  # noqa: S108
+            parent.chmod(parent.stat().st_mode | 0o055)
+    made = PgBouncer(db_url, tmp_path, user)
+    yield made
+    made.stop()
+    db.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '{user}'")
+    db.execute(f"DROP OWNED BY {user}")
+    db.execute(f"DROP ROLE {user}")
+
+
+def update(job: str, number: int) -> dict[str, object]:
+    """An update that counts one issue."""
+    return {
+        "taskId": job,
+        "updateId": str(number),
+        "status": "processing",
+        "timestamp": "2025-01-06T19:15:30Z",
+        "itemsByType": {"issues": 1},
+    }
+
+
+def in_threads(count: int, act: Callable[[int], None]) -> None:
+    """Do something in so many threads at once."""
+    failed: list[BaseException] = []
+
+    def run(number: int) -> None:
+        try:
+            act(number)
+        except BaseException as error:  # noqa: BLE001 - told to the test
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+
+
+def test_many_crawlers_over_two_sessions_count_exactly(pgbouncer: PgBouncer, db: Connection, tmp_path: Path) -> None:
+    """Over HTTP from several worker processes, and in SQL, singly and in batches, with every update sent twice."""
+    web = Web(pgbouncer.url, tmp_path / "web.log", {"TALLYMARK_WORKERS": "2", "TALLYMARK_POOL_SIZE": "8"})
+    try:
+        assert web.register("job").status == 201
+        assert web.call("GET", "/readyz").json == {"status": "ready"}
+
+        def crawl(thread: int) -> None:
+            for number in range(thread * 100, thread * 100 + 20):
+                for _ in range(2):
+                    answer = web.report(update("job", number))
+                    assert answer.status == 200, answer.json
+            with pgbouncer.connect() as connection:
+                for number in range(thread * 100 + 20, thread * 100 + 40):
+                    connection.execute("SELECT tallymark.merge_progress('job', %s)", [Jsonb(update("job", number))])
+                again = [update("job", number) for number in range(thread * 100, thread * 100 + 40)]
+                connection.execute("SELECT tallymark.merge_progress_batch(%s)", [Jsonb(again)])
+
+        in_threads(8, crawl)
+        document = web.call("GET", f"{JOBS}/job").json
+        assert document["progress"]["itemsByType"] == {"issues": 8 * 40}
+        assert document["lastSeq"] == 8 * 40
+        page = web.call("GET", f"{JOBS}/job/timeline?limit=5").json
+        assert [event["seq"] for event in page["events"]] == [1, 2, 3, 4, 5]
+    finally:
+        web.stop()
+    assert db.execute("SELECT tallymark.verify_job('job')").fetchone() == (True,)
+    assert "Traceback" not in (tmp_path / "web.log").read_text()
+
+
+def test_nothing_of_ours_stays_in_a_session(pgbouncer: PgBouncer, tmp_path: Path) -> None:
+    """Whoever gets it next has their own role and timeouts, and no statements that others prepared."""
+    web = Web(
+        pgbouncer.url, tmp_path / "web.log", {"TALLYMARK_STATEMENT_TIMEOUT": "4321", "TALLYMARK_LOCK_TIMEOUT": "987"}
+    )
+    try:
+        web.register("job")
+
+        def report_and_read(number: int) -> None:
+            web.report(update("job", number))
+            web.call("GET", f"{JOBS}/job")
+
+        in_threads(8, report_and_read)
+        seen: set[int] = set()
+        deadline = time.monotonic() + 20
+        while len(seen) < 2 and time.monotonic() < deadline:
+            with pgbouncer.connect() as one, pgbouncer.connect() as other, one.transaction(), other.transaction():
+                for connection in (one, other):
+                    row = connection.execute(
+                        "SELECT pg_backend_pid(), current_user, current_setting('statement_timeout'),"
+                        " current_setting('lock_timeout'), (SELECT count(*) FROM pg_prepared_statements)"
+                    ).fetchone()
+                    assert row is not None
+                    assert row[1:] == (pgbouncer.user, "12s", "0", 0)
+                    seen.add(row[0])
+        assert len(seen) == 2, "both sessions were looked at"
+    finally:
+        web.stop()
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of ours."""
+    command = [sys.executable, "-c", "from tallymark.cli import main; main()", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_the_commands_that_read_and_prune_work_through_it(pgbouncer: PgBouncer, db: Connection) -> None:
+    """Those that call one stored function after the other."""
+    for job in range(12):
+        db.execute("SELECT tallymark.create_job(%s)", [f"job{job}"])
+        for number in range(3):
+            db.execute("SELECT tallymark.merge_progress(%s, %s)", [f"job{job}", Jsonb(update(f"job{job}", number))])
+    at = ("--database-url", pgbouncer.url)
+    assert run("verify", *at).stdout == "12 jobs checked, 0 differ\n"
+    assert run("jobs", *at).returncode == 0
+    pruned = run("prune", "--older-than", "0s", "--keep", "1", *at)
+    assert (pruned.returncode, pruned.stdout) == (0, "24 events of 12 jobs pruned\n"), pruned.stderr
+    assert run("watchdog", "--once", *at).returncode == 0
+    assert run("verify", *at).stdout == "12 jobs checked, 0 differ\n"
+
+
+def test_the_schema_is_not_changed_through_it(pgbouncer: PgBouncer) -> None:
+    """A migration needs a session of its own; the message says what to do."""
+    told = run("migrate", "--database-url", pgbouncer.url)
+    assert told.returncode == 2
+    assert "connection pooler" in told.stderr
+    assert "name the server itself" in told.stderr
