@@ -40,6 +40,8 @@ RELEASED_MIGRATIONS := sql/migrations/0001-% sql/migrations/0002-%
 PGSPOT_FILES = tests/database/owned_schema.sql $(filter-out $(RELEASED_MIGRATIONS),$(wildcard sql/migrations/*.sql)) \
 	$(wildcard sql/functions/*.sql) $(wildcard sql/views/*.sql)
 
+POSTGRES_BIN ?= /usr/lib/postgresql/15/bin
+
 # Passed on to the program that a target runs: make run ARGS='--port 9000', make test ARGS='-k merge'
 ARGS ?=
 
@@ -108,6 +110,10 @@ pictures: $(DEV) $(PAGES) ## Take the docs' pictures of the dashboard anew
 .PHONY: test
 test: $(DEV) $(PAGES) $(DASHBOARD)/node_modules/.bin/prettier ## Run the tests, without the long ones
 	$(BIN)/python -m pytest -n 2 -m "not deep and not faults" $(ARGS)
+
+.PHONY: test-15
+test-15: $(DEV) $(PAGES) $(DASHBOARD)/node_modules/.bin/prettier ## Run the tests on Debian's PostgreSQL 15, or that in POSTGRES_BIN
+	$(BIN)/python -m tests.on_postgres $(POSTGRES_BIN) -n 2 -m "not deep and not faults" $(ARGS)
 
 .PHONY: test-deep
 test-deep: $(DEV) $(PAGES) ## Run the long searches for rare failures

@@ -1,0 +1,53 @@
+"""Runs pytest on another PostgreSQL than the embedded one: `python -m tests.on_postgres PROGRAMS [ARGUMENT]...`.
+
+PROGRAMS is the directory of its programs, such as /usr/lib/postgresql/15/bin. A server is made for the run, as the
+embedded one is, and named in TEST_DATABASE_URL. Tests that start an embedded server by themselves still do.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+import psycopg
+from psycopg import sql
+
+from tallymark.embedded import EmbeddedPostgres, cluster, server
+
+#: As with the embedded one: nothing here need survive a power cut.
+_FORGETFUL = {"fsync": "off"}
+
+
+def main(programs: str, *arguments: str) -> int:
+    """Run the tests.
+
+    Args:
+        programs: Where PostgreSQL's programs are.
+        *arguments: Those of pytest.
+
+    Returns:
+        What pytest returned; 0 where there is no such PostgreSQL, which is said loudly.
+    """
+    if not (Path(programs) / "postgres").exists():
+        click.secho(f"!!! NOT TESTED on another PostgreSQL: there is none in {programs}", fg="red", err=True)
+        return 0
+    vars(server)["bin_dir"] = lambda: Path(programs)
+    # Before 16, initdb takes no settings; they are set afterwards.
+    settings = {**vars(cluster)["_CONFIGURATION"], **_FORGETFUL}
+    vars(cluster)["_CONFIGURATION"] = {}
+    with tempfile.TemporaryDirectory(prefix="tallymark-tests-") as directory:
+        postgres = EmbeddedPostgres(Path(directory) / "data")
+        with postgres, psycopg.connect(postgres.url, autocommit=True) as connection:
+            for name, value in settings.items():
+                connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), value))
+        with postgres:
+            with psycopg.connect(postgres.url) as connection:
+                click.echo(f"PostgreSQL {connection.info.parameter_status('server_version')}")
+            environ = os.environ | {"TEST_DATABASE_URL": postgres.url}
+            return subprocess.run([sys.executable, "-m", "pytest", *arguments], env=environ, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
