@@ -3,8 +3,10 @@
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 from urllib.parse import urlencode
 
 import psycopg
@@ -24,6 +26,18 @@ OUR_MIGRATION = re.compile(r"\d{4}-")
 
 #: A migration that finds a table held waits for it a few seconds, so many times with such pauses.
 _LOCK_ATTEMPTS, _LOCK_PAUSE_SECONDS = 20, 1.0
+#: Whoever merges locks a job first. With the whole table ours before anything else, nobody is in the middle of a merge
+#: while other tables are changed, and nobody deadlocks with us; they wait, which their own timeouts bound.
+_HAVE_JOBS_TO_OURSELVES = """
+DO $$
+BEGIN
+  IF pg_catalog.to_regclass('tallymark.job') IS NOT NULL THEN
+    SET LOCAL lock_timeout = '2s';
+    LOCK TABLE tallymark.job IN ACCESS EXCLUSIVE MODE;
+  END IF;
+END
+$$
+"""
 _APPLICATION = "tallymark migrate"
 
 
@@ -67,7 +81,10 @@ def yoyo_url(url: str) -> str:
 
 
 def migrate(url: str, *, report: Report | None = None, break_lock: bool = False, wait_seconds: float = 60) -> list[str]:
-    """Apply what is pending, then install all functions and views, also when nothing was pending.
+    """Apply what is pending and install all functions and views, also when nothing was pending.
+
+    All of it happens in one transaction, so that whoever calls a function meanwhile gets the old one or the new one,
+    and a migration that fails leaves everything as it was.
 
     Args:
         url: the database, as libpq takes it.
@@ -82,17 +99,12 @@ def migrate(url: str, *, report: Report | None = None, break_lock: bool = False,
         MigrationError: locked, newer than this release, not permitted, or an SQL file failed.
     """
     say = report or _silent
-    done: list[str] = []
     with _open(url, say, wait_seconds, break_lock=break_lock) as backend:
         migrations = read_migrations(str(sql_root() / "migrations"))
         _refuse_newer(backend.connection)
-        for migration in backend.to_apply(migrations):
-            say(f"applying {migration.id}")
-            with _explained(f"migration {migration.id} failed"):
-                _patiently(lambda migration=migration: backend.apply_one(migration), say)  # type: ignore[misc]
-            done.append(migration.id)
-        with _explained("installing functions and views failed"):
-            backend.run_post_apply(migrations)
+        pending_ones = list(backend.to_apply(migrations))
+        _patiently(lambda: backend.apply_together(pending_ones, migrations.post_apply), say)
+        done = [migration.id for migration in pending_ones]
         say(f"installed {len(function_files())} functions and {len(view_files())} views")
     return done
 
@@ -120,7 +132,7 @@ def rollback(url: str, *, steps: int = 1, report: Report | None = None, wait_sec
         for migration in list(backend.to_rollback(migrations))[:steps]:
             say(f"rolling back {migration.id}")
             with _explained(f"rolling back {migration.id} failed"):
-                _patiently(lambda migration=migration: backend.rollback_one(migration), say)  # type: ignore[misc]
+                _patiently(partial(backend.rollback_one, migration), say)
             undone.append(migration.id)
     return undone
 
@@ -192,8 +204,9 @@ def _patiently(act: Callable[[], None], say: Report) -> None:
     for attempt in range(_LOCK_ATTEMPTS):
         try:
             act()
-        except psycopg.errors.LockNotAvailable:
-            if attempt == _LOCK_ATTEMPTS - 1:
+        except (psycopg.errors.LockNotAvailable, MigrationError) as error:
+            held = isinstance(error.__cause__ or error, psycopg.errors.LockNotAvailable)
+            if not held or attempt == _LOCK_ATTEMPTS - 1:
                 raise
             if attempt == 0:
                 say("waiting: a long transaction holds a table that is to be changed")
@@ -261,6 +274,34 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo publishe
             finally:
                 self._held = False
                 holder.connection.execute("ROLLBACK")
+
+    def apply_together(self, migrations: Sequence[Any], post_apply: Sequence[Any]) -> None:
+        """Apply migrations, mark them, and install the functions, all in one transaction.
+
+        Args:
+            migrations: Those that are pending, in their order.
+            post_apply: What installs the functions.
+
+        Raises:
+            MigrationError: One of them failed, and nothing was changed.
+        """
+        with self.copy() as worker:
+            worker.ensure_internal_schema_updated()
+            with worker.transaction():
+                if migrations:
+                    with _explained("cannot get the table of jobs for a moment"):
+                        worker.execute(_HAVE_JOBS_TO_OURSELVES)
+                for migration in migrations:
+                    self.say(f"applying {migration.id}")
+                    with _explained(f"migration {migration.id} failed"):
+                        migration.process_steps(worker, "apply")
+                        # What a migration sets for itself would else hold for yoyo's own statements.
+                        worker.execute("SET LOCAL search_path TO DEFAULT")
+                        worker.mark_one(migration, log=False)
+                        worker.log_migration(migration, "apply")
+                with _explained("installing functions and views failed"):
+                    for hook in post_apply:
+                        hook.process_steps(worker, "apply")
 
     def _take_row(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
         """Insert the lock row, waiting for whoever has it, and leave the transaction open."""
