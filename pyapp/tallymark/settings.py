@@ -141,6 +141,7 @@ class Settings:
         max_waiting: Requests that wait for their turn in each worker process at most.
         max_wait: Seconds that a request waits for its turn at most.
         streams: Open streams of events that each worker process has at most.
+        metrics_open: Whether /metrics is for everybody.
         log_level: One of `LOG_LEVELS`.
         log_format: One of `LOG_FORMATS`.
         data_dir: Where the embedded database and the generated token are kept.
@@ -263,6 +264,12 @@ class Settings:
         _whole(0, 4096),
         "Streams of /events that each web worker has open at most, a thread each; more are answered 503.",
         default=100,
+    )
+    metrics_open: bool = _setting(
+        "TALLYMARK_METRICS_OPEN",
+        _flag,
+        "1 lets everybody read /metrics, without a token.",
+        default=False,
     )
     log_level: str = _setting("TALLYMARK_LOG_LEVEL", _one_of(LOG_LEVELS), ", ".join(LOG_LEVELS) + ".", default="info")
     log_format: str = _setting(

@@ -14,7 +14,8 @@ import pytest
 from tests.web.watching import wait_until
 
 from tallymark.tokens import create_token
-from tallymark.web.measures import BUCKETS, percentile
+from tallymark.web.measures import percentile
+from tallymark.web.meters import BUCKETS
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web

@@ -8,7 +8,7 @@ import secrets
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from tallymark.logs import configure_logging
+from tallymark.logs import add_context, configure_logging
 from tallymark.settings import Settings
 from tallymark.web.auth import Tokens
 from tallymark.web.commands import add_commands
@@ -17,9 +17,10 @@ from tallymark.web.health import add_health
 from tallymark.web.jobs import add_jobs
 from tallymark.web.live import add_live
 from tallymark.web.measures import add_measures
+from tallymark.web.metrics import add_metrics
 from tallymark.web.openapi import add_openapi
 from tallymark.web.pages import Sessions, add_dashboard
-from tallymark.web.problems import add_handlers
+from tallymark.web.problems import add_handlers, request_context
 from tallymark.web.progress import add_progress
 from tallymark.web.reader import Reader
 
@@ -40,6 +41,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or Settings.from_env()
     configure_logging(settings)
+    add_context(request_context)
     app = Flask(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     # Without a key of their own, the sessions end with this process, and no other one knows them.
@@ -50,11 +52,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = True
 
     writer = Database(settings.database_url, settings, role="tallymark_writer")
-    reader = Reader(
-        _to_read(settings.database_url, settings),
-        _to_read(settings.database_read_url, settings) if settings.database_read_url else None,
-        most_lag=settings.max_replica_lag,
-    )
+    primary = _to_read(settings.database_url, settings)
+    replica = _to_read(settings.database_read_url, settings) if settings.database_read_url else None
+    reader = Reader(primary, replica, most_lag=settings.max_replica_lag)
     # Never the replica: it may learn late that a token was revoked.
     tokens = Tokens(
         settings.crawler_api_tokens, writer, cache_seconds=settings.token_cache_seconds, secret_key=secret_key
@@ -67,6 +67,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_openapi(app)
     add_live(app, tokens, reader, settings)
     add_dashboard(app, tokens, writer, reader)
+    pools = {"write": writer, "read": primary} | ({"replica": replica} if replica else {})
+    add_metrics(app, tokens, settings, pools, reader)
     # Around the gate of add_live: to wait there is part of what a crawler waits.
     add_measures(app, tokens, reader)
     if settings.trusted_proxies:

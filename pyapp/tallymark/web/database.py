@@ -113,6 +113,18 @@ class Database:
         if self._pool is not None:
             self._pool.close()
 
+    def connections(self) -> dict[str, int]:
+        """Say how many connections are open and free, and how many requests wait for one."""
+        pool = self._pool
+        if pool is None or pool.closed:
+            return {"open": 0, "free": 0, "waiting": 0}
+        stats = pool.get_stats()
+        return {
+            "open": stats["pool_size"],
+            "free": stats["pool_available"],
+            "waiting": stats["requests_waiting"],
+        }
+
     def _call(self, pool: _Pool, statement: Statement, parameters: tuple[bytes | None, ...]) -> list[bytes | None]:
         try:
             # Not `with pool.connection()`: it commits, for which there is nothing here, and that takes its time.

@@ -15,7 +15,8 @@ from tallymark.web.reader import CanCall, Reader
 #: Each function that the web part calls must be there, with these arguments, and for us to execute.
 _WRITING = (
     b'{"receive_progress(jsonb,text,text)","receive_job(jsonb,text)","receive_command(jsonb,text,text)",'
-    b'"check_token(bytea)","has_tokens()","sign_in_wait(text)","note_failed_sign_in(text)"}'
+    b'"check_token(bytea)","has_tokens()","sign_in_wait(text)","note_failed_sign_in(text)",'
+    b'"note_intake(jsonb)"}'
 )
 _READING = (
     b'{"read_job(text,integer,text[])","job_at(text,bigint,integer)","timeline_page(text,bigint,integer,text,text[])",'
@@ -24,7 +25,7 @@ _READING = (
     b'"rate_page(text,interval)","stages_page(text)","errors_page(timestamptz,integer,text)",'
     b'"stalled_page(text,integer)","recent_failures(timestamptz,integer,text)","days_page(integer,text)","jobs_by_status(text,integer)",'
     b'"job_rates(text[],interval,text)","throughput_page(integer,text)","busiest_page(integer,text)",'
-    b'"verify_newest(integer,integer,text)","database_figures()","wal_position()",'
+    b'"verify_newest(integer,integer,text)","database_figures()","wal_position()","operating_figures()",'
     b'"newest_jobs(text,text,text,text,text,text,text,integer,text)",'
     b'"list_jobs(text,text,text,text,text,timestamptz,text,text,integer,text)"}'
 )

@@ -15,13 +15,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response
-from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from tallymark.web.answers import json_answer
 from tallymark.web.auth import Tokens
 from tallymark.web.callers import caller
 from tallymark.web.health import replica_of
+from tallymark.web.meters import meters, registry
 from tallymark.web.problems import Problem
 from tallymark.web.reader import Reader
 
@@ -30,30 +31,12 @@ if TYPE_CHECKING:
 
 #: Where the library looks for the directory; it does so when it is imported.
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-#: Seconds: what lies between two of them is told apart by interpolation only, so they are close where most answers are.
-BUCKETS = (
-    *(0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075),
-    *(0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0),
-)
-
 #: A client may send any word for a method; each that is told apart takes memory.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 #: A stream is open for as long as somebody looks at a page, which is no latency.
 _STREAMS = frozenset({"/events"})
 _UNKNOWN = "unknown"
 _PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-
-_registry = CollectorRegistry()
-_seconds = Histogram(
-    "tallymark_request_seconds",
-    "Time from taking a request to answering it",
-    ("route", "method", "status"),
-    buckets=BUCKETS,
-    registry=_registry,
-)
-# The earliest of all processes', also of those that have ended, for what they counted is still there.
-_since = Gauge("tallymark_counting_since_seconds", "When counting began", registry=_registry, multiprocess_mode="min")
-_since.set_to_current_time()
 
 
 def add_measures(app: Flask, tokens: Tokens, reader: Reader) -> None:
@@ -111,9 +94,11 @@ class MeasuredApp:
         if route in _STREAMS:
             found = _count_nothing
         elif method in _METHODS:
-            found = _seconds.labels(route, method, f"{status_class}xx").observe
+            found = meters.request_seconds.labels(route, method, f"{status_class}xx").observe
         else:
-            return _seconds.labels(route, "other", f"{status_class}xx").observe  # kept nowhere: there is no end of them
+            return meters.request_seconds.labels(
+                route, "other", f"{status_class}xx"
+            ).observe  # kept nowhere: there is no end of them
         self._observers[key] = found
         return found
 
@@ -131,7 +116,7 @@ def measured() -> dict[str, Any]:
     """
     routes: dict[tuple[str, str], dict[str, _Counts]] = {}
     since = time.time()
-    for metric in _collected().collect():
+    for metric in collected().collect():
         for sample in metric.samples:
             if sample.name == "tallymark_counting_since_seconds":
                 since = sample.value
@@ -149,9 +134,10 @@ def measured() -> dict[str, Any]:
 _Counts = dict[float, float]
 
 
-def _collected() -> CollectorRegistry:
+def collected() -> CollectorRegistry:
+    """Return what was counted, by all processes that count together."""
     if DIRECTORY_VARIABLE not in os.environ:
-        return _registry
+        return registry
     together = CollectorRegistry()
     MultiProcessCollector(together)  # type: ignore[no-untyped-call]
     return together

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from flask import Flask, Response, request
+from flask import Flask, Response, has_request_context, request
 from werkzeug.exceptions import HTTPException
 
 from tallymark.errors import NO_CONNECTION, Detail, TallymarkError, Unavailable
@@ -17,6 +17,7 @@ _logger = logging.getLogger(__name__)
 
 #: Crawlers that were turned away come back spread over so many seconds, not all at once.
 _RETRY_SECONDS = (1, 5)
+_REQUEST_KEPT_AS = "tallymark.request"
 _REQUEST_ID = re.compile(r"[\w.:+/=-]{1,128}", re.ASCII)
 
 
@@ -61,9 +62,18 @@ def add_handlers(app: Flask) -> None:
 
 
 def request_id() -> str:
-    """Return what tells this request from others in the log: its `X-Request-Id`, or else something new."""
-    given = request.environ.get("HTTP_X_REQUEST_ID", "")
-    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    """Return what tells this request from others in the log: its `X-Request-Id`, or else something new, once."""
+    environ = request.environ
+    known: str | None = environ.get(_REQUEST_KEPT_AS)
+    if known is None:
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        known = environ[_REQUEST_KEPT_AS] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    return known
+
+
+def request_context() -> dict[str, str | None]:
+    """Return what a line of the log should say of the request that is being answered, if any."""
+    return {"request": request_id(), "job": _job_id()} if has_request_context() else {}
 
 
 def _answer(
@@ -113,7 +123,7 @@ def _answer_unavailable(error: Unavailable) -> Response:
     known = request_id()
     # That no connection was to be had is logged where it was tried, once, and not for every request meanwhile.
     level = logging.DEBUG if error.sqlstate == NO_CONNECTION else logging.WARNING
-    _logger.log(level, "503 %s sqlstate=%s %s", error, error.sqlstate, error.origin, extra={"request": known})
+    _logger.log(level, "503 %s sqlstate=%s %s", error, error.sqlstate, error.origin)
     seconds = random.randint(*_RETRY_SECONDS)  # noqa: S311 - spreads load, keeps no secret
     return _answer(
         error.http_status,
@@ -140,7 +150,6 @@ def _answer_defect(error: Exception) -> Response:
         sqlstate,
         origin,
         exc_info=error,
-        extra={"request": known, "job": _job_id()},
     )
     reporting = request.url_rule is not None and request.url_rule.rule.endswith("/progress")
     return _answer(
@@ -158,4 +167,4 @@ def _job_id() -> str | None:
         found = found or json.loads(request.environ["tallymark.body"])["taskId"]
     except (KeyError, TypeError, ValueError, RecursionError):
         return None
-    return str(found)[:255]
+    return str(found)[:255] if isinstance(found, str) else None

@@ -1,13 +1,16 @@
 """The hot route: a crawler reports, PostgreSQL merges, and its answer goes back as it is."""
 
+import time
 from http import HTTPStatus
 
 from flask import Flask, Response, request
 
+from tallymark.errors import TallymarkError
 from tallymark.web.answers import json_answer
 from tallymark.web.auth import Tokens
 from tallymark.web.callers import caller
 from tallymark.web.database import Database, Statement
+from tallymark.web.intake import Intake
 from tallymark.web.problems import Problem
 from tallymark.web.requests import read_json_body
 
@@ -31,6 +34,7 @@ def add_progress(app: Flask, tokens: Tokens, database: Database, most_bytes: int
         database: Where the jobs are.
         most_bytes: The largest body that is taken.
     """
+    intake = Intake(database)
 
     @app.post("/api/internal/jobs/progress")
     @tokens.required_scope("write")
@@ -40,7 +44,13 @@ def add_progress(app: Flask, tokens: Tokens, database: Database, most_bytes: int
         key = environ.get("HTTP_IDEMPOTENCY_KEY")
         body = environ["tallymark.body"] = read_json_body(environ, most_bytes)
         checked_key = None if key is None else _checked_key(key)
-        [answer] = database.call(RECEIVE_PROGRESS, body, checked_key, caller().sql_prefix)
+        began = time.perf_counter()
+        try:
+            [answer] = database.call(RECEIVE_PROGRESS, body, checked_key, caller().sql_prefix)
+        except TallymarkError as error:
+            intake.refused(body, error)
+            raise
+        intake.accepted(body, answer, time.perf_counter() - began)
         return json_answer(answer)
 
 

@@ -12,7 +12,7 @@ few seconds is better off than one that waits without end, and the server does n
 import json
 import random
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from threading import Lock
 from types import TracebackType
@@ -62,11 +62,20 @@ class Gate:
         self._longest_wait = longest_wait
         self._lock = Lock()
         self._waiting: deque[Lock] = deque()
+        self._first: Callable[[], None] | None = None
 
     @property
     def waiting(self) -> int:
         """How many wait for their turn."""
         return len(self._waiting)
+
+    def when_entered_first(self, act: Callable[[], None]) -> None:
+        """Have something done when somebody comes for the first time: not before this process was forked.
+
+        Args:
+            act: What to do.
+        """
+        self._first = act
 
     def enter(self) -> bool:
         """Wait for a turn, if it does not take too long.
@@ -74,6 +83,9 @@ class Gate:
         Returns:
             Whether it is ours; then `leave` is to be called. False where the caller was turned away.
         """
+        if self._first is not None:
+            act, self._first = self._first, None
+            act()
         with self._lock:
             if self._free:
                 self._free -= 1

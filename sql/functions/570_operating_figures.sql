@@ -1,0 +1,39 @@
+-- How everything is, in figures that are watched from outside.
+
+CREATE OR REPLACE FUNCTION tallymark.operating_figures() RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+  c_most_jobs CONSTANT integer := 100000;
+BEGIN
+  RETURN jsonb_build_object(
+    'jobs', (
+      SELECT jsonb_object_agg(s.key, s.value -> 'jobs')
+      FROM jsonb_each(tallymark.jobs_by_status(NULL, c_most_jobs) -> 'statuses') AS s),
+    'stalled', (SELECT count(*) FROM tallymark.stalled_jobs()),
+    'alerts', (
+      SELECT coalesce(jsonb_object_agg(a.kind, a.alerts), '{}')
+      FROM (SELECT o.kind, count(*) AS alerts FROM tallymark.alert AS o WHERE o.recovered_at IS NULL GROUP BY 1) AS a),
+    'checks', (
+      SELECT jsonb_build_object('exact', count(*) FILTER (WHERE c.exact), 'differing', count(*) FILTER (WHERE NOT c.exact),
+        'oldestSeconds', round(extract(epoch FROM clock_timestamp() - min(c.checked_at))),
+        'newestSeconds', round(extract(epoch FROM clock_timestamp() - max(c.checked_at))))
+      FROM tallymark.job_check AS c),
+    'tables', (
+      SELECT jsonb_object_agg(t ->> 'table', jsonb_build_object('rows', t -> 'rows', 'deadRows', t -> 'deadRows',
+        'bytes', (t -> 'bytes')::bigint + (t -> 'indexBytes')::bigint))
+      FROM jsonb_array_elements(tallymark.database_figures() -> 'tables') AS t));
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.operating_figures() IS
+'How everything is, in figures that are watched from outside.
+Returns: {"jobs": {status: how many, up to 100000 of each are counted}, "stalled": how many jobs, "alerts": {kind: how
+many are open}, "checks": of the jobs that were verified lately {"exact", "differing": how many, "oldestSeconds",
+"newestSeconds": how long ago}, "tables": {name: {"rows" and "deadRows", both estimates, "bytes": with indexes}}}.
+Cost: that of stalled_jobs and of counting jobs by an index; for once in some seconds.';
+
+REVOKE ALL ON FUNCTION tallymark.operating_figures() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.operating_figures() TO tallymark_reader, tallymark_admin;
