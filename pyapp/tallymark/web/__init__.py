@@ -23,6 +23,7 @@ from tallymark.web.pages import Sessions, add_dashboard
 from tallymark.web.problems import add_handlers, request_context
 from tallymark.web.progress import add_progress
 from tallymark.web.reader import Reader
+from tallymark.web.traces import add_traces
 
 __all__ = ["create_app"]
 
@@ -71,6 +72,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_metrics(app, tokens, settings, pools, reader)
     # Around the gate of add_live: to wait there is part of what a crawler waits.
     add_measures(app, tokens, reader)
+    add_traces(app, (writer, primary, *([replica] if replica else [])), lambda: request_context().get("job"))
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as Flask's documentation has it
             app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies

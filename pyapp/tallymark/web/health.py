@@ -21,6 +21,7 @@ _WRITING = (
 _READING = (
     b'{"read_job(text,integer,text[])","job_at(text,bigint,integer)","timeline_page(text,bigint,integer,text,text[])",'
     b'"timeline_before_page(text,bigint,integer,text[])","verify_page(text)","job_changes(text[],bigint[],integer)",'
+    b'"diagnose_job(text,boolean,integer)",'
     b'"history_page(text,text,bigint,integer)","areas_page(text,integer,integer,text,text)",'
     b'"rate_page(text,interval)","stages_page(text)","errors_page(timestamptz,integer,text)",'
     b'"stalled_page(text,integer)","recent_failures(timestamptz,integer,text)","days_page(integer,text)","jobs_by_status(text,integer)",'

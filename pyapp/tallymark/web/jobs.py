@@ -84,6 +84,10 @@ _PARTS = {
         Statement(b"tallymark_verify_page", b"SELECT tallymark.verify_page($1::text)"),
         lambda _query: (),
     ),
+    "diagnosis": _Part(
+        Statement(b"tallymark_diagnose_job", b"SELECT tallymark.diagnose_job($1::text)"),
+        lambda _query: (),
+    ),
 }
 
 #: The timeline where `before` is given: from there backwards.
