@@ -97,9 +97,8 @@ def test_nginx_passes_on_reports_and_streams(db_url: str, tmp_path: Path) -> Non
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
         update = {"taskId": "job", "status": "processing", "timestamp": "2025-01-06T19:15:30Z", "processedItems": 7}
         for number in range(2):
-            connection.request(
-                "POST", "/api/internal/jobs/progress", json.dumps({**update, "updateId": str(number)}), headers
-            )
+            body = json.dumps({**update, "updateId": str(number)})
+            connection.request("POST", "/api/internal/jobs/progress", body, headers)
             answer = connection.getresponse()
             assert (answer.status, json.loads(answer.read())["seq"]) == (200, number + 1)
         connection.request("GET", "/events?job=job&after=0", headers={**headers, "Accept": "text/event-stream"})
