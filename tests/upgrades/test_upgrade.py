@@ -64,17 +64,15 @@ class OldDatabase:
 
     def install_old_functions(self) -> None:
         """Install the old release's functions, as its own `tallymark migrate` would after a rollback."""
-        functions = re.findall(
-            r"^CREATE FUNCTION tallymark\..*?^(?:    AS \$\$.*?\$\$|    RETURN .*?|    BEGIN ATOMIC.*?END);$",
-            self.dump,
-            re.MULTILINE | re.DOTALL,
-        )
+        objects = re.split(r"^--\n-- Name: ", self.dump, flags=re.MULTILINE)
+        functions = [text[text.index("CREATE FUNCTION") :] for text in objects if "Type: FUNCTION;" in text[:300]]
         assert len(functions) > 50
         with self.connect() as connection, connection.transaction():
             connection.execute("SET LOCAL check_function_bodies = off")
             connection.execute("SET LOCAL ROLE tallymark_owner")
             for function in functions:
-                connection.execute(function.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION").encode())
+                only = function.partition("\nALTER FUNCTION")[0]
+                connection.execute(only.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION", 1).encode())
 
 
 @pytest.fixture
