@@ -8,8 +8,9 @@ DECLARE
   v_functions CONSTANT text[] := ARRAY(
     SELECT p.oid::pg_catalog.regprocedure::text FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = 'tallymark'::pg_catalog.regnamespace
-      AND p.proname IN ('note_intake', 'finding', 'update_figures', 'diagnose_progress', 'diagnose_sending',
-        'diagnose_data', 'diagnose_counts', 'diagnose_performance', 'diagnose_job'));
+      AND p.proname IN ('note_intake', 'duration_text', 'finding', 'update_figures', 'diagnose_progress',
+        'diagnose_waiting', 'diagnose_intake', 'diagnose_order', 'diagnose_counts', 'diagnose_performance',
+        'diagnose_job'));
   v_function text;
 BEGIN
   FOREACH v_function IN ARRAY v_functions LOOP

@@ -35,8 +35,8 @@ MERGE = "tallymark.merge_progress(text, jsonb)"
 
 
 def run(*arguments: str) -> Result:
-    """Run `tallymark doctor` as a script would, without a terminal."""
-    return CliRunner().invoke(doctor, arguments)
+    """Run `tallymark doctor` as a script would, without a terminal; the server of the tests syncs nothing to disk."""
+    return CliRunner().invoke(doctor, ["--no-settings", *arguments])
 
 
 def test_a_database_just_made_has_no_finding(db_url: str) -> None:

@@ -82,7 +82,7 @@ _UNKNOWN = [
     "nobody?at=0",
     f"{'x' * 250}/timeline",
 ]
-_UNKNOWN += [f"nobody/{part}" for part in ("history?field=stage", "areas", "rate", "stages")]
+_UNKNOWN += [f"nobody/{part}" for part in ("history?field=stage", "areas", "rate", "stages", "diagnosis")]
 
 
 @pytest.mark.parametrize("path", _UNKNOWN)
@@ -191,6 +191,28 @@ def test_the_history_of_a_field_is_read_page_by_page(web: "Web", job: str, updat
     assert seen == [(1, 3, 3), (2, 0, 3), (3, 1, 4), (4, 2, 6), (5, 3, 9)]
     missing = web.call("GET", f"{JOBS}/{job}/history")
     assert (missing.status, missing.json["details"]) == (400, [{"field": "field", "problem": "is required"}])
+
+
+def test_a_diagnosis_of_a_job_can_be_read(web: "Web", job: str, update: Update) -> None:
+    """What is wrong with it, and what to do."""
+    assert web.report(update(job, processedItems=20, totalItems=40)).status == 200
+    found = web.call("GET", f"{JOBS}/{job}/diagnosis").json
+    assert (found["id"], found["verdict"]) == (job, "Nothing is wrong with this job, which is running.")
+    assert [scenario["scenario"] for scenario in found["scenarios"]] == ["stalled", "data", "performance"]
+
+
+def test_what_was_refused_and_what_came_twice_is_in_the_diagnosis(web: "Web", job: str, update: Update) -> None:
+    """The ledger has neither; the endpoint notes it a few seconds later."""
+    assert web.report(update(job, processedItems="many")).status == 400
+    for _ in range(2):
+        assert web.report(update(job, updateId="once")).status == 200
+
+    def severities() -> dict[str, str]:
+        found = web.call("GET", f"{JOBS}/{job}/diagnosis").json
+        return {item["code"]: item["severity"] for scenario in found["scenarios"] for item in scenario["findings"]}
+
+    wait_until(lambda: {"refused", "duplicates"} <= set(severities()))
+    assert (severities()["refused"], severities()["duplicates"]) == ("warning", "note")
 
 
 def test_rate_stages_and_areas_of_a_job_can_be_read(web: "Web", job: str, update: Update) -> None:

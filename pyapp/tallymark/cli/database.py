@@ -19,6 +19,8 @@ from tallymark.schema.doctor import DoctorError, findings
 from tallymark.schema.migrate import MigrationError, applied, libpq_url
 from tallymark.schema.migrate import migrate as run_migrate
 from tallymark.schema.migrate import rollback as run_rollback
+from tallymark.schema.server_settings import Examined, examine
+from tallymark.settings import Settings, SettingsError
 
 #: How many jobs `verify` asks for at a time, and after how many seconds it begins to say how far it is.
 PAGE = 100
@@ -30,7 +32,7 @@ def _explained() -> Iterator[None]:
     """Turn what can go wrong on the way to the database into one message without a traceback."""
     try:
         yield
-    except (MigrationError, DoctorError, psycopg.Error) as error:
+    except (MigrationError, DoctorError, SettingsError, psycopg.Error) as error:
         raise CannotRun(str(error).strip()) from error
     except TallymarkError as error:
         # What PostgreSQL said tells more than what the wire protocol answers.
@@ -76,24 +78,35 @@ def rollback(url: str, *, steps: int, yes: bool) -> None:
 @click.command()
 @database_options
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as a JSON array.")
-def doctor(url: str, *, as_json: bool) -> None:
-    """Compare the database with the files. Exits 1 when something differs, 2 when that cannot be told."""
+@click.option("--settings/--no-settings", default=True, help="Look at the server's settings too, or not.")
+def doctor(url: str, *, as_json: bool, settings: bool) -> None:
+    """Compare the database with the files, and look at the settings of its server.
+
+    Exits 1 when something should be mended, 2 when that cannot be told. Advice, on standard error, changes nothing of
+    that.
+    """
     with _explained():
         found = findings(url, report=lambda line: click.secho(line, fg="yellow", err=True))
+        examined = examine(url, Settings.from_env()) if settings else Examined([], [])
+    for item in examined.advice:
+        click.echo(f"{click.style(item.kind, fg='yellow')} {item.object}: {item.problem}", err=True)
+        click.echo(f"    {click.style('fix:', dim=True)} {item.fix}", err=True)
+    both = found + examined.findings
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in found], indent=2, ensure_ascii=False))
-    elif not found:
-        click.secho("The database is what the files say.", fg="green")
+        click.echo(json.dumps([asdict(finding) for finding in both], indent=2, ensure_ascii=False))
     else:
-        for finding in found:
+        if not found:
+            click.secho("The database is what the files say.", fg="green")
+        for finding in both:
             click.echo(
                 f"{click.style(finding.kind, fg='red')} {click.style(finding.object, bold=True)}: {finding.problem}"
             )
             for label, text in (("expected", finding.expected), ("found", finding.found), ("fix", finding.fix)):
                 if text:
                     click.echo(f"    {click.style(f'{label}:', dim=True)} {text}")
-        click.echo(_count(found, "finding"))
-    sys.exit(1 if found else 0)
+        if both:
+            click.echo(_count(both, "finding"))
+    sys.exit(1 if both else 0)
 
 
 @click.command()

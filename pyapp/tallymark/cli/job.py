@@ -1,4 +1,4 @@
-"""Commands for one job: job create, show, command."""
+"""Commands for one job: job create, show, command, diagnose."""
 
 import getpass
 import json
@@ -9,6 +9,7 @@ import click
 from tallymark import api, reading
 from tallymark.calling import Json
 from tallymark.cli.connect import connected, server_time
+from tallymark.cli.diagnose import diagnose
 from tallymark.cli.options import database_options, json_option
 
 #: How many types and stages `show` has room for; `--json` has all types.
@@ -31,6 +32,9 @@ def _attributes(_context: click.Context, _option: click.Parameter, value: str | 
 @click.group()
 def job() -> None:
     """Register a job, look at it, ask something of its crawler."""
+
+
+job.add_command(diagnose)
 
 
 @job.command()

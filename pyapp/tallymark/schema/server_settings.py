@@ -1,0 +1,323 @@
+"""Does the server suit what is promised? Looks at its settings, its clock, and what holds its upkeep back.
+
+What breaks a promise, or will, is a finding. What is merely better otherwise is advice: a server as it comes has none
+of the former.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from tallymark.schema.comparison import Finding
+from tallymark.schema.migrate import libpq_url
+from tallymark.settings import Settings
+
+Connection = psycopg.Connection[dict[str, Any]]
+
+_OLDEST, _NEWEST = 15, 18
+_RELOAD = "SELECT pg_reload_conf();"
+#: Connections for people and tools beside those of the web server.
+_SPARE_CONNECTIONS = 5
+
+#: Settings that must not be off, and what comes of it when they are.
+_ON = {
+    "fsync": "an update that was acknowledged can be lost, or the whole database, when the power fails",
+    "full_page_writes": "a page that was half written when the power failed cannot be mended",
+    "synchronous_commit": "an update that was acknowledged can be lost when the server falls",
+    "autovacuum": "nothing removes old row versions: the tables grow and get slower, and at last the server stops",
+    "track_counts": "without counts autovacuum never sees what it has to do",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From where on something is a finding.
+
+    Attributes:
+        clock_seconds: How far the server's clock may be from ours.
+        transaction_seconds: How long a transaction may be open.
+        dead_rows: So many dead rows are left alone in any table, and in each as many as it has live ones.
+        transaction_ids: How many transactions may pass before old rows are frozen.
+    """
+
+    clock_seconds: float = 2.0
+    transaction_seconds: float = 3600.0
+    dead_rows: int = 50_000
+    transaction_ids: int = 1_000_000_000
+
+
+class Examined(NamedTuple):
+    """What was found.
+
+    Attributes:
+        findings: What should be mended.
+        advice: What could be better.
+    """
+
+    findings: list[Finding]
+    advice: list[Finding]
+
+
+def examine(
+    url: str, settings: Settings, *, limits: Limits | None = None, now: Callable[[], float] = time.time
+) -> Examined:
+    """Look at the settings of a database's server. Nothing is changed.
+
+    Args:
+        url: The database, as libpq takes it.
+        settings: What the web server that uses it is set to.
+        limits: From where on something is a finding; None is the usual.
+        now: Our clock, in seconds since 1970.
+
+    Returns:
+        Findings and advice. What the user that logs in may not see is in neither.
+
+    Raises:
+        psycopg.Error: The database cannot be read.
+    """
+    limits = limits or Limits()
+    with psycopg.connect(libpq_url(url), autocommit=True, prepare_threshold=None, row_factory=dict_row) as connection:
+        values = {row["name"]: row for row in connection.execute("SELECT name, setting, source FROM pg_settings")}
+        findings = [
+            *_switched_off(connection, values),
+            *_of_the_server(connection, values),
+            *_connections(connection, values, settings),
+            *_replication(values, settings),
+            *_clock(connection, limits, now),
+            *_tables(connection, limits),
+            *_held_back(connection, limits),
+        ]
+        return Examined(
+            findings, [*_advice(connection, values, settings), *_without_timeout(connection, values, settings)]
+        )
+
+
+def _setting(name: str, problem: str, expected: object, found: object, fix: str) -> Finding:
+    return Finding("setting", name, problem, str(expected), str(found), fix)
+
+
+def _switched_off(connection: Connection, values: dict[str, Any]) -> Iterator[Finding]:
+    """What must be on and is off; the fix is where it was switched off."""
+    for name, problem in _ON.items():
+        if values[name]["setting"] == "off":
+            yield _setting(name, problem, "on", "off", _reset(connection, name, values[name]["source"]))
+
+
+def _reset(connection: Connection, name: str, source: str) -> str:
+    """The statement that takes back a setting from where it comes from."""
+    names = connection.execute(
+        "SELECT quote_ident(current_database()) AS db, quote_ident(session_user) AS usr"
+    ).fetchone()
+    assert names is not None  # noqa: S101 - a SELECT without FROM gives one row
+    return {
+        "database": f"ALTER DATABASE {names['db']} RESET {name};",
+        "user": f"ALTER ROLE {names['usr']} RESET {name};",
+        "database user": f"ALTER ROLE {names['usr']} IN DATABASE {names['db']} RESET {name};",
+        "client": f"take {name} out of the URL's options, or out of PGOPTIONS",
+    }.get(source, f"ALTER SYSTEM SET {name} = on; {_RELOAD}")
+
+
+def _of_the_server(connection: Connection, values: dict[str, Any]) -> Iterator[Finding]:
+    """Version, encoding, and whether anything may be written."""
+    version = connection.info.server_version // 10000
+    if version < _OLDEST:
+        fix = f"upgrade the server with pg_upgrade, to {_NEWEST} for example"
+        yield _setting("server_version", "is too old", f"{_OLDEST} to {_NEWEST}", version, fix)
+    if values["server_encoding"]["setting"] != "UTF8":
+        yield _setting(
+            "server_encoding",
+            "cannot hold what crawlers send",
+            "UTF8",
+            values["server_encoding"]["setting"],
+            "pg_dump it, CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, and restore it there",
+        )
+    if values["default_transaction_read_only"]["setting"] == "on":
+        name = "default_transaction_read_only"
+        fix = _reset(connection, name, values[name]["source"]).replace("= on;", "= off;")
+        yield _setting(name, "no update can be taken", "off", "on", fix)
+
+
+def _connections(connection: Connection, values: dict[str, Any], settings: Settings) -> Iterator[Finding]:
+    """Whether the web server's pools fit into what the server, the database and the user allow."""
+    writing = settings.workers * settings.pool_size
+    needed = writing + settings.workers * settings.read_pool_size
+    why = f"TALLYMARK_WORKERS ({settings.workers}) x ({settings.pool_size} + {settings.read_pool_size} connections)"
+    reserved = sum(
+        int(values[name]["setting"])
+        for name in ("superuser_reserved_connections", "reserved_connections")
+        if name in values
+    )
+    least = needed + reserved + _SPARE_CONNECTIONS
+    allowed = int(values["max_connections"]["setting"])
+    if least > allowed:
+        yield _setting(
+            "max_connections",
+            f"is too low for {why}, {reserved} reserved and {_SPARE_CONNECTIONS} spare ones",
+            f"at least {least}",
+            allowed,
+            f"ALTER SYSTEM SET max_connections = {least}; then restart the server; or set smaller pools",
+        )
+    query = """
+        SELECT 'DATABASE ' || quote_ident(datname) AS object, datconnlimit AS most FROM pg_database
+        WHERE datname = current_database() AND datconnlimit BETWEEN 0 AND %(needed)s - 1
+        UNION ALL
+        SELECT 'ROLE ' || quote_ident(rolname), rolconnlimit FROM pg_roles
+        WHERE rolcanlogin AND NOT rolsuper AND rolconnlimit BETWEEN 0 AND %(needed)s - 1
+          AND EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname IN ('tallymark_writer', 'tallymark_admin')
+            AND pg_has_role(pg_roles.oid, r.oid, 'MEMBER'))"""
+    for row in connection.execute(query, {"needed": needed}):
+        yield _setting(
+            f"CONNECTION LIMIT of {row['object']}",
+            f"is too low for {why}",
+            f"at least {needed}",
+            row["most"],
+            f"ALTER {row['object']} CONNECTION LIMIT -1;",
+        )
+
+
+def _replication(values: dict[str, Any], settings: Settings) -> Iterator[Finding]:
+    """Whether the server can have the replica that it is said to have."""
+    if settings.database_read_url is None:
+        return
+    if values["wal_level"]["setting"] == "minimal":
+        fix = "ALTER SYSTEM SET wal_level = replica; then restart the server"
+        yield _setting("wal_level", "DATABASE_READ_URL is set, and no replica can follow", "replica", "minimal", fix)
+    if values["max_wal_senders"]["setting"] == "0":
+        fix = "ALTER SYSTEM SET max_wal_senders = 10; then restart the server"
+        yield _setting("max_wal_senders", "DATABASE_READ_URL is set, and no replica can follow", "2 or more", 0, fix)
+
+
+def _clock(connection: Connection, limits: Limits, now: Callable[[], float]) -> Iterator[Finding]:
+    """Whether the server's clock and ours agree, as far as the time that the question takes lets us tell."""
+    before = now()
+    row = connection.execute("SELECT extract(epoch FROM clock_timestamp())::double precision AS now").fetchone()
+    after = now()
+    off = (row["now"] if row else before) - (before + after) / 2
+    if abs(off) - (after - before) / 2 > limits.clock_seconds:
+        yield _setting(
+            "clock",
+            f"the server's clock is {abs(off):.1f} s {'ahead of' if off > 0 else 'behind'} that of this machine, and "
+            "by it updates are put in order",
+            f"less than {limits.clock_seconds:g} s",
+            f"{off:+.1f} s",
+            "set both clocks by NTP, for example: timedatectl set-ntp true",
+        )
+
+
+def _tables(connection: Connection, limits: Limits) -> Iterator[Finding]:
+    """Rows that should have been removed or frozen by now, and tables of long values that nobody looks after."""
+    query = """
+        SELECT s.relid::regclass::text AS name, s.n_dead_tup AS dead, s.n_live_tup AS live FROM pg_stat_all_tables AS s
+        WHERE s.schemaname = 'tallymark' AND s.n_dead_tup > greatest(%s, s.n_live_tup) ORDER BY 1"""
+    for row in connection.execute(query, [limits.dead_rows]):
+        yield _setting(
+            f"vacuum of {row['name']}",
+            "has not been done for long, or could not remove anything",
+            f"no more than {max(limits.dead_rows, row['live'])} dead rows",
+            row["dead"],
+            f"VACUUM (ANALYZE) {row['name']};",
+        )
+    # The options of the tables themselves are compared with the files.
+    query = """
+        SELECT c.oid::regclass::text AS name FROM pg_class AS c JOIN pg_class AS t ON t.oid = c.reltoastrelid
+        WHERE c.relnamespace = to_regnamespace('tallymark') AND EXISTS (
+          SELECT FROM pg_options_to_table(t.reloptions)
+          WHERE option_name = 'autovacuum_enabled' AND NOT option_value::boolean) ORDER BY 1"""
+    for row in connection.execute(query):
+        problem = "is switched off for its long values"
+        fix = f"ALTER TABLE {row['name']} RESET (toast.autovacuum_enabled);"
+        yield _setting(f"autovacuum of {row['name']}", problem, "on", "off", fix)
+    query = "SELECT age(datfrozenxid) AS age FROM pg_database WHERE datname = current_database()"
+    for row in connection.execute(query):
+        if row["age"] > limits.transaction_ids:
+            yield _setting(
+                "transaction ids",
+                "old rows are not frozen: at 2 000 000 000 the server takes no more writes",
+                f"an age of no more than {limits.transaction_ids}",
+                row["age"],
+                "see what holds vacuum back (below), then VACUUM (FREEZE);",
+            )
+
+
+def _held_back(connection: Connection, limits: Limits) -> Iterator[Finding]:
+    """Transactions for whose sake nothing that died since they began can be removed."""
+    query = """
+        SELECT pid, coalesce(usename, backend_type) AS who, coalesce(nullif(application_name, ''), '?') AS application,
+          state, extract(epoch FROM clock_timestamp() - xact_start)::bigint AS seconds
+        FROM pg_stat_activity
+        WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'
+          AND xact_start < clock_timestamp() - make_interval(secs => %s)
+          AND (datname = current_database() OR backend_xid IS NOT NULL) ORDER BY xact_start"""
+    for row in connection.execute(query, [limits.transaction_seconds]):
+        yield _setting(
+            f"transaction of process {row['pid']}",
+            f"has been open for long (user {row['who']}, application {row['application']}, {row['state']}), and vacuum "
+            "removes nothing that it may still see",
+            f"no more than {limits.transaction_seconds:g} s",
+            f"{row['seconds']} s",
+            f"end it in its program, or SELECT pg_terminate_backend({row['pid']});",
+        )
+    query = """
+        SELECT gid, owner, extract(epoch FROM clock_timestamp() - prepared)::bigint AS seconds FROM pg_prepared_xacts
+        WHERE database = current_database() AND prepared < clock_timestamp() - make_interval(secs => %s) ORDER BY 2"""
+    for row in connection.execute(query, [limits.transaction_seconds]):
+        gid = sql.Literal(row["gid"]).as_string(connection)
+        yield _setting(
+            f"prepared transaction {gid}",
+            f"of {row['owner']} is still open, and vacuum removes nothing that it may still see",
+            f"no more than {limits.transaction_seconds:g} s",
+            f"{row['seconds']} s",
+            f"ROLLBACK PREPARED {gid}; or COMMIT PREPARED {gid};",
+        )
+
+
+def _advise(name: str, problem: str, fix: str) -> Finding:
+    return Finding("advice", name, problem, "", "", fix)
+
+
+def _advice(connection: Connection, values: dict[str, Any], settings: Settings) -> Iterator[Finding]:
+    """What a server need not have, and is better with."""
+    if connection.info.server_version // 10000 > _NEWEST:
+        yield _advise("server_version", f"is newer than {_NEWEST}, the newest that was tried", "try it out beforehand")
+    if values["data_checksums"]["setting"] == "off":
+        problem = "are off: what a disk damages is noticed late or never"
+        yield _advise("data checksums", problem, "with the server stopped: pg_checksums --enable -D DATADIR")
+    for _ in connection.execute("SELECT FROM pg_roles WHERE rolname = session_user AND rolsuper"):
+        problem = "is a superuser: whoever takes it over takes the whole server over"
+        fix = "CREATE ROLE web LOGIN PASSWORD '...'; GRANT tallymark_writer, tallymark_reader TO web;"
+        yield _advise("the user that logs in", problem, fix)
+    for row in connection.execute("SELECT quote_literal(slot_name) AS name FROM pg_replication_slots WHERE NOT active"):
+        problem = "is used by nobody, and keeps all that was written since, until the disk is full"
+        yield _advise(f"replication slot {row['name']}", problem, f"SELECT pg_drop_replication_slot({row['name']});")
+    if settings.database_read_url is not None:
+        for row in connection.execute("SELECT count(*) AS replicas FROM pg_stat_replication"):
+            if not row["replicas"]:
+                problem = "DATABASE_READ_URL is set, and no replica follows this server just now"
+                yield _advise("replication", problem, "see the replica's log, and its primary_conninfo")
+
+
+def _without_timeout(connection: Connection, values: dict[str, Any], settings: Settings) -> Iterator[Finding]:
+    """Users of ours whose statements nothing ends."""
+    if values["statement_timeout"]["source"] == "configuration file":
+        return
+    query = """
+        SELECT quote_ident(u.rolname) AS name FROM pg_roles AS u
+        WHERE u.rolcanlogin AND NOT u.rolsuper
+          AND EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname IN ('tallymark_writer', 'tallymark_reader')
+            AND pg_has_role(u.oid, r.oid, 'MEMBER'))
+          AND NOT EXISTS (SELECT FROM pg_db_role_setting AS s, unnest(s.setconfig) AS c (setting)
+            WHERE s.setrole IN (u.oid, 0) AND s.setdatabase IN (
+                0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+              AND c.setting LIKE 'statement\\_timeout=%') ORDER BY 1"""
+    for row in connection.execute(query.encode()):
+        yield _advise(
+            f"role {row['name']}",
+            "has no statement_timeout of its own, which counts behind a pooler, where the web server sets none",
+            f"ALTER ROLE {row['name']} SET statement_timeout = {settings.statement_timeout}; "
+            f"ALTER ROLE {row['name']} SET idle_in_transaction_session_timeout = '10s';",
+        )

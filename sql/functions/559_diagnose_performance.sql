@@ -1,0 +1,87 @@
+-- Diagnosis, performance: how much the crawler sends, how often, and how long the ledger is.
+
+CREATE OR REPLACE FUNCTION tallymark.diagnose_performance(job tallymark.job, figures jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_few_items CONSTANT numeric := 10; -- the guideline: an update every 10 to 50 items
+  c_many_items CONSTANT numeric := 50;
+  c_often CONSTANT numeric := 600; -- a minute
+  c_least CONSTANT bigint := 20; -- fewer updates have no rate that is worth a word
+  c_seldom CONSTANT interval := '5 minutes';
+  c_long_ledger CONSTANT bigint := 100000;
+  f CONSTANT jsonb := diagnose_performance.figures;
+  v_items CONSTANT numeric := (f ->> 'itemsPerUpdate')::numeric;
+  v_events CONSTANT bigint := job.last_seq - job.pruned_seq;
+  v_habit record;
+  v_largest record;
+  v_rate numeric;
+  v_facts jsonb;
+  v_found jsonb := '[]';
+BEGIN
+  IF (f ->> 'updates')::bigint > 0 THEN
+    v_facts := jsonb_build_object('averageBytes', f -> 'averageBytes', 'largestBytes', f -> 'largestBytes',
+      'largestSeq', f -> 'largestSeq', 'large', f -> 'large', 'updates', f -> 'updates');
+    IF (f ->> 'large')::bigint > 0 THEN
+      SELECT m.key, octet_length(m.value::text) AS bytes INTO v_largest
+      FROM tallymark.job_event AS e
+      CROSS JOIN LATERAL jsonb_each(CASE jsonb_typeof(e.payload) WHEN 'object' THEN e.payload ELSE '{}' END) AS m
+      WHERE e.job_id = job.id AND e.seq = (f ->> 'largestSeq')::bigint ORDER BY 2 DESC, 1 LIMIT 1;
+      v_found := tallymark.finding('large_updates',
+        CASE WHEN (f ->> 'large')::bigint * 10 > (f ->> 'updates')::bigint THEN 'warning' ELSE 'note' END,
+        format('%s of %s updates are larger than 10 KB; the largest, number %s, has %s bytes, %s of them in %s.',
+          f -> 'large', f -> 'updates', f -> 'largestSeq', f -> 'largestBytes', v_largest.bytes, v_largest.key),
+        'Send only what has changed, and large lists in parts.', v_facts || jsonb_build_object('member', v_largest.key));
+    ELSE
+      v_found := tallymark.finding('small_updates', 'ok', format('Its updates are small: %s bytes on average, %s at most.',
+        f -> 'averageBytes', f -> 'largestBytes'), NULL, v_facts);
+    END IF;
+  END IF;
+
+  SELECT u.* INTO v_habit FROM tallymark.update_frequency(job.id, 50) AS u;
+  -- What comes in batches, or out of a spool, comes at once, and was not said so fast.
+  v_rate := CASE WHEN v_habit.updates >= c_least THEN round(least(v_habit.per_minute,
+    ((f ->> 'updates')::bigint - 1) * 60 / nullif((f ->> 'seconds')::numeric, 0)), 1) END;
+  v_facts := jsonb_build_object('itemsPerUpdate', v_items, 'perMinute', v_rate,
+    'medianGapSeconds', round(extract(epoch FROM v_habit.median_gap), 3));
+  IF v_rate > c_often AND v_items < c_few_items THEN
+    v_found := v_found || tallymark.finding('too_often', 'warning', format(
+        'It is reported on %s times a minute, with %s items each time.', trim_scale(v_rate), v_items),
+      'Report every 10 to 50 items, or send the updates in batches.', v_facts);
+  ELSIF v_habit.median_gap > c_seldom AND job.status = 'running' THEN
+    v_found := v_found || tallymark.finding('too_seldom', 'warning', format(
+        'It is reported on every %s only%s: nobody can tell for as long whether it goes on.',
+        tallymark.duration_text(v_habit.median_gap), coalesce(', with ' || v_items || ' items each time', '')),
+      'Report every 10 to 50 items, and at least every few minutes.', v_facts);
+  ELSIF v_items < c_few_items THEN
+    v_found := v_found || tallymark.finding('few_items', 'note', format(
+        'An update stands for %s items on average; 10 to 50 are the guideline.', v_items),
+      'Nothing, while all is fast. With many jobs, report less often, or in batches.', v_facts);
+  ELSIF v_items > c_many_items THEN
+    v_found := v_found || tallymark.finding('many_items', 'note', format(
+        'An update stands for %s items on average; 10 to 50 are the guideline.', v_items),
+      'Nothing, while viewers are content with how often figures change. Report more often where they are not.', v_facts);
+  ELSIF (f ->> 'updates')::bigint > 0 THEN
+    v_found := v_found || tallymark.finding('good_frequency', 'ok', 'It is reported on'
+        || coalesce(nullif(concat_ws(',', ' ' || trim_scale(v_rate) || ' times a minute', ' every ' || v_items || ' items'),
+          ''), ' too seldom yet to say how often') || '.', NULL, v_facts);
+  END IF;
+
+  v_found := v_found || tallymark.finding(CASE WHEN v_events > c_long_ledger THEN 'long_ledger' ELSE 'ledger' END,
+    CASE WHEN v_events > c_long_ledger THEN 'note' ELSE 'ok' END,
+    format('Its ledger has %s events', v_events)
+      || coalesce(', of some ' || round(v_events * (f ->> 'averageBytes')::numeric / 1024) || ' KB', '') || '.',
+    CASE WHEN v_events > c_long_ledger THEN 'tallymark prune folds old events; nothing that was counted is lost.' END,
+    jsonb_build_object('events', v_events));
+  RETURN v_found;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.diagnose_performance(tallymark.job, jsonb) IS
+'Diagnosis, performance: sizes of updates against 10 KB, items an update against 10 to 50, how often, and the ledger.
+Arguments: job, a row of tallymark.job; figures, as update_figures gives them.
+Returns: an array of findings: large_updates or small_updates; too_often, too_seldom, few_items, many_items or
+good_frequency; ledger or long_ledger.';
+
+REVOKE ALL ON FUNCTION tallymark.diagnose_performance(tallymark.job, jsonb) FROM PUBLIC;

@@ -1,0 +1,364 @@
+"""`tallymark job diagnose` names each thing that is wrong with a job, and calls a healthy one healthy."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+from psycopg.types.json import Jsonb
+
+from tallymark import api, diagnosing
+from tallymark.cli import cli
+from tallymark.diagnosing import Finding
+
+Connection = psycopg.Connection[Any]
+Update = dict[str, Any]
+
+
+def run(url: str, *arguments: str) -> Result:
+    """Run `tallymark job diagnose` as a script would, without a terminal."""
+    return CliRunner().invoke(cli, ["job", "diagnose", *arguments, "--database-url", url])
+
+
+def report(db: Connection, job: str, updates: Iterable[Update]) -> None:
+    """Report on a job, which is registered first where it is not."""
+    db.execute("SELECT tallymark.create_job(%s)", [job])
+    for update in updates:
+        db.execute("SELECT tallymark.merge_progress(%s, %s)", [job, Jsonb({"status": "processing", **update})])
+
+
+def crawl(updates: int = 30, *, items: int = 20, **members: object) -> list[Update]:
+    """Give what a crawler sends that does all as it should, with clocks that agree."""
+    return [
+        {
+            "updateId": f"{members.get('workerId', '')} {items} {number}",
+            "timestamp": datetime.now(UTC).isoformat(),
+            "processedItems": number * items,
+            "totalItems": 10_000,
+            "itemsByType": {"issues": items},
+            **members,
+        }
+        for number in range(1, updates + 1)
+    ]
+
+
+def move_back(db: Connection, job: str, by: str) -> None:
+    """Let everything have happened that much earlier."""
+    db.execute("UPDATE tallymark.job_event SET recorded_at = recorded_at - %s::interval WHERE job_id = %s", [by, job])
+    db.execute(
+        "UPDATE tallymark.job SET updated_at = updated_at - %s::interval, created_at = created_at - %s::interval"
+        " WHERE id = %s",
+        [by, by, job],
+    )
+
+
+def found(db: Connection, job: str, *, verify: bool | None = None) -> dict[str, Finding]:
+    """Give the findings by their codes."""
+    diagnosis = diagnosing.diagnose_job(db, job, verify=verify)
+    findings = [finding for scenario in diagnosis["scenarios"] for finding in scenario["findings"]]
+    assert len({finding["code"] for finding in findings}) == len(findings)
+    assert all(finding["next"] for finding in findings if finding["severity"] in {"warning", "problem"})
+    return {finding["code"]: finding for finding in findings}
+
+
+def wrong(findings: dict[str, Finding]) -> dict[str, str]:
+    """Give what is not as it should be."""
+    return {code: finding["severity"] for code, finding in findings.items() if finding["severity"] != "ok"}
+
+
+def test_a_healthy_job_is_called_healthy(db: Connection, db_url: str) -> None:
+    """In one sentence first, then the three questions in their order; exit 0."""
+    report(db, "j", crawl())
+    assert wrong(found(db, "j")) == {}
+    result = run(db_url, "j")
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0] == "job j: Nothing is wrong with this job, which is running."
+    titles = [line for line in lines if line and not line.startswith((" ", "job"))]
+    assert titles == ["Stalled progress", "Data inconsistencies", "Performance"]
+
+
+def test_several_named_workers_and_an_end_are_healthy(db: Connection) -> None:
+    """Their updates come as they come."""
+    pairs = zip(crawl(workerId="a"), crawl(workerId="b", items=30), strict=True)
+    report(db, "j", [update for pair in pairs for update in sorted(pair, key=lambda update: str(update["timestamp"]))])
+    report(db, "j", [{"status": "completed"}])
+    findings = found(db, "j")
+    assert set(wrong(findings)) <= {"late_updates"}
+    assert findings["workers"]["facts"]["workers"] == 3
+    assert "ended" in findings
+
+
+def test_who_reported_last_is_told(db: Connection) -> None:
+    """With its status, and when by both clocks."""
+    at = datetime.now(UTC) - timedelta(seconds=30)
+    report(db, "j", [{"workerId": "w7", "timestamp": at.isoformat(), "status": "paused", "message": "taking a rest"}])
+    finding = found(db, "j")["last_update"]
+    assert "the worker w7 and said paused: taking a rest" in finding["says"]
+    assert datetime.fromisoformat(finding["facts"]["occurredAt"]) == at
+    assert datetime.fromisoformat(finding["facts"]["recordedAt"]) > at
+    assert "not_running" in found(db, "j")
+
+
+def test_a_silent_job_is_told_by_its_own_habit(db: Connection, db_url: str) -> None:
+    """It reported every moment, and has not for two hours."""
+    report(db, "j", crawl(timestamp=None))
+    move_back(db, "j", "2 hours")
+    findings = found(db, "j")
+    assert findings["silent"]["severity"] == "problem"
+    assert "silent for 2 hours" in findings["silent"]["says"]
+    result = run(db_url, "j")
+    assert result.exit_code == 1
+    assert result.output.startswith("job j: 1 problem: It is running and has been silent for 2 hours")
+
+
+def test_a_job_that_nobody_ever_reported_on_is_told(db: Connection, db_url: str) -> None:
+    """Not at once."""
+    db.execute("SELECT tallymark.create_job('j')")
+    assert wrong(found(db, "j")) == {"never_reported": "note"}
+    assert run(db_url, "j").exit_code == 0
+    move_back(db, "j", "1 hour")
+    assert wrong(found(db, "j")) == {"never_reported": "warning"}
+
+
+def test_a_command_that_is_not_obeyed_is_told(db: Connection) -> None:
+    """Until the crawler reports it has not heard of it; then it does not obey."""
+    report(db, "j", crawl(10))
+    api.request_command(db, "j", "pause", requested_by="ann")
+    finding = found(db, "j")["command_waiting"]
+    assert (finding["severity"], finding["facts"]["requestedBy"]) == ("note", "ann")
+    report(db, "j", crawl(10, items=21))
+    assert found(db, "j")["command_waiting"]["severity"] == "warning"
+
+
+def test_missing_credentials_are_told_with_what_to_do(db: Connection) -> None:
+    """In the crawler's words first; when it has new ones nothing is wrong any more."""
+    credential = {"providerId": "gitlab", "adminGuidance": ["Ask Bob."]}
+    report(db, "j", [*crawl(), {"status": "credential_expiry", "credentialStatus": credential}])
+    finding = found(db, "j")["credentials"]
+    assert finding["severity"] == "problem"
+    assert finding["next"] is not None
+    assert finding["next"].startswith("Ask Bob. The credentials of gitlab have expired")
+    report(db, "j", [{"status": "credential_resumed"}])
+    assert found(db, "j")["credentials"]["severity"] == "ok"
+
+
+def test_errors_and_a_failure_are_told(db: Connection) -> None:
+    """With what the crawler said last; long ago they are worth a note."""
+    errors = [{"error": {"type": "Timeout", "message": f"after {n} s"}} for n in (1, 2)]
+    report(db, "j", [*crawl(), *errors])
+    finding = found(db, "j")["errors"]
+    assert (finding["severity"], finding["facts"]["errors"]) == ("warning", 2)
+    assert finding["says"].endswith("Timeout, after 2 s.")
+    report(db, "j", [{"status": "failed", "message": "gave up"}])
+    assert wrong(found(db, "j")) == {"failed": "problem", "errors": "note"}
+
+
+def note(db: Connection, **entry: object) -> None:
+    """Note that something was refused or sent twice, as the endpoint does."""
+    db.execute("SELECT tallymark.note_intake(%s)", [Jsonb([{"jobId": "j", **entry}])])
+
+
+def test_refusals_are_told_and_that_a_silent_crawler_is_refused(db: Connection) -> None:
+    """With what was wrong; and an update that is taken settles the second."""
+    report(db, "j", crawl())
+    note(db, outcome="refused", code="TK400", times=3, problem="processedItems must be a number")
+    findings = found(db, "j")
+    assert wrong(findings) == {"only_refused": "problem", "refused": "warning"}
+    assert "processedItems must be a number" in findings["only_refused"]["says"]
+    assert findings["refused"]["facts"]["codes"] == {"TK400": 3}
+    report(db, "j", [{"processedItems": 700}])
+    assert wrong(found(db, "j")) == {"refused": "warning"}
+
+
+def test_duplicates_are_told_and_many_of_them_are_a_warning(db: Connection) -> None:
+    """A few are retries, as they should be."""
+    report(db, "j", crawl())
+    note(db, outcome="duplicate", times=2)
+    assert wrong(found(db, "j")) == {"duplicates": "note"}
+    note(db, outcome="duplicate", times=30)
+    assert wrong(found(db, "j")) == {"duplicates": "warning"}
+
+
+def test_what_was_refused_of_an_earlier_job_of_this_name_is_not_told(db: Connection) -> None:
+    """It was deleted."""
+    report(db, "j", crawl())
+    note(db, outcome="refused", code="TK400", times=3, problem="x")
+    db.execute("UPDATE tallymark.job_intake SET last_at = last_at - interval '1 hour'")
+    assert wrong(found(db, "j")) == {}
+
+
+def test_late_updates_are_told(db: Connection) -> None:
+    """They are counted as others are, so it is a note."""
+    late = {"timestamp": (datetime.now(UTC) - timedelta(hours=3)).isoformat(), "processedItems": 5}
+    report(db, "j", [*crawl(), late])
+    findings = found(db, "j")
+    assert wrong(findings) == {"late_updates": "note"}
+    assert (
+        "1 of 31 updates came after one that had happened later, by up to 3 hours" in findings["late_updates"]["says"]
+    )
+
+
+@pytest.mark.parametrize(("off", "code", "severity"), [(1, "clock_ahead", "warning"), (-1, "clock_behind", "note")])
+def test_a_clock_that_is_off_is_told(db: Connection, off: int, code: str, severity: str) -> None:
+    """By how much."""
+    at = datetime.now(UTC) + timedelta(hours=off)
+    updates = [{**update, "timestamp": (at + timedelta(seconds=n)).isoformat()} for n, update in enumerate(crawl())]
+    report(db, "j", updates)
+    findings = found(db, "j")
+    assert wrong(findings) == {code: severity}
+    assert "60 minutes" in findings[code]["says"]
+
+
+@pytest.mark.parametrize(("worker", "code"), [({}, "unnamed_workers"), ({"workerId": "w"}, "shared_worker")])
+def test_two_crawlers_that_are_taken_for_one_are_told(db: Connection, worker: Update, code: str) -> None:
+    """Their totals jump back and forth."""
+    one, other = crawl(**worker), crawl(items=30, **worker)
+    report(
+        db, "j", [{**u, "timestamp": datetime.now(UTC).isoformat()} for p in zip(one, other, strict=True) for u in p]
+    )
+    findings = found(db, "j")
+    assert findings[code]["severity"] == "problem"
+    assert findings[code]["facts"]["drops"] > 10
+
+
+def test_a_crawler_that_counts_anew_after_a_restart_is_no_two(db: Connection) -> None:
+    """Each fall has its start; what it did again is counted again by type."""
+    for items in (20, 21, 22):
+        stamp = {"timestamp": None}
+        report(db, "j", [{"status": "started"}, *({**update, **stamp} for update in crawl(10, items=items))])
+    assert wrong(found(db, "j")) == {"total_restarted": "note", "types_above_processed": "note"}
+
+
+def test_running_totals_that_are_added_up_are_told_and_the_remedy_helps(db: Connection) -> None:
+    """The counts are far too high then."""
+    totals = [{**update, "itemsByType": {"issues": update["processedItems"]}} for update in crawl()]
+    report(db, "j", totals)
+    findings = found(db, "j")
+    assert wrong(findings) == {"totals_as_increments": "problem"}
+    assert findings["totals_as_increments"]["facts"]["counted"] == 20 * 30 * 31 / 2
+    assert "cumulative" in str(findings["totals_as_increments"]["next"])
+    api.create_job(db, "better", {"counting": "cumulative"})
+    report(db, "better", totals)
+    assert wrong(found(db, "better")) == {}
+
+
+def test_without_a_total_to_compare_with_they_are_a_warning(db: Connection) -> None:
+    """A long row that only rises."""
+    report(db, "j", [{"itemsByType": {"issues": n * 3, "users": n}} for n in range(1, 20)])
+    assert wrong(found(db, "j")) == {"totals_as_increments": "warning"}
+    report(db, "i", [{"itemsByType": {"issues": 20 + n % 3}} for n in range(1, 20)])
+    assert wrong(found(db, "i")) == {}
+
+
+def test_more_processed_than_there_are_is_told(db: Connection) -> None:
+    """600 of 500: each of two workers gave its own total."""
+    for worker in ("a", "b"):
+        report(db, "j", crawl(15, workerId=worker, totalItems=500))
+    findings = found(db, "j")
+    assert wrong(findings) == {"processed_above_total": "warning"}
+    assert "600 of 500" in findings["processed_above_total"]["says"]
+
+
+def test_large_updates_are_told_with_what_is_large_in_them(db: Connection) -> None:
+    """One is worth a note, many are a warning."""
+    report(db, "j", [*crawl(), {"progress": {"seen": "x" * 20_000}}])
+    findings = found(db, "j")
+    assert wrong(findings) == {"large_updates": "note"}
+    assert findings["large_updates"]["facts"]["member"] == "progress"
+    report(db, "j", [{"progress": {"seen": "x" * 20_000, "n": n}} for n in range(10)])
+    assert wrong(found(db, "j")) == {"large_updates": "warning"}
+
+
+@pytest.mark.parametrize(
+    ("items", "gap", "expected"),
+    [
+        (20, "1 second", {}),
+        (1, "1 second", {"few_items": "note"}),
+        (1, "1 millisecond", {"too_often": "warning"}),
+        (80, "1 second", {"many_items": "note"}),
+        (80, "10 minutes", {"too_seldom": "warning"}),
+    ],
+)
+def test_updates_that_are_too_many_or_too_few_are_told(
+    db: Connection, items: int, gap: str, expected: dict[str, str]
+) -> None:
+    """By the guideline: every 10 to 50 items."""
+    updates = crawl(items=items)
+    for update in updates:
+        del update["timestamp"]
+    report(db, "j", updates)
+    for column in ("occurred_at", "recorded_at"):
+        db.execute(f"UPDATE tallymark.job_event SET {column} = now() - (30 - seq) * %s::interval", [gap])
+    assert wrong(found(db, "j", verify=False)) == expected
+
+
+def test_a_state_that_is_not_the_ledgers_is_told(db: Connection, db_url: str) -> None:
+    """Unless nobody wants to know; and then what was found before is."""
+    report(db, "j", crawl())
+    db.execute("""UPDATE tallymark.job SET progress = progress || '{"processedItems": 601}'""")
+    findings = found(db, "j")
+    assert wrong(findings) == {"mismatch": "problem"}
+    assert findings["mismatch"]["facts"]["field"] == "processedItems"
+    assert run(db_url, "j", "--verify").exit_code == 1
+    assert run(db_url, "j", "--no-verify").exit_code == 0
+    db.execute("SELECT tallymark.note_verification('j')")
+    assert wrong(found(db, "j", verify=False)) == {"mismatch": "problem"}
+
+
+def test_a_pruned_job_is_healthy(db: Connection) -> None:
+    """What was pruned is told; also where all was."""
+    report(db, "j", crawl())
+    db.execute("SELECT tallymark.prune_job('j', 'infinity', 10)")
+    findings = found(db, "j")
+    assert wrong(findings) == {}
+    assert findings["pruned"]["facts"]["prunedSeq"] == 20
+    db.execute("SELECT tallymark.prune_job('j', 'infinity', 0)")
+    assert set(wrong(found(db, "j"))) <= {"all_pruned"}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "7",
+        "[1]",
+        '"x"',
+        "null",
+        '{"processedItems": "x", "itemsByType": {"a": []}, "timestamp": {}}',
+        '{"itemsByType": 7, "error": 8, "workerId": {}, "status": []}',
+    ],
+)
+def test_a_damaged_ledger_is_told_and_ends_nothing(db: Connection, payload: str) -> None:
+    """Whatever stands in it."""
+    report(db, "j", crawl())
+    db.execute("UPDATE tallymark.job_event SET payload = %s, event = 'error' WHERE seq IN (5, 30)", [payload])
+    db.execute("UPDATE tallymark.job SET progress = %s", [payload])
+    assert found(db, "j")["mismatch"]["severity"] == "problem"
+
+
+def test_a_script_gets_all_of_it_as_json(db: Connection, db_url: str) -> None:
+    """What the stored function gives, but for the time."""
+    report(db, "j", crawl())
+    result = run(db_url, "j", "--json")
+    assert result.exit_code == 0
+    told = json.loads(result.stdout)
+    assert [scenario["scenario"] for scenario in told["scenarios"]] == ["stalled", "data", "performance"]
+    assert set(told) == set(diagnosing.Diagnosis.__annotations__)
+
+
+def test_a_job_that_is_not_there_is_an_error(db_url: str) -> None:
+    """Exit 2, as other commands have it."""
+    result = run(db_url, "none")
+    assert result.exit_code == 2
+    assert "no job 'none'" in result.output
+
+
+def test_what_a_crawler_says_cannot_steer_the_terminal(db: Connection, db_url: str) -> None:
+    """Its letters are spelled out."""
+    report(db, "j", [{"message": "\033[2Jgone", "workerId": "w\033[1m"}])
+    output = run(db_url, "j").output
+    assert "\033" not in output
+    assert r"\x1b[2Jgone" in output

@@ -1,0 +1,285 @@
+"""The doctor names what is wrong with a server's settings, with a fix, and finds nothing on a server as it comes."""
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from tallymark.cli.database import doctor
+from tallymark.embedded import EmbeddedPostgres
+from tallymark.schema.comparison import Finding
+from tallymark.schema.migrate import migrate
+from tallymark.schema.server_settings import Limits, examine
+from tallymark.settings import Settings
+
+Connection = psycopg.Connection[Any]
+
+
+def run(*arguments: str) -> Result:
+    """Run `tallymark doctor` as a script would, without a terminal."""
+    return CliRunner().invoke(doctor, arguments)
+
+
+def found(
+    url: str, settings: Settings | None = None, limits: Limits | None = None, now: Callable[[], float] = time.time
+) -> dict[str, Finding]:
+    """Give the findings by their objects, without what comes of the tests: no syncing, and roles."""
+    items = examine(url, settings or Settings(), limits=limits, now=now).findings
+    assert all(item.kind == "setting" and item.fix for item in items)
+    ours = {item.object: item for item in items if item.object != "fsync"}
+    return {name: item for name, item in ours.items() if not name.startswith("CONNECTION LIMIT of ROLE")}
+
+
+def advised(url: str, settings: Settings | None = None) -> dict[str, Finding]:
+    """Give the advice by its objects."""
+    return {item.object: item for item in examine(url, settings or Settings()).advice}
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so, which it soon is."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_server_as_it_comes_has_no_finding(tmp_path: Path) -> None:
+    """Exit 0: what could be better is advice, and is not on standard output."""
+    with EmbeddedPostgres(tmp_path / "data") as server:
+        migrate(server.url)
+        result = run("--database-url", server.url)
+        assert (result.exit_code, result.stdout) == (0, "The database is what the files say.\n")
+        assert "advice the user that logs in: is a superuser" in result.stderr
+        machine = run("--database-url", server.url, "--json")
+        assert (machine.exit_code, json.loads(machine.stdout)) == (0, [])
+
+
+def test_a_server_that_syncs_nothing_is_found_and_the_fix_mends_it(tmp_path: Path) -> None:
+    """Each of the settings on which the promise rests, for people and for scripts."""
+    with EmbeddedPostgres(tmp_path / "data") as server:
+        migrate(server.url)
+        names = ("fsync", "full_page_writes", "synchronous_commit", "autovacuum", "track_counts")
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            for name in names:
+                connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(name)))
+            connection.execute("SELECT pg_reload_conf()")
+            wait_until(lambda: connection.execute("SHOW track_counts").fetchone() == ("off",))
+            text = run("--database-url", server.url)
+            assert text.exit_code == 1
+            assert text.stdout.startswith("The database is what the files say.\nsetting fsync: ")
+            assert text.stdout.endswith("5 findings\n")
+            findings = json.loads(run("--database-url", server.url, "--json").stdout)
+            assert [(item["kind"], item["object"], item["found"]) for item in findings] == [
+                ("setting", name, "off") for name in names
+            ]
+            for item in findings:
+                for statement in filter(None, item["fix"].split(";")):
+                    connection.execute(statement.encode())
+            wait_until(lambda: connection.execute("SHOW track_counts").fetchone() == ("on",))
+        assert run("--database-url", server.url).exit_code == 0
+
+
+def test_a_setting_of_a_database_or_of_a_user_is_mended_where_it_is(db: Connection, db_url: str) -> None:
+    """ALTER SYSTEM would change nothing there."""
+    name = db.info.dbname
+    db.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(sql.Identifier(name)))
+    finding = found(db_url)["synchronous_commit"]
+    assert finding.fix == f"ALTER DATABASE {name} RESET synchronous_commit;"
+    db.execute(finding.fix.encode())
+    assert found(db_url) == {}
+    role = f"tallymark_test_{secrets.token_hex(4)}"
+    db.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'p'")
+    try:
+        db.execute(f"ALTER ROLE {role} SET synchronous_commit = off")
+        finding = found(make_conninfo(db_url, user=role, password="p"))["synchronous_commit"]
+        assert finding.fix == f"ALTER ROLE {role} RESET synchronous_commit;"
+    finally:
+        db.execute(f"DROP ROLE {role}")
+
+
+def test_a_database_that_takes_no_writes_is_found(db: Connection, db_url: str) -> None:
+    """As somebody leaves it who wanted to keep others out for a moment."""
+    name = db.info.dbname
+    db.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(sql.Identifier(name)))
+    finding = found(db_url)["default_transaction_read_only"]
+    assert finding.fix == f"ALTER DATABASE {name} RESET default_transaction_read_only;"
+
+
+def test_another_encoding_is_found(db: Connection, db_url: str) -> None:
+    """What crawlers send would not fit in there."""
+    name = f"tallymark_latin_{secrets.token_hex(4)}"
+    db.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+    try:
+        finding = found(make_conninfo(db_url, dbname=name))["server_encoding"]
+        assert (finding.expected, finding.found) == ("UTF8", "LATIN1")
+    finally:
+        db.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_pools_that_do_not_fit_are_found(db_url: str) -> None:
+    """With how many connections would be enough."""
+    finding = found(db_url, Settings(workers=100, pool_size=8, read_pool_size=4))["max_connections"]
+    assert int(finding.expected.removeprefix("at least ")) >= 1200
+    assert "TALLYMARK_WORKERS (100) x (8 + 4 connections)" in finding.problem
+
+
+def test_a_limit_of_the_database_or_of_a_user_that_is_too_low_is_found(db: Connection, db_url: str) -> None:
+    """Both are easily forgotten."""
+    name, role = db.info.dbname, f"tallymark_test_{secrets.token_hex(4)}"
+    db.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 5").format(sql.Identifier(name)))
+    db.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 11; GRANT tallymark_writer TO {role}")
+    try:
+        ends = (f"DATABASE {name}", f"ROLE {role}")
+        findings = [item for item in examine(db_url, Settings()).findings if item.object.endswith(ends)]
+        assert [(item.found, item.fix) for item in findings] == [
+            ("5", f"ALTER DATABASE {name} CONNECTION LIMIT -1;"),
+            ("11", f"ALTER ROLE {role} CONNECTION LIMIT -1;"),
+        ]
+        for finding in findings:
+            db.execute(finding.fix.encode())
+        assert not [item for item in examine(db_url, Settings()).findings if item.object.endswith(ends)]
+    finally:
+        db.execute(f"DROP ROLE {role}")
+
+
+@pytest.mark.parametrize(("off", "word"), [(-5.0, "ahead of"), (5.0, "behind")])
+def test_a_clock_that_is_off_is_found(db_url: str, off: float, word: str) -> None:
+    """Of two that differ by 5 seconds one is wrong."""
+    finding = found(db_url, now=lambda: time.time() + off)["clock"]
+    assert f"5.0 s {word} that of this machine" in finding.problem
+    assert found(db_url, now=lambda: time.time() + off / 5) == {}
+
+
+def test_a_replica_is_asked_for_only_where_there_is_to_be_one(db: Connection, db_url: str) -> None:
+    """Then nobody following is worth a word."""
+    assert "replication" not in advised(db_url)
+    settings = Settings(database_url=db_url, database_read_url="postgresql://replica/x")
+    if db.execute("SELECT FROM pg_stat_replication").fetchone() is None:
+        assert "replication" in advised(db_url, settings)
+    assert found(db_url, settings) == {}
+
+
+def test_a_server_that_no_replica_can_follow_is_found(tmp_path: Path) -> None:
+    """Each of the settings, after the restart that they need."""
+    with EmbeddedPostgres(tmp_path / "data") as server, psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET wal_level = minimal")
+        connection.execute("ALTER SYSTEM SET max_wal_senders = 0")
+        connection.execute("ALTER SYSTEM SET max_prepared_transactions = 5")
+    with EmbeddedPostgres(tmp_path / "data") as server:
+        assert found(server.url) == {}
+        settings = Settings(database_url=server.url, database_read_url="postgresql://replica/x")
+        assert set(found(server.url, settings)) == {"wal_level", "max_wal_senders"}
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("BEGIN")
+            connection.execute("CREATE TABLE x ()")
+            connection.execute("PREPARE TRANSACTION 'it''s left'")
+            (finding,) = found(server.url, limits=Limits(transaction_seconds=0)).values()
+            assert finding.object == "prepared transaction 'it''s left'"
+            assert found(server.url) == {}
+            connection.execute(finding.fix.partition("; or")[0].encode())
+        assert found(server.url, limits=Limits(transaction_seconds=0)) == {}
+
+
+def test_a_transaction_that_is_left_open_is_found(db: Connection, db_url: str) -> None:
+    """With whose it is; and the fix ends it."""
+    with closing(psycopg.connect(make_conninfo(db_url, application_name="forgotten"))) as forgotten:
+        forgotten.execute("SELECT FROM tallymark.job")
+        name = f"transaction of process {forgotten.info.backend_pid}"
+        finding = found(db_url, limits=Limits(transaction_seconds=0))[name]
+        assert "application forgotten, idle in transaction" in finding.problem
+        assert name not in found(db_url)
+        db.execute(finding.fix.partition("or ")[2].encode())
+        wait_until(lambda: name not in found(db_url, limits=Limits(transaction_seconds=0)))
+
+
+def test_dead_rows_that_nobody_removed_are_found(db: Connection, db_url: str) -> None:
+    """And the fix removes them."""
+    # Nobody else's vacuum comes in between.
+    db.execute("ALTER TABLE tallymark.job_event SET (autovacuum_enabled = off)")
+    db.execute(
+        "INSERT INTO tallymark.job_event (job_id, seq, event, occurred_at) SELECT 'j', n, 'x', now()"
+        " FROM generate_series(1, 500) AS n"
+    )
+    db.execute("DELETE FROM tallymark.job_event")
+    limits = Limits(dead_rows=100)
+    wait_until(lambda: "vacuum of tallymark.job_event" in found(db_url, limits=limits))
+    assert found(db_url) == {}
+    db.execute(found(db_url, limits=limits)["vacuum of tallymark.job_event"].fix.encode())
+    wait_until(lambda: found(db_url, limits=limits) == {})
+
+
+def test_rows_that_are_not_frozen_are_found(db_url: str) -> None:
+    """Long before the server has to stop."""
+    assert "transaction ids" in found(db_url, limits=Limits(transaction_ids=0))
+
+
+def test_autovacuum_that_is_off_for_long_values_alone_is_found(db: Connection, db_url: str) -> None:
+    """No other list of a table's options has that."""
+    db.execute("ALTER TABLE tallymark.job SET (toast.autovacuum_enabled = off)")
+    (finding,) = found(db_url).values()
+    assert finding.object == "autovacuum of tallymark.job"
+    db.execute(finding.fix.encode())
+    assert found(db_url) == {}
+
+
+def test_options_of_tables_and_indexes_that_are_not_valid_are_found(db: Connection, db_url: str) -> None:
+    """As differences from the files; and each fix mends what it is for."""
+    db.execute("ALTER TABLE tallymark.job RESET (fillfactor)")
+    db.execute("ALTER TABLE tallymark.job_area SET (fillfactor = 100)")
+    db.execute("ALTER TABLE tallymark.job_event SET (autovacuum_enabled = off)")
+    db.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'tallymark.job_facets_idx'::regclass")
+    result = run("--no-settings", "--json", "--database-url", db_url)
+    assert result.exit_code == 1
+    fixes = {item["object"]: item["fix"] for item in json.loads(result.stdout)}
+    assert fixes == {
+        "tallymark.job": "ALTER TABLE tallymark.job SET (fillfactor=60);",
+        "tallymark.job_area": "ALTER TABLE tallymark.job_area SET (fillfactor=60);",
+        "tallymark.job_event": "ALTER TABLE tallymark.job_event RESET (autovacuum_enabled);",
+        "tallymark.job_facets_idx": "REINDEX INDEX CONCURRENTLY tallymark.job_facets_idx;",
+    }
+    for fix in fixes.values():
+        db.execute(fix.encode())
+    assert run("--no-settings", "--database-url", db_url).exit_code == 0
+
+
+def test_a_user_without_a_time_limit_is_worth_a_word(db: Connection, db_url: str) -> None:
+    """Behind a pooler only its own counts."""
+    role = f"tallymark_test_{secrets.token_hex(4)}"
+    db.execute(f"CREATE ROLE {role} LOGIN; GRANT tallymark_writer TO {role}")
+    try:
+        advice = advised(db_url)[f"role {role}"]
+        for statement in filter(None, advice.fix.split("; ")):
+            db.execute(statement.encode())
+        assert f"role {role}" not in advised(db_url)
+    finally:
+        db.execute(f"DROP ROLE {role}")
+
+
+def test_a_slot_that_nobody_uses_is_worth_a_word(db: Connection, db_url: str) -> None:
+    """It fills the disk, and its replica may only be away for a moment."""
+    name = f"tallymark_test_{secrets.token_hex(4)}"
+    db.execute("SELECT pg_create_physical_replication_slot(%s)", [name])
+    advice = advised(db_url)[f"replication slot '{name}'"]
+    db.execute(advice.fix.encode())
+    assert f"replication slot '{name}'" not in advised(db_url)
+
+
+def test_a_user_with_few_rights_is_told_what_it_may_see(db: Connection, db_url: str) -> None:
+    """No finding, and no failure."""
+    role = f"tallymark_test_{secrets.token_hex(4)}"
+    db.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'p'")
+    try:
+        assert found(make_conninfo(db_url, user=role, password="p")) == {}
+        assert "the user that logs in" not in advised(make_conninfo(db_url, user=role, password="p"))
+        assert "the user that logs in" in advised(db_url)
+    finally:
+        db.execute(f"DROP ROLE {role}")
