@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS tallymark.alert (
   recovery_sent_at timestamptz,
   due_at timestamptz DEFAULT clock_timestamp(),
   claimed_by text,
-  attempts integer NOT NULL DEFAULT 0,
+  attempts bigint NOT NULL DEFAULT 0,
   delivered_to text[] NOT NULL DEFAULT '{}',
   last_error text,
   CONSTRAINT alert_pkey PRIMARY KEY (job_id, kind, opened_at)
