@@ -170,7 +170,7 @@ def _soak(directory: Path, minutes: int, seconds: int) -> list[str]:
 @contextmanager
 def _watching(environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Keep a watchdog running."""
-    command = bound_to_us([*_TALLYMARK, "watchdog", "--interval", "5s"], signal.SIGKILL)
+    command = bound_to_us([*_TALLYMARK, "watchdog", "--interval", "5"], signal.SIGKILL)
     with subprocess.Popen(command, cwd=_ROOT, env=environ, stdout=subprocess.DEVNULL) as process:
         try:
             yield process
