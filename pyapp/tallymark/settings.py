@@ -5,7 +5,6 @@ environment.
 """
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
@@ -13,85 +12,17 @@ from typing import Any, NamedTuple, Self
 
 import platformdirs
 
+from tallymark import setting_values as values
+from tallymark.setting_values import mask_password
+
+__all__ = ["LOG_FORMATS", "LOG_LEVELS", "Row", "Settings", "SettingsError", "mask_password"]
+
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 LOG_FORMATS = ("console", "json")
 
 
 class SettingsError(ValueError):
     """Settings with bad values. The message names each of them, and what is wrong with it."""
-
-
-def _whole(minimum: int, maximum: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = minimum - 1
-        if not minimum <= number <= maximum:
-            raise ValueError(f"must be a whole number from {minimum} to {maximum}")
-        return number
-
-    return parse
-
-
-def _seconds(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= 3600:  # noqa: PLR2004 - an hour; this also refuses nan
-        raise ValueError("must be a number of seconds, more than 0 and at most 3600")
-    return number
-
-
-def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text.lower() not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
-        return text.lower()
-
-    return parse
-
-
-def _flag(text: str) -> bool:
-    answers = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-    if text.lower() not in answers:
-        raise ValueError("must be 1 or 0")
-    return answers[text.lower()]
-
-
-def _tokens(text: str) -> tuple[str, ...]:
-    tokens = tuple(token for part in text.split(",") if (token := part.strip()))
-    # No header can carry other characters safely, so nobody could show such a token.
-    if not all(re.fullmatch(r"[!-~]+", token) for token in tokens):
-        raise ValueError("must be tokens of ASCII characters without blanks, separated by commas")
-    return tokens
-
-
-def _url(*schemes: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
-            raise ValueError(f"must be a URL that starts with {schemes[0]}://")
-        return text
-
-    return parse
-
-
-def _secret(text: str) -> str:
-    if len(text) < 12:  # noqa: PLR2004 - as many as nobody types by trial
-        raise ValueError("must have at least 12 characters; `openssl rand -hex 32` makes a good one")
-    return text
-
-
-def _urls(text: str) -> tuple[str, ...]:
-    urls = tuple(url for part in re.split(r"[\s,]+(?=[a-z][a-z0-9+.-]*://)", text) if (url := part.strip(" ,")))
-    if not all(re.match(r"[A-Za-z][A-Za-z0-9+.-]*://.", url) for url in urls):
-        raise ValueError("must be URLs such as mailtos://user:password@example.com, separated by blanks")
-    return urls
-
-
-def _path(text: str) -> Path:
-    return Path(text).expanduser()
 
 
 def _setting(
@@ -153,27 +84,27 @@ class Settings:
 
     database_url: str | None = _setting(
         "DATABASE_URL",
-        _url("postgresql", "postgres"),
+        values.url("postgresql", "postgres"),
         "The PostgreSQL database, 15 to 18, as a libpq URL.",
         default=None,
         shown="embedded",
     )
     database_read_url: str | None = _setting(
         "DATABASE_READ_URL",
-        _url("postgresql", "postgres"),
+        values.url("postgresql", "postgres"),
         "A replica to read from, as a libpq URL.",
         default=None,
         shown="= DATABASE_URL",
     )
     max_replica_lag: float = _setting(
         "TALLYMARK_MAX_REPLICA_LAG",
-        _seconds,
+        values.seconds,
         "Seconds that the replica of DATABASE_READ_URL may be behind; further behind, or away, it is not read from.",
         default=10.0,
     )
     crawler_api_tokens: tuple[str, ...] = _setting(
         "CRAWLER_API_TOKEN",
-        _tokens,
+        values.tokens,
         "Tokens that callers may show, comma separated; each opens everything. Without one, and without any that "
         "`tallymark token create` made, the endpoint answers 503; `tallymark up` makes one and keeps it.",
         default=(),
@@ -181,7 +112,7 @@ class Settings:
     )
     secret_key: str = _setting(
         "TALLYMARK_SECRET_KEY",
-        _secret,
+        values.secret,
         "What the cookies of signed-in browsers are signed with: keep it secret, and the same for all processes. "
         "Without it, `tallymark up` makes one and keeps it, and whoever signed in to `tallymark serve` does so anew "
         "when it is started anew.",
@@ -190,103 +121,114 @@ class Settings:
     )
     trusted_proxies: int = _setting(
         "TALLYMARK_TRUSTED_PROXIES",
-        _whole(0, 10),
+        values.whole(0, 10),
         "How many proxies in front of the server set X-Forwarded-For and X-Forwarded-Proto; with 0 these headers are "
         "not believed.",
         default=0,
     )
     token_cache_seconds: float = _setting(
         "TALLYMARK_TOKEN_CACHE_SECONDS",
-        _seconds,
+        values.seconds,
         "Seconds for which each web worker remembers a token of the database: a revoked one is let in for as long.",
         default=5.0,
     )
     # Measured on 2 cores with 200 connections: 8 merge as many updates a second as 16, whose processes get into each
     # other's way.
     pool_size: int = _setting(
-        "TALLYMARK_POOL_SIZE", _whole(1, 1000), "Database connections that each web worker keeps to write.", default=8
+        "TALLYMARK_POOL_SIZE",
+        values.whole(1, 1000),
+        "Database connections that each web worker keeps to write.",
+        default=8,
     )
     read_pool_size: int = _setting(
         "TALLYMARK_READ_POOL_SIZE",
-        _whole(1, 1000),
+        values.whole(1, 1000),
         "Database connections that it keeps to read, beside those.",
         default=4,
     )
     pool_timeout: float = _setting(
         "TALLYMARK_POOL_TIMEOUT",
-        _seconds,
+        values.seconds,
         "Seconds that a request waits for a free connection, or for a new one, before it is answered 503.",
         default=5.0,
     )
     max_body_bytes: int = _setting(
         "TALLYMARK_MAX_BODY_BYTES",
-        _whole(1, 2**30),
+        values.whole(1, 2**30),
         "The largest request body, in bytes; a larger one is answered 413.",
         default=1_048_576,
     )
     statement_timeout: int = _setting(
         "TALLYMARK_STATEMENT_TIMEOUT",
-        _whole(0, 2**31 - 1),
+        values.whole(0, 2**31 - 1),
         "Milliseconds after which PostgreSQL ends a statement; 0 is never.",
         default=15_000,
     )
     lock_timeout: int = _setting(
         "TALLYMARK_LOCK_TIMEOUT",
-        _whole(0, 2**31 - 1),
+        values.whole(0, 2**31 - 1),
         "Milliseconds that a statement waits for a lock; 0 is for ever.",
         default=5_000,
     )
-    workers: int = _setting("TALLYMARK_WORKERS", _whole(1, 256), "Web worker processes.", default=1)
+    workers: int = _setting("TALLYMARK_WORKERS", values.whole(1, 256), "Web worker processes.", default=1)
     # Threads take turns in Python, and not in order: with 200 connections the slowest hundredth of empty requests took
     # 90 ms with 16 threads and 400 ms with 96.
     blocking_threads: int = _setting(
         "TALLYMARK_BLOCKING_THREADS",
-        _whole(1, 4096),
+        values.whole(1, 4096),
         "Requests that each web worker works on at once; others wait their turn. With many, the slowest answers get "
         "slower.",
         default=16,
     )
     max_waiting: int = _setting(
         "TALLYMARK_MAX_WAITING",
-        _whole(0, 10_000),
+        values.whole(0, 10_000),
         "Requests that wait for their turn in each web worker at most; those that come then are answered 503.",
         default=500,
     )
     max_wait: float = _setting(
         "TALLYMARK_MAX_WAIT",
-        _seconds,
+        values.seconds,
         "Seconds that a request waits for its turn before it is answered 503.",
         default=5.0,
     )
     # Measured with 500 streams: each takes some 120 kB, and 200 to 250 while much is sent.
     streams: int = _setting(
         "TALLYMARK_STREAMS",
-        _whole(0, 4096),
+        values.whole(0, 4096),
         "Streams of /events that each web worker has open at most, a thread each; more are answered 503.",
         default=100,
     )
     metrics_open: bool = _setting(
         "TALLYMARK_METRICS_OPEN",
-        _flag,
+        values.flag,
         "1 lets everybody read /metrics, without a token.",
         default=False,
     )
-    log_level: str = _setting("TALLYMARK_LOG_LEVEL", _one_of(LOG_LEVELS), ", ".join(LOG_LEVELS) + ".", default="info")
+    log_level: str = _setting(
+        "TALLYMARK_LOG_LEVEL", values.one_of(LOG_LEVELS), ", ".join(LOG_LEVELS) + ".", default="info"
+    )
     log_format: str = _setting(
-        "TALLYMARK_LOG_FORMAT", _one_of(LOG_FORMATS), "console is for people, json for machines.", default="console"
+        "TALLYMARK_LOG_FORMAT",
+        values.one_of(LOG_FORMATS),
+        "console is for people, json for machines.",
+        default="console",
     )
     data_dir: Path = _setting(
         "TALLYMARK_DATA_DIR",
-        _path,
+        values.path,
         "Where `tallymark up` keeps the embedded database and the token it makes.",
         default_factory=lambda: platformdirs.user_data_path("tallymark"),
     )
     url: str = _setting(
-        "TALLYMARK_URL", _url("http", "https"), "For `tallymark simulate`: the server.", default="http://127.0.0.1:8000"
+        "TALLYMARK_URL",
+        values.url("http", "https"),
+        "For `tallymark simulate`: the server.",
+        default="http://127.0.0.1:8000",
     )
     alert_urls: tuple[str, ...] = _setting(
         "TALLYMARK_ALERT_URLS",
-        _urls,
+        values.urls,
         "Where `tallymark watchdog` sends alerts: URLs as apprise takes them, such as mailtos://, slack:// or "
         "jsons://, separated by blanks.",
         default=(),
@@ -294,12 +236,12 @@ class Settings:
     )
     public_url: str = _setting(
         "TALLYMARK_PUBLIC_URL",
-        _url("http", "https"),
+        values.url("http", "https"),
         "The address under which people reach the dashboard, for links in alerts.",
         default="",
         shown="none",
     )
-    debug: bool = _setting("TALLYMARK_DEBUG", _flag, "1 shows a traceback when a command fails.", default=False)
+    debug: bool = _setting("TALLYMARK_DEBUG", values.flag, "1 shows a traceback when a command fails.", default=False)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -312,9 +254,9 @@ class Settings:
             The settings.
 
         Raises:
-            SettingsError: One or more have bad values; the message names every one.
+            SettingsError: One or more have bad found; the message names every one.
         """
-        values: dict[str, Any] = {}
+        found: dict[str, Any] = {}
         problems: list[str] = []
         for item in fields(cls):
             name = item.metadata["name"]
@@ -322,14 +264,14 @@ class Settings:
             if not text:
                 continue
             try:
-                values[item.name] = item.metadata["parse"](text)
+                found[item.name] = item.metadata["parse"](text)
             except ValueError as error:
                 problems.append(f"{name} {error}")
-        if "database_read_url" in values and not environ.get("DATABASE_URL", "").strip():
+        if "database_read_url" in found and not environ.get("DATABASE_URL", "").strip():
             problems.append("DATABASE_READ_URL needs DATABASE_URL beside it")
         if problems:
             raise SettingsError("bad settings: " + "; ".join(problems))
-        return cls(**values)
+        return cls(**found)
 
     def rows(self) -> list[Row]:
         """Return the table of settings, with passwords and tokens masked."""
@@ -365,16 +307,3 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def mask_password(url: str) -> str:
-    """Return a database URL that may be shown: its password, wherever it stands, is replaced by stars.
-
-    Args:
-        url: A libpq URL.
-
-    Returns:
-        The URL, still readable.
-    """
-    url = re.sub(r"^(\w+://[^/?#:]*):[^/?#]*@", r"\1:****@", url)
-    return re.sub(r"([?&](?:ssl)?password=)[^&]*", r"\1****", url)
