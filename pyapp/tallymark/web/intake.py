@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from threading import Lock, Thread
 from typing import Any, NamedTuple
 
-from tallymark.errors import TallymarkError
+from tallymark.errors import TallymarkError, Unavailable
 from tallymark.web.database import Database, Statement
 from tallymark.web.meters import meters
 
@@ -150,7 +150,7 @@ class Intake:
         with self._lock:
             if kind in self._times or len(self._times) < _MOST_NOTES:
                 self._times[kind] += 1
-                self._last[kind] = (at, problem[:500])
+                self._last[kind] = (at, _as_text(problem[:500]))
             if self._noting:
                 return
             self._noting = True
@@ -169,17 +169,25 @@ class Intake:
                 self._times, self._last = Counter(), {}
             try:
                 self._database.call(_NOTE, _entries(times, last))
-            except TallymarkError as error:
+            except Unavailable as error:
                 _logger.debug("intake is noted later: %s", error)
                 with self._lock:
                     for kind, count in times.items():
                         self._times[kind] += count
                         self._last.setdefault(kind, last[kind])
+            except TallymarkError as error:
+                # It would be refused again, and nothing would ever be noted after it.
+                _logger.warning("intake is not noted: %s", error, extra={"notes": sum(times.values())})
 
 
 def _job_of(update: object) -> str | None:
     job = update.get("taskId") if isinstance(update, Mapping) else None
-    return job[:255] if isinstance(job, str) else None
+    return _as_text(job[:255]) if isinstance(job, str) else None
+
+
+def _as_text(given: str) -> str:
+    """Leave out what JSON may hold and the database cannot: NUL, and halves of characters."""
+    return given.replace("\0", "").encode(errors="ignore").decode()
 
 
 def _tell(job: str, status: str, update: Json) -> None:
@@ -209,5 +217,4 @@ def _entries(times: Counter[_Kind], last: Mapping[_Kind, tuple[str, str]]) -> by
         | {"at": last[kind][0], "problem": last[kind][1] or None}
         for kind, count in times.items()
     ]
-    # What cannot be kept as text in the database is not worth an error.
-    return json.dumps(entries).replace("\\u0000", "").encode()
+    return json.dumps(entries).encode()
