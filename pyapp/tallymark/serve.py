@@ -7,6 +7,7 @@ import http.client
 import multiprocessing
 import os
 import re
+import resource
 import secrets
 import signal
 import socket
@@ -32,8 +33,10 @@ HEALTHY_SECONDS = 60.0
 _UNTAKEN_MS = 20_000
 #: The socket that listens is looked for so often, with such pauses.
 _LOOKS, _LOOK_SECONDS = 600, 0.1
-#: Connections that each worker takes beside those of streams: many crawlers keep theirs open between two reports.
-_CONNECTIONS = 1024
+#: Connections that have not been taken yet; the kernel allows fewer, where it is set so.
+_BACKLOG = 4096
+#: What a worker has open beside what its clients have: pools, logs, what it reads.
+_OTHER_FILES = 256
 #: prometheus-client looks there when it is imported, so it cannot be told any later.
 _COUNTS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -127,7 +130,8 @@ def granian_command(settings: Settings, host: str, port: int) -> list[str]:
         # A thread for each stream and for each request that waits, beside those for requests, of which the application
         # lets no more work at once, and for those that are turned away. Threads that are idle for 30 seconds end.
         *("--blocking-threads", str(2 * settings.blocking_threads + settings.streams + settings.max_waiting)),
-        *("--backpressure", str(_CONNECTIONS + settings.streams)),
+        # Each connection counts, also one that nothing is asked on; past it nobody gets as far as to be told to wait.
+        *("--backlog", str(_BACKLOG), "--backpressure", str(_connections(settings))),
         *("--workers-kill-timeout", str(GRACE_SECONDS)),
         # A worker that crashes is replaced; one that crashes again at once ends the server.
         "--respawn-failed-workers",
@@ -135,6 +139,15 @@ def granian_command(settings: Settings, host: str, port: int) -> list[str]:
         *("--log-level", "error"),
         "tallymark.serve:worker_app",
     ]
+
+
+def _connections(settings: Settings) -> int:
+    """How many connections each worker takes: what is set, as far as it may have files open."""
+    # Granian raises what a process may have open to this; many systems begin with 1,024.
+    most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most_files == resource.RLIM_INFINITY:
+        return settings.max_connections
+    return max(min(settings.max_connections, most_files - _OTHER_FILES), settings.streams + 1)
 
 
 def check_port(host: str, port: int) -> None:

@@ -69,6 +69,7 @@ class Settings:
         lock_timeout: Milliseconds; 0 is no limit.
         workers: Worker processes of the web server.
         blocking_threads: Requests that each worker process works on at once.
+        max_connections: Connections of clients that each worker process takes at most.
         max_waiting: Requests that wait for their turn in each worker process at most.
         max_wait: Seconds that a request waits for its turn at most.
         streams: Open streams of events that each worker process has at most.
@@ -179,6 +180,12 @@ class Settings:
         "Requests that each web worker works on at once; others wait their turn. With many, the slowest answers get "
         "slower.",
         default=16,
+    )
+    max_connections: int = _setting(
+        "TALLYMARK_MAX_CONNECTIONS",
+        values.whole(16, 1_000_000),
+        "Connections of clients that each web worker has open at most, idle ones too; others wait to be let in.",
+        default=8192,
     )
     max_waiting: int = _setting(
         "TALLYMARK_MAX_WAITING",

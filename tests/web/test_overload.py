@@ -1,15 +1,18 @@
 """Too many requests at once: those that are taken are answered, the others are told at once to come back."""
 
+import resource
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 from tests.web.conftest import Web
-from tests.web.watching import wait_until
+from tests.web.watching import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from tests.web.conftest import Answer
@@ -130,3 +133,25 @@ def test_a_connection_that_was_turned_away_can_be_used_on(db_url: str, serve_sma
     assert status == 503
     assert answers.count(b"HTTP/1.1 503") == 2
     assert answers.count(b'{"status":"up"}') == 1
+
+
+def test_connections_that_nobody_uses_keep_nobody_else_out(db_url: str, tmp_path: Path) -> None:
+    """Thousands of crawlers keep theirs open between two reports, also where a process begins with few open files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    idle_ones = min(3000, hard - 500)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    web = Web(db_url, tmp_path / "log", {})
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        with ExitStack() as idle:
+            opened = [
+                idle.enter_context(socket.create_connection(("127.0.0.1", web.port), timeout=PATIENCE))
+                for _ in range(idle_ones)
+            ]
+            newest = opened[-1]
+            for connection in (newest, opened[0]):
+                connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert connection.recv(100).startswith(b"HTTP/1.1 200"), "it was let in, and is kept"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        web.stop()
