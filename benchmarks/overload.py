@@ -47,7 +47,7 @@ _RECOVERY_SECONDS = 5.0
 
 @click.command()
 @click.option("--seconds", type=click.IntRange(5), default=60, show_default=True, help="How long the overload lasts.")
-@click.option("--connections", type=click.IntRange(1), default=1000, show_default=True, help="How many send at once.")
+@click.option("--connections", type=click.IntRange(1), default=1200, show_default=True, help="How many send at once.")
 def main(*, seconds: int, connections: int) -> None:
     """Send ten times as much as is held, and say what came of it."""
     token = secrets.token_urlsafe(24)

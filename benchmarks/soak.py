@@ -57,13 +57,15 @@ class Minute(NamedTuple):
     Attributes:
         answers: What the load generator saw.
         server: Memory of the web server's process, in MB.
-        postgres: Memory of PostgreSQL's processes together, in MB; what they share counts once.
+        postgres: Memory of PostgreSQL's processes that is their own, together, in MB.
+        buffers: Memory that they share, in MB: it grows until shared_buffers have been used once.
         events: Rows in the ledger at its end.
     """
 
     answers: Answers
     server: float
     postgres: float
+    buffers: float
     events: int
 
 
@@ -200,24 +202,26 @@ def _minute(database: Database, load: Load, server: Server, directory: Path, sec
     return Minute(
         answers,
         megabytes(server.worker),
-        _postgres_megabytes(directory),
+        *_postgres_megabytes(directory),
         int(database.value("SELECT sum(last_seq - pruned_seq) FROM tallymark.job")),
     )
 
 
-def _postgres_megabytes(directory: Path) -> float:
-    """Return the memory of the two servers' processes; pages that several share are counted once in all."""
-    total = 0
+def _postgres_megabytes(directory: Path) -> tuple[float, float]:
+    """Return the memory of the two servers: what their processes have for themselves, and what they share."""
+    own = shared = 0
     for process in psutil.process_iter(["name"]):
         if process.info["name"] == "postgres":
             try:
                 if str(directory) in " ".join(process.cmdline()) or any(
                     str(directory) in " ".join(parent.cmdline()) for parent in process.parents()
                 ):
-                    total += process.memory_full_info().pss
+                    memory = process.memory_full_info()
+                    own += memory.uss
+                    shared += memory.pss - memory.uss
             except psutil.Error:
                 continue
-    return total / 1e6
+    return own / 1e6, shared / 1e6
 
 
 def _tell(number: int, part: Minute) -> None:
@@ -226,7 +230,8 @@ def _tell(number: int, part: Minute) -> None:
     click.echo(
         f"part {number:2}: {answers.per_second:6,.0f} updates/s, p99 {answers.p99_ms:6.1f} ms, "
         f"{answers.later + answers.other} refused, {unanswered} unanswered, {answers.errors} broken; "
-        f"server {part.server:.0f} MB, PostgreSQL {part.postgres:.0f} MB, {part.events:,} events kept"
+        f"server {part.server:.0f} MB, PostgreSQL {part.postgres:.0f} MB and {part.buffers:.0f} MB of shared buffers, "
+        f"{part.events:,} events kept"
     )
 
 
@@ -259,7 +264,8 @@ def _faults(database: Database, parts: list[Minute], chores: list[Chore], before
     )
     click.echo(
         f"p99 of the last part / of the first: {last.answers.p99_ms / first.answers.p99_ms:.2f}; "
-        f"memory of the server {last.server / first.server:.2f}, of PostgreSQL {last.postgres / first.postgres:.2f}"
+        f"memory of the server {last.server / first.server:.2f}, of PostgreSQL {last.postgres / first.postgres:.2f} "
+        f"and {last.buffers / first.buffers:.2f} of shared buffers"
     )
     checked = sum(outcome["checked"] for outcome in verify.outcomes)
     click.echo(
