@@ -95,7 +95,7 @@ def migrate(url: str, *, report: Report | None = None, break_lock: bool = False,
         pending_ones = list(backend.to_apply(migrations))
         _patiently(lambda: backend.apply_together(pending_ones, migrations.post_apply), say)
         done = [migration.id for migration in pending_ones]
-        say(f"installed {len(function_files())} functions and {len(view_files())} views")
+        say(f"installed {len(function_files()) + len(view_files())} functions and views")
     return done
 
 
