@@ -17,7 +17,7 @@ from yoyo.connections import parse_uri
 
 from tallymark.embedded import EmbeddedPostgres
 from tallymark.schema.catalogue import Entry, Key, read_catalogue
-from tallymark.schema.files import function_files, sql_root
+from tallymark.schema.files import function_files, sql_root, view_files
 from tallymark.schema.migrate import MigrationError, applied, available, migrate, pending, rollback, yoyo_url
 
 #: Migrates and says how many migrations that applied, in a process of its own.
@@ -79,7 +79,7 @@ def test_an_empty_database_becomes_a_working_system(empty_url: str) -> None:
     assert migrate(empty_url, report=said.append) == available()
     assert pending(empty_url) == []
     assert applied(empty_url) == available()
-    assert said[-1].startswith(f"installed {len(function_files())} functions")
+    assert said[-1] == f"installed {len(function_files()) + len(view_files())} functions and views"
     names = {name.partition("(")[0] for kind, name in entries(empty_url) if kind == "function"}
     assert len(names) == len(function_files())
 
