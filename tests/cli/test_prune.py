@@ -115,18 +115,20 @@ def test_a_job_that_goes_on_while_it_is_archived_stays(
     db: Connection, db_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is passed over, which the exit status tells; nothing of it is lost."""
-    make_job(db, "job", 2, ended=True)
+    make_job(db, "job\x1b[2J", 2, ended=True)
     real = os.fsync
 
     def report(descriptor: int) -> None:
         real(descriptor)
-        db.execute("SELECT tallymark.merge_progress('job', %s)", [Jsonb({"status": "started", "updateId": "again"})])
+        db.execute(
+            "SELECT tallymark.merge_progress(%s, %s)", ["job\x1b[2J", Jsonb({"status": "started", "updateId": "again"})]
+        )
 
     monkeypatch.setattr(os, "fsync", report)
     told = run(db_url, "--delete-ended", "30d", "--archive", str(tmp_path))
     assert told.exit_code == 1
-    assert "passed over job" in told.stderr
-    assert events_of(db) == {"job": 3}
+    assert "passed over job\\x1b[2J: it changed" in told.stderr, "and nothing that a terminal would obey"
+    assert events_of(db) == {"job\x1b[2J": 3}
     assert verified(db)
 
 

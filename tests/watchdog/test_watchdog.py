@@ -283,3 +283,11 @@ def test_a_job_that_failed_long_ago_is_not_told(db: Connection, db_url: str, rec
     report(db, "new", status="failed")
     assert run(db_url, "--once", "--notify", receiver.url).returncode == 0
     assert receiver.titles == {"Alert: job new has failed": 1}
+
+
+def test_no_job_can_break_the_line_that_tells_of_it(db: Connection, db_url: str, receiver: Receiver) -> None:
+    """A title becomes the subject of a mail; and a terminal would obey what is in it."""
+    report(db, "a\r\nBcc: b\x1b[2J", status="failed")
+    told = run(db_url, "--once", "--notify", receiver.url)
+    assert told.stdout == "Alert: job a\\r\\nBcc: b\\x1b[2J has failed\n"
+    assert receiver.titles == {"Alert: job a\\r\\nBcc: b\\x1b[2J has failed": 1}

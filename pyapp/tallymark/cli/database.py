@@ -21,6 +21,7 @@ from tallymark.schema.migrate import migrate as run_migrate
 from tallymark.schema.migrate import rollback as run_rollback
 from tallymark.schema.server_settings import Examined, examine
 from tallymark.settings import Settings, SettingsError
+from tallymark.terminal.text import plain
 
 #: How many jobs `verify` asks for at a time, and after how many seconds it begins to say how far it is.
 PAGE = 100
@@ -135,9 +136,11 @@ def verify(jobs: tuple[str, ...], url: str, *, as_json: bool) -> None:
         click.echo(json.dumps({"checked": checked, "wrong": wrong, "unknown": unknown}, indent=2))
     else:
         for item in wrong:
-            click.echo(f"{click.style('job', fg='red')} {click.style(item['job'], bold=True)}: {_sentence(item)}")
+            click.echo(
+                f"{click.style('job', fg='red')} {click.style(plain(item['job']), bold=True)}: {plain(_sentence(item))}"
+            )
         for job in unknown:
-            click.echo(f"no job {job}", err=True)
+            click.echo(f"no job {plain(job)}", err=True)
         click.secho(f"{_count(range(checked), 'job')} checked, {len(wrong)} differ", fg="red" if wrong else "green")
     sys.exit(2 if unknown else 1 if wrong else 0)
 

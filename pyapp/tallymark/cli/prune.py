@@ -17,6 +17,7 @@ from tallymark.calling import Connection
 from tallymark.cli.connect import connected, server_time
 from tallymark.cli.options import CannotRun, Number, database_options, json_option, time_gone_by
 from tallymark.errors import Conflict, JobNotFound, Unavailable
+from tallymark.terminal.text import plain
 
 #: How many jobs are asked about at a time.
 PAGE = 1_000
@@ -117,7 +118,7 @@ def prune(
         click.echo(json.dumps(asdict(outcome), indent=2, ensure_ascii=False))
     else:
         for job in outcome.passed_over:
-            click.echo(f"passed over {job}: it changed, or somebody held it", err=True)
+            click.echo(f"passed over {plain(job)}: it changed, or somebody held it", err=True)
         _summarize(outcome, archived=archive is not None, dry_run=dry_run)
     sys.exit(1 if outcome.passed_over else 0)
 
@@ -197,7 +198,7 @@ class _Run:
             self.outcome.passed_over.append(job.id)
             return False
         except OSError as error:
-            raise CannotRun(f"cannot archive {job.id}, so it is not deleted: {error}") from error
+            raise CannotRun(f"cannot archive {plain(job.id)}, so it is not deleted: {error}") from error
         if path is not None:
             self.outcome.archives.append(str(path))
         return True
@@ -217,7 +218,7 @@ class _Run:
     def say(self, text: str) -> None:
         """Say on a terminal how far it is; nothing takes the line away."""
         if sys.stderr.isatty() and (not text or time.monotonic() > self._say_at):
-            click.echo(f"\r{text}\033[K", nl=False, err=True)
+            click.echo(f"\r{plain(text)}\033[K", nl=False, err=True)
             self._say_at = time.monotonic() + _SAY_SECONDS
 
 

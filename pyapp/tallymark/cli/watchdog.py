@@ -12,6 +12,7 @@ from tallymark.cli.connect import Away, Database
 from tallymark.cli.interrupt import Interrupt
 from tallymark.cli.options import CannotRun, Number, finder_options, json_option
 from tallymark.settings import Settings, SettingsError
+from tallymark.terminal.text import plain
 
 if TYPE_CHECKING:
     from tallymark.watchdog import Receivers, Round, Watchdog
@@ -136,7 +137,7 @@ class _Teller:
         for line in () if self._as_json else done.sent:
             click.echo(line)
         for line in done.failed:
-            click.echo(f"not sent: {line}", err=True)
+            click.echo(f"not sent: {plain(line)}", err=True)
         return done
 
 
@@ -152,5 +153,5 @@ def _send_test(receivers: "Receivers") -> None:
         raise CannotRun("there is no URL to send to: see --notify")
     outcome = receivers.send("Tallymark: a test", _TEST_BODY, recovered=True)
     if outcome.error:
-        raise CannotRun(f"not sent: {outcome.error}")
+        raise CannotRun(f"not sent: {plain(outcome.error)}")
     click.secho(f"sent to {len(outcome.delivered_to)}", fg="green")

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from tallymark import alerting
 from tallymark.calling import Connection
+from tallymark.terminal.text import plain
 from tallymark.watchdog.receivers import Receivers
 
 Found = TypeVar("Found")
@@ -200,7 +201,8 @@ def title_of(job_id: str, kind: str, *, recovered: bool) -> str:
     Returns:
         Such as `Recovered: job crawl_7 is silent`.
     """
-    return f"{'Recovered' if recovered else 'Alert'}: job {job_id} {_TITLES.get(kind, kind)}"
+    # A title becomes the subject of a mail, which has one line.
+    return f"{'Recovered' if recovered else 'Alert'}: job {plain(job_id)} {_TITLES.get(kind, kind)}"
 
 
 def _confirming(name: str, message: alerting.Message) -> Callable[[Connection], bool]:
