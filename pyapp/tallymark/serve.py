@@ -10,29 +10,25 @@ import re
 import resource
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from pathlib import Path
 from threading import Thread
 from wsgiref.types import WSGIApplication
 
 from tallymark.machine.lifeline import bound_to_us, die_with_parent
 from tallymark.machine.ports import is_free
 from tallymark.machine.private_directory import cleared_private_directory
+from tallymark.machine.untaken import give_up_on_who_takes_nothing
 from tallymark.settings import Settings
 
 #: After so many seconds a stopping server closes what is still open: a request whose body never comes does not end.
 GRACE_SECONDS = 10
 #: The application has answered within a second everywhere so far; slow disks and busy machines get more.
 HEALTHY_SECONDS = 60.0
-#: Milliseconds.
-_UNTAKEN_MS = 20_000
-#: The socket that listens is looked for so often, with such pauses.
-_LOOKS, _LOOK_SECONDS = 600, 0.1
+#: Who takes nothing of what is sent is given up after so long.
+_UNTAKEN_SECONDS = 20
 #: Connections that have not been taken yet; the kernel allows fewer, where it is set so.
 _BACKLOG = 4096
 #: What a worker has open beside what its clients have: pools, logs, what it reads.
@@ -56,41 +52,12 @@ def worker_app() -> WSGIApplication:
     main = multiprocessing.parent_process()
     if main is not None and main.pid is not None:
         die_with_parent(main.pid, signal.SIGKILL)
-    _give_up_on_who_takes_nothing()
+    give_up_on_who_takes_nothing(_UNTAKEN_SECONDS)
     from tallymark.web import create_app
 
     app = create_app()
     _when_told_to_stop(app.extensions["tallymark.live"].stop)
     return app
-
-
-def _give_up_on_who_takes_nothing() -> None:
-    """Have the system break off connections whose other side takes nothing of what is sent, for so long.
-
-    A thread that sends to such a client waits, and nothing in Python can wake it: with streams, a few clients that
-    stopped reading would hold all places for good. Connections have this from the socket that listens, which granian
-    opens after it has the application.
-    """
-
-    def look() -> None:
-        for _ in range(_LOOKS):
-            # All of them, not the first found: there may be one for each family of addresses.
-            found = [_limit_if_listening(int(open_file.name)) for open_file in Path("/proc/self/fd").iterdir()]
-            if any(found):
-                return
-            time.sleep(_LOOK_SECONDS)
-
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        Thread(target=look, name="tallymark-listener", daemon=True).start()
-
-
-def _limit_if_listening(descriptor: int) -> bool:
-    # A copy, so that closing it closes nothing; what is set is set of the socket.
-    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as copy:
-        if copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            copy.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNTAKEN_MS)
-            return True
-    return False
 
 
 def _when_told_to_stop(stop: Callable[[], None]) -> None:
