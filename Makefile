@@ -38,7 +38,7 @@ SQUAWK := --pg-version 15.0 --assume-in-transaction --exclude require-statement-
 # All that is installed anew with each release, and all migrations but those that were released before this was checked.
 RELEASED_MIGRATIONS := sql/migrations/0001-% sql/migrations/0002-%
 PGSPOT_FILES = tests/database/owned_schema.sql $(filter-out $(RELEASED_MIGRATIONS),$(wildcard sql/migrations/*.sql)) \
-	$(wildcard sql/functions/*.sql) $(wildcard sql/views/*.sql)
+	$(wildcard sql/functions/*/*.sql) $(wildcard sql/views/*.sql)
 
 POSTGRES_BIN ?= /usr/lib/postgresql/15/bin
 

@@ -21,9 +21,9 @@ from benchmarks.pgbench import BenchmarkError
 from benchmarks.report import save, table
 from benchmarks.tracking import tracking
 from benchmarks.viewers import viewers, viewers_merge
-from tallymark.embedded import EmbeddedPostgresError
 from tallymark.schema.migrate import MigrationError
-from tallymark.serve import WebServerError
+from tallymark.server import EmbeddedPostgresError
+from tallymark.server.granian import WebServerError
 
 
 class Benchmark(NamedTuple):

@@ -15,7 +15,7 @@ import psutil
 from benchmarks.figures import Plan
 from benchmarks.pgbench import BenchmarkError
 from benchmarks.serving import Server
-from tallymark.machine.lifeline import bound_to_us
+from tallymark.server.lifeline import bound_to_us
 
 JOBS = 100
 JOB_PAGES = 300

@@ -15,8 +15,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.figures import Say, filesystem
-from tallymark.embedded import EmbeddedPostgres
 from tallymark.schema.migrate import libpq_url, migrate
+from tallymark.server import EmbeddedPostgres
 
 SQL = Path(__file__).parent / "sql"
 

@@ -4,8 +4,8 @@ from flask import Flask, Response
 
 from tallymark.settings import Settings
 from tallymark.web import create_app
-from tallymark.web.answers import json_answer
-from tallymark.web.auth import Tokens
+from tallymark.web.auth.tokens import Tokens
+from tallymark.web.http.answers import json_answer
 
 PATH = "/api/internal/jobs/nothing_"
 

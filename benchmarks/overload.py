@@ -29,8 +29,8 @@ from benchmarks.figures import filesystem
 from benchmarks.load import DRAIN_SECONDS, Answers, Load, generator
 from benchmarks.serving import PRODUCT, Server, serving
 from benchmarks.usage import megabytes
-from tallymark.embedded import EmbeddedPostgres
 from tallymark.schema.migrate import migrate
+from tallymark.server import EmbeddedPostgres
 
 JOBS = 200
 USUAL_CONNECTIONS = 16

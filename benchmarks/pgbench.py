@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import dataclass
 
 from benchmarks.database import SQL, Database, libpq_environment
-from tallymark.embedded.cluster import bin_dir
+from tallymark.server.cluster import bin_dir
 
 _PROCESSED = re.compile(r"^number of transactions actually processed: (\d+)", re.MULTILINE)
 _FAILED = re.compile(r"^number of failed transactions: (\d+)", re.MULTILINE)

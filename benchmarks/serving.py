@@ -12,12 +12,12 @@ from pathlib import Path
 import psutil
 
 from benchmarks.pgbench import BenchmarkError
-from tallymark.machine.lifeline import bound_to_us
-from tallymark.machine.ports import some_free_port
-from tallymark.serve import GRACE_SECONDS, HEALTHY_SECONDS, granian_command
+from tallymark.server.granian import GRACE_SECONDS, HEALTHY_SECONDS, granian_command
+from tallymark.server.lifeline import bound_to_us
+from tallymark.server.ports import some_free_port
 from tallymark.settings import Settings
 
-PRODUCT = "tallymark.serve:worker_app"
+PRODUCT = "tallymark.server.granian:worker_app"
 
 _HOST = "127.0.0.1"
 

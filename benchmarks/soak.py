@@ -35,9 +35,9 @@ from benchmarks.pgbench import BenchmarkError
 from benchmarks.serving import PRODUCT, Server, serving
 from benchmarks.standby import standby
 from benchmarks.usage import megabytes
-from tallymark.embedded import EmbeddedPostgres
-from tallymark.machine.lifeline import bound_to_us
 from tallymark.schema.migrate import migrate
+from tallymark.server import EmbeddedPostgres
+from tallymark.server.lifeline import bound_to_us
 
 JOBS = 200
 CONNECTIONS = 16

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.pgbench import BenchmarkError
-from tallymark.embedded import EmbeddedPostgres
-from tallymark.embedded.cluster import bin_dir, environment
-from tallymark.embedded.postgres_user import choose_user
+from tallymark.server import EmbeddedPostgres
+from tallymark.server.cluster import bin_dir, environment
+from tallymark.server.postgres_user import choose_user
 
 
 @contextmanager

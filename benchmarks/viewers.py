@@ -21,7 +21,7 @@ from benchmarks.ratios import Comparison, Spread, compare
 from benchmarks.seeing import Seen, commits, compare_pages, p95
 from benchmarks.serving import PRODUCT, Server, serving
 from benchmarks.usage import Shares, Usage, medians, megabytes
-from tallymark.machine.lifeline import bound_to_us
+from tallymark.server.lifeline import bound_to_us
 from tallymark.web.live.stream import BEAT_SECONDS
 
 CLIENTS = 8

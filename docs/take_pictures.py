@@ -19,7 +19,7 @@ import psycopg
 from playwright.sync_api import Browser, Page, sync_playwright
 from psycopg.types.json import Jsonb
 
-from tallymark.machine.ports import some_free_port
+from tallymark.server.ports import some_free_port
 
 _TARGET = Path(__file__).parent / "pictures"
 _TALLYMARK = (sys.executable, "-c", "from tallymark.cli import main; main()")

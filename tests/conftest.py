@@ -21,8 +21,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from pytest_postgresql import factories
 
-from tallymark.embedded import EmbeddedPostgres
 from tallymark.schema.migrate import migrate
+from tallymark.server import EmbeddedPostgres
 
 Connection = psycopg.Connection[Any]
 

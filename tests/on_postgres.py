@@ -14,7 +14,7 @@ import click
 import psycopg
 from psycopg import sql
 
-from tallymark.embedded import EmbeddedPostgres, cluster, server
+from tallymark.server import EmbeddedPostgres, cluster, postgres
 
 #: As with the embedded one: nothing here need survive a power cut.
 _FORGETFUL = {"fsync": "off"}
@@ -33,19 +33,19 @@ def main(programs: str, *arguments: str) -> int:
     if not (Path(programs) / "postgres").exists():
         click.secho(f"!!! NOT TESTED on another PostgreSQL: there is none in {programs}", fg="red", err=True)
         return 0
-    vars(server)["bin_dir"] = lambda: Path(programs)
+    vars(postgres)["bin_dir"] = lambda: Path(programs)
     # Before 16, initdb takes no settings; they are set afterwards.
     settings = {**vars(cluster)["_CONFIGURATION"], **_FORGETFUL}
     vars(cluster)["_CONFIGURATION"] = {}
     with tempfile.TemporaryDirectory(prefix="tallymark-tests-") as directory:
-        postgres = EmbeddedPostgres(Path(directory) / "data")
-        with postgres, psycopg.connect(postgres.url, autocommit=True) as connection:
+        running = EmbeddedPostgres(Path(directory) / "data")
+        with running, psycopg.connect(running.url, autocommit=True) as connection:
             for name, value in settings.items():
                 connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), value))
-        with postgres:
-            with psycopg.connect(postgres.url) as connection:
+        with running:
+            with psycopg.connect(running.url) as connection:
                 click.echo(f"PostgreSQL {connection.info.parameter_status('server_version')}")
-            environ = os.environ | {"TEST_DATABASE_URL": postgres.url}
+            environ = os.environ | {"TEST_DATABASE_URL": running.url}
             return subprocess.run([sys.executable, "-m", "pytest", *arguments], env=environ, check=False).returncode
 
 

@@ -7,7 +7,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tallymark.api import (
+    from tallymark.client import DeliveryError, Job, ProgressClient, Resume
+    from tallymark.functions.errors import (
+        Conflict,
+        InvalidUpdate,
+        JobNotFound,
+        PayloadTooLarge,
+        TallymarkError,
+        Unavailable,
+    )
+    from tallymark.functions.jobs import (
         Difference,
         Event,
         create_job,
@@ -22,9 +31,21 @@ if TYPE_CHECKING:
         verify_differences,
         verify_job,
     )
-    from tallymark.client import DeliveryError, Job, ProgressClient, Resume
-    from tallymark.errors import Conflict, InvalidUpdate, JobNotFound, PayloadTooLarge, TallymarkError, Unavailable
-    from tallymark.overview import (
+    from tallymark.functions.reading import (
+        Frequency,
+        Stage,
+        Step,
+        accumulation_history,
+        job_at,
+        job_changes,
+        job_rate,
+        job_rates,
+        list_jobs,
+        newest_jobs,
+        stage_durations,
+        update_frequency,
+    )
+    from tallymark.functions.stats import (
         Area,
         BusyJob,
         Day,
@@ -43,22 +64,8 @@ if TYPE_CHECKING:
         stalled_jobs,
         verify_newest,
     )
-    from tallymark.reading import (
-        Frequency,
-        Stage,
-        Step,
-        accumulation_history,
-        job_at,
-        job_changes,
-        job_rate,
-        job_rates,
-        list_jobs,
-        newest_jobs,
-        stage_durations,
-        update_frequency,
-    )
+    from tallymark.functions.tokens import Token, TokenNotFound, create_token, list_tokens, revoke_token
     from tallymark.settings import Settings
-    from tallymark.tokens import Token, TokenNotFound, create_token, list_tokens, revoke_token
     from tallymark.web import create_app
 
 __all__ = [
@@ -124,7 +131,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "tallymark.api": (
+    "tallymark.functions.jobs": (
         "Difference",
         "Event",
         "create_job",
@@ -140,7 +147,7 @@ _MODULES = {
         "verify_job",
     ),
     "tallymark.client": ("DeliveryError", "Job", "ProgressClient", "Resume"),
-    "tallymark.errors": (
+    "tallymark.functions.errors": (
         "Conflict",
         "InvalidUpdate",
         "JobNotFound",
@@ -148,7 +155,7 @@ _MODULES = {
         "TallymarkError",
         "Unavailable",
     ),
-    "tallymark.overview": (
+    "tallymark.functions.stats": (
         "Area",
         "BusyJob",
         "Day",
@@ -167,7 +174,7 @@ _MODULES = {
         "stalled_jobs",
         "verify_newest",
     ),
-    "tallymark.reading": (
+    "tallymark.functions.reading": (
         "Frequency",
         "Stage",
         "Step",
@@ -182,7 +189,7 @@ _MODULES = {
         "update_frequency",
     ),
     "tallymark.settings": ("Settings",),
-    "tallymark.tokens": (
+    "tallymark.functions.tokens": (
         "Token",
         "TokenNotFound",
         "create_token",

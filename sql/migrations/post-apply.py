@@ -17,7 +17,7 @@ ADVISORY_LOCK = 0x7A11_3A2C
 
 
 def install(connection: Any) -> None:  # noqa: ANN401 - psycopg's or psycopg2's, whichever yoyo was given
-    """Run all files, in the order of their names, as the owner of the schema; yoyo has opened the transaction.
+    """Run all files, in the order of their numbers, as the owner of the schema; yoyo has opened the transaction.
 
     Args:
         connection: yoyo's DB-API connection, inside a transaction that yoyo commits.
@@ -25,7 +25,7 @@ def install(connection: Any) -> None:  # noqa: ANN401 - psycopg's or psycopg2's,
     Raises:
         FileNotFoundError: no function file was found, so committing would leave a system that does nothing.
     """
-    functions = sorted((SQL / "functions").glob("*.sql"))
+    functions = sorted((SQL / "functions").rglob("*.sql"), key=lambda path: path.name)
     if not functions:
         raise FileNotFoundError(f"no function files in {SQL / 'functions'}")
     cursor = connection.cursor()

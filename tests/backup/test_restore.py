@@ -16,9 +16,9 @@ from psycopg.types.json import Jsonb
 from tests.faults.crawlers import TOKEN
 from tests.faults.servers import WebServer
 
-from tallymark.embedded import EmbeddedPostgres
-from tallymark.embedded.cluster import bin_dir
 from tallymark.schema.migrate import migrate
+from tallymark.server import EmbeddedPostgres
+from tallymark.server.cluster import bin_dir
 
 CRAWLER = Path(__file__).parents[1] / "client" / "crawler.py"
 ENDLESS = 10**9

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tallymark.cli import cli
-from tallymark.embedded import EmbeddedPostgres
+from tallymark.server import EmbeddedPostgres
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 from psycopg.types.json import Jsonb
 
-from tallymark import api, diagnosing
+from tallymark import functions
 from tallymark.cli import cli
-from tallymark.diagnosing import Finding
+from tallymark.functions.diagnosis import Finding
 
 Connection = psycopg.Connection[Any]
 Update = dict[str, Any]
@@ -57,7 +57,7 @@ def move_back(db: Connection, job: str, by: str) -> None:
 
 def found(db: Connection, job: str, *, verify: bool | None = None) -> dict[str, Finding]:
     """Give the findings by their codes."""
-    diagnosis = diagnosing.diagnose_job(db, job, verify=verify)
+    diagnosis = functions.diagnose_job(db, job, verify=verify)
     findings = [finding for scenario in diagnosis["scenarios"] for finding in scenario["findings"]]
     assert len({finding["code"] for finding in findings}) == len(findings)
     assert all(finding["next"] for finding in findings if finding["severity"] in {"warning", "problem"})
@@ -127,7 +127,7 @@ def test_a_job_that_nobody_ever_reported_on_is_told(db: Connection, db_url: str)
 def test_a_command_that_is_not_obeyed_is_told(db: Connection) -> None:
     """Until the crawler reports it has not heard of it; then it does not obey."""
     report(db, "j", crawl(10))
-    api.request_command(db, "j", "pause", requested_by="ann")
+    functions.request_command(db, "j", "pause", requested_by="ann")
     finding = found(db, "j")["command_waiting"]
     assert (finding["severity"], finding["facts"]["requestedBy"]) == ("note", "ann")
     report(db, "j", crawl(10, items=21))
@@ -241,7 +241,7 @@ def test_running_totals_that_are_added_up_are_told_and_the_remedy_helps(db: Conn
     assert wrong(findings) == {"totals_as_increments": "problem"}
     assert findings["totals_as_increments"]["facts"]["counted"] == 20 * 30 * 31 / 2
     assert "cumulative" in str(findings["totals_as_increments"]["next"])
-    api.create_job(db, "better", {"counting": "cumulative"})
+    functions.create_job(db, "better", {"counting": "cumulative"})
     report(db, "better", totals)
     assert wrong(found(db, "better")) == {}
 
@@ -346,7 +346,7 @@ def test_a_script_gets_all_of_it_as_json(db: Connection, db_url: str) -> None:
     assert result.exit_code == 0
     told = json.loads(result.stdout)
     assert [scenario["scenario"] for scenario in told["scenarios"]] == ["stalled", "data", "performance"]
-    assert set(told) == set(diagnosing.Diagnosis.__annotations__)
+    assert set(told) == set(functions.Diagnosis.__annotations__)
 
 
 def test_a_job_that_is_not_there_is_an_error(db_url: str) -> None:

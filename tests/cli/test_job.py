@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 from psycopg.types.json import Jsonb
 
-from tallymark import api, reading
+from tallymark import functions
 from tallymark.cli import cli
 
 Connection = psycopg.Connection[Any]
@@ -37,7 +37,7 @@ def test_a_script_is_told_of_a_registered_job_as_json(db: Connection, db_url: st
     """The job, and whether it is new."""
     first, second = (json.loads(run(db_url, "create", "j", "--json").stdout) for _ in range(2))
     assert (first.pop("created"), second.pop("created")) == (True, False)
-    assert first == second == api.get_job(db, "j")
+    assert first == second == functions.get_job(db, "j")
 
 
 @pytest.mark.parametrize("attributes", ["{", "[]", "7"])
@@ -66,7 +66,7 @@ def test_a_script_is_told_of_a_command_as_json(db: Connection, db_url: str) -> N
     """The job, with what is asked of its crawler."""
     run(db_url, "create", "j")
     assert json.loads(run(db_url, "command", "j", "resume", "--json").stdout)["command"] == "resume"
-    assert api.get_job(db, "j")["command"] == "resume"
+    assert functions.get_job(db, "j")["command"] == "resume"
 
 
 def test_what_cannot_be_done_is_said_in_one_line(db: Connection, db_url: str) -> None:
@@ -124,7 +124,7 @@ def test_a_job_is_shown_as_it_was(db: Connection, db_url: str) -> None:
     assert "as it was after event 2" in run(db_url, "show", "j", "--at", "2").output
     assert "as it was before its first event" in run(db_url, "show", "j", "--at", "0").output
     shown = json.loads(run(db_url, "show", "j", "--at", "2", "--json").stdout)
-    assert shown == reading.job_at(db, "j", 2, timeline_limit=10)
+    assert shown == functions.job_at(db, "j", 2, timeline_limit=10)
 
 
 def test_as_many_events_are_shown_as_are_asked_for(db: Connection, db_url: str) -> None:

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from rich.cells import cell_len
 from rich.text import Text
 
-from tallymark import reading
+from tallymark import functions
 from tallymark.cli import cli
 from tallymark.terminal.grid import Column, grid
 from tallymark.terminal.text import ago, bar, cut, duration, plain, speed, wrapped
@@ -115,9 +115,9 @@ def test_scripts_get_what_http_gives(db: Connection, db_url: str) -> None:
     for job_id in "abc":
         report(db, job_id, processedItems=1)
     first = json.loads(run(db_url, "--limit", "2", "--json").stdout)
-    assert first == reading.list_jobs(db, max_jobs=2)
+    assert first == functions.list_jobs(db, max_jobs=2)
     rest = json.loads(run(db_url, "--cursor", first["next"], "--json").stdout)
-    assert rest == {"jobs": reading.list_jobs(db)["jobs"][2:], "next": None}
+    assert rest == {"jobs": functions.list_jobs(db)["jobs"][2:], "next": None}
     assert f"there are more: see --limit, or --cursor {first['next']}" in run(db_url, "--limit", "2").stdout
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tallymark.embedded.cluster import bin_dir
-from tallymark.machine.ports import some_free_port
+from tallymark.server.cluster import bin_dir
+from tallymark.server.ports import some_free_port
 
 Start = Callable[..., "Up"]
 

@@ -11,13 +11,13 @@ from click.testing import CliRunner
 from psycopg.types.json import Jsonb
 from tests.cli.terminal import FAST, in_terminal, piped
 
-from tallymark import reading
-from tallymark.calling import Json
+from tallymark import functions
 from tallymark.cli import cli
 from tallymark.cli.connect import server_time
 from tallymark.cli.watched import RunningJobs
-from tallymark.embedded import EmbeddedPostgres
+from tallymark.functions.call import Json
 from tallymark.schema.migrate import migrate
+from tallymark.server import EmbeddedPostgres
 
 Connection = psycopg.Connection[Any]
 
@@ -145,9 +145,9 @@ def test_a_script_gets_a_document_for_each_change(db: Connection, db_url: str) -
     """One line each, the job as `list_jobs` has it, for all jobs and for named ones alike."""
     report(db, "j", processedItems=1, progress={"page": 1}, updateId="1")
     with piped("--json", "--database-url", db_url) as everything, piped("j", "--json", "--database-url", db_url) as one:
-        assert json.loads(everything.line()) == json.loads(one.line()) == reading.list_jobs(db)["jobs"][0]
+        assert json.loads(everything.line()) == json.loads(one.line()) == functions.list_jobs(db)["jobs"][0]
         report(db, "j", status="completed", processedItems=2)
-        assert json.loads(everything.line()) == json.loads(one.line()) == reading.list_jobs(db)["jobs"][0]
+        assert json.loads(everything.line()) == json.loads(one.line()) == functions.list_jobs(db)["jobs"][0]
 
 
 def test_until_done_ends_when_all_have_finished(db: Connection, db_url: str) -> None:
@@ -241,7 +241,7 @@ def test_of_many_running_jobs_only_those_that_changed_are_read_most_of_the_time(
 
     def list_jobs(*arguments: Any, **filters: Any) -> Json:  # noqa: ANN401 - passed through
         asked.append("updated_since" in filters)
-        return reading.list_jobs(arguments[0], max_jobs=1000, **filters)
+        return functions.list_jobs(arguments[0], max_jobs=1000, **filters)
 
     monkeypatch.setattr("tallymark.cli.watched.list_jobs", list_jobs)
     clock = iter([0.0, 5.0, 20.0, 54.0, 56.0, 57.0])

@@ -15,7 +15,7 @@ import pytest
 from tests.web.conftest import Web
 
 from tallymark import DeliveryError
-from tallymark.machine.ports import some_free_port
+from tallymark.server.ports import some_free_port
 
 if TYPE_CHECKING:
     from tests.client.conftest import Look, Make

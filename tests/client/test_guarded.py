@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tallymark.client.outbox import Outbox
-from tallymark.tokens import create_token
+from tallymark.functions.tokens import create_token
 
 if TYPE_CHECKING:
     from tests.client.conftest import Look, Make

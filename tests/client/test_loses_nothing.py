@@ -25,7 +25,7 @@ from tests.faults.proxy import Cut, Proxy
 from tests.faults.servers import WebServer, kill
 
 if TYPE_CHECKING:
-    from tallymark.embedded import EmbeddedPostgres
+    from tallymark.server import EmbeddedPostgres
 
 CRAWLER = Path(__file__).with_name("crawler.py")
 TYPES = ("groups", "projects", "issues")

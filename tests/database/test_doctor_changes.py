@@ -6,9 +6,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tallymark.embedded import EmbeddedPostgres
 from tallymark.schema.doctor import findings
 from tallymark.schema.migrate import migrate
+from tallymark.server import EmbeddedPostgres
 
 Connection = psycopg.Connection[Any]
 
@@ -42,7 +42,7 @@ CHANGES = {
     "strict": (f"ALTER FUNCTION {MERGE} STRICT", "function", MERGE, "strict differs"),
     "cost": (f"ALTER FUNCTION {MERGE} COST 7", "function", MERGE, "cost differs"),
     "parallel": (f"ALTER FUNCTION {MERGE} PARALLEL RESTRICTED", "function", MERGE, "parallel differs"),
-    "function dropped": (f"DROP FUNCTION {MERGE}", "function", MERGE, "is missing, it is in sql/functions/200"),
+    "function dropped": (f"DROP FUNCTION {MERGE}", "function", MERGE, "is missing, it is in sql/functions/2_write/200"),
     "function added": (
         "CREATE FUNCTION tallymark.own(a int) RETURNS int LANGUAGE sql RETURN a",
         "function",
@@ -53,7 +53,7 @@ CHANGES = {
         EDIT_STANDARD_BODY,
         "function",
         "tallymark.is_terminal(text)",
-        "body differs from sql/functions/001_is_terminal.sql",
+        "body differs from sql/functions/0_validate/001_is_terminal.sql",
     ),
     "table grant": ("GRANT SELECT ON tallymark.job TO PUBLIC", "table", "tallymark.job", "grants: SELECT for PUBLIC"),
     "table owner": ("ALTER TABLE tallymark.job_event OWNER TO pg_monitor", "table", "tallymark.job_event", "owner "),

@@ -15,10 +15,10 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from tallymark.cli.database import doctor
-from tallymark.embedded import EmbeddedPostgres
 from tallymark.schema.comparison import Finding
 from tallymark.schema.migrate import migrate
 from tallymark.schema.server_settings import Limits, examine
+from tallymark.server import EmbeddedPostgres
 from tallymark.settings import Settings
 
 Connection = psycopg.Connection[Any]

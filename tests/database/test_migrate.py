@@ -15,10 +15,10 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from yoyo.connections import parse_uri
 
-from tallymark.embedded import EmbeddedPostgres
 from tallymark.schema.catalogue import Entry, Key, read_catalogue
 from tallymark.schema.files import function_files, sql_root, view_files
 from tallymark.schema.migrate import MigrationError, applied, available, migrate, pending, rollback, yoyo_url
+from tallymark.server import EmbeddedPostgres
 
 #: Migrates and says how many migrations that applied, in a process of its own.
 MIGRATE = "import sys; from tallymark.schema.migrate import migrate; print(len(migrate(sys.argv[1])))"
@@ -228,7 +228,7 @@ def test_a_broken_function_file_is_named_and_changes_nothing(
     before = entries(empty_url)
     files = tmp_path / "sql"
     shutil.copytree(sql_root(), files)
-    first = min((files / "functions").glob("*.sql"))
+    first = min((files / "functions").rglob("*.sql"))
     first.write_text(first.read_text().replace("COMMENT ON", "SELECT 1; COMMENT ON", 1))
     (files / "functions" / "999_broken.sql").write_text("CREATE FUNCTION tallymark.broken() RETURNS int AS 'x';")
     (files / "functions" / "998_new.sql").write_text(

@@ -9,10 +9,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tallymark.embedded.cluster import environment
-from tallymark.embedded.postgres_user import choose_user
-from tallymark.machine.ports import some_free_port
 from tallymark.schema.migrate import migrate
+from tallymark.server.cluster import environment
+from tallymark.server.ports import some_free_port
+from tallymark.server.postgres_user import choose_user
 
 #: Without what it says of `v_list jsonb := '[]'`: it takes the literal for a text that is cast at every call, and
 #: PostgreSQL makes a constant of it.

@@ -17,11 +17,11 @@ import pytest
 _HOLDER = """
 import sys, time
 from pathlib import Path
-from tallymark import embedded
+from tallymark import server
 
 if len(sys.argv) > 2:
-    embedded.bound_to_us = lambda command, _signal: command
-with embedded.EmbeddedPostgres(Path(sys.argv[1])) as server:
+    server.bound_to_us = lambda command, _signal: command
+with server.EmbeddedPostgres(Path(sys.argv[1])) as server:
     print(server.process.pid, server.url, flush=True)
     time.sleep(600)
 """

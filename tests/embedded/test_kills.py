@@ -13,7 +13,7 @@ import psutil
 import psycopg
 import pytest
 
-from tallymark.embedded import EmbeddedPostgres
+from tallymark.server import EmbeddedPostgres
 
 
 def _commit_in_a_crowd(url: str) -> psycopg.Connection[Any]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tallymark.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from tallymark.embedded.cluster import bin_dir
+from tallymark.server import EmbeddedPostgres, EmbeddedPostgresError
+from tallymark.server.cluster import bin_dir
 
 
 def _write(url: str) -> None:

@@ -12,7 +12,7 @@ import psutil
 import psycopg
 import pytest
 
-from tallymark.embedded import EmbeddedPostgres, EmbeddedPostgresError, postgres_user
+from tallymark.server import EmbeddedPostgres, EmbeddedPostgresError, postgres_user
 
 NOBODY = postgres_user.NOBODY
 
@@ -22,7 +22,7 @@ _ROUND = """
 import sys
 from pathlib import Path
 import psycopg
-from tallymark.embedded import EmbeddedPostgres
+from tallymark.server import EmbeddedPostgres
 
 for _ in range(2):
     with EmbeddedPostgres(Path(sys.argv[1])) as server, psycopg.connect(server.url) as connection:
@@ -45,7 +45,7 @@ def _skip_where_nobody_cannot_run_us() -> None:
     """Skip where this checkout or its interpreter stands in a directory that is closed to others, such as /root."""
     try:
         tried = subprocess.run(
-            [sys.executable, "-c", "import tallymark.embedded"],
+            [sys.executable, "-c", "import tallymark.server"],
             user=NOBODY,
             group=NOBODY,
             extra_groups=[],

@@ -8,7 +8,7 @@ from functools import partial
 
 import psutil
 
-from tallymark.embedded import EmbeddedPostgres
+from tallymark.server import EmbeddedPostgres
 
 from .proxy import Cut, Proxy
 from .servers import WORKERS, WebServer, backends, kill, postmaster, stopped, wait_until

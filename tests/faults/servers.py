@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from tallymark.embedded import EmbeddedPostgres
-from tallymark.machine.ports import some_free_port
+from tallymark.server import EmbeddedPostgres
+from tallymark.server.ports import some_free_port
 
 from .crawlers import TOKEN
 

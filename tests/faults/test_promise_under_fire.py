@@ -16,8 +16,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tallymark.embedded import EmbeddedPostgres
 from tallymark.schema.migrate import migrate
+from tallymark.server import EmbeddedPostgres
 
 from .crawlers import PATIENCE_SECONDS, TOKEN, Crawler, Tally
 from .ledger import check_jobs, check_ledger, keys_of

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.web.conftest import TOKEN, Web
 
-from tallymark.machine.ports import is_free, some_free_port
+from tallymark.server.ports import is_free, some_free_port
 
 OPS = Path(__file__).parents[2] / "docs" / "ops"
 

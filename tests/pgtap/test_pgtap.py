@@ -9,7 +9,7 @@ import pytest
 from tap.line import Bail, Diagnostic, Plan, Result
 from tap.parser import Parser
 
-from tallymark.embedded.cluster import bin_dir
+from tallymark.server.cluster import bin_dir
 
 FILES = Path(__file__).parents[2] / "sql" / "tests"
 #: Less than pytest's own limit, so that a hanging file is named.

@@ -17,8 +17,8 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.json import Jsonb
 from tests.web.conftest import Web
 
-from tallymark.embedded.postgres_user import NOBODY
-from tallymark.machine.ports import is_free, some_free_port
+from tallymark.server.ports import is_free, some_free_port
+from tallymark.server.postgres_user import NOBODY
 
 Connection = psycopg.Connection[Any]
 JOBS = "/api/internal/jobs"

@@ -14,8 +14,8 @@ from benchmarks.standby import standby
 from tests.web.conftest import Web
 from tests.web.watching import Watching, ledger, wait_until
 
-from tallymark.embedded import EmbeddedPostgres
 from tallymark.schema.migrate import migrate
+from tallymark.server import EmbeddedPostgres
 
 JOBS = "/api/internal/jobs"
 

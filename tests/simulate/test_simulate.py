@@ -12,10 +12,10 @@ from click.testing import CliRunner, Result
 from tests.cli.terminal import in_terminal
 from tests.web.conftest import TOKEN, Web
 
-from tallymark import api
+from tallymark import functions
 from tallymark.cli import cli
 from tallymark.client.transport import PROGRESS_PATH, Answer
-from tallymark.machine.ports import some_free_port
+from tallymark.server.ports import some_free_port
 from tallymark.simulate import crowd, old_crawler, plan
 from tallymark.simulate.chaos import ChaosTransport
 from tallymark.simulate.old_crawler import PlainHttp
@@ -53,10 +53,10 @@ def test_every_count_is_exact_on_a_bad_network(server: Web) -> None:
     assert said["oldCrawlers"] >= 1
     assert said["answersLost"] + said["requestsLost"] + said["sentTwice"] > 0
     with psycopg.connect(server.database_url, autocommit=True) as db:
-        ids = api.job_ids(db)
+        ids = functions.job_ids(db)
         assert len(ids) == said["jobs"]
-        assert all(api.verify_job(db, job_id) for job_id in ids)
-        items = sum(api.get_job(db, job_id)["progress"].get("processedItems") or 0 for job_id in ids)
+        assert all(functions.verify_job(db, job_id) for job_id in ids)
+        items = sum(functions.get_job(db, job_id)["progress"].get("processedItems") or 0 for job_id in ids)
     assert items == said["items"] > 0
 
 
@@ -71,7 +71,7 @@ def test_crawls_that_go_wrong_in_every_way_are_exact(server: Web, monkeypatch: p
     assert said["killed"] > 0
     assert said["commands"] > 0
     with psycopg.connect(server.database_url, autocommit=True) as db:
-        assert all(api.verify_job(db, job_id) for job_id in api.job_ids(db))
+        assert all(functions.verify_job(db, job_id) for job_id in functions.job_ids(db))
 
 
 def test_a_good_network_loses_nothing(server: Web) -> None:
@@ -81,7 +81,7 @@ def test_a_good_network_loses_nothing(server: Web) -> None:
     assert "0 answers lost, 0 requests lost, 0 sent twice, 0 late" in done.stdout
     assert done.stdout.rstrip().endswith("every count exact")
     with psycopg.connect(server.database_url, autocommit=True) as db:
-        assert all(job_id.startswith("calm-") for job_id in api.job_ids(db))
+        assert all(job_id.startswith("calm-") for job_id in functions.job_ids(db))
 
 
 def test_an_update_that_counts_twice_is_noticed(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,9 @@ import pytest
 from psycopg.types.json import Jsonb
 from tests.web.conftest import Web
 
-from tallymark.embedded import EmbeddedPostgres
-from tallymark.embedded.cluster import bin_dir
 from tallymark.schema.migrate import applied, available, migrate, rollback
+from tallymark.server import EmbeddedPostgres
+from tallymark.server.cluster import bin_dir
 
 Connection = psycopg.Connection[Any]
 

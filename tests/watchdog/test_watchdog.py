@@ -17,8 +17,8 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from tallymark.embedded import EmbeddedPostgres
 from tallymark.schema.migrate import migrate
+from tallymark.server import EmbeddedPostgres
 
 Connection = psycopg.Connection[Any]
 PATIENCE = 30.0

@@ -9,7 +9,7 @@ import pytest
 from psycopg.rows import dict_row
 
 import tallymark
-from tallymark import errors
+from tallymark.functions import errors
 
 Connection = psycopg.Connection[Any]
 

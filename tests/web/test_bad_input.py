@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tallymark.web.problems import Problem
-from tallymark.web.requests import read_json_body
+from tallymark.web.http.problems import Problem
+from tallymark.web.http.requests import read_json_body
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web

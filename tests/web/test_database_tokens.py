@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from tallymark.machine.ports import some_free_port
+from tallymark.functions.tokens import create_token, revoke_token
+from tallymark.server.ports import some_free_port
 from tallymark.settings import Settings
-from tallymark.tokens import create_token, revoke_token
-from tallymark.web.auth import Tokens
-from tallymark.web.database import Database
-from tallymark.web.problems import Problem
+from tallymark.web.auth.tokens import Tokens
+from tallymark.web.db.pool import Database
+from tallymark.web.http.problems import Problem
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web

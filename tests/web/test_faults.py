@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from tallymark.embedded import EmbeddedPostgres
-from tallymark.errors import Unavailable
-from tallymark.machine.ports import some_free_port
+from tallymark.functions.errors import Unavailable
 from tallymark.schema.migrate import migrate
+from tallymark.server import EmbeddedPostgres
+from tallymark.server.ports import some_free_port
 from tallymark.settings import Settings
-from tallymark.web.database import Database, Statement
+from tallymark.web.db.pool import Database, Statement
 
 if TYPE_CHECKING:
     from tests.web.conftest import Answer, Web

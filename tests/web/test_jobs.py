@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from tests.web.watching import wait_until
 
-from tallymark.errors import NOT_GRANTED
+from tallymark.functions.errors import NOT_GRANTED
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web

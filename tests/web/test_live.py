@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from tests.web.watching import Watching, ledger, new_job_id
 
-from tallymark.tokens import create_token
+from tallymark.functions.tokens import create_token
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from tests.web.watching import Watching, new_job_id, wait_until
 
-from tallymark.errors import Unavailable
+from tallymark.functions.errors import Unavailable
 from tallymark.web.live.hub import Bell, Poller, Sleeper
 from tallymark.web.live.jobs import Event, JobState
 

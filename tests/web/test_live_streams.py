@@ -13,9 +13,9 @@ import psycopg
 import pytest
 from tests.web.watching import Watching, ledger, wait_until
 
-from tallymark.embedded import EmbeddedPostgres
+from tallymark.functions.tokens import create_token, revoke_token
 from tallymark.schema.migrate import migrate
-from tallymark.tokens import create_token, revoke_token
+from tallymark.server import EmbeddedPostgres
 from tallymark.web.live.gate import Gate
 
 if TYPE_CHECKING:

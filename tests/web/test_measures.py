@@ -13,9 +13,9 @@ import psycopg
 import pytest
 from tests.web.watching import wait_until
 
-from tallymark.tokens import create_token
-from tallymark.web.measures import percentile
-from tallymark.web.meters import BUCKETS
+from tallymark.functions.tokens import create_token
+from tallymark.web.telemetry.measures import percentile
+from tallymark.web.telemetry.meters import BUCKETS
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web

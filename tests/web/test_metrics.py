@@ -16,7 +16,7 @@ import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 from tests.web.watching import wait_until
 
-from tallymark.tokens import create_token
+from tallymark.functions.tokens import create_token
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web

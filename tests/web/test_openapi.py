@@ -10,10 +10,10 @@ import jsonschema_rs
 import psycopg
 import pytest
 
+from tallymark.functions.tokens import create_token
 from tallymark.settings import Settings
-from tallymark.tokens import create_token
 from tallymark.web import create_app
-from tallymark.web.openapi import document_file
+from tallymark.web.routes.openapi import document_file
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web

@@ -8,8 +8,9 @@ from urllib.parse import quote, urlencode
 import psycopg
 import pytest
 
-from tallymark.api import timeline, timeline_before
-from tallymark.overview import (
+from tallymark.functions.jobs import timeline, timeline_before
+from tallymark.functions.reading import job_changes, job_rates, newest_jobs
+from tallymark.functions.stats import (
     busiest_jobs,
     database_figures,
     error_groups,
@@ -17,8 +18,7 @@ from tallymark.overview import (
     jobs_by_status,
     verify_newest,
 )
-from tallymark.reading import job_changes, job_rates, newest_jobs
-from tallymark.tokens import create_token
+from tallymark.functions.tokens import create_token
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web

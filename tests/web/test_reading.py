@@ -9,8 +9,7 @@ from urllib.parse import quote, urlencode
 import psycopg
 import pytest
 
-from tallymark.overview import areas_tree, error_groups, job_areas, jobs_per_day, stalled_jobs
-from tallymark.reading import (
+from tallymark.functions.reading import (
     accumulation_history,
     job_at,
     job_rate,
@@ -18,6 +17,7 @@ from tallymark.reading import (
     stage_durations,
     update_frequency,
 )
+from tallymark.functions.stats import areas_tree, error_groups, job_areas, jobs_per_day, stalled_jobs
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web

@@ -18,7 +18,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tallymark.settings import Settings
-from tallymark.web.database import Database, Statement
+from tallymark.web.db.pool import Database, Statement
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web
@@ -38,7 +38,7 @@ WHO = Statement(b"who", b"SELECT current_user::text")
 
 def _bands() -> dict[str, int]:
     """Return the band of each function, 0 to 5: the first digit of its file."""
-    return {path.stem.partition("_")[2]: int(path.stem[0]) for path in _FUNCTIONS.glob("*.sql")}
+    return {path.stem.partition("_")[2]: int(path.stem[0]) for path in _FUNCTIONS.rglob("*.sql")}
 
 
 def _functions(db: Connection) -> list[tuple[str, str, str]]:

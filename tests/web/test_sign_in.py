@@ -12,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 
-from tallymark.tokens import create_token, revoke_token
+from tallymark.functions.tokens import create_token, revoke_token
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web

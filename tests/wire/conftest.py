@@ -15,8 +15,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tallymark.machine.ports import some_free_port
 from tallymark.schema.migrate import migrate
+from tallymark.server.ports import some_free_port
 
 from .suite import Target, send
 

@@ -8,10 +8,10 @@ from typing import TypeVar
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tallymark import calling
-from tallymark.calling import Connection
 from tallymark.cli.options import CannotRun
-from tallymark.errors import NO_RIGHT, NOT_INSTALLED, TallymarkError, Unavailable
+from tallymark.functions import call
+from tallymark.functions.call import Connection
+from tallymark.functions.errors import NO_RIGHT, NOT_INSTALLED, TallymarkError, Unavailable
 from tallymark.schema.migrate import libpq_url
 
 Found = TypeVar("Found")
@@ -125,7 +125,7 @@ def server_time(connection: Connection) -> datetime:
     Returns:
         Now.
     """
-    now: datetime = calling.value(connection, "SELECT clock_timestamp()")
+    now: datetime = call.value(connection, "SELECT clock_timestamp()")
     return now
 
 

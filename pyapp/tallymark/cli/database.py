@@ -12,9 +12,9 @@ from typing import Any
 import click
 import psycopg
 
-from tallymark import api
+from tallymark import functions
 from tallymark.cli.options import CannotRun, data_option, database_options, find_database
-from tallymark.errors import JobNotFound, TallymarkError
+from tallymark.functions.errors import JobNotFound, TallymarkError
 from tallymark.schema.doctor import DoctorError, findings
 from tallymark.schema.migrate import MigrationError, applied, libpq_url
 from tallymark.schema.migrate import migrate as run_migrate
@@ -125,7 +125,7 @@ def verify(jobs: tuple[str, ...], url: str, *, as_json: bool) -> None:
     with _explained(), psycopg.connect(libpq_url(url), autocommit=True, prepare_threshold=None) as connection:
         for job in _with_progress(iter(jobs) if jobs else _all_jobs(connection)):
             try:
-                differences = api.verify_differences(connection, job)
+                differences = functions.verify_differences(connection, job)
             except JobNotFound:
                 unknown.append(job)
                 continue
@@ -158,12 +158,12 @@ def url(data: Path | None) -> None:
 def _all_jobs(connection: psycopg.Connection[Any]) -> Iterator[str]:
     """Yield the ids of all jobs in order, a page at a time, so that no snapshot is held while they are checked."""
     last = ""
-    while page := api.job_ids(connection, after_id=last, max_jobs=PAGE):
+    while page := functions.job_ids(connection, after_id=last, max_jobs=PAGE):
         yield from page
         last = page[-1]
 
 
-def _place(difference: api.Difference) -> int:
+def _place(difference: functions.Difference) -> int:
     """Return what differences are ordered by: the event."""
     return difference.seq
 

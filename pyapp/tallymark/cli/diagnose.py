@@ -13,7 +13,7 @@ from tallymark.cli.options import database_options, json_option
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from tallymark.diagnosing import Finding, Scenario
+    from tallymark.functions.diagnosis import Finding, Scenario
 
 _STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "bold red"}
 #: Where what is said begins, after the word for how bad it is.
@@ -34,10 +34,10 @@ def diagnose(job_id: str, url: str, *, verify: bool | None, as_json: bool) -> No
 
     Exits 1 when there is a problem or a warning, 2 when there is no such JOB.
     """
-    from tallymark import diagnosing
+    from tallymark import functions
 
     with connected(url) as connection:
-        found = diagnosing.diagnose_job(connection, job_id, verify=verify)
+        found = functions.diagnose_job(connection, job_id, verify=verify)
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:

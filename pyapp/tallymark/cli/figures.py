@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from tallymark import overview, reading
-from tallymark.calling import Connection, Json
-from tallymark.errors import JobNotFound
-from tallymark.overview import StalledJob
+from tallymark import functions
+from tallymark.functions.call import Connection, Json
+from tallymark.functions.errors import JobNotFound
+from tallymark.functions.stats import StalledJob
 
 #: A rate is a query of its own, which reads some minutes of a ledger: so many at most for one table.
 MOST_RATES = 50
@@ -22,7 +22,7 @@ def read_rate(connection: Connection, job_id: str) -> Json | None:
         As `job_rate` gives it; None where the job is gone.
     """
     try:
-        return reading.job_rate(connection, job_id)
+        return functions.job_rate(connection, job_id)
     except JobNotFound:
         return None
 
@@ -55,7 +55,7 @@ def read_stalled(connection: Connection, jobs: Sequence[Json]) -> dict[str, Stal
     if not running:
         return {}
     # Only jobs whose ids begin as all of these do need be looked at.
-    found = overview.stalled_jobs(connection, id_prefix=_common_beginning(min(running), max(running)))
+    found = functions.stalled_jobs(connection, id_prefix=_common_beginning(min(running), max(running)))
     wanted = set(running)
     return {item.id: item for item in found if item.id in wanted}
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from tallymark import api, reading
-from tallymark.calling import Json
+from tallymark import functions
 from tallymark.cli.connect import connected, server_time
 from tallymark.cli.diagnose import diagnose
 from tallymark.cli.options import database_options, json_option
+from tallymark.functions.call import Json
 
 #: How many types and stages `show` has room for; `--json` has all types.
 _TYPES, _STAGES = 20, 15
@@ -50,7 +50,7 @@ job.add_command(diagnose)
 def create(job_id: str, url: str, attributes: dict[str, Any] | None, *, as_json: bool) -> None:
     """Register JOB, so that crawlers can report on it. Registering it again changes nothing."""
     with connected(url) as connection:
-        made = api.create_job(connection, job_id, attributes)
+        made = functions.create_job(connection, job_id, attributes)
     if as_json:
         _print_json(made)
     else:
@@ -76,9 +76,9 @@ def show(job_id: str, url: str, timeline: int, at: int | None, *, as_json: bool)
     """Show JOB: how far it is, how fast, what it has counted, its stages and its newest events."""
     with connected(url) as connection:
         if at is None:
-            found = api.get_job(connection, job_id, timeline_limit=timeline)
+            found = functions.get_job(connection, job_id, timeline_limit=timeline)
         else:
-            found = reading.job_at(connection, job_id, at, timeline_limit=timeline)
+            found = functions.job_at(connection, job_id, at, timeline_limit=timeline)
         if as_json:
             _print_json(found)
             return
@@ -89,7 +89,7 @@ def show(job_id: str, url: str, timeline: int, at: int | None, *, as_json: bool)
         if at is None:
             rate = read_rate(connection, job_id)
             stalled = read_stalled(connection, [found]).get(job_id)
-            durations = reading.stage_durations(connection, job_id)
+            durations = functions.stage_durations(connection, job_id)
         else:
             # These would be those of the job as it is.
             rate, stalled, durations = None, None, []
@@ -119,7 +119,7 @@ def show(job_id: str, url: str, timeline: int, at: int | None, *, as_json: bool)
 def command(job_id: str, url: str, command: str, by: str | None, *, as_json: bool) -> None:
     """Ask the crawler of JOB to pause, resume or cancel; it hears of it with its next update."""
     with connected(url) as connection:
-        asked = api.request_command(connection, job_id, command, requested_by=by or _user())
+        asked = functions.request_command(connection, job_id, command, requested_by=by or _user())
     if as_json:
         _print_json(asked)
     else:

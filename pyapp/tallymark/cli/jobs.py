@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from tallymark import reading
-from tallymark.calling import Connection, Json
+from tallymark import functions
 from tallymark.cli.connect import connected, server_time
 from tallymark.cli.options import database_options, json_option, time_gone_by
+from tallymark.functions.call import Connection, Json
 
 #: How many jobs `list_jobs` gives at most at a time.
 PAGE = 1_000
@@ -74,14 +74,14 @@ def jobs(
     show(console, [headings, *(line for of_one in lines for line in of_one), *wrapped(last, room)])
 
 
-def list_jobs(connection: Connection, limit: int | None, *, cursor: str | None = None, **filters: Any) -> Json:  # noqa: ANN401 - those of `reading.list_jobs`
+def list_jobs(connection: Connection, limit: int | None, *, cursor: str | None = None, **filters: Any) -> Json:  # noqa: ANN401 - those of `functions.list_jobs`
     """List jobs, over as many pages as it takes.
 
     Args:
         connection: Where to read.
         limit: How many at most; None is all.
         cursor: Where to begin; None is at the first.
-        filters: As those of `reading.list_jobs`.
+        filters: As those of `functions.list_jobs`.
 
     Returns:
         What that gives, as if one page held all.
@@ -89,7 +89,7 @@ def list_jobs(connection: Connection, limit: int | None, *, cursor: str | None =
     found: list[Json] = []
     while True:
         most = PAGE if limit is None else min(limit - len(found), PAGE)
-        page = reading.list_jobs(connection, max_jobs=most, cursor=cursor, **filters)
+        page = functions.list_jobs(connection, max_jobs=most, cursor=cursor, **filters)
         found += page["jobs"]
         cursor = page["next"]
         if cursor is None or len(found) == limit:

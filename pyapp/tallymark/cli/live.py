@@ -11,19 +11,19 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from tallymark import api
-from tallymark.calling import Connection, Json
+from tallymark import functions
 from tallymark.cli.figures import MOST_RATES, read_rate, read_stalled
 from tallymark.cli.watched import Watched
-from tallymark.errors import JobNotFound
+from tallymark.functions.call import Connection, Json
+from tallymark.functions.errors import JobNotFound
 from tallymark.terminal import events, job_view
 from tallymark.terminal.rows import WIDE, Shown, table, totals
 from tallymark.terminal.screen import picture, spaced
 from tallymark.terminal.text import clock, count, cut, duration, plain
 
 if TYPE_CHECKING:
-    from tallymark.api import Event
-    from tallymark.overview import StalledJob
+    from tallymark.functions.jobs import Event
+    from tallymark.functions.stats import StalledJob
 
 #: How many types of a single job are shown, and how many events are kept.
 _TYPES, _EVENTS = 8, 500
@@ -212,4 +212,4 @@ class JobView:
         # Of many that came at once, those that would be dropped again need not be read.
         after = max(seen, job["lastSeq"] - _EVENTS)
         with suppress(JobNotFound):
-            self._events += api.timeline(connection, job["id"], after_seq=after, max_events=_EVENTS)
+            self._events += functions.timeline(connection, job["id"], after_seq=after, max_events=_EVENTS)

@@ -129,7 +129,7 @@ def find_database(database_url: str | None, data: Path | None) -> str:
     if settings.database_url and not data:
         return settings.database_url
     # Imported here, so that the commands that have no use for it start without the database driver.
-    from tallymark.embedded import running_url
+    from tallymark.server import running_url
 
     directory = (data or settings.data_dir).absolute()
     try:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import click
 
-from tallymark import api, retention
-from tallymark.archive import archive_job
-from tallymark.calling import Connection
+from tallymark import functions
+from tallymark.cli.archive import archive_job
 from tallymark.cli.connect import connected, server_time
 from tallymark.cli.options import CannotRun, Number, database_options, json_option, time_gone_by
-from tallymark.errors import Conflict, JobNotFound, Unavailable
+from tallymark.functions.call import Connection
+from tallymark.functions.errors import Conflict, JobNotFound, Unavailable
 from tallymark.terminal.text import plain
 
 #: How many jobs are asked about at a time.
@@ -152,30 +152,30 @@ class _Run:
             page: int | None = 0
             while page is not None:
                 began = time.monotonic()
-                page = retention.resummarize_ledger(self._connection, page)
+                page = functions.resummarize_ledger(self._connection, page)
                 self._leave_time(began)
 
     def _fold_job(self, job_id: str, older_than: datetime, keep: int) -> None:
         while True:
             began = time.monotonic()
             with self._impatiently():
-                pruned = retention.prune_job(self._connection, job_id, older_than, keep_newest=keep)
+                pruned = functions.prune_job(self._connection, job_id, older_than, keep_newest=keep)
             self.outcome.events += pruned.events
             self.say(f"{self.outcome.events} events of {self.outcome.jobs} jobs pruned, at {job_id}")
             self._leave_time(began)
             if not pruned.more:
                 return
 
-    def _prunable(self, older_than: datetime, keep: int) -> Iterator[retention.Prunable]:
+    def _prunable(self, older_than: datetime, keep: int) -> Iterator[functions.Prunable]:
         last = ""
-        while ids := api.job_ids(self._connection, after_id=last, max_jobs=PAGE):
-            yield from retention.prunable_events(self._connection, ids, older_than, keep_newest=keep)
+        while ids := functions.job_ids(self._connection, after_id=last, max_jobs=PAGE):
+            yield from functions.prunable_events(self._connection, ids, older_than, keep_newest=keep)
             last = ids[-1]
 
     def delete_ended(self, ended_before: datetime, archive: Path | None) -> None:
         """Archive and delete the jobs that ended long ago."""
         last = ""
-        while page := retention.ended_jobs(self._connection, ended_before, after_id=last, max_jobs=PAGE):
+        while page := functions.ended_jobs(self._connection, ended_before, after_id=last, max_jobs=PAGE):
             for job in page:
                 began = time.monotonic()
                 if self._dry_run or self._delete(job, archive):
@@ -184,12 +184,12 @@ class _Run:
                 self._leave_time(began)
             last = page[-1].id
 
-    def _delete(self, job: retention.Ended, archive: Path | None) -> bool:
+    def _delete(self, job: functions.Ended, archive: Path | None) -> bool:
         try:
             path = None if archive is None else archive_job(self._connection, job, archive)
             # It may have gone on while it was written. Then it stays, and so does the file, which does no harm.
             with self._impatiently():
-                retention.delete_job(self._connection, job.id, expected_seq=job.last_seq)
+                functions.delete_job(self._connection, job.id, expected_seq=job.last_seq)
         except JobNotFound:
             return False
         except (Conflict, Unavailable) as error:

@@ -40,7 +40,7 @@ def up(data: Path | None, host: str, port: int) -> None:
     the address, a token, and two lines to try it with. Ctrl-C stops all of it.
     """
     # Imported here, so that the other commands start without the database driver.
-    from tallymark.up import up as run
+    from tallymark.server.up import up as run
 
     settings = Settings.from_env()
     if data is not None:
@@ -52,7 +52,7 @@ def up(data: Path | None, host: str, port: int) -> None:
 @_listening
 def serve(host: str, port: int) -> None:
     """Run the web part alone, on the database of DATABASE_URL."""
-    from tallymark.serve import serve as run
+    from tallymark.server.granian import serve as run
 
     settings = Settings.from_env()
     if settings.database_url is None:

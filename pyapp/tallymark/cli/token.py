@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from tallymark import tokens
+from tallymark import functions
 from tallymark.cli.connect import connected
 from tallymark.cli.options import database_options
 
@@ -57,7 +57,7 @@ def token() -> None:
 def create(name: str, url: str, scopes: tuple[str, ...], job_prefix: str, expires: datetime | None) -> None:
     """Make a token called NAME, and print it: this once, alone on standard output."""
     with connected(url) as connection:
-        made = tokens.create_token(connection, name, scopes, job_prefix=job_prefix, expires_at=expires)
+        made = functions.create_token(connection, name, scopes, job_prefix=job_prefix, expires_at=expires)
     click.echo(made)
     click.echo(
         f"Token {name}: {_described(scopes, job_prefix, expires)}. It is not kept: this is the only time.", err=True
@@ -70,7 +70,7 @@ def create(name: str, url: str, scopes: tuple[str, ...], job_prefix: str, expire
 def list_(url: str, *, as_json: bool) -> None:
     """List all tokens, also those that are expired or revoked; the tokens themselves are not kept."""
     with connected(url) as connection:
-        known = tokens.list_tokens(connection)
+        known = functions.list_tokens(connection)
     if as_json:
         click.echo(json.dumps([_as_json(item) for item in known], indent=2, ensure_ascii=False))
     elif known:
@@ -85,7 +85,7 @@ def list_(url: str, *, as_json: bool) -> None:
 def revoke(name: str, url: str) -> None:
     """Revoke the token called NAME: it opens nothing any more, after TALLYMARK_TOKEN_CACHE_SECONDS at the latest."""
     with connected(url) as connection:
-        at = tokens.revoke_token(connection, name)
+        at = functions.revoke_token(connection, name)
     click.secho(f"token {name} is revoked since {_time(at)}", fg="green")
 
 
@@ -99,13 +99,13 @@ def _time(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def _state(item: tokens.Token) -> str:
+def _state(item: functions.Token) -> str:
     if item.revoked_at is not None:
         return "revoked"
     return "expired" if item.expires_at is not None and item.expires_at <= datetime.now(UTC) else "active"
 
 
-def _as_json(item: tokens.Token) -> dict[str, object]:
+def _as_json(item: functions.Token) -> dict[str, object]:
     times = {"createdAt": item.created_at, "expiresAt": item.expires_at, "revokedAt": item.revoked_at}
     return {
         "name": item.name,
@@ -116,7 +116,7 @@ def _as_json(item: tokens.Token) -> dict[str, object]:
     }
 
 
-def _print_table(known: list[tokens.Token]) -> None:
+def _print_table(known: list[functions.Token]) -> None:
     """Print the tokens for people."""
     from rich.console import Console
     from rich.table import Table

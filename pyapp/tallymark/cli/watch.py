@@ -9,11 +9,11 @@ from typing import Protocol
 
 import click
 
-from tallymark.calling import Connection, Json
 from tallymark.cli.connect import Away, Database, server_time
 from tallymark.cli.interrupt import Interrupt, Interrupted
 from tallymark.cli.options import CannotRun, Number, finder_options, json_option
 from tallymark.cli.watched import NamedJobs, RunningJobs, Watched
+from tallymark.functions.call import Connection, Json
 
 #: What a shell says of a command that Ctrl-C ended.
 _INTERRUPTED = 130

@@ -6,10 +6,10 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from tallymark import api
-from tallymark.calling import Connection, Json
+from tallymark import functions
 from tallymark.cli.jobs import list_jobs
-from tallymark.errors import JobNotFound
+from tallymark.functions.call import Connection, Json
+from tallymark.functions.errors import JobNotFound
 
 #: A job that has ended stays for so long in the picture of those that run.
 LINGER_SECONDS = 10.0
@@ -69,7 +69,7 @@ class NamedJobs:
         found = []
         for job_id in self._ids:
             try:
-                found.append(_without_timeline(api.get_job(connection, job_id, timeline_limit=0)))
+                found.append(_without_timeline(functions.get_job(connection, job_id, timeline_limit=0)))
             except JobNotFound:
                 if job_id not in self._known:
                     raise
@@ -158,7 +158,7 @@ def _read_left(connection: Connection, ids: Iterable[str]) -> list[Json]:
     left = []
     for job_id in ids:
         with suppress(JobNotFound):
-            left.append(_without_timeline(api.get_job(connection, job_id, timeline_limit=0)))
+            left.append(_without_timeline(functions.get_job(connection, job_id, timeline_limit=0)))
     return left
 
 

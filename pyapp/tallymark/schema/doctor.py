@@ -83,7 +83,7 @@ def _reference(url: str, connection: psycopg.Connection[Any], report: Callable[[
             "Where its version is another, views and SQL-standard bodies are not compared"
         )
     # Imported only here: a host with a server of its own never needs the embedded one.
-    from tallymark.embedded import EmbeddedPostgres, EmbeddedPostgresError
+    from tallymark.server import EmbeddedPostgres, EmbeddedPostgresError
 
     try:
         with (

@@ -23,8 +23,8 @@ def sql_root() -> Path:
 
 
 def function_files() -> list[Path]:
-    """List the function files in the order in which they are installed (their number bands give it)."""
-    return sorted((sql_root() / "functions").glob("*.sql"))
+    """List the function files in the order in which they are installed: that of their numbers."""
+    return sorted((sql_root() / "functions").rglob("*.sql"), key=lambda path: path.name)
 
 
 def view_files() -> list[Path]:

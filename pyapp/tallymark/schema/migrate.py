@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 from yoyo import default_migration_table, read_migrations
 from yoyo.connections import parse_uri
 
-from tallymark.calling import is_pooled
+from tallymark.functions.call import is_pooled
 from tallymark.schema.backend import APPLICATION, Backend, MigrationError, Report, explained, silent
 from tallymark.schema.files import function_files, sql_root, view_files
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.text import Text
 
-from tallymark.api import Event
-from tallymark.calling import Json
+from tallymark.functions.call import Json
+from tallymark.functions.jobs import Event
 from tallymark.terminal.grid import Column, grid
 from tallymark.terminal.text import clock, compact, duration, plain
 

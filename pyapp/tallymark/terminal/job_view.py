@@ -6,9 +6,9 @@ from typing import Any
 
 from rich.text import Text
 
-from tallymark.calling import Json
-from tallymark.overview import StalledJob
-from tallymark.reading import Stage
+from tallymark.functions.call import Json
+from tallymark.functions.reading import Stage
+from tallymark.functions.stats import StalledJob
 from tallymark.terminal.grid import Column, grid
 from tallymark.terminal.rows import Shown, left_text, progress_text, rate_text, status_text
 from tallymark.terminal.text import ago, bar, clock, compact, count, cut, duration, instant, plain, speed, wrapped

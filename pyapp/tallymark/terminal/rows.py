@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rich.text import Text
 
-from tallymark.calling import Json
+from tallymark.functions.call import Json
 from tallymark.terminal.grid import Column, grid
 from tallymark.terminal.text import (
     STATUS_STYLES,

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
-from tallymark import alerting
-from tallymark.calling import Connection
+from tallymark import functions
+from tallymark.functions.call import Connection
 from tallymark.terminal.text import plain
 from tallymark.watchdog.receivers import Receivers
 
@@ -90,7 +90,7 @@ class Watchdog:
         self._name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._verified_up_to = ""
         self._open: set[tuple[str, str, datetime]] = set()
-        self._unconfirmed: list[alerting.Message] = []
+        self._unconfirmed: list[functions.Message] = []
         self._forget_at = 0.0
 
     def stop_when(self, is_told_to_stop: Callable[[], bool]) -> None:
@@ -115,7 +115,7 @@ class Watchdog:
         """
         checked, differing = self._verify(most_events) if most_events else (0, [])
         told = self._ask(
-            lambda connection: alerting.raise_alerts(
+            lambda connection: functions.raise_alerts(
                 connection,
                 max_age=self._max_age,
                 most_errors=self._most_errors,
@@ -124,7 +124,7 @@ class Watchdog:
         )
         sent, failed = self._deliver()
         if time.monotonic() >= self._forget_at:
-            self._ask(alerting.forget_alerts)
+            self._ask(functions.forget_alerts)
             self._forget_at = time.monotonic() + _FORGET_SECONDS
         return Round(told["opened"], told["recovered"], told["open"], sent, failed, checked, differing)
 
@@ -132,7 +132,7 @@ class Watchdog:
         """Verify the next jobs; return how many, and which of them differ."""
         for _ in range(_MOST_PAGES):
             told = self._ask(
-                lambda connection: alerting.verify_next_jobs(
+                lambda connection: functions.verify_next_jobs(
                     connection, after_id=self._verified_up_to, most_events=most_events
                 )
             )
@@ -154,11 +154,11 @@ class Watchdog:
             return self._news(), failed
         while len(sent) + len(failed) < _MOST_MESSAGES and not self._is_told_to_stop():
             claimed = self._ask(
-                lambda connection: alerting.claim_alert_messages(connection, self._name, lease=_LEASE, max_messages=1)
+                lambda connection: functions.claim_alert_messages(connection, self._name, lease=_LEASE, max_messages=1)
             )
             if not claimed:
                 break
-            message: alerting.Message = claimed[0]
+            message: functions.Message = claimed[0]
             title = title_of(message.job_id, message.kind, recovered=message.recovered)
             outcome = self._receivers.send(
                 title, self._body(message), recovered=message.recovered, without=message.delivered_to
@@ -175,13 +175,13 @@ class Watchdog:
 
     def _news(self) -> list[str]:
         """Say what is open that was not the last time, and what is not any more."""
-        alerts: list[alerting.Alert] = self._ask(lambda connection: alerting.list_alerts(connection, max_alerts=10_000))
+        alerts: list[functions.Alert] = self._ask(lambda c: functions.list_alerts(c, max_alerts=10_000))
         now_open = {(alert.job_id, alert.kind, alert.opened_at) for alert in alerts}
         before, self._open = self._open, now_open
         opened = [title_of(job, kind, recovered=False) for job, kind, _ in sorted(now_open - before)]
         return opened + [title_of(job, kind, recovered=True) for job, kind, _ in sorted(before - now_open)]
 
-    def _body(self, message: alerting.Message) -> str:
+    def _body(self, message: functions.Message) -> str:
         lines = [message.body]
         if self._public_url:
             lines.append(f"{self._public_url}/jobs/{quote(message.job_id, safe='')}")
@@ -205,9 +205,9 @@ def title_of(job_id: str, kind: str, *, recovered: bool) -> str:
     return f"{'Recovered' if recovered else 'Alert'}: job {plain(job_id)} {_TITLES.get(kind, kind)}"
 
 
-def _confirming(name: str, message: alerting.Message) -> Callable[[Connection], bool]:
-    return lambda connection: alerting.confirm_alert_message(connection, name, message)
+def _confirming(name: str, message: functions.Message) -> Callable[[Connection], bool]:
+    return lambda connection: functions.confirm_alert_message(connection, name, message)
 
 
-def _failing(name: str, message: alerting.Message, delivered_to: list[str], error: str) -> Callable[[Connection], Any]:
-    return lambda connection: alerting.fail_alert_message(connection, name, message, delivered_to, error)
+def _failing(name: str, message: functions.Message, delivered_to: list[str], error: str) -> Callable[[Connection], Any]:
+    return lambda connection: functions.fail_alert_message(connection, name, message, delivered_to, error)

@@ -10,20 +10,20 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from tallymark.logs import add_context, configure_logging
 from tallymark.settings import Settings
-from tallymark.web.auth import Tokens
-from tallymark.web.commands import add_commands
-from tallymark.web.database import Database
-from tallymark.web.health import add_health
-from tallymark.web.jobs import add_jobs
+from tallymark.web.auth.tokens import Tokens
+from tallymark.web.db.pool import Database
+from tallymark.web.db.replica import Reader
+from tallymark.web.http.problems import add_handlers, request_context
 from tallymark.web.live import add_live
-from tallymark.web.measures import add_measures
-from tallymark.web.metrics import add_metrics
-from tallymark.web.openapi import add_openapi
 from tallymark.web.pages import Sessions, add_dashboard
-from tallymark.web.problems import add_handlers, request_context
-from tallymark.web.progress import add_progress
-from tallymark.web.reader import Reader
-from tallymark.web.traces import add_traces
+from tallymark.web.routes.commands import add_commands
+from tallymark.web.routes.health import add_health
+from tallymark.web.routes.jobs import add_jobs
+from tallymark.web.routes.openapi import add_openapi
+from tallymark.web.routes.progress import add_progress
+from tallymark.web.telemetry.measures import add_measures
+from tallymark.web.telemetry.metrics import add_metrics
+from tallymark.web.telemetry.traces import add_traces
 
 __all__ = ["create_app"]
 

@@ -7,7 +7,7 @@ import psycopg
 from playwright.sync_api import expect
 from tests.web.dashboard.seeding import ago, execute, job_page, seed
 
-from tallymark.tokens import create_token
+from tallymark.functions.tokens import create_token
 
 if TYPE_CHECKING:
     from tests.web.dashboard.conftest import Site

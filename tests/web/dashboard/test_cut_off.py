@@ -10,7 +10,7 @@ from tests.web.dashboard.cable import Cable
 from tests.web.dashboard.seeding import execute, job_page, new_id, seed
 from tests.web.watching import ledger
 
-from tallymark.tokens import create_token
+from tallymark.functions.tokens import create_token
 
 if TYPE_CHECKING:
     import psycopg

@@ -10,7 +10,7 @@ from tests.web.dashboard.seeding import execute, job_page, new_id, scalar, seed
 from tests.web.dashboard.test_cut_off import shown, shown_to_the_end
 from tests.web.watching import ledger
 
-from tallymark.tokens import create_token
+from tallymark.functions.tokens import create_token
 
 if TYPE_CHECKING:
     import psycopg

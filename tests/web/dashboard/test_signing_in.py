@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from tests.web.conftest import Web
 from tests.web.watching import wait_until
 
-from tallymark.tokens import create_token, revoke_token
+from tallymark.functions.tokens import create_token, revoke_token
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

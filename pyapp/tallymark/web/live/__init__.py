@@ -10,11 +10,14 @@ from threading import Lock
 
 from flask import Flask, Response, request
 
-from tallymark.errors import Unavailable
+from tallymark.functions.errors import Unavailable
 from tallymark.settings import Settings
-from tallymark.web.answers import json_answer
-from tallymark.web.auth import Tokens
-from tallymark.web.callers import caller
+from tallymark.web.auth.callers import caller
+from tallymark.web.auth.tokens import Tokens
+from tallymark.web.db.replica import Reader
+from tallymark.web.http.answers import json_answer
+from tallymark.web.http.problems import Problem
+from tallymark.web.http.query import BIGINT, Query
 from tallymark.web.live.gate import Gate, GatedApp
 from tallymark.web.live.hub import Bell, Poller
 from tallymark.web.live.jobs import JobTopic, Position, catch_up, read_jobs
@@ -28,10 +31,7 @@ from tallymark.web.live.overview import (
     read_totals,
 )
 from tallymark.web.live.stream import JobWatch, OverviewWatch, Stream, Watch
-from tallymark.web.problems import Problem
-from tallymark.web.query import BIGINT, Query
-from tallymark.web.reader import Reader
-from tallymark.web.reading import overview_question
+from tallymark.web.routes.lists import overview_question
 
 __all__ = ["Live", "add_live"]
 

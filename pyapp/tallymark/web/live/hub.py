@@ -18,7 +18,7 @@ from contextlib import suppress
 from threading import Event, Lock, Thread
 from typing import Generic, Protocol, TypeVar
 
-from tallymark.errors import NO_CONNECTION, TallymarkError, Unavailable
+from tallymark.functions.errors import NO_CONNECTION, TallymarkError, Unavailable
 
 _logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from tallymark.web.database import Statement
+from tallymark.web.db.pool import Statement
 from tallymark.web.live.messages import Message, Read
 
 #: Bytes in the second and third column are a document a line; there is no line feed in what jsonb gives as text.

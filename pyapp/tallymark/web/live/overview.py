@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from tallymark.web.database import Statement
+from tallymark.web.db.pool import Statement
 from tallymark.web.live.messages import Message, Read
-from tallymark.web.reading import OVERVIEW
+from tallymark.web.routes.lists import OVERVIEW
 
 #: The rows are a document a line; there is no line feed in what jsonb gives as text. $1 is how the ids begin.
 NEWEST_JOBS = Statement(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
-from tallymark.errors import TallymarkError
+from tallymark.functions.errors import TallymarkError
 from tallymark.web.live.hub import Bell, Poller, Sleeper
 from tallymark.web.live.jobs import JobTopic, Position, catch_up
 from tallymark.web.live.messages import RETRY, Message, Read, beat, gone

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flask import Flask, Response, request
 
-from tallymark.web.problems import Problem
+from tallymark.web.http.problems import Problem
 
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 _HEADERS = {

@@ -14,16 +14,16 @@ from flask.json import dumps
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
-from tallymark.errors import TallymarkError
-from tallymark.web.auth import Tokens
-from tallymark.web.callers import Caller
-from tallymark.web.database import Database, Statement
+from tallymark.functions.errors import TallymarkError
+from tallymark.web.auth.callers import Caller
+from tallymark.web.auth.tokens import Tokens
+from tallymark.web.db.pool import Database, Statement
+from tallymark.web.db.replica import CanCall
+from tallymark.web.http.problems import Problem
 from tallymark.web.pages.assets import Assets, add_assets
 from tallymark.web.pages.documents import page
 from tallymark.web.pages.sign_in import add_sign_in
-from tallymark.web.problems import Problem
-from tallymark.web.reader import CanCall
-from tallymark.web.reading import read_page
+from tallymark.web.routes.lists import read_page
 
 #: The addresses that the script knows; see pyapp/dashboard/src/main.tsx.
 _PAGES = ("/", "/job", "/errors", "/history", "/areas", "/system")

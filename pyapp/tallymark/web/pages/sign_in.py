@@ -13,11 +13,11 @@ from threading import Lock
 from flask import Flask, Response, request, session
 from flask_wtf.csrf import generate_csrf
 
-from tallymark.web.auth import Tokens, check_csrf
-from tallymark.web.database import Database, Statement
+from tallymark.web.auth.tokens import Tokens, check_csrf
+from tallymark.web.db.pool import Database, Statement
+from tallymark.web.http.problems import Problem
 from tallymark.web.pages.assets import Assets
 from tallymark.web.pages.documents import page
-from tallymark.web.problems import Problem
 
 WAIT = Statement(b"tallymark_sign_in_wait", b"SELECT tallymark.sign_in_wait($1::text)")
 #: Run again where a connection breaks, it may count one failure twice, which does no harm.

@@ -1,0 +1,1 @@
+"""Connections to the database, and calls of stored functions over them."""

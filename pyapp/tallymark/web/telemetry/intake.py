@@ -1,0 +1,220 @@
+"""What came in and what became of it: seen once for each request, for the log, the metrics and the database.
+
+The stored function decides, and its answer goes back unparsed; here both are read once more, after the decision. What
+was refused or recognised as sent twice is added up and noted in the database every few seconds, by a thread: nobody
+waits for that, and nothing here can fail a request.
+"""
+
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from threading import Lock, Thread
+from typing import Any, NamedTuple
+
+from tallymark.functions.errors import TallymarkError, Unavailable
+from tallymark.web.db.pool import Database, Statement
+from tallymark.web.telemetry.meters import meters
+
+_logger = logging.getLogger(__name__)
+
+_NOTE = Statement(b"tallymark_note_intake", b"SELECT tallymark.note_intake($1::jsonb)", takes_json=True)
+_NOTE_SECONDS = 5.0
+_SAY_SECONDS = 60.0
+#: So many kinds of notes are kept while the database is away; more are dropped.
+_MOST_NOTES = 10_000
+#: An update that is accepted so long after it happened was kept somewhere, or its crawler's clock is slow.
+_LATE_SECONDS = 60.0
+_MILESTONES = {"started", "completed", "paused", "cancelled"}
+_CREDENTIALS = ("credential_expiry", "credential_renewal", "credential_resumed")
+_DEFAULT_STATUS = "processing"
+
+Json = dict[str, Any]
+
+
+class _Kind(NamedTuple):
+    job: str
+    outcome: str
+    code: str
+
+
+class Intake:
+    """Sees what comes in."""
+
+    def __init__(self, database: Database) -> None:
+        """Say where it is noted.
+
+        Args:
+            database: Where the jobs are.
+        """
+        self._database = database
+        self._lock = Lock()
+        self._times: Counter[_Kind] = Counter()
+        self._last: dict[_Kind, tuple[str, str]] = {}
+        self._noting = False
+        self._said: dict[str, float] = {}
+
+    def accepted(self, body: bytes, answer: bytes | None, took: float) -> None:
+        """See a request that the database answered: an update that it took, or a batch of which it took some.
+
+        Args:
+            body: What came.
+            answer: What went back.
+            took: How long the database took, in seconds.
+        """
+        meters.merge_seconds.observe(took)
+        try:
+            came, went = json.loads(body), json.loads(answer or b"null")
+            pairs = list(zip(came, went, strict=True)) if isinstance(came, list) else [(came, went)]
+            for update, outcome in pairs:
+                self._see(update, outcome)
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            # PostgreSQL reads some JSON that Python does not, such as very deep ones.
+            _logger.debug("an update could not be read again")
+
+    def refused(self, body: bytes, error: TallymarkError) -> None:
+        """See a request that was refused as a whole.
+
+        Args:
+            body: What came.
+            error: Why.
+        """
+        if not 400 <= error.http_status < 500:  # noqa: PLR2004 - what is the caller's to mend
+            return
+        try:
+            came = json.loads(body)
+        except (ValueError, RecursionError):
+            came = None
+        self._refuse(_job_of(came), str(int(error.http_status)), str(error), error.details)
+
+    def _see(self, update: Json, outcome: Json) -> None:
+        if outcome.get("status") != "received":
+            self._refuse(
+                _job_of(update),
+                str(outcome.get("status", "")),
+                str(outcome.get("error", "")),
+                outcome.get("details") or [],
+            )
+            return
+        # It was taken, so it is one of the few that there are.
+        status = str(update.get("status") or _DEFAULT_STATUS).lower()
+        job = str(update["taskId"])
+        duplicate = outcome.get("duplicate") is True
+        meters.count_update(status, "duplicate" if duplicate else "accepted")
+        if duplicate:
+            self._note(_Kind(job, "duplicate", ""), "")
+        else:
+            self._measure(update)
+        if _logger.isEnabledFor(logging.DEBUG):
+            _logger.debug("update received", extra={"job": job, "status": status, "payload": update})
+        if not duplicate:
+            _tell(job, status, update)
+        if (warnings := outcome.get("warnings")) and self._may_say(f"{job} {warnings[0][:20]}"):
+            _logger.warning("update taken with a warning: %s", "; ".join(warnings), extra={"job": job})
+
+    def _measure(self, update: Json) -> None:
+        error = update.get("error")
+        if error:
+            kind = error.get("type") if isinstance(error, Mapping) else None
+            meters.count_error(str(kind or ""))
+        happened = _instant(update.get("timestamp"))
+        if happened is not None and time.time() - happened > _LATE_SECONDS:
+            meters.late_updates.inc()
+
+    def _refuse(self, job: str | None, code: str, problem: str, details: list[Any]) -> None:
+        meters.count_update("", "refused", code)
+        problems = [detail for detail in details if isinstance(detail, Mapping)]
+        if self._may_say(f"{job} {code}"):
+            # Which fields, and never what was in them.
+            fields = sorted({str(detail.get("field", "")) for detail in problems})
+            _logger.warning("update refused", extra={"job": job, "status": code, "problems": fields})
+        if job:
+            why = "; ".join(f"{detail.get('field') or 'the body'} {detail.get('problem')}" for detail in problems)
+            self._note(_Kind(job, "refused", code), why or problem)
+
+    def _may_say(self, what: str) -> bool:
+        """Say whether something unusual may be logged: a crawler that does it all the time is told of once a minute."""
+        now = time.monotonic()
+        with self._lock:
+            if self._said.get(what, 0.0) > now - _SAY_SECONDS:
+                return False
+            if len(self._said) >= _MOST_NOTES:
+                self._said.clear()
+            self._said[what] = now
+        return True
+
+    def _note(self, kind: _Kind, problem: str) -> None:
+        at = datetime.now(UTC).isoformat()
+        with self._lock:
+            if kind in self._times or len(self._times) < _MOST_NOTES:
+                self._times[kind] += 1
+                self._last[kind] = (at, _as_text(problem[:500]))
+            if self._noting:
+                return
+            self._noting = True
+        # In this process: workers are forked before anything comes in.
+        Thread(target=self._note_on, name="tallymark-intake", daemon=True).start()
+
+    def _note_on(self) -> None:
+        """Note what there is, until there is nothing."""
+        while True:
+            time.sleep(_NOTE_SECONDS)
+            with self._lock:
+                times, last = self._times, self._last
+                if not times:
+                    self._noting = False
+                    return
+                self._times, self._last = Counter(), {}
+            try:
+                self._database.call(_NOTE, _entries(times, last))
+            except Unavailable as error:
+                _logger.debug("intake is noted later: %s", error)
+                with self._lock:
+                    for kind, count in times.items():
+                        self._times[kind] += count
+                        self._last.setdefault(kind, last[kind])
+            except TallymarkError as error:
+                # It would be refused again, and nothing would ever be noted after it.
+                _logger.warning("intake is not noted: %s", error, extra={"notes": sum(times.values())})
+
+
+def _job_of(update: object) -> str | None:
+    job = update.get("taskId") if isinstance(update, Mapping) else None
+    return _as_text(job[:255]) if isinstance(job, str) else None
+
+
+def _as_text(given: str) -> str:
+    """Leave out what JSON may hold and the database cannot: NUL, and halves of characters."""
+    return given.replace("\0", "").encode(errors="ignore").decode()
+
+
+def _tell(job: str, status: str, update: Json) -> None:
+    """Log what people want to know of a job."""
+    if status == "failed":
+        error = update.get("error")
+        kind = error.get("type") if isinstance(error, Mapping) else None
+        _logger.error("job failed", extra={"job": job, "error": str(kind or "")[:100]})
+    elif status in _CREDENTIALS:
+        _logger.warning("credentials of a job: %s", status, extra={"job": job})
+    elif status in _MILESTONES:
+        counts = update.get("itemsByType") if status == "completed" else None
+        _logger.info("job %s", status, extra={"job": job, "counts": counts})
+
+
+def _instant(given: object) -> float | None:
+    try:
+        moment = datetime.fromisoformat(str(given))
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _entries(times: Counter[_Kind], last: Mapping[_Kind, tuple[str, str]]) -> bytes:
+    entries = [
+        {"jobId": kind.job, "outcome": kind.outcome, "code": kind.code, "times": count}
+        | {"at": last[kind][0], "problem": last[kind][1] or None}
+        for kind, count in times.items()
+    ]
+    return json.dumps(entries).encode()
