@@ -7,12 +7,10 @@ from hashlib import sha256
 from threading import Lock
 from typing import NamedTuple
 
+from tallymark.functions.http import CHECK_TOKEN
 from tallymark.web.auth.callers import ALL_SCOPES, Caller
-from tallymark.web.db.pool import Database, Statement
+from tallymark.web.db.pool import Database
 
-CHECK_TOKEN = Statement(
-    b"tallymark_check_token", b"SELECT tallymark.check_token($1::bytea), tallymark.has_tokens()::text"
-)
 #: So many tokens are remembered, and so many that are wrong: a flood of them must not fill the memory.
 _MOST_REMEMBERED = 1000
 #: A token that was just made must not be wrong for long.

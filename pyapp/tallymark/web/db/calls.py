@@ -3,7 +3,7 @@
 It goes to libpq directly, because building a cursor for each costs more than all else that Python does here.
 """
 
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import psycopg
 from psycopg.pq import ConnStatus, ExecStatus, abc
@@ -19,24 +19,9 @@ from tallymark.functions.errors import (
     from_result,
     is_refusal,
 )
+from tallymark.functions.http import Statement
 
 _IS_JSON = b"SELECT $1::jsonb"
-
-
-class Statement(NamedTuple):
-    """A statement that is prepared once on each connection.
-
-    Running it twice must have the effect of running it once: it is run again where a connection breaks.
-
-    Attributes:
-        name: Its name on the server.
-        sql: Its text, with $1 and so on.
-        takes_json: Whether $1 is JSON that the caller sent.
-    """
-
-    name: bytes
-    sql: bytes
-    takes_json: bool = False
 
 
 class Connection(psycopg.Connection[Any]):

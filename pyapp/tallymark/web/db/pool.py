@@ -25,8 +25,9 @@ from psycopg_pool import ConnectionPool, PoolClosed
 
 from tallymark.functions.call import is_pooled
 from tallymark.functions.errors import NO_CONNECTION, NO_CONNECTION_FREE, Remedy, TallymarkError, Unavailable
+from tallymark.functions.http import Statement
 from tallymark.settings import Settings
-from tallymark.web.db.calls import Connection, Statement, run
+from tallymark.web.db.calls import Connection, run
 
 __all__ = ["Database", "Statement"]
 

@@ -11,6 +11,7 @@ from threading import Lock
 from flask import Flask, Response, request
 
 from tallymark.functions.errors import Unavailable
+from tallymark.functions.http import NEWEST_JOBS_LIVE
 from tallymark.settings import Settings
 from tallymark.web.auth.callers import caller
 from tallymark.web.auth.tokens import Tokens
@@ -23,7 +24,6 @@ from tallymark.web.live.hub import Bell, Poller
 from tallymark.web.live.jobs import JobTopic, Position, catch_up, read_jobs
 from tallymark.web.live.messages import Message, Read, gone
 from tallymark.web.live.overview import (
-    NEWEST_JOBS,
     PageTopic,
     TotalsTopic,
     read_once,
@@ -182,7 +182,7 @@ def add_live(app: Flask, tokens: Tokens, reader: Reader, settings: Settings) -> 
             messages = _job_once(reader, job_id.decode(), after) if job_id else read_once(reader.call, question)
             return json_answer(b'{"messages":[%s]}' % b",".join(message.as_json for message in messages))
         if question[-1] is not None and job_id is None:
-            reader.call(NEWEST_JOBS, *question[:-2], b"0", question[-1])  # refuses a cursor that is none
+            reader.call(NEWEST_JOBS_LIVE, *question[:-2], b"0", question[-1])  # refuses a cursor that is none
         if request.method == "HEAD":
             return Response(content_type=_EVENT_STREAM)
         watch: Watch = (

@@ -8,35 +8,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from tallymark.web.db.pool import Statement
+from tallymark.functions.http import NEWEST_JOBS_LIVE, RATES, TOTALS
 from tallymark.web.live.messages import Message, Read
-from tallymark.web.routes.lists import OVERVIEW
 
-#: The rows are a document a line; there is no line feed in what jsonb gives as text. $1 is how the ids begin.
-NEWEST_JOBS = Statement(
-    b"tallymark_newest_jobs_live",
-    b"WITH page AS MATERIALIZED (SELECT " + OVERVIEW + b" AS page),"
-    b" rows AS MATERIALIZED (SELECT r.job, r.number FROM page AS p,"
-    b"  jsonb_array_elements(p.page -> 'jobs') WITH ORDINALITY AS r (job, number))"
-    b" SELECT (SELECT p.page -> 'next' FROM page AS p)::text,"
-    b"  (SELECT string_agg(r.job::text, chr(10) ORDER BY r.number) FROM rows AS r),"
-    b"  (SELECT coalesce(jsonb_agg(r.job -> 'id' ORDER BY r.number), '[]') FROM rows AS r)::text,"
-    b"  (SELECT coalesce(jsonb_agg(r.job -> 'id' ORDER BY r.number) FILTER (WHERE r.job ->> 'status' = 'running'),"
-    b"    '[]') FROM rows AS r)::text",
-)
-#: Everything above the list but the rates, which are those of a page. $1 is how the ids begin, $2 how far to count,
-#: $3 how many stalled ones to name.
-TOTALS = Statement(
-    b"tallymark_totals",
-    b"SELECT tallymark.jobs_by_status($1::text, $2::integer)::text,"
-    b" (SELECT t.page - 'minutes' FROM tallymark.throughput_page(0, $1::text) AS t (page))::text,"
-    b" (tallymark.stalled_page($1::text, $3::integer) -> 'jobs')::text",
-)
-RATES = Statement(
-    b"tallymark_rates",
-    b"SELECT (tallymark.job_rates(ARRAY(SELECT jsonb_array_elements_text($1::jsonb) LIMIT 100), NULL)"
-    b" -> 'rates')::text",
-)
 #: Jobs of each status are counted so far, so that a million of them cost no more. The answer says where there are more.
 _COUNTED = b"10000"
 #: So many stalled jobs are named. The pages say "or more" where there are as many: MOST_STALLED in pyapp/dashboard.
@@ -44,7 +18,7 @@ _MOST_STALLED = b"20"
 #: Messages that are kept for others who know the same version.
 _KEPT_MESSAGES = 16
 
-#: What is asked of a page: how the ids begin, then the filters as `NEWEST_JOBS` takes them.
+#: What is asked of a page: how the ids begin, then the filters as `NEWEST_JOBS_LIVE` takes them.
 Question: TypeAlias = tuple[bytes | None, ...]
 
 
@@ -62,7 +36,7 @@ class PageState:
         """Take what was read.
 
         Args:
-            read: The columns of `NEWEST_JOBS`.
+            read: The columns of `NEWEST_JOBS_LIVE`.
             earlier: The state before this one.
         """
         self.read = read
@@ -120,7 +94,7 @@ def read_pages(read: Read, topics: Sequence[PageTopic]) -> Iterator[PageTopic]:
         TallymarkError: The database is away, or the like.
     """
     for topic in topics:
-        found = read(NEWEST_JOBS, *topic.key)
+        found = read(NEWEST_JOBS_LIVE, *topic.key)
         if topic.state is None or topic.state.read != found:
             topic.state = PageState(found, topic.state)
             yield topic
@@ -178,7 +152,7 @@ def read_once(read: Read, question: Question) -> list[Message]:
     Raises:
         TallymarkError: The database is away, or the like.
     """
-    page = PageState(read(NEWEST_JOBS, *question), None)
+    page = PageState(read(NEWEST_JOBS_LIVE, *question), None)
     return [page.message(0), _totals(read, _shared_totals(read, question[0]), page.running)]
 
 

@@ -15,9 +15,10 @@ from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
 from tallymark.functions.errors import TallymarkError
+from tallymark.functions.http import LAST_FAILURES
 from tallymark.web.auth.callers import Caller
 from tallymark.web.auth.tokens import Tokens
-from tallymark.web.db.pool import Database, Statement
+from tallymark.web.db.pool import Database
 from tallymark.web.db.replica import CanCall
 from tallymark.web.http.problems import Problem
 from tallymark.web.pages.assets import Assets, add_assets
@@ -27,10 +28,6 @@ from tallymark.web.routes.lists import read_page
 
 #: The addresses that the script knows; see pyapp/dashboard/src/main.tsx.
 _PAGES = ("/", "/job", "/errors", "/history", "/areas", "/system")
-#: Those that the overview shows above its list; see pyapp/dashboard/src/pages/overview/attention.tsx.
-FAILED_LAST = Statement(
-    b"tallymark_failed_last", b"SELECT tallymark.recent_failures(max_jobs => 5, id_prefix => $1::text)"
-)
 _STATIC = Path(__file__).parent.parent / "static"
 
 
@@ -61,7 +58,7 @@ def add_dashboard(app: Flask, tokens: Tokens, writer: Database, reader: CanCall)
         # Looking for a part of the id may take long, and the page should be there meanwhile.
         is_quick = is_overview and not request.args.get("q")
         first = _jobs(lambda: read_page(reader, who, "overview")) if is_quick else "null"
-        failed = _jobs(lambda: reader.call(FAILED_LAST, who.sql_prefix)[0]) if is_overview else "null"
+        failed = _jobs(lambda: reader.call(LAST_FAILURES, who.sql_prefix)[0]) if is_overview else "null"
         return page("dashboard.html", boot=_boot(who, first, failed), assets=assets.addresses())
 
     for address in _PAGES:

@@ -2,19 +2,13 @@
 
 from flask import Flask, Response, request
 
+from tallymark.functions.http import RECEIVE_COMMAND
 from tallymark.web.auth.callers import caller
 from tallymark.web.auth.tokens import Tokens
-from tallymark.web.db.pool import Database, Statement
+from tallymark.web.db.pool import Database
 from tallymark.web.http.answers import json_answer
 from tallymark.web.http.requests import read_json_body
 from tallymark.web.routes.jobs import job_key
-
-#: Safe to run twice: asking again for what is asked already changes nothing.
-RECEIVE_COMMAND = Statement(
-    b"tallymark_receive_command",
-    b"SELECT tallymark.receive_command($1::jsonb, $2::text, $3::text)",
-    takes_json=True,
-)
 
 
 def add_commands(app: Flask, tokens: Tokens, database: Database, most_bytes: int) -> None:

@@ -14,25 +14,16 @@ from urllib.parse import quote
 from flask import Flask, Response, request
 from werkzeug.routing import PathConverter
 
+from tallymark.functions import http
 from tallymark.functions.errors import JobNotFound, TallymarkError
 from tallymark.web.auth.callers import caller
 from tallymark.web.auth.tokens import Tokens
-from tallymark.web.db.pool import Database, Statement
+from tallymark.web.db.pool import Database
 from tallymark.web.db.replica import CanCall
 from tallymark.web.http.answers import json_answer
 from tallymark.web.http.query import BIGINT, Query
 from tallymark.web.http.requests import read_json_body
 from tallymark.web.routes.lists import add_reading
-
-RECEIVE_JOB = Statement(
-    b"tallymark_receive_job",
-    b"SELECT r ->> 'created', r ->> 'id', r - 'created' FROM tallymark.receive_job($1::jsonb, $2::text) AS r",
-    takes_json=True,
-)
-READ_JOB = Statement(
-    b"tallymark_read_job", b"SELECT tag, job FROM tallymark.read_job($1::text, $2::integer, $3::text[])"
-)
-JOB_AT = Statement(b"tallymark_job_at", b"SELECT tallymark.job_at($1::text, $2::bigint, $3::integer)")
 
 #: What `read_job` makes for a tag; others that a client sends are none of ours.
 _TAG = re.compile(r"[0-9a-f]{1,16}-[0-9]{1,19}", re.ASCII)
@@ -46,56 +37,32 @@ class _Part(NamedTuple):
         parameters: Takes the others from the query.
     """
 
-    statement: Statement
+    statement: http.Statement
     parameters: Callable[[Query], tuple[bytes | None, ...]]
 
 
 _PARTS = {
     "timeline": _Part(
-        Statement(
-            b"tallymark_timeline_page",
-            b"SELECT tallymark.timeline_page($1::text, $2::bigint, $3::integer, event_kinds => $4::text[])",
-        ),
+        http.TIMELINE_PAGE,
         lambda query: (query.number("after", BIGINT), query.number("limit"), query.texts("event")),
     ),
     "history": _Part(
-        Statement(
-            b"tallymark_history_page",
-            b"SELECT tallymark.history_page($1::text, $2::text, $3::bigint, $4::integer)",
-        ),
+        http.HISTORY_PAGE,
         lambda query: (query.text("field"), query.number("after", BIGINT), query.number("limit")),
     ),
     "areas": _Part(
-        Statement(
-            b"tallymark_job_areas_page",
-            b"SELECT tallymark.areas_page($2::text, $3::integer, $4::integer, $5::text, $1::text)",
-        ),
+        http.JOB_AREAS_PAGE,
         lambda query: (query.text("root"), query.number("depth"), query.number("limit"), caller().sql_prefix),
     ),
-    "rate": _Part(
-        Statement(b"tallymark_rate_page", b"SELECT tallymark.rate_page($1::text, make_interval(secs => $2::integer))"),
-        lambda query: (query.number("window"),),
-    ),
-    "stages": _Part(
-        Statement(b"tallymark_stages_page", b"SELECT tallymark.stages_page($1::text)"),
-        lambda _query: (),
-    ),
-    "verify": _Part(
-        Statement(b"tallymark_verify_page", b"SELECT tallymark.verify_page($1::text)"),
-        lambda _query: (),
-    ),
-    "diagnosis": _Part(
-        Statement(b"tallymark_diagnose_job", b"SELECT tallymark.diagnose_job($1::text)"),
-        lambda _query: (),
-    ),
+    "rate": _Part(http.RATE_PAGE, lambda query: (query.number("window"),)),
+    "stages": _Part(http.STAGES_PAGE, lambda _query: ()),
+    "verify": _Part(http.VERIFY_PAGE, lambda _query: ()),
+    "diagnosis": _Part(http.DIAGNOSE_JOB, lambda _query: ()),
 }
 
 #: The timeline where `before` is given: from there backwards.
 _TIMELINE_BEFORE = _Part(
-    Statement(
-        b"tallymark_timeline_before_page",
-        b"SELECT tallymark.timeline_before_page($1::text, $2::bigint, $3::integer, $4::text[])",
-    ),
+    http.TIMELINE_BEFORE_PAGE,
     lambda query: (
         # An empty one is the end.
         query.number("before", BIGINT) if request.args.get("before") else None,
@@ -128,7 +95,7 @@ def add_jobs(app: Flask, tokens: Tokens, database: Database, reader: CanCall, mo
     def create_job() -> Response:
         """Register a job."""
         body = request.environ["tallymark.body"] = read_json_body(request.environ, most_bytes)
-        created, job_id, job = database.call(RECEIVE_JOB, body, caller().sql_prefix)
+        created, job_id, job = database.call(http.RECEIVE_JOB, body, caller().sql_prefix)
         answer = json_answer(job, HTTPStatus.CREATED if created == b"true" else HTTPStatus.OK)
         answer.headers["Location"] = f"/api/internal/jobs/{quote(job_id or b'', safe='')}"
         return answer
@@ -175,9 +142,9 @@ def _give_job(reader: CanCall, job_id: str) -> Response:
     at, limit = query.number("at", BIGINT), query.number("timelineLimit")
     query.check()
     if at is not None:
-        [job] = reader.call(JOB_AT, job_key(job_id), at, limit)
+        [job] = reader.call(http.JOB_AT, job_key(job_id), at, limit)
         return json_answer(job)
-    tag, job = reader.call(READ_JOB, job_key(job_id), limit, _known_tags())
+    tag, job = reader.call(http.READ_JOB, job_key(job_id), limit, _known_tags())
     answer = json_answer(job) if job is not None else Response(status=HTTPStatus.NOT_MODIFIED)
     answer.set_etag((tag or b"").decode())
     answer.headers["Cache-Control"] = "private, no-cache"  # to be kept, and asked about each time

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from flask import Flask, Response
 
+from tallymark.functions import http
 from tallymark.web.auth.callers import Caller, caller
 from tallymark.web.auth.tokens import Tokens
-from tallymark.web.db.pool import Statement
 from tallymark.web.db.replica import CanCall
 from tallymark.web.http.answers import json_answer
 from tallymark.web.http.problems import Problem
@@ -24,17 +24,9 @@ class _Page(NamedTuple):
         for_all_jobs: It is of no job, so that only those may read it who may see all; there is no $1 then.
     """
 
-    statement: Statement
+    statement: http.Statement
     parameters: Callable[[Query], tuple[bytes | None, ...]]
     for_all_jobs: bool = False
-
-
-#: A page of the overview; $1 is how the ids begin, the others are what `overview_question` takes.
-OVERVIEW = (
-    b"tallymark.newest_jobs(id_prefix => $1::text, status => $2::text, stage => $3::text,"
-    b" operation_type => $4::text, current_data_type => $5::text, item_type => $6::text,"
-    b" q => $7::text, max_jobs => $8::integer, cursor => $9::text)"
-)
 
 
 def overview_question(query: Query) -> tuple[bytes | None, ...]:
@@ -44,7 +36,7 @@ def overview_question(query: Query) -> tuple[bytes | None, ...]:
         query: What is wrong with it is noted there.
 
     Returns:
-        The filters, how many jobs and from where on: $2 to $9 of `OVERVIEW`.
+        The filters, how many jobs and from where on: $2 to $9 of `NEWEST_JOBS`.
     """
     return (
         *map(query.text, ("status", "stage", "operationType", "currentDataType", "itemType", "q")),
@@ -54,71 +46,27 @@ def overview_question(query: Query) -> tuple[bytes | None, ...]:
 
 _PAGES = {
     "jobs": _Page(
-        Statement(
-            b"tallymark_list_jobs",
-            b"SELECT tallymark.list_jobs(id_prefix => $1::text, status => $2::text, stage => $3::text,"
-            b" operation_type => $4::text, current_data_type => $5::text, item_type => $6::text,"
-            b" updated_since => $7::timestamptz, q => $8::text, max_jobs => $9::integer, cursor => $10::text)",
-        ),
+        http.LIST_JOBS,
         lambda query: (
             *map(query.text, ("status", "stage", "operationType", "currentDataType", "itemType")),
             *(query.instant("updatedSince"), query.text("q"), query.number("limit"), query.cursor("cursor")),
         ),
     ),
-    "overview": _Page(Statement(b"tallymark_newest_jobs", b"SELECT " + OVERVIEW), overview_question),
-    "statuses": _Page(
-        Statement(b"tallymark_jobs_by_status", b"SELECT tallymark.jobs_by_status($1::text, $2::integer)"),
-        lambda query: (query.number("atMost"),),
-    ),
-    "rates": _Page(
-        Statement(
-            b"tallymark_job_rates",
-            b"SELECT tallymark.job_rates($2::text[], make_interval(secs => $3::integer), $1::text)",
-        ),
-        lambda query: (query.texts("id", with_empty=True), query.number("window")),
-    ),
-    "throughput": _Page(
-        Statement(b"tallymark_throughput_page", b"SELECT tallymark.throughput_page($2::integer, $1::text)"),
-        lambda query: (query.number("minutes"),),
-    ),
-    "frequency": _Page(
-        Statement(b"tallymark_busiest_page", b"SELECT tallymark.busiest_page($2::integer, $1::text)"),
-        lambda query: (query.number("limit"),),
-    ),
-    "accuracy": _Page(
-        Statement(b"tallymark_verify_newest", b"SELECT tallymark.verify_newest($2::integer, id_prefix => $1::text)"),
-        lambda query: (query.number("jobs"),),
-    ),
-    "database": _Page(
-        Statement(b"tallymark_database_figures", b"SELECT tallymark.database_figures()"),
-        lambda _query: (),
-        for_all_jobs=True,
-    ),
+    "overview": _Page(http.NEWEST_JOBS, overview_question),
+    "statuses": _Page(http.JOBS_BY_STATUS, lambda query: (query.number("atMost"),)),
+    "rates": _Page(http.JOB_RATES, lambda query: (query.texts("id", with_empty=True), query.number("window"))),
+    "throughput": _Page(http.THROUGHPUT_PAGE, lambda query: (query.number("minutes"),)),
+    "frequency": _Page(http.BUSIEST_PAGE, lambda query: (query.number("limit"),)),
+    "accuracy": _Page(http.VERIFY_NEWEST, lambda query: (query.number("jobs"),)),
+    "database": _Page(http.DATABASE_FIGURES, lambda _query: (), for_all_jobs=True),
     "areas": _Page(
-        Statement(
-            b"tallymark_areas_page", b"SELECT tallymark.areas_page($2::text, $3::integer, $4::integer, $1::text)"
-        ),
+        http.AREAS_PAGE,
         lambda query: (query.text("root"), query.number("depth"), query.number("limit")),
     ),
-    "errors": _Page(
-        Statement(b"tallymark_errors_page", b"SELECT tallymark.errors_page($2::timestamptz, $3::integer, $1::text)"),
-        lambda query: (query.instant("since"), query.number("limit")),
-    ),
-    "stalled": _Page(
-        Statement(b"tallymark_stalled_page", b"SELECT tallymark.stalled_page($1::text, $2::integer)"),
-        lambda query: (query.number("limit"),),
-    ),
-    "failures": _Page(
-        Statement(
-            b"tallymark_recent_failures",
-            b"SELECT tallymark.recent_failures($2::timestamptz, $3::integer, $1::text)",
-        ),
-        lambda query: (query.instant("since"), query.number("limit")),
-    ),
-    "days": _Page(
-        Statement(b"tallymark_days_page", b"SELECT tallymark.days_page($2::integer, $1::text)"),
-        lambda query: (query.number("days"),),
-    ),
+    "errors": _Page(http.ERRORS_PAGE, lambda query: (query.instant("since"), query.number("limit"))),
+    "stalled": _Page(http.STALLED_PAGE, lambda query: (query.number("limit"),)),
+    "failures": _Page(http.RECENT_FAILURES, lambda query: (query.instant("since"), query.number("limit"))),
+    "days": _Page(http.DAYS_PAGE, lambda query: (query.number("days"),)),
 }
 
 

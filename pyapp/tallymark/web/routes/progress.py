@@ -6,20 +6,15 @@ from http import HTTPStatus
 from flask import Flask, Response, request
 
 from tallymark.functions.errors import TallymarkError
+from tallymark.functions.http import RECEIVE_PROGRESS
 from tallymark.web.auth.callers import caller
 from tallymark.web.auth.tokens import Tokens
-from tallymark.web.db.pool import Database, Statement
+from tallymark.web.db.pool import Database
 from tallymark.web.http.answers import json_answer
 from tallymark.web.http.problems import Problem
 from tallymark.web.http.requests import read_json_body
 from tallymark.web.telemetry.intake import Intake
 
-#: Safe to run twice: every update that comes over HTTP has a key, by which it counts once.
-RECEIVE_PROGRESS = Statement(
-    b"tallymark_receive_progress",
-    b"SELECT tallymark.receive_progress($1::jsonb, $2::text, $3::text)",
-    takes_json=True,
-)
 #: As many as an updateId may have, which the key stands for. It is looked at here so that the problem is reported of
 #: the header, and so that a bad key beside an updateId is one, too.
 _MOST_CHARACTERS = 255

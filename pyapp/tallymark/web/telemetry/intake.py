@@ -15,12 +15,12 @@ from threading import Lock, Thread
 from typing import Any, NamedTuple
 
 from tallymark.functions.errors import TallymarkError, Unavailable
-from tallymark.web.db.pool import Database, Statement
+from tallymark.functions.http import NOTE_INTAKE
+from tallymark.web.db.pool import Database
 from tallymark.web.telemetry.meters import meters
 
 _logger = logging.getLogger(__name__)
 
-_NOTE = Statement(b"tallymark_note_intake", b"SELECT tallymark.note_intake($1::jsonb)", takes_json=True)
 _NOTE_SECONDS = 5.0
 _SAY_SECONDS = 60.0
 #: So many kinds of notes are kept while the database is away; more are dropped.
@@ -168,7 +168,7 @@ class Intake:
                     return
                 self._times, self._last = Counter(), {}
             try:
-                self._database.call(_NOTE, _entries(times, last))
+                self._database.call(NOTE_INTAKE, _entries(times, last))
             except Unavailable as error:
                 _logger.debug("intake is noted later: %s", error)
                 with self._lock:

@@ -22,17 +22,17 @@ from prometheus_client.multiprocess import mark_process_dead
 from prometheus_client.registry import Collector
 
 from tallymark.functions.errors import TallymarkError
+from tallymark.functions.http import OPERATING_FIGURES
 from tallymark.settings import Settings
 from tallymark.web.auth.callers import caller
 from tallymark.web.auth.tokens import Tokens
-from tallymark.web.db.pool import Database, Statement
+from tallymark.web.db.pool import Database
 from tallymark.web.db.replica import Reader
 from tallymark.web.http.problems import Problem
 from tallymark.web.live.gate import Gate
 from tallymark.web.telemetry.measures import DIRECTORY_VARIABLE, collected
 from tallymark.web.telemetry.meters import meters
 
-_FIGURES = Statement(b"tallymark_operating_figures", b"SELECT tallymark.operating_figures()")
 #: How old the figures of the database may be.
 _FRESH_SECONDS = 10.0
 #: How often a process says how its pools and its line are.
@@ -110,7 +110,7 @@ class Figures(Collector):
         with self._lock:
             if time.monotonic() - self._read_at > _FRESH_SECONDS:
                 try:
-                    [answer] = self._reader.call(_FIGURES)
+                    [answer] = self._reader.call(OPERATING_FIGURES)
                     self._figures = json.loads(answer or b"null")
                     self._read_at = time.monotonic()
                 except TallymarkError:
