@@ -143,15 +143,12 @@ CHANGES = {
 
 def mend(db: Connection, url: str, fix: str) -> None:
     """Do what a finding advises."""
-    statement, _, again = fix.partition(" then tallymark migrate")
-    if fix == "tallymark migrate" or "then tallymark migrate" in fix:
-        if again:
+    statements, migrates, _ = fix.partition("tallymark migrate")
+    for statement in statements.removesuffix(" then ").split(";"):
+        if statement.strip():
             db.execute(statement.encode())
+    if migrates:
         migrate(url)
-    else:
-        for part in fix.partition(" then ")[0].partition(" (rewrites")[0].split(";"):
-            if part.strip():
-                db.execute(part.encode())
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -62,28 +63,23 @@ def end_leftover_server(cluster: Path, report: Callable[[str], None]) -> None:
     often does: nobody there collects dead orphans, and numbers are small and soon used again. We hold the data
     directory's lock here, so no other server of ours can start meanwhile.
     """
-    pid_file = cluster / "postmaster.pid"
     pid = server_on(cluster)
-    if pid is None:
-        pid_file.unlink(missing_ok=True)
-        return
-    report(f"stopping PostgreSQL server {pid}, which an earlier run left behind")
-    try:
-        # PostgreSQL's fast shutdown, then its immediate one. A server whose parent was just killed is in the first.
-        for signal_number, seconds in ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0)):
-            psutil.Process(pid).send_signal(signal_number)
-            give_up = time.monotonic() + seconds
-            while time.monotonic() < give_up:
-                if server_on(cluster) is None:
-                    pid_file.unlink(missing_ok=True)
-                    return
-                time.sleep(0.05)
-    except psutil.NoSuchProcess:
-        pid_file.unlink(missing_ok=True)
-        return
-    except psutil.AccessDenied:
-        pass
-    raise DataDirInUseError(f"PostgreSQL server {pid} runs on {cluster} and could not be stopped: stop it first")
+    if pid is not None:
+        report(f"stopping PostgreSQL server {pid}, which an earlier run left behind")
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            # PostgreSQL's fast shutdown, then its immediate one. A server whose parent was just killed is in the first.
+            for signal_number, seconds in ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0)):
+                psutil.Process(pid).send_signal(signal_number)
+                give_up = time.monotonic() + seconds
+                while (runs := server_on(cluster) is not None) and time.monotonic() < give_up:
+                    time.sleep(0.05)
+                if not runs:
+                    break
+        if server_on(cluster) is not None:
+            raise DataDirInUseError(
+                f"PostgreSQL server {pid} runs on {cluster} and could not be stopped: stop it first"
+            )
+    (cluster / "postmaster.pid").unlink(missing_ok=True)
 
 
 def server_on(cluster: Path) -> int | None:
