@@ -35,6 +35,12 @@ CHANGES = {
         MERGE,
         "grants: EXECUTE for PUBLIC is in no file",
     ),
+    "grant option": (
+        f"GRANT EXECUTE ON FUNCTION {MERGE} TO tallymark_writer WITH GRANT OPTION",
+        "function",
+        MERGE,
+        "grants: EXECUTE for tallymark_writer is missing, EXECUTE for tallymark_writer with grant option is in no file",
+    ),
     "owner": (f"ALTER FUNCTION {MERGE} OWNER TO CURRENT_USER", "function", MERGE, "owner differs"),
     "search path": (f"ALTER FUNCTION {MERGE} SET search_path = public", "function", MERGE, "settings: "),
     "security": (f"ALTER FUNCTION {MERGE} SECURITY INVOKER", "function", MERGE, "security definer differs"),

@@ -70,7 +70,7 @@ def _programs(program: Path) -> dict[str, list[str]]:
 
 
 def _give_tree(user: PostgresUser, path: Path) -> None:
-    """Make the user the owner of a directory and all in it; the top comes last, so that it stands for all of it."""
+    """Make the user the owner of a directory and all in it; the top comes last, to show that all is done."""
     if path.is_dir() and not path.is_symlink():
         for child in path.iterdir():
             _give_tree(user, child)
@@ -88,7 +88,7 @@ def _namespace_prefix() -> tuple[str, ...]:
 
 
 def _check_reach(user: PostgresUser, attempts: dict[str, list[str]]) -> None:
-    """Check that the user can run these commands; the kernel knows better than the permission bits tell."""
+    """Check that the user can run these commands; trying them is safer than adding up permission bits."""
     for path, command in attempts.items():
         try:
             done = subprocess.run(command, capture_output=True, check=False, cwd="/", **user.popen_arguments())
