@@ -17,7 +17,7 @@ from tallymark.server.lifeline import bound_to_us
 from tallymark.server.ports import some_free_port
 from tallymark.settings import Settings
 
-PRODUCT = "tallymark.server.granian:worker_app"
+PRODUCT = "tallymark.server.worker:worker_app"
 
 _HOST = "127.0.0.1"
 

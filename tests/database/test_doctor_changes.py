@@ -35,6 +35,12 @@ CHANGES = {
         MERGE,
         "grants: EXECUTE for PUBLIC is in no file",
     ),
+    "grant option": (
+        f"GRANT EXECUTE ON FUNCTION {MERGE} TO tallymark_writer WITH GRANT OPTION",
+        "function",
+        MERGE,
+        "grants: EXECUTE for tallymark_writer is missing, EXECUTE for tallymark_writer with grant option is in no file",
+    ),
     "owner": (f"ALTER FUNCTION {MERGE} OWNER TO CURRENT_USER", "function", MERGE, "owner differs"),
     "search path": (f"ALTER FUNCTION {MERGE} SET search_path = public", "function", MERGE, "settings: "),
     "security": (f"ALTER FUNCTION {MERGE} SECURITY INVOKER", "function", MERGE, "security definer differs"),
@@ -143,15 +149,12 @@ CHANGES = {
 
 def mend(db: Connection, url: str, fix: str) -> None:
     """Do what a finding advises."""
-    statement, _, again = fix.partition(" then tallymark migrate")
-    if fix == "tallymark migrate" or "then tallymark migrate" in fix:
-        if again:
+    statements, migrates, _ = fix.partition("tallymark migrate")
+    for statement in statements.removesuffix(" then ").split(";"):
+        if statement.strip():
             db.execute(statement.encode())
+    if migrates:
         migrate(url)
-    else:
-        for part in fix.partition(" then ")[0].partition(" (rewrites")[0].split(";"):
-            if part.strip():
-                db.execute(part.encode())
 
 
 @pytest.mark.parametrize("change", CHANGES)

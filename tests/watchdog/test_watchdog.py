@@ -139,7 +139,7 @@ def test_each_kind_fires_once_and_recovers_once_with_two_watchdogs(
             "job failed has failed",
             "job expired waits for credentials",
             "job erring reports many errors",
-            "job wrong is not what its ledger says",
+            "job wrong does not match its ledger",
         }
         wait_until(lambda: set(receiver.titles) >= {f"Alert: {trouble}" for trouble in troubles})
         time.sleep(1)  # some rounds more, in which nothing may come

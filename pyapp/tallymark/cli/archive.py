@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from tallymark import functions
 from tallymark.functions.call import Connection
-from tallymark.server.private_file import open_private
+from tallymark.server.private_files import open_private
 
 #: What the first line says it is; a later release may write another number.
 FORMAT = "tallymark job 1"

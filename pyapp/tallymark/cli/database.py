@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager
@@ -91,7 +92,7 @@ def doctor(url: str, *, as_json: bool, settings: bool) -> None:
     that.
     """
     with _explained():
-        found = findings(url, report=lambda line: click.secho(line, fg="yellow", err=True))
+        found = findings(url, report=lambda line: click.secho(line, fg="yellow", err=True), spare_server=spare_server)
         examined = examine(url, Settings.from_env()) if settings else Examined([], [])
     for item in examined.advice:
         click.echo(f"{click.style(item.kind, fg='yellow')} {item.object}: {item.problem}", err=True)
@@ -112,6 +113,22 @@ def doctor(url: str, *, as_json: bool, settings: bool) -> None:
         if both:
             click.echo(_count(both, "finding"))
     sys.exit(1 if both else 0)
+
+
+@contextmanager
+def spare_server() -> Iterator[str]:
+    """Start an embedded server for the doctor's scratch database, where the database's own server allows none."""
+    # Imported here: a host with a server of its own seldom needs the embedded one.
+    from tallymark.server import EmbeddedPostgres, EmbeddedPostgresError
+
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="tallymark-doctor-") as directory,
+            EmbeddedPostgres(Path(directory) / "data") as server,
+        ):
+            yield server.url
+    except (OSError, EmbeddedPostgresError) as error:
+        raise DoctorError(str(error).strip()) from error
 
 
 @click.command()

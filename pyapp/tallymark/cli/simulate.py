@@ -144,7 +144,7 @@ def _run(crowd: "Crowd", view: View, interrupt: Interrupt) -> tuple[bool, "Verdi
 
 def _place(url: str | None, token: str | None, data: Path | None) -> tuple[str, str]:
     """Find the server and a token, where they are not given."""
-    from tallymark.server.private_file import read_private
+    from tallymark.server.private_files import read_private
 
     try:
         settings = Settings.from_env()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tallymark.server.private_file import keep_secret, read_private, write_private
+from tallymark.server.private_files import keep_secret, read_private, write_private
 
 
 def test_a_secret_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:

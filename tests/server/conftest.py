@@ -17,11 +17,11 @@ import pytest
 _HOLDER = """
 import sys, time
 from pathlib import Path
-from tallymark import server
+from tallymark.server import postgres
 
 if len(sys.argv) > 2:
-    server.bound_to_us = lambda command, _signal: command
-with server.EmbeddedPostgres(Path(sys.argv[1])) as server:
+    postgres.bound_to_us = lambda command, _signal: command
+with postgres.EmbeddedPostgres(Path(sys.argv[1])) as server:
     print(server.process.pid, server.url, flush=True)
     time.sleep(600)
 """

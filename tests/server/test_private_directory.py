@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tallymark.server.private_directory import cleared_private_directory
+from tallymark.server.private_files import cleared_private_directory
 
 
 @pytest.fixture(autouse=True)
