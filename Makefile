@@ -105,6 +105,10 @@ overload: $(DEV) $(PAGES) ## Send ten times what the machine holds for a minute,
 pictures: $(DEV) $(PAGES) ## Take the docs' pictures of the dashboard anew
 	$(BIN)/python docs/take_pictures.py
 
+.PHONY: schema
+schema: $(DEV) ## Write sql/schema.sql, the tables as all migrations leave them
+	@$(BIN)/python sql/write_schema.py
+
 # --- checking -----------------------------------------------------------------------------------------------------
 
 .PHONY: test
