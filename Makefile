@@ -109,6 +109,10 @@ pictures: $(DEV) $(PAGES) ## Take the docs' pictures of the dashboard anew
 docs: $(RUNTIME) ## Write docs/sql-api.md from the COMMENTs of the stored functions
 	@$(BIN)/python docs/write_sql_api.py
 
+.PHONY: schema
+schema: $(DEV) ## Write sql/schema.sql, the tables as all migrations leave them
+	@$(BIN)/python sql/write_schema.py
+
 # --- checking -----------------------------------------------------------------------------------------------------
 
 .PHONY: test
