@@ -161,7 +161,7 @@ def plain_user_url(db: Connection, db_url: str) -> Iterator[str]:
 
 
 def test_without_createdb_an_embedded_server_is_the_reference(db: Connection, plain_user_url: str) -> None:
-    """A role that may create no database gets the same answer, and is told about the way."""
+    """A role that may create no database gets the same answer, and a line about the reference."""
     said: list[str] = []
     assert findings(plain_user_url, report=said.append, spare_server=spare_server) == []
     assert "permission denied to create database" in said[0]
@@ -172,7 +172,7 @@ def test_without_createdb_an_embedded_server_is_the_reference(db: Connection, pl
 def test_without_any_reference_the_error_says_what_is_needed(
     plain_user_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With neither CREATEDB nor room for an embedded server the command exits 2 and says what would help."""
+    """With neither CREATEDB nor an embedded server, the command exits 2 and says what would help."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     for spare in (spare_server, None):
         with pytest.raises(DoctorError, match="CREATEDB"):
@@ -203,7 +203,7 @@ def test_a_server_that_is_away_is_an_error_and_no_finding() -> None:
 
 
 def test_without_a_database_the_command_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither option, nor variable, nor a server that runs: a sentence with the last two, exit 2."""
+    """With no option, no variable and no running server, the message names the last two; exit 2."""
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.setenv("TALLYMARK_DATA_DIR", str(tmp_path))
     result = run()

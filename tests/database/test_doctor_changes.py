@@ -1,4 +1,4 @@
-"""Each kind of change by hand is found by the doctor, alone, and mended by what it advises."""
+"""The doctor finds each kind of change by hand, and nothing else, and its fix works."""
 
 from pathlib import Path
 from typing import Any
@@ -148,7 +148,7 @@ CHANGES = {
 
 
 def mend(db: Connection, url: str, fix: str) -> None:
-    """Do what a finding advises."""
+    """Apply a finding's fix."""
     statements, migrates, _ = fix.partition("tallymark migrate")
     for statement in statements.removesuffix(" then ").split(";"):
         if statement.strip():

@@ -73,7 +73,7 @@ def test_a_second_start_on_the_same_data_is_refused_and_names_the_first(tmp_path
 
 
 def test_a_port_that_was_taken_meanwhile_is_replaced_by_a_free_one(tmp_path: Path) -> None:
-    """The last port is a wish: somebody else may have it now."""
+    """The last port is only preferred: another program may have it now."""
     with EmbeddedPostgres(tmp_path / "data") as server:
         last = server.port
     with socket.create_server(("127.0.0.1", last)), EmbeddedPostgres(tmp_path / "data") as again:
@@ -83,14 +83,14 @@ def test_a_port_that_was_taken_meanwhile_is_replaced_by_a_free_one(tmp_path: Pat
 
 
 def test_a_port_that_was_asked_for_and_is_taken_is_an_error(tmp_path: Path) -> None:
-    """Whoever names a port relies on it."""
+    """A named port is never replaced by another one."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(EmbeddedPostgresError, match=f"port {port} is taken"):
             EmbeddedPostgres(tmp_path / "data", port=port).start()
 
 
-def test_a_half_made_data_directory_is_made_anew(tmp_path: Path) -> None:
+def test_a_half_made_data_directory_is_made_again(tmp_path: Path) -> None:
     """An initdb that was killed leaves something that must not be taken for a cluster."""
     half_made = tmp_path / "data" / "cluster.new"
     half_made.mkdir(parents=True)

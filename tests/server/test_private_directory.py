@@ -1,4 +1,4 @@
-"""Directories that a server's processes share: theirs alone, wherever they stand."""
+"""Directories that a server's processes share, and nobody else may use."""
 
 import os
 import stat
@@ -16,7 +16,7 @@ def _temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_ours_alone_and_the_next_run_finds_it_empty(tmp_path: Path) -> None:
-    """One directory, however often the server starts."""
+    """Every start of the server uses the same directory."""
     first = cleared_private_directory("counts")
     (first / "old").write_text("1")
     assert cleared_private_directory("counts") == first

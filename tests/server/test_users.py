@@ -71,7 +71,7 @@ def test_root_runs_it_without_giving_its_files_away(open_dir: Path) -> None:
 
 @as_root
 def test_an_ordinary_user_runs_it(open_dir: Path) -> None:
-    """Nothing is needed that only root may do."""
+    """It needs no right that only root has."""
     _skip_where_nobody_cannot_run_us()
     os.chown(open_dir, NOBODY, NOBODY)
     done = subprocess.run(
@@ -116,8 +116,8 @@ def test_root_without_user_namespaces_runs_it_as_nobody(open_dir: Path, monkeypa
 
 
 @as_root
-def test_root_is_told_which_path_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no way is left, the message names the path and what to do."""
+def test_root_gets_the_path_that_nobody_cannot_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If there is no way to run it, the message names the path and what to do."""
     monkeypatch.setattr(postgres_user, "_namespace_prefix", tuple)
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)

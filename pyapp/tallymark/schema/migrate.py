@@ -150,7 +150,7 @@ def _open(url: str, say: Report, wait_seconds: float, *, break_lock: bool = Fals
         if is_pooled(backend.connection):
             raise MigrationError(
                 "this URL leads to a connection pooler, which may run each statement in another session: "
-                "use the URL of the server itself for migrate, rollback and doctor"
+                "name the server itself in the URL for migrate, rollback and doctor"
             )
         backend.say, backend.wait_seconds = say, wait_seconds
         with explained("cannot prepare yoyo's tables"):
