@@ -2,8 +2,7 @@
 
 from flask import Flask, Response, request
 
-from tallymark.web.auth.callers import caller
-from tallymark.web.auth.tokens import Tokens
+from tallymark.web.auth.tokens import Tokens, caller
 from tallymark.web.db.pool import Database, Statement
 from tallymark.web.http.answers import json_answer
 from tallymark.web.http.requests import read_json_body

@@ -9,8 +9,7 @@ from flask import Flask, Response
 from tallymark.functions.errors import NO_RIGHT, NOT_GRANTED, NOT_INSTALLED, Unavailable
 from tallymark.web.db.pool import Database, Statement
 from tallymark.web.db.replica import CanCall, Reader
-from tallymark.web.http.answers import json_answer
-from tallymark.web.http.problems import Problem
+from tallymark.web.http.answers import Problem, json_answer
 
 #: Each function that the web part calls must be there, with these arguments, and for us to execute.
 _WRITING = (

@@ -15,13 +15,11 @@ from flask import Flask, Response, request
 from werkzeug.routing import PathConverter
 
 from tallymark.functions.errors import JobNotFound, TallymarkError
-from tallymark.web.auth.callers import caller
-from tallymark.web.auth.tokens import Tokens
+from tallymark.web.auth.tokens import Tokens, caller
 from tallymark.web.db.pool import Database, Statement
 from tallymark.web.db.replica import CanCall
 from tallymark.web.http.answers import json_answer
-from tallymark.web.http.query import BIGINT, Query
-from tallymark.web.http.requests import read_json_body
+from tallymark.web.http.requests import BIGINT, Query, read_json_body
 from tallymark.web.routes.lists import add_reading
 
 RECEIVE_JOB = Statement(

@@ -6,13 +6,11 @@ from typing import NamedTuple
 
 from flask import Flask, Response
 
-from tallymark.web.auth.callers import Caller, caller
-from tallymark.web.auth.tokens import Tokens
+from tallymark.web.auth.tokens import Caller, Tokens, caller
 from tallymark.web.db.pool import Statement
 from tallymark.web.db.replica import CanCall
-from tallymark.web.http.answers import json_answer
-from tallymark.web.http.problems import Problem
-from tallymark.web.http.query import Query
+from tallymark.web.http.answers import Problem, json_answer
+from tallymark.web.http.requests import Query
 
 
 class _Page(NamedTuple):

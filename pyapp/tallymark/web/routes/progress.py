@@ -6,13 +6,11 @@ from http import HTTPStatus
 from flask import Flask, Response, request
 
 from tallymark.functions.errors import TallymarkError
-from tallymark.web.auth.callers import caller
-from tallymark.web.auth.tokens import Tokens
+from tallymark.web.auth.tokens import Tokens, caller
 from tallymark.web.db.pool import Database, Statement
-from tallymark.web.http.answers import json_answer
-from tallymark.web.http.problems import Problem
+from tallymark.web.http.answers import Problem, json_answer
 from tallymark.web.http.requests import read_json_body
-from tallymark.web.telemetry.intake import Intake
+from tallymark.web.telemetry.updates import UpdateLog
 
 #: Safe to run twice: every update that comes over HTTP has a key, by which it counts once.
 RECEIVE_PROGRESS = Statement(
@@ -34,7 +32,7 @@ def add_progress(app: Flask, tokens: Tokens, database: Database, most_bytes: int
         database: Where the jobs are.
         most_bytes: The largest body that is taken.
     """
-    intake = Intake(database)
+    updates = UpdateLog(database)
 
     @app.post("/api/internal/jobs/progress")
     @tokens.required_scope("write")
@@ -48,9 +46,9 @@ def add_progress(app: Flask, tokens: Tokens, database: Database, most_bytes: int
         try:
             [answer] = database.call(RECEIVE_PROGRESS, body, checked_key, caller().sql_prefix)
         except TallymarkError as error:
-            intake.refused(body, error)
+            updates.refused(body, error)
             raise
-        intake.accepted(body, answer, time.perf_counter() - began)
+        updates.accepted(body, answer, time.perf_counter() - began)
         return json_answer(answer)
 
 
