@@ -37,7 +37,7 @@ _GROUPS = {
 _FOLDERS = {"2_write": "Report", "5_maintain": "Operate", "6_diagnose": "Operate"}
 _OPERATE = {"create_token", "list_tokens", "revoke_token", "list_alerts"}
 #: The parts of a COMMENT, which begin like this.
-_PART = re.compile(r"(?:(?<=\s)|^)(Arguments|Returns|Errors|Locks|Cost): ")
+_PART = re.compile(r"(?:(?<=\s)|^)(Arguments|Returns|Errors|Callers|Locks|Cost|Example): ")
 
 _QUERY = """
 SELECT p.proname AS name, pg_get_function_arguments(p.oid) AS arguments, pg_get_function_result(p.oid) AS result,
@@ -91,12 +91,16 @@ def _section(function: Function) -> str:
         f"### {function.name}\n",
         f"```sql\n{function.name}({_broken(function.arguments)})\n  RETURNS {function.result}\n```\n",
         f"{description.strip()}\n",
-        *(f"- **{name}**: {text.strip()}" for name, text in zip(rest[::2], rest[1::2], strict=True)),
-        f"- **May call**: {', '.join(f'`{role}`' for role in _ROLES if role in function.roles)}",
+        *(_bullet(name, text) for name, text in zip(rest[::2], rest[1::2], strict=True) if name != "Callers"),
+        f"- **Callers**: {', '.join(f'`{role}`' for role in _ROLES if role in function.roles)}",
     ]
     if hasattr(functions, function.name):
         lines.append(f"- **Python**: `tallymark.{function.name}(connection, ...)`")
     return "\n".join([*lines, ""])
+
+
+def _bullet(name: str, text: str) -> str:
+    return f"- **{name}**: `{text.strip()}`" if name == "Example" else f"- **{name}**: {text.strip()}"
 
 
 def _line(function: Function) -> str:

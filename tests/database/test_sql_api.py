@@ -32,3 +32,17 @@ def test_no_public_function_lacks_a_description(db: Connection) -> None:
         if "Returns: " not in comment or (arguments and "Arguments: " not in comment)
     ]
     assert wanting == []
+
+
+def test_the_callers_that_a_comment_names_are_those_that_may_call(db: Connection) -> None:
+    """The GRANTs decide; the COMMENT says the same."""
+    differing = [
+        (name, said, granted)
+        for name, said, granted in db.execute(
+            "SELECT proname, substring(obj_description(oid, 'pg_proc') FROM 'Callers: ([^.]*)\\.'),"
+            " (SELECT string_agg(r, ', ' ORDER BY r DESC) FROM (SELECT grantee::regrole::text AS r FROM aclexplode(proacl) WHERE grantee <> proowner) AS a)"
+            " FROM pg_proc WHERE pronamespace = 'tallymark'::regnamespace"
+        )
+        if said is not None and sorted(said.split(", "), reverse=True) != granted.split(", ")
+    ]
+    assert differing == []
