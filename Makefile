@@ -105,6 +105,10 @@ overload: $(DEV) $(PAGES) ## Send ten times what the machine holds for a minute,
 pictures: $(DEV) $(PAGES) ## Take the docs' pictures of the dashboard anew
 	$(BIN)/python docs/take_pictures.py
 
+.PHONY: docs
+docs: $(RUNTIME) ## Write docs/sql-api.md from the COMMENTs of the stored functions
+	@$(BIN)/python docs/write_sql_api.py
+
 # --- checking -----------------------------------------------------------------------------------------------------
 
 .PHONY: test

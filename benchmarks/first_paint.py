@@ -8,8 +8,7 @@ from contextlib import ExitStack
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.database import Database
-from benchmarks.database import database as another
+from benchmarks.database import Database, database as another
 from benchmarks.figures import Figure, Goal, Plan, Say
 from benchmarks.listing import FEW, MANY
 from benchmarks.pgbench import BenchmarkError

@@ -4,8 +4,7 @@ import time
 from contextlib import ExitStack
 from statistics import median
 
-from benchmarks.database import Database
-from benchmarks.database import database as another
+from benchmarks.database import Database, database as another
 from benchmarks.figures import Figure, Goal, Plan, Say
 from benchmarks.ratios import Spread
 

@@ -125,7 +125,7 @@ def server_time(connection: Connection) -> datetime:
     Returns:
         Now.
     """
-    now: datetime = call.value(connection, "SELECT clock_timestamp()")
+    now: datetime = call.server_time(connection)
     return now
 
 

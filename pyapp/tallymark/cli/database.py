@@ -16,9 +16,13 @@ from tallymark import functions
 from tallymark.cli.options import CannotRun, data_option, database_options, find_database
 from tallymark.functions.errors import JobNotFound, TallymarkError
 from tallymark.schema.doctor import DoctorError, findings
-from tallymark.schema.migrate import MigrationError, applied, libpq_url
-from tallymark.schema.migrate import migrate as run_migrate
-from tallymark.schema.migrate import rollback as run_rollback
+from tallymark.schema.migrate import (
+    MigrationError,
+    applied,
+    libpq_url,
+    migrate as run_migrate,
+    rollback as run_rollback,
+)
 from tallymark.schema.server_settings import Examined, examine
 from tallymark.settings import Settings, SettingsError
 from tallymark.terminal.text import plain

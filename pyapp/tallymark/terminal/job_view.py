@@ -7,8 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from tallymark.functions.call import Json
-from tallymark.functions.reading import Stage
-from tallymark.functions.stats import StalledJob
+from tallymark.functions.stats import Stage, StalledJob
 from tallymark.terminal.grid import Column, grid
 from tallymark.terminal.rows import Shown, left_text, progress_text, rate_text, status_text
 from tallymark.terminal.text import ago, bar, clock, compact, count, cut, duration, instant, plain, speed, wrapped

@@ -21,9 +21,9 @@ from tallymark.web.pages.dashboard import add_dashboard
 from tallymark.web.pages.documents import add_assets
 from tallymark.web.pages.openapi import add_openapi
 from tallymark.web.pages.sign_in import add_sign_in
-from tallymark.web.routes.commands import add_commands
 from tallymark.web.routes.health import add_health
 from tallymark.web.routes.jobs import add_jobs
+from tallymark.web.routes.lists import add_lists
 from tallymark.web.routes.progress import add_progress
 from tallymark.web.telemetry.counters import add_counters
 from tallymark.web.telemetry.metrics import add_metrics
@@ -70,7 +70,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_health(app, writer, reader)
     add_progress(app, tokens, writer, settings.max_body_bytes)
     add_jobs(app, tokens, writer, reader, settings.max_body_bytes)
-    add_commands(app, tokens, writer, settings.max_body_bytes)
+    add_lists(app, tokens, reader)
     add_live(app, tokens, reader, queue, settings.streams)
     add_assets(app)
     add_sign_in(app, tokens, writer)

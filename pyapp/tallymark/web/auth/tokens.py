@@ -23,14 +23,11 @@ from flask import Response, request, session
 from flask_wtf.csrf import validate_csrf
 from wtforms import ValidationError
 
-from tallymark.web.db.pool import Database, Statement
+from tallymark.functions.http import CHECK_TOKEN
+from tallymark.web.db.pool import Database
 from tallymark.web.http.answers import Problem
 
 P = ParamSpec("P")
-
-CHECK_TOKEN = Statement(
-    b"tallymark_check_token", b"SELECT tallymark.check_token($1::bytea), tallymark.has_tokens()::text"
-)
 
 #: What a token may allow; `admin` implies the others.
 Scope = Literal["write", "read", "admin"]

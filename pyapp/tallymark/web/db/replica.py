@@ -12,11 +12,11 @@ from threading import Lock, Thread
 from typing import Any, NamedTuple, Protocol
 
 from tallymark.functions.errors import TallymarkError, Unavailable
-from tallymark.web.db.pool import Database, Statement
+from tallymark.functions.http import WAL_POSITION, Statement
+from tallymark.web.db.pool import Database
 
 _logger = logging.getLogger("tallymark.web.reader")
 
-_POSITION = Statement(b"tallymark_wal_position", b"SELECT replica, written FROM tallymark.wal_position()")
 _MEASURE_SECONDS = 1.0
 #: Measuring stops when there were no reads for so long.
 _IDLE_SECONDS = 30.0
@@ -130,14 +130,14 @@ class Reader:
         assert self._replica is not None  # noqa: S101 - for the type checker
         try:
             at = time.monotonic()
-            _, written = self._primary.call(_POSITION)
+            _, written = self._primary.call(WAL_POSITION)
             self._positions.append((at, int(written or b"0")))
         except TallymarkError:
             written = None
         while self._positions and self._positions[0][0] < time.monotonic() - _MEMORY_SECONDS:
             self._positions.popleft()
         try:
-            is_replica, replayed = self._replica.call(_POSITION)
+            is_replica, replayed = self._replica.call(WAL_POSITION)
         except TallymarkError:
             return None
         if is_replica == b"f":

@@ -11,6 +11,7 @@ from threading import Lock
 from flask import Flask, Response, request
 
 from tallymark.functions.errors import Unavailable
+from tallymark.functions.http import NEWEST_JOBS_LIVE
 from tallymark.web.auth.tokens import Tokens, caller
 from tallymark.web.db.replica import Reader
 from tallymark.web.http.admission import AdmissionQueue
@@ -18,7 +19,6 @@ from tallymark.web.http.answers import Problem, json_answer
 from tallymark.web.http.requests import BIGINT, Query
 from tallymark.web.live.jobs import JobFeed, JobSubscription, Position, catch_up, read_jobs
 from tallymark.web.live.overview import (
-    NEWEST_JOBS,
     OverviewSubscription,
     PageFeed,
     TotalsFeed,
@@ -154,7 +154,7 @@ def add_live(app: Flask, tokens: Tokens, reader: Reader, queue: AdmissionQueue, 
             messages = _job_once(reader, job_id.decode(), after) if job_id else read_once(reader.call, question)
             return json_answer(b'{"messages":[%s]}' % b",".join(message.as_json for message in messages))
         if question[-1] is not None and job_id is None:
-            reader.call(NEWEST_JOBS, *question[:-2], b"0", question[-1])  # refuses a wrong cursor
+            reader.call(NEWEST_JOBS_LIVE, *question[:-2], b"0", question[-1])  # refuses a wrong cursor
         if request.method == "HEAD":
             return Response(content_type=_EVENT_STREAM)
         subscription: Subscription = (

@@ -9,26 +9,10 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from tallymark.web.db.pool import Statement
+from tallymark.functions.http import JOB_CHANGES
 from tallymark.web.live.poller import Poller, Read, Subscriber
 from tallymark.web.live.stream import Message, gone
 
-#: The second and third column have one document a line: jsonb as text has no line feeds.
-JOB_CHANGES = Statement(
-    b"tallymark_job_changes",
-    b"WITH change AS MATERIALIZED ("
-    b"  SELECT c.change, c.number FROM jsonb_array_elements(tallymark.job_changes("
-    b"    ARRAY(SELECT jsonb_array_elements_text($1::jsonb)), $2::bigint[], $3::integer))"
-    b"  WITH ORDINALITY AS c (change, number)"
-    b") SELECT"
-    b" (SELECT jsonb_agg((c.change - '{job,events}'::text[])"
-    b"  || jsonb_build_object('seqs', jsonb_path_query_array(c.change, '$.events[*].seq')) ORDER BY c.number)"
-    b"  FROM change AS c)::text,"
-    b" (SELECT string_agg((c.change -> 'job')::text, chr(10) ORDER BY c.number) FROM change AS c"
-    b"  WHERE c.change ? 'job'),"
-    b" (SELECT string_agg(e.event::text, chr(10) ORDER BY c.number, e.number) FROM change AS c,"
-    b"  jsonb_array_elements(c.change -> 'events') WITH ORDINALITY AS e (event, number))",
-)
 #: How many of a job's newest events are kept for clients that do not have them yet, and of how many bytes.
 _KEPT_EVENTS = 400
 _KEPT_BYTES = 262_144

@@ -8,36 +8,10 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from tallymark.web.db.pool import Statement
+from tallymark.functions.http import NEWEST_JOBS_LIVE, RATES, TOTALS
 from tallymark.web.live.poller import Poller, Read, Subscriber
 from tallymark.web.live.stream import Message
-from tallymark.web.routes.lists import OVERVIEW
 
-#: The rows are one document a line: jsonb as text has no line feeds. $1 is the ids' prefix.
-NEWEST_JOBS = Statement(
-    b"tallymark_newest_jobs_live",
-    b"WITH page AS MATERIALIZED (SELECT " + OVERVIEW + b" AS page),"
-    b" rows AS MATERIALIZED (SELECT r.job, r.number FROM page AS p,"
-    b"  jsonb_array_elements(p.page -> 'jobs') WITH ORDINALITY AS r (job, number))"
-    b" SELECT (SELECT p.page -> 'next' FROM page AS p)::text,"
-    b"  (SELECT string_agg(r.job::text, chr(10) ORDER BY r.number) FROM rows AS r),"
-    b"  (SELECT coalesce(jsonb_agg(r.job -> 'id' ORDER BY r.number), '[]') FROM rows AS r)::text,"
-    b"  (SELECT coalesce(jsonb_agg(r.job -> 'id' ORDER BY r.number) FILTER (WHERE r.job ->> 'status' = 'running'),"
-    b"    '[]') FROM rows AS r)::text",
-)
-#: All figures above the list but the rates, which depend on the page. $1 is the ids' prefix, $2 how many jobs of each
-#: status to count, $3 how many stalled ones to name.
-TOTALS = Statement(
-    b"tallymark_totals",
-    b"SELECT tallymark.jobs_by_status($1::text, $2::integer)::text,"
-    b" (SELECT t.page - 'minutes' FROM tallymark.throughput_page(0, $1::text) AS t (page))::text,"
-    b" (tallymark.stalled_page($1::text, $3::integer) -> 'jobs')::text",
-)
-RATES = Statement(
-    b"tallymark_rates",
-    b"SELECT (tallymark.job_rates(ARRAY(SELECT jsonb_array_elements_text($1::jsonb) LIMIT 100), NULL)"
-    b" -> 'rates')::text",
-)
 #: How many jobs of each status are counted, so that a million of them cost no more. The answer says if there are more.
 _COUNTED = b"10000"
 #: How many stalled jobs are named. If there are as many, the pages say "or more": MOST_STALLED in pyapp/dashboard.
@@ -45,7 +19,7 @@ _MAX_STALLED = b"20"
 #: How many messages are kept for other clients that know the same version.
 _KEPT_MESSAGES = 16
 
-#: The parameters of a page: the ids' prefix, then the filters as `NEWEST_JOBS` takes them.
+#: The parameters of a page: the ids' prefix, then the filters as `NEWEST_JOBS_LIVE` takes them.
 Question: TypeAlias = tuple[bytes | None, ...]
 
 
@@ -60,7 +34,7 @@ class PageState:
     """A page at some moment."""
 
     def __init__(self, read: list[bytes | None], earlier: "PageState | None") -> None:
-        """Take the columns of `NEWEST_JOBS`, and the state before this one."""
+        """Take the columns of `NEWEST_JOBS_LIVE`, and the state before this one."""
         self.read = read
         self.version: int = earlier.version + 1 if earlier else 1
         following, rows, ids, running = read
@@ -155,7 +129,7 @@ class OverviewSubscription:
 def read_pages(read: Read, feeds: Sequence[PageFeed]) -> Iterator[PageFeed]:
     """Read pages into their feeds, and yield the feeds that have something new."""
     for feed in feeds:
-        found = read(NEWEST_JOBS, *feed.key)
+        found = read(NEWEST_JOBS_LIVE, *feed.key)
         if feed.state is None or feed.state.read != found:
             feed.state = PageState(found, feed.state)
             yield feed
@@ -174,7 +148,7 @@ def read_totals(read: Read, feeds: Sequence[TotalsFeed]) -> Iterator[TotalsFeed]
 
 def read_once(read: Read, question: Question) -> list[Message]:
     """Read a page and the figures above it, for a client that asks once."""
-    page = PageState(read(NEWEST_JOBS, *question), None)
+    page = PageState(read(NEWEST_JOBS_LIVE, *question), None)
     return [page.message(0), _totals(read, _shared_totals(read, question[0]), page.running)]
 
 

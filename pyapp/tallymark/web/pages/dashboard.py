@@ -15,8 +15,8 @@ from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
 from tallymark.functions.errors import TallymarkError
+from tallymark.functions.http import LAST_FAILURES
 from tallymark.web.auth.tokens import Caller, Tokens
-from tallymark.web.db.pool import Statement
 from tallymark.web.db.replica import CanCall
 from tallymark.web.http.answers import Problem
 from tallymark.web.pages.documents import page
@@ -24,10 +24,6 @@ from tallymark.web.routes.lists import read_page
 
 #: The addresses for which the script has a page; see pyapp/dashboard/src/main.tsx.
 _PAGES = ("/", "/job", "/errors", "/history", "/areas", "/system")
-#: The failures that the overview shows above its list; see pyapp/dashboard/src/pages/overview/attention.tsx.
-FAILED_LAST = Statement(
-    b"tallymark_failed_last", b"SELECT tallymark.recent_failures(max_jobs => 5, id_prefix => $1::text)"
-)
 
 
 def add_dashboard(app: Flask, tokens: Tokens, reader: CanCall) -> None:
@@ -47,7 +43,7 @@ def add_dashboard(app: Flask, tokens: Tokens, reader: CanCall) -> None:
         # Searching for a part of the id may take long, and the page should not wait for it.
         is_quick = is_overview and not request.args.get("q")
         first = _jobs(lambda: read_page(reader, who, "overview")) if is_quick else "null"
-        failed = _jobs(lambda: reader.call(FAILED_LAST, who.sql_prefix)[0]) if is_overview else "null"
+        failed = _jobs(lambda: reader.call(LAST_FAILURES, who.sql_prefix)[0]) if is_overview else "null"
         return page("dashboard.html", boot=_boot(who, first, failed))
 
     for address in _PAGES:

@@ -13,14 +13,11 @@ from threading import Lock
 from flask import Flask, Response, request, session
 from flask_wtf.csrf import generate_csrf
 
+from tallymark.functions.http import NOTE_FAILED_SIGN_IN, SIGN_IN_WAIT
 from tallymark.web.auth.tokens import Tokens, check_csrf
-from tallymark.web.db.pool import Database, Statement
+from tallymark.web.db.pool import Database
 from tallymark.web.http.answers import Problem
 from tallymark.web.pages.documents import page
-
-WAIT = Statement(b"tallymark_sign_in_wait", b"SELECT tallymark.sign_in_wait($1::text)")
-#: If a connection breaks, it is run again and may count one failure twice, which does no harm.
-NOTE_FAILURE = Statement(b"tallymark_note_failed_sign_in", b"SELECT tallymark.note_failed_sign_in($1::text)::text")
 
 #: A path on this server, which no browser takes for the address of another one.
 _LOCAL = re.compile(r"/(?![/\\])[^\x00-\x20\\]*")
@@ -58,7 +55,7 @@ def add_sign_in(app: Flask, tokens: Tokens, writer: Database) -> None:
 def _take(authorization: str | None, tokens: Tokens, writer: Database) -> None:
     """Sign in, or raise: 401 for a wrong token, 429 after too many failures."""
     source = _source()
-    [found] = writer.call(WAIT, source)
+    [found] = writer.call(SIGN_IN_WAIT, source)
     wait = int(found or 0)
     if wait > 0:
         raise Problem(
@@ -71,7 +68,7 @@ def _take(authorization: str | None, tokens: Tokens, writer: Database) -> None:
         tokens.sign_in(authorization)
     except Problem as problem:
         if problem.status == HTTPStatus.UNAUTHORIZED:
-            writer.call(NOTE_FAILURE, source)
+            writer.call(NOTE_FAILED_SIGN_IN, source)
             problem.explanation = "There is no such token, or it has expired."
         raise
 

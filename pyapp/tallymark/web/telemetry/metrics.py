@@ -23,15 +23,15 @@ from prometheus_client.multiprocess import mark_process_dead
 from prometheus_client.registry import Collector
 
 from tallymark.functions.errors import TallymarkError
+from tallymark.functions.http import OPERATING_FIGURES
 from tallymark.settings import Settings
 from tallymark.web.auth.tokens import Tokens, caller
-from tallymark.web.db.pool import Database, Statement
+from tallymark.web.db.pool import Database
 from tallymark.web.db.replica import Reader
 from tallymark.web.http.admission import AdmissionQueue
 from tallymark.web.http.answers import Problem
 from tallymark.web.telemetry.counters import DIRECTORY_VARIABLE, collected, counters
 
-_FIGURES = Statement(b"tallymark_operating_figures", b"SELECT tallymark.operating_figures()")
 #: How long figures from the database are used.
 _FRESH_SECONDS = 10.0
 #: How often a process sets the gauges of its pools and its queue.
@@ -108,7 +108,7 @@ class Figures(Collector):
         with self._lock:
             if time.monotonic() - self._read_at > _FRESH_SECONDS:
                 try:
-                    [answer] = self._reader.call(_FIGURES)
+                    [answer] = self._reader.call(OPERATING_FIGURES)
                     self._figures = json.loads(answer or b"null")
                     self._read_at = time.monotonic()
                 except TallymarkError:

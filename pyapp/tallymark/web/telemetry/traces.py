@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from tallymark.web.db.pool import Database, Statement
+from tallymark.functions.http import Statement
+from tallymark.web.db.pool import Database
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment

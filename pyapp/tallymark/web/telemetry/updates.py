@@ -15,12 +15,12 @@ from threading import Lock, Thread
 from typing import Any, NamedTuple
 
 from tallymark.functions.errors import TallymarkError, Unavailable
-from tallymark.web.db.pool import Database, Statement
+from tallymark.functions.http import NOTE_INTAKE
+from tallymark.web.db.pool import Database
 from tallymark.web.telemetry.counters import counters
 
 _logger = logging.getLogger("tallymark.web.intake")
 
-_NOTE = Statement(b"tallymark_note_intake", b"SELECT tallymark.note_intake($1::jsonb)", takes_json=True)
 _NOTE_SECONDS = 5.0
 #: How often the same unusual thing is logged.
 _LOG_AGAIN_SECONDS = 60.0
@@ -156,7 +156,7 @@ class UpdateLog:
                     return
                 self._times, self._last = Counter(), {}
             try:
-                self._database.call(_NOTE, _entries(times, last))
+                self._database.call(NOTE_INTAKE, _entries(times, last))
             except Unavailable as error:
                 _logger.debug("refusals and duplicates could not be noted yet: %s", error)
                 with self._lock:
