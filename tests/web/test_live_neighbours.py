@@ -13,7 +13,7 @@ from tests.web.watching import Watching, new_job_id, wait_until
 
 from tallymark.functions.errors import Unavailable
 from tallymark.web.live.jobs import Event, JobState
-from tallymark.web.live.poller import Poller, Subscriber, WakeChain
+from tallymark.web.live.poller import Pause, Poller, Subscriber, WakeChain
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web
@@ -39,7 +39,7 @@ class _Reading:
         self.rounds: list[list[str]] = []
         self._look = read
         self._chain = WakeChain()
-        self.poller = Poller[_Thing]("tallymark-things", self._read, self._chain, min_pause=0.02, pause_factor=4)
+        self.poller = Poller[_Thing]("tallymark-things", self._read, self._chain, Pause(0.02, 4))
 
     def _read(self, things: Sequence[_Thing]) -> Iterator[_Thing]:
         keys = [thing.key for thing in things]

@@ -74,61 +74,43 @@ def request_context() -> dict[str, str | None]:
     return {"request": request_id(), "job": _job_id()} if has_request_context() else {}
 
 
-def _answer(
-    status: int,
-    error: str,
-    *,
-    details: list[Detail] | None = None,
-    explanation: str = "",
-    headers: Mapping[str, str] | None = None,
-) -> Response:
+def _answer_problem(problem: Problem) -> Response:
+    sentences = "; ".join(f"{detail['field'] or 'the body'} {detail['problem']}" for detail in problem.details)
     body = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": int(status),
-        "detail": explanation or "; ".join(_sentence(problem) for problem in details or []) or error,
-        "error": error,
-        "details": details or [],
+        "title": problem.status.phrase,
+        "status": int(problem.status),
+        "detail": problem.explanation or sentences or str(problem),
+        "error": str(problem),
+        "details": problem.details,
     }
-    return Response(json.dumps(body), status, headers, content_type="application/problem+json")
-
-
-def _sentence(problem: Detail) -> str:
-    return f"{problem['field'] or 'the body'} {problem['problem']}"
-
-
-def _answer_problem(problem: Problem) -> Response:
-    return _answer(
-        problem.status,
-        str(problem),
-        details=problem.details,
-        explanation=problem.explanation,
-        headers=problem.headers,
-    )
+    return Response(json.dumps(body), problem.status, problem.headers, content_type="application/problem+json")
 
 
 def _answer_database(error: TallymarkError) -> Response:
-    status = error.http_status
     if isinstance(error, Unavailable):
         return _answer_unavailable(error)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _answer_defect(error)
     explanation = " ".join(filter(None, (error.explanation, error.hint)))
-    return _answer(status, str(error), details=error.details, explanation=explanation)
+    return _answer_problem(
+        Problem(HTTPStatus(error.http_status), str(error), details=error.details, explanation=explanation)
+    )
 
 
 def _answer_unavailable(error: Unavailable) -> Response:
-    known = request_id()
     # The pool logs an outage once; the requests that fail because of it are logged at DEBUG only.
     level = logging.DEBUG if error.sqlstate == NO_CONNECTION else logging.WARNING
     _logger.log(level, "503 %s sqlstate=%s %s", error, error.sqlstate, error.origin)
     seconds = random.randint(*_RETRY_SECONDS)  # noqa: S311 - spreads load, keeps no secret
-    return _answer(
-        error.http_status,
-        str(error),
-        explanation=error.explanation
-        or "The request may be sent again: an update that was already recorded is counted only once.",
-        headers={"Retry-After": str(seconds), "X-Request-Id": known},
+    return _answer_problem(
+        Problem(
+            HTTPStatus(error.http_status),
+            str(error),
+            explanation=error.explanation
+            or "The request may be sent again: an update that was already recorded is counted only once.",
+            headers={"Retry-After": str(seconds), "X-Request-Id": request_id()},
+        )
     )
 
 
@@ -136,26 +118,22 @@ def _answer_http(error: HTTPException) -> Response:
     """Answer an error that Flask finds by itself: an unknown path, or a method that a path does not have."""
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
     headers = {name: value for name, value in error.get_headers() if name not in {"Content-Type", "Content-Length"}}
-    return _answer(status, status.phrase.capitalize(), explanation=error.description or "", headers=headers)
+    return _answer_problem(
+        Problem(status, status.phrase.capitalize(), explanation=error.description or "", headers=headers)
+    )
 
 
 def _answer_defect(error: Exception) -> Response:
-    known = request_id()
     sqlstate, origin = (error.sqlstate, error.origin) if isinstance(error, TallymarkError) else (None, "")
-    _logger.error(
-        "500 %s %s sqlstate=%s %s",
-        request.method,
-        request.url_rule,
-        sqlstate,
-        origin,
-        exc_info=error,
-    )
+    _logger.error("500 %s %s sqlstate=%s %s", request.method, request.url_rule, sqlstate, origin, exc_info=error)
     reporting = request.url_rule is not None and request.url_rule.rule.endswith("/progress")
-    return _answer(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "Internal server error during progress update" if reporting else "Internal server error",
-        explanation=f"The server has a defect. See its log for request {known}.",
-        headers={"X-Request-Id": known},
+    return _answer_problem(
+        Problem(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "Internal server error during progress update" if reporting else "Internal server error",
+            explanation=f"The server has a defect. See its log for request {request_id()}.",
+            headers={"X-Request-Id": request_id()},
+        )
     )
 
 

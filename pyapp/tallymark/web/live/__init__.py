@@ -5,6 +5,7 @@ one connection.
 """
 
 import random
+from functools import partial
 from http import HTTPStatus
 from threading import Lock
 
@@ -26,20 +27,17 @@ from tallymark.web.live.overview import (
     read_pages,
     read_totals,
 )
-from tallymark.web.live.poller import Poller, Read, WakeChain
+from tallymark.web.live.poller import Pause, Poller, Read, WakeChain
 from tallymark.web.live.stream import Message, Stream, Subscription, gone
 from tallymark.web.routes.lists import overview_question
 
 __all__ = ["Live", "add_live"]
 
 _EVENT_STREAM = "text/event-stream"
-#: The least seconds between two readings of jobs and pages, and of the figures above pages.
-_MIN_PAUSE = 0.25
-_TOTALS_MIN_PAUSE = 5.0
-#: Pauses are so many times as long as the reading took, so that reporting has the database to itself for nine tenths
-#: of the time; nineteen twentieths for figures that may be older: rates of busy jobs take long to read.
-_PAUSE_FACTOR = 9
-_TOTALS_PAUSE_FACTOR = 19
+#: Reporting has the database to itself for nine tenths of the time; for nineteen twentieths as far as figures are
+#: concerned that may be older: rates of busy jobs take long to read.
+_PAUSE = Pause(0.25, 9)
+_TOTALS_PAUSE = Pause(5.0, 19)
 #: Clients for which there is no stream come back spread over so many seconds.
 _RETRY_SECONDS = (5, 15)
 
@@ -66,27 +64,9 @@ class Live:
 
         # A client that comes back may know more than the replica: the primary or another replica told it.
         self.read_newest: Read = read_newest
-        self.jobs = Poller[JobFeed](
-            "tallymark-jobs",
-            lambda feeds: read_jobs(read, feeds),
-            self._chain,
-            min_pause=_MIN_PAUSE,
-            pause_factor=_PAUSE_FACTOR,
-        )
-        self.pages = Poller[PageFeed](
-            "tallymark-pages",
-            lambda feeds: read_pages(read, feeds),
-            self._chain,
-            min_pause=_MIN_PAUSE,
-            pause_factor=_PAUSE_FACTOR,
-        )
-        self.totals = Poller[TotalsFeed](
-            "tallymark-totals",
-            lambda feeds: read_totals(read, feeds),
-            self._chain,
-            min_pause=_TOTALS_MIN_PAUSE,
-            pause_factor=_TOTALS_PAUSE_FACTOR,
-        )
+        self.jobs = Poller[JobFeed]("tallymark-jobs", partial(read_jobs, read), self._chain, _PAUSE)
+        self.pages = Poller[PageFeed]("tallymark-pages", partial(read_pages, read), self._chain, _PAUSE)
+        self.totals = Poller[TotalsFeed]("tallymark-totals", partial(read_totals, read), self._chain, _TOTALS_PAUSE)
 
     def open_stream(self, subscription: Subscription, tokens: Tokens) -> Stream:
         """Return a stream for the request at hand; it must be closed.

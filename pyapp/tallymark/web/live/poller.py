@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
 from threading import Event, Lock, Thread
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from tallymark.functions.errors import NO_CONNECTION, TallymarkError, Unavailable
 
@@ -107,6 +107,16 @@ class Feed(Protocol):
 F = TypeVar("F", bound=Feed)
 
 
+class Pause(NamedTuple):
+    """How long a group rests: at least `min_seconds`, and `factor` times as long as reading it took.
+
+    A factor of 9 uses a tenth of the time of one connection, whatever is watched.
+    """
+
+    min_seconds: float
+    factor: int
+
+
 class _Member(Generic[F]):
     """A feed with its subscribers, whether it was never read, and whether it is read without its group."""
 
@@ -138,30 +148,12 @@ class _Group(Generic[F]):
 class Poller(Generic[F]):
     """Reads all feeds of a kind that have subscribers."""
 
-    def __init__(
-        self,
-        name: str,
-        read: Callable[[Sequence[F]], Iterator[F]],
-        chain: WakeChain,
-        *,
-        min_pause: float,
-        pause_factor: int,
-    ) -> None:
-        """Nothing starts before there is a subscriber.
-
-        Args:
-            name: The thread's name.
-            read: Reads feeds of one group, and yields those that have something new.
-            chain: Wakes the subscribers.
-            min_pause: The least seconds between two readings of a group.
-            pause_factor: A pause is at least so many times as long as the reading took: 9 uses a tenth of the time of
-                one connection, whatever is watched.
-        """
+    def __init__(self, name: str, read: Callable[[Sequence[F]], Iterator[F]], chain: WakeChain, pause: Pause) -> None:
+        """Nothing starts before there is a subscriber. `read` gets feeds of one group, and yields those with news."""
         self._name = name
         self._read = read
         self._chain = chain
-        self._min_pause = min_pause
-        self._pause_factor = pause_factor
+        self._pause = pause
         self._lock = Lock()
         self._members: dict[Hashable, _Member[F]] = {}
         self._has_thread = False
@@ -255,9 +247,9 @@ class Poller(Generic[F]):
         group.cost = ended - started
         is_away = isinstance(error, Unavailable) and error.sqlstate != _TOOK_TOO_LONG
         # Waiting for a database that is away costs it nothing.
-        own_pause = 0.0 if is_away else group.cost * self._pause_factor
+        own_pause = 0.0 if is_away else group.cost * self._pause.factor
         group.due_for_new = ended + max(own_pause, _FAILED_SECONDS if error else _NEW_FEED_SECONDS)
-        pause = max(self._min_pause, fair_pause) if with_all else 0.0
+        pause = max(self._pause.min_seconds, fair_pause) if with_all else 0.0
         group.due = max(group.due, group.due_for_new, ended + pause)
         for member in members:
             member.is_new = member.is_new and error is not None

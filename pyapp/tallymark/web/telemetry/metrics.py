@@ -8,7 +8,7 @@ seconds, so that frequent scrapes cost no more. If the database is away, the res
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from threading import Lock, Thread
@@ -88,18 +88,13 @@ class Figures(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
         figures = self._fresh()
-        up = GaugeMetricFamily("tallymark_database_up", "Whether the database can be read")
-        up.add_metric([], 0 if figures is None else 1)
-        yield up
+        yield _gauge("tallymark_database_up", "Whether the database can be read", figures is not None)
         lag = self._reader.lag
         if lag is not None:
-            used = GaugeMetricFamily("tallymark_replica_used", "Whether this process reads from the replica")
-            used.add_metric([], int(lag.used))
-            yield used
+            yield _gauge("tallymark_replica_used", "Whether this process reads from the replica", lag.used)
             if lag.seconds is not None:
-                behind = GaugeMetricFamily("tallymark_replica_lag_seconds", "How far the replica is behind the primary")
-                behind.add_metric([], lag.seconds)
-                yield behind
+                help_text = "How far the replica is behind the primary"
+                yield _gauge("tallymark_replica_lag_seconds", help_text, lag.seconds)
         if figures is not None:
             yield from _of_jobs(figures)
             yield from _of_tables(figures["tables"] or {})
@@ -117,39 +112,37 @@ class Figures(Collector):
 
 
 def _of_jobs(figures: dict[str, Any]) -> Iterator[Metric]:
-    jobs = GaugeMetricFamily("tallymark_jobs", "Jobs by status; at most 100,000 of each are counted", labels=["status"])
-    for status, count in sorted((figures["jobs"] or {}).items()):
-        jobs.add_metric([status], count)
-    yield jobs
-    stalled = GaugeMetricFamily("tallymark_stalled_jobs", "Running jobs whose last update is overdue")
-    stalled.add_metric([], figures["stalled"])
-    yield stalled
-    alerts = GaugeMetricFamily("tallymark_open_alerts", "Open alerts by kind", labels=["kind"])
-    for kind in ("stalled", "failed", "credentials", "errors", "mismatch"):
-        alerts.add_metric([kind], figures["alerts"].get(kind, 0))
-    yield alerts
+    jobs = dict(sorted((figures["jobs"] or {}).items()))
+    yield _gauge("tallymark_jobs", "Jobs by status; at most 100,000 of each are counted", jobs, "status")
+    yield _gauge("tallymark_stalled_jobs", "Running jobs whose last update is overdue", figures["stalled"])
+    kinds = ("stalled", "failed", "credentials", "errors", "mismatch")
+    alerts = {kind: figures["alerts"].get(kind, 0) for kind in kinds}
+    yield _gauge("tallymark_open_alerts", "Open alerts by kind", alerts, "kind")
     checks = figures["checks"]
-    verified = GaugeMetricFamily(
-        "tallymark_verified_jobs", "Jobs by the outcome of their last verification", labels=["outcome"]
-    )
-    verified.add_metric(["exact"], checks["exact"])
-    verified.add_metric(["differing"], checks["differing"])
-    yield verified
+    verified = {outcome: checks[outcome] for outcome in ("exact", "differing")}
+    yield _gauge("tallymark_verified_jobs", "Jobs by the outcome of their last verification", verified, "outcome")
     if checks["newestSeconds"] is not None:
-        ago = GaugeMetricFamily("tallymark_verification_age_seconds", "Time since a job was last verified")
-        ago.add_metric([], checks["newestSeconds"])
-        yield ago
+        help_text = "Time since a job was last verified"
+        yield _gauge("tallymark_verification_age_seconds", help_text, checks["newestSeconds"])
 
 
 def _of_tables(tables: dict[str, Any]) -> Iterator[Metric]:
-    rows = GaugeMetricFamily("tallymark_table_rows", "Estimated rows; job_event is the ledger", labels=["table"])
-    dead = GaugeMetricFamily("tallymark_table_dead_rows", "Estimated dead rows, removed by vacuum", labels=["table"])
-    size = GaugeMetricFamily("tallymark_table_bytes", "Size of the table with its indexes", labels=["table"])
-    for table, found in sorted(tables.items()):
-        rows.add_metric([table], found["rows"])
-        dead.add_metric([table], found["deadRows"])
-        size.add_metric([table], found["bytes"])
-    yield from (rows, dead, size)
+    for name, help_text, member in (
+        ("tallymark_table_rows", "Estimated rows; job_event is the ledger", "rows"),
+        ("tallymark_table_dead_rows", "Estimated dead rows, removed by vacuum", "deadRows"),
+        ("tallymark_table_bytes", "Size of the table with its indexes", "bytes"),
+    ):
+        yield _gauge(name, help_text, {table: found[member] for table, found in sorted(tables.items())}, "table")
+
+
+def _gauge(name: str, help_text: str, values: float | Mapping[str, float], label: str = "") -> Metric:
+    """Return a gauge: one value, or a value for each value of a label."""
+    if not isinstance(values, Mapping):
+        return GaugeMetricFamily(name, help_text, value=float(values))
+    gauge = GaugeMetricFamily(name, help_text, labels=[label])
+    for key, value in values.items():
+        gauge.add_metric([key], value)
+    return gauge
 
 
 class _Sampler:
