@@ -1,4 +1,4 @@
-"""Reading across jobs: lists and counts of them, their areas, errors, rates, and what the database says of itself."""
+"""Reading across jobs: lists, counts, areas, errors and rates, and figures about the database itself."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -7,21 +7,16 @@ from typing import NamedTuple
 from flask import Flask, Response
 
 from tallymark.functions import http
-from tallymark.web.auth.callers import Caller, caller
-from tallymark.web.auth.tokens import Tokens
+from tallymark.web.auth.tokens import Caller, Tokens, caller
 from tallymark.web.db.replica import CanCall
-from tallymark.web.http.answers import json_answer
-from tallymark.web.http.problems import Problem
-from tallymark.web.http.query import Query
+from tallymark.web.http.answers import Problem, json_answer
+from tallymark.web.http.requests import Query
 
 
 class _Page(NamedTuple):
-    """Something that can be read across jobs.
+    """Something that can be read across jobs, with its parameters after $1, the caller's prefix.
 
-    Attributes:
-        statement: What to run; $1 is how the ids begin of the jobs that the caller may see, null for all.
-        parameters: Takes the others from the query.
-        for_all_jobs: It is of no job, so that only those may read it who may see all; there is no $1 then.
+    What is `for_all_jobs` has no $1, and is only for callers that may see all jobs.
     """
 
     statement: http.Statement
@@ -30,14 +25,7 @@ class _Page(NamedTuple):
 
 
 def overview_question(query: Query) -> tuple[bytes | None, ...]:
-    """Take from a query what is asked of a page of the overview.
-
-    Args:
-        query: What is wrong with it is noted there.
-
-    Returns:
-        The filters, how many jobs and from where on: $2 to $9 of `NEWEST_JOBS`.
-    """
+    """Return the filters, limit and cursor of a page of the overview: $2 to $9 of `NEWEST_JOBS`."""
     return (
         *map(query.text, ("status", "stage", "operationType", "currentDataType", "itemType", "q")),
         *(query.number("limit"), query.cursor("cursor")),
@@ -70,20 +58,14 @@ _PAGES = {
 }
 
 
-def add_reading(app: Flask, tokens: Tokens, reader: CanCall) -> None:
-    """Give an application the routes that read across jobs.
-
-    Args:
-        app: The application.
-        tokens: Who may call.
-        reader: Where to read.
-    """
+def add_lists(app: Flask, tokens: Tokens, reader: CanCall) -> None:
+    """Give an application the routes that read across jobs."""
 
     def add_page(name: str) -> None:
         @app.get(f"/api/internal/{name}", endpoint=f"list_{name}")
         @tokens.required_scope("read")
         def get_page() -> Response:
-            """Give what can be read under this name."""
+            """Return the page of this name."""
             return json_answer(read_page(reader, caller(), name))
 
     for name in _PAGES:
@@ -91,23 +73,15 @@ def add_reading(app: Flask, tokens: Tokens, reader: CanCall) -> None:
 
 
 def read_page(reader: CanCall, who: Caller, name: str) -> bytes | None:
-    """Read across jobs what the request asks for by its query.
-
-    Args:
-        reader: Where to read.
-        who: Whose jobs, by the prefix of the token.
-        name: What: the last part of the route.
-
-    Returns:
-        A JSON text.
+    """Return a page by its name, for the query of the request at hand, as JSON.
 
     Raises:
-        Problem: 400, the query is not right; 403, it is of all jobs, and this token is not.
-        TallymarkError: As the function has it.
+        Problem: 400 for a wrong query; 403 if it covers all jobs and the token does not.
+        TallymarkError: The database refused it, or failed.
     """
     page = _PAGES[name]
     if page.for_all_jobs and who.sql_prefix is not None:
-        explanation = f"This token is for jobs whose ids begin with '{who.job_prefix}', and this is of all."
+        explanation = f"This token is for jobs whose ids begin with '{who.job_prefix}', but this covers all jobs."
         raise Problem(HTTPStatus.FORBIDDEN, "Forbidden", explanation=explanation)
     query = Query()
     parameters = page.parameters(query)

@@ -1,8 +1,8 @@
-"""What came in and what became of it: seen once for each request, for the log, the metrics and the database.
+"""What became of each update: counted and logged after the answer was made, and noted in the database.
 
-The stored function decides, and its answer goes back unparsed; here both are read once more, after the decision. What
-was refused or recognised as sent twice is added up and noted in the database every few seconds, by a thread: nobody
-waits for that, and nothing here can fail a request.
+The stored function decides, and its answer goes back unparsed; here body and answer are parsed after that. Refused
+updates and duplicates are added up, and a thread notes them in the database every few seconds. No request waits for
+that, and nothing here can make one fail.
 """
 
 import json
@@ -17,15 +17,16 @@ from typing import Any, NamedTuple
 from tallymark.functions.errors import TallymarkError, Unavailable
 from tallymark.functions.http import NOTE_INTAKE
 from tallymark.web.db.pool import Database
-from tallymark.web.telemetry.meters import meters
+from tallymark.web.telemetry.counters import counters
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger("tallymark.web.intake")
 
 _NOTE_SECONDS = 5.0
-_SAY_SECONDS = 60.0
-#: So many kinds of notes are kept while the database is away; more are dropped.
-_MOST_NOTES = 10_000
-#: An update that is accepted so long after it happened was kept somewhere, or its crawler's clock is slow.
+#: How often the same unusual thing is logged.
+_LOG_AGAIN_SECONDS = 60.0
+#: How many kinds of notes are kept while the database is away; more are dropped.
+_MAX_NOTES = 10_000
+#: An update that is accepted so long after it happened counts as late: it was in a spool, or a clock is slow.
 _LATE_SECONDS = 60.0
 _MILESTONES = {"started", "completed", "paused", "cancelled"}
 _CREDENTIALS = ("credential_expiry", "credential_renewal", "credential_resumed")
@@ -35,53 +36,40 @@ Json = dict[str, Any]
 
 
 class _Kind(NamedTuple):
+    """What notes are added up by; `code` is the HTTP status of a refusal."""
+
     job: str
     outcome: str
     code: str
 
 
-class Intake:
-    """Sees what comes in."""
+class UpdateLog:
+    """Counts, logs and notes what became of updates."""
 
     def __init__(self, database: Database) -> None:
-        """Say where it is noted.
-
-        Args:
-            database: Where the jobs are.
-        """
+        """Take the database that notes are written to."""
         self._database = database
         self._lock = Lock()
         self._times: Counter[_Kind] = Counter()
         self._last: dict[_Kind, tuple[str, str]] = {}
         self._noting = False
-        self._said: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
 
     def accepted(self, body: bytes, answer: bytes | None, took: float) -> None:
-        """See a request that the database answered: an update that it took, or a batch of which it took some.
-
-        Args:
-            body: What came.
-            answer: What went back.
-            took: How long the database took, in seconds.
-        """
-        meters.merge_seconds.observe(took)
+        """Record a request that the database answered in `took` seconds: an update, or a batch of them."""
+        counters.merge_seconds.observe(took)
         try:
             came, went = json.loads(body), json.loads(answer or b"null")
             pairs = list(zip(came, went, strict=True)) if isinstance(came, list) else [(came, went)]
             for update, outcome in pairs:
-                self._see(update, outcome)
+                self._record(update, outcome)
         except (ValueError, TypeError, AttributeError, RecursionError):
-            # PostgreSQL reads some JSON that Python does not, such as very deep ones.
-            _logger.debug("an update could not be read again")
+            # PostgreSQL reads some JSON that Python does not, such as very deep nesting.
+            _logger.debug("an update could not be parsed for the log")
 
     def refused(self, body: bytes, error: TallymarkError) -> None:
-        """See a request that was refused as a whole.
-
-        Args:
-            body: What came.
-            error: Why.
-        """
-        if not 400 <= error.http_status < 500:  # noqa: PLR2004 - what is the caller's to mend
+        """Record a request that was refused as a whole."""
+        if not 400 <= error.http_status < 500:  # noqa: PLR2004 - the caller's errors; others are no refusals
             return
         try:
             came = json.loads(body)
@@ -89,7 +77,7 @@ class Intake:
             came = None
         self._refuse(_job_of(came), str(int(error.http_status)), str(error), error.details)
 
-    def _see(self, update: Json, outcome: Json) -> None:
+    def _record(self, update: Json, outcome: Json) -> None:
         if outcome.get("status") != "received":
             self._refuse(
                 _job_of(update),
@@ -98,11 +86,11 @@ class Intake:
                 outcome.get("details") or [],
             )
             return
-        # It was taken, so it is one of the few that there are.
+        # An accepted status is one of the few that exist, so it can be a label.
         status = str(update.get("status") or _DEFAULT_STATUS).lower()
         job = str(update["taskId"])
         duplicate = outcome.get("duplicate") is True
-        meters.count_update(status, "duplicate" if duplicate else "accepted")
+        counters.count_update(status, "duplicate" if duplicate else "accepted")
         if duplicate:
             self._note(_Kind(job, "duplicate", ""), "")
         else:
@@ -110,55 +98,55 @@ class Intake:
         if _logger.isEnabledFor(logging.DEBUG):
             _logger.debug("update received", extra={"job": job, "status": status, "payload": update})
         if not duplicate:
-            _tell(job, status, update)
-        if (warnings := outcome.get("warnings")) and self._may_say(f"{job} {warnings[0][:20]}"):
+            _log_milestone(job, status, update)
+        if (warnings := outcome.get("warnings")) and self._may_log(f"{job} {warnings[0][:20]}"):
             _logger.warning("update taken with a warning: %s", "; ".join(warnings), extra={"job": job})
 
     def _measure(self, update: Json) -> None:
         error = update.get("error")
         if error:
             kind = error.get("type") if isinstance(error, Mapping) else None
-            meters.count_error(str(kind or ""))
+            counters.count_error(str(kind or ""))
         happened = _instant(update.get("timestamp"))
         if happened is not None and time.time() - happened > _LATE_SECONDS:
-            meters.late_updates.inc()
+            counters.late_updates.inc()
 
     def _refuse(self, job: str | None, code: str, problem: str, details: list[Any]) -> None:
-        meters.count_update("", "refused", code)
+        counters.count_update("", "refused", code)
         problems = [detail for detail in details if isinstance(detail, Mapping)]
-        if self._may_say(f"{job} {code}"):
-            # Which fields, and never what was in them.
+        if self._may_log(f"{job} {code}"):
+            # The fields, never their values.
             fields = sorted({str(detail.get("field", "")) for detail in problems})
             _logger.warning("update refused", extra={"job": job, "status": code, "problems": fields})
         if job:
             why = "; ".join(f"{detail.get('field') or 'the body'} {detail.get('problem')}" for detail in problems)
             self._note(_Kind(job, "refused", code), why or problem)
 
-    def _may_say(self, what: str) -> bool:
-        """Say whether something unusual may be logged: a crawler that does it all the time is told of once a minute."""
+    def _may_log(self, what: str) -> bool:
+        """Return whether something unusual may be logged: the same thing once a minute."""
         now = time.monotonic()
         with self._lock:
-            if self._said.get(what, 0.0) > now - _SAY_SECONDS:
+            if self._logged_at.get(what, 0.0) > now - _LOG_AGAIN_SECONDS:
                 return False
-            if len(self._said) >= _MOST_NOTES:
-                self._said.clear()
-            self._said[what] = now
+            if len(self._logged_at) >= _MAX_NOTES:
+                self._logged_at.clear()
+            self._logged_at[what] = now
         return True
 
     def _note(self, kind: _Kind, problem: str) -> None:
         at = datetime.now(UTC).isoformat()
         with self._lock:
-            if kind in self._times or len(self._times) < _MOST_NOTES:
+            if kind in self._times or len(self._times) < _MAX_NOTES:
                 self._times[kind] += 1
                 self._last[kind] = (at, _as_text(problem[:500]))
             if self._noting:
                 return
             self._noting = True
-        # In this process: workers are forked before anything comes in.
+        # Not earlier: a thread does not survive the fork of a worker.
         Thread(target=self._note_on, name="tallymark-intake", daemon=True).start()
 
     def _note_on(self) -> None:
-        """Note what there is, until there is nothing."""
+        """Note what there is every few seconds, until there is nothing."""
         while True:
             time.sleep(_NOTE_SECONDS)
             with self._lock:
@@ -170,14 +158,14 @@ class Intake:
             try:
                 self._database.call(NOTE_INTAKE, _entries(times, last))
             except Unavailable as error:
-                _logger.debug("intake is noted later: %s", error)
+                _logger.debug("refusals and duplicates could not be noted yet: %s", error)
                 with self._lock:
                     for kind, count in times.items():
                         self._times[kind] += count
                         self._last.setdefault(kind, last[kind])
             except TallymarkError as error:
-                # It would be refused again, and nothing would ever be noted after it.
-                _logger.warning("intake is not noted: %s", error, extra={"notes": sum(times.values())})
+                # Another attempt would fail, too, and block all later notes.
+                _logger.warning("refusals and duplicates could not be noted: %s", error)
 
 
 def _job_of(update: object) -> str | None:
@@ -186,12 +174,12 @@ def _job_of(update: object) -> str | None:
 
 
 def _as_text(given: str) -> str:
-    """Leave out what JSON may hold and the database cannot: NUL, and halves of characters."""
+    """Remove what JSON may contain and the database cannot store: NUL, and unpaired surrogates."""
     return given.replace("\0", "").encode(errors="ignore").decode()
 
 
-def _tell(job: str, status: str, update: Json) -> None:
-    """Log what people want to know of a job."""
+def _log_milestone(job: str, status: str, update: Json) -> None:
+    """Log the statuses that operators want to know."""
     if status == "failed":
         error = update.get("error")
         kind = error.get("type") if isinstance(error, Mapping) else None
