@@ -1,4 +1,4 @@
--- An ISO 8601 date and time as a timestamptz, or null.
+-- Reads an ISO 8601 date and time.
 
 CREATE OR REPLACE FUNCTION tallymark.parse_timestamp(value text) RETURNS timestamptz
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -37,9 +37,10 @@ $$;
 
 COMMENT ON FUNCTION tallymark.parse_timestamp(text) IS
 'Reads a date and time in the extended format of ISO 8601, such as 2025-01-06T19:15:30.000Z.
-Arguments: value, a date, or a date and a time with T or a space between; seconds, their fraction (kept to the
-microsecond) and the offset from UTC may be left out. Without an offset it is UTC; a date alone is its midnight.
-Returns: the instant; null where the text is no such date and time, names a day or hour that does not exist, or is
-null.';
+Arguments: value: a date, or a date and a time with T or a space between them. Seconds, their fraction (kept to the
+microsecond) and the offset from UTC may be left out. Without an offset the time is in UTC; a date alone means its
+midnight.
+Returns: the instant; null where the text is not such a date and time, names a day or an hour that does not exist, or
+is null.';
 
 REVOKE ALL ON FUNCTION tallymark.parse_timestamp(text) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- What is wrong with what has_huge_number finds, in words.
+-- Describes what has_huge_number found.
 
 CREATE OR REPLACE FUNCTION tallymark.number_problem(value jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -12,8 +12,7 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.number_problem(jsonb) IS
-'What is wrong with an update in which has_huge_number finds something.
-Arguments: value, the update.
+'Describes what is wrong with an update in which has_huge_number found something.
 Returns: an array of one {"field", "problem"}.';
 
 REVOKE ALL ON FUNCTION tallymark.number_problem(jsonb) FROM PUBLIC;

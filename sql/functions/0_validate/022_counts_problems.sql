@@ -1,4 +1,4 @@
--- What is wrong with the member itemsByType, type by type.
+-- Finds what is wrong with itemsByType, type by type.
 
 CREATE OR REPLACE FUNCTION tallymark.counts_problems(counts jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -34,8 +34,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.counts_problems(jsonb) IS
-'What is wrong with the itemsByType of an update, type by type.
-Arguments: counts, the value of the member.
-Returns: an array of {"field", "problem"}, empty where all is well; at most some 200.';
+'Finds what is wrong with the itemsByType of an update, type by type.
+Arguments: counts: the value of the member.
+Returns: an array of {"field", "problem"}, empty where all is well, of about 200 entries at most.';
 
 REVOKE ALL ON FUNCTION tallymark.counts_problems(jsonb) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- What is wrong with the areas that a crawler discovered, area by area.
+-- Finds what is wrong with the areas of an update, area by area.
 
 CREATE OR REPLACE FUNCTION tallymark.areas_problems(areas jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -55,8 +55,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.areas_problems(jsonb) IS
-'What is wrong with the areas of an update, area by area.
-Arguments: areas, an array.
-Returns: an array of {"field", "problem"}, empty where all is well; at most some 200.';
+'Finds what is wrong with the areas of an update, area by area.
+Arguments: areas: an array.
+Returns: an array of {"field", "problem"}, empty where all is well, of about 200 entries at most.';
 
 REVOKE ALL ON FUNCTION tallymark.areas_problems(jsonb) FROM PUBLIC;

@@ -22,7 +22,6 @@ $$;
 
 COMMENT ON FUNCTION tallymark.refuse_unknown_job(text) IS
 'Refuses a call for a job that is not registered.
-Arguments: job_id, its id.
-Errors: always; TK400 where it is null or no job can have it, else TK404.';
+Errors: TK400 where the id is null or no job can have it; TK404 otherwise.';
 
 REVOKE ALL ON FUNCTION tallymark.refuse_unknown_job(text) FROM PUBLIC;

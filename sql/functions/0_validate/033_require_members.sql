@@ -1,4 +1,4 @@
--- Refuses an update that lacks what its way in asks for.
+-- Refuses an update without the members that the caller's protocol requires.
 
 CREATE OR REPLACE FUNCTION tallymark.require_members(job_id text, payload jsonb, required text[]) RETURNS void
 LANGUAGE plpgsql STABLE
@@ -20,8 +20,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.require_members(text, jsonb, text[]) IS
-'Refuses an update that lacks a member, or gives null for it.
-Arguments: job_id, the job it is for; payload, the update; required, the names of the members.
-Errors: TK400, with every other problem of the update, too.';
+'Refuses an update that lacks a required member, or gives null for it. An update that is not an object passes: it is
+refused for that later.
+Arguments: job_id: the job that the update is for; payload: the update; required: the names of the members.
+Errors: TK400, with all other problems of the update as well.';
 
 REVOKE ALL ON FUNCTION tallymark.require_members(text, jsonb, text[]) FROM PUBLIC;

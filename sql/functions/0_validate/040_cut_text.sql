@@ -1,4 +1,4 @@
--- A text, cut to a number of bytes without cutting a character in two.
+-- Cuts a text to a number of bytes, between two characters.
 
 CREATE OR REPLACE FUNCTION tallymark.cut_text(value text, most_bytes integer) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -20,8 +20,7 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.cut_text(text, integer) IS
-'A text, cut so that it takes at most so many bytes of UTF-8, between two characters.
-Arguments: value; most_bytes, 1 or more.
-Returns: the text''s beginning, or all of it; null for null.';
+'Cuts a text so that it takes at most most_bytes bytes of UTF-8, never inside a character.
+Returns: the beginning of the text, or all of it; null for null.';
 
 REVOKE ALL ON FUNCTION tallymark.cut_text(text, integer) FROM PUBLIC;

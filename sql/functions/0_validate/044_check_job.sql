@@ -1,4 +1,4 @@
--- Refuses a registration that is not right, naming every problem at once.
+-- Refuses an invalid registration and names all its problems at once.
 
 CREATE OR REPLACE FUNCTION tallymark.check_job(job_id jsonb, attributes jsonb) RETURNS void
 LANGUAGE plpgsql STABLE
@@ -34,8 +34,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.check_job(jsonb, jsonb) IS
-'Refuses a registration that is not right.
-Arguments: job_id and attributes, as they came, as JSON.
-Errors: TK400, with every problem in DETAIL as an array of {"field", "problem"}.';
+'Refuses a registration that is not valid.
+Arguments: job_id, attributes: as they came, as JSON.
+Errors: TK400, with all problems in DETAIL as an array of {"field", "problem"}.';
 
 REVOKE ALL ON FUNCTION tallymark.check_job(jsonb, jsonb) FROM PUBLIC;

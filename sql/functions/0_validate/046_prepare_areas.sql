@@ -1,4 +1,4 @@
--- The areas of an update in the form that is merged and kept in the ledger.
+-- Brings the areas of an update into the form that is merged and kept in the ledger.
 
 CREATE OR REPLACE FUNCTION tallymark.prepare_areas(areas jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -29,8 +29,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.prepare_areas(jsonb) IS
-'The areas of an update in the form that is merged.
-Arguments: areas, an array without problems (see areas_problems).
-Returns: an array with each path once, without members that are null, gitlabId as externalId, types in lower case.';
+'Brings the areas of an update into the form that is merged.
+Arguments: areas: an array without problems (see areas_problems).
+Returns: an array with each path once, without members that are null, with gitlabId as externalId and types in lower
+case.';
 
 REVOKE ALL ON FUNCTION tallymark.prepare_areas(jsonb) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- The updates of a batch, each judged by itself. Most are plain: those are judged in one statement.
+-- Validates the updates of a batch, each by itself. Most are plain: those are handled in one statement.
 
 CREATE OR REPLACE FUNCTION tallymark.judge_batch(updates jsonb, required text[], job_prefix text)
 RETURNS tallymark.batch_update[]
@@ -29,9 +29,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.judge_batch(jsonb, text[], text) IS
-'Judges the updates of a batch, each by itself.
-Arguments: updates, a JSON array; required, members that each must have; job_prefix, what the ids of the caller''s jobs
-begin with, empty for all jobs.
+'Validates the updates of a batch, each by itself.
+Arguments: updates: a JSON array; required: members that each must have; job_prefix: the prefix that the jobs'' ids
+must have, empty for all jobs.
 Returns: what judge_update gives for each, in order.';
 
 REVOKE ALL ON FUNCTION tallymark.judge_batch(jsonb, text[], text) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- The clocks of a job's state after an update: who gave the status and the newest-wins fields, and when.
+-- Updates the clocks of a job's state: which update gave the status and the newest-wins fields, and when.
 
 CREATE OR REPLACE FUNCTION tallymark.advance_clocks(
   job tallymark.job, at timestamptz, key text, status text, winning jsonb
@@ -41,8 +41,8 @@ $$;
 
 COMMENT ON FUNCTION tallymark.advance_clocks(tallymark.job, timestamptz, text, text, jsonb) IS
 'Sets status, newest_at, newest_key, newest_fields and clocks of a job''s state as they are after an update.
-Arguments: job, the state so far; at and key, time and key of the update; status, the job status it stands for; winning,
-what winning_fields makes of its fields.
-Returns: the state with those columns set.';
+Arguments: job: the state so far; at, key: time and key of the update; status: the job status that it stands for;
+winning: its fields that win, as winning_fields gives them.
+Returns: the state with these columns set.';
 
 REVOKE ALL ON FUNCTION tallymark.advance_clocks(tallymark.job, timestamptz, text, text, jsonb) FROM PUBLIC;

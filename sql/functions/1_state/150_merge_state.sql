@@ -1,12 +1,12 @@
--- The merge: the state of a job and one more update give the next state. Whatever merges or folds the
--- updates of a job goes through here: single updates and batches under the lock, and all that folds the ledger anew.
+-- The merge: the state of a job and one more update give the next state. All merging of a job's updates goes through
+-- here: single updates and batches under the lock, and everything that folds the ledger.
 --
 -- The state depends only on the set of the updates, not on their order:
---   counts are sums, or sums of maxima;
---   a newest-wins field belongs to the update of the largest (time, key) that gave it. The newest update of all is
---   remembered with the names of the fields it gave (newest_*); a field that an older one gave has its clock in clocks.
---   So an update in order, of the same shape as the one before, touches no clock.
--- What seldom runs stands in a statement of its own: a statement that does not run need not be set up either.
+-- - counts are sums, or sums of maxima;
+-- - a newest-wins field belongs to the update with the largest (time, key) that gave it. The newest update of all is
+--   remembered with the names of the fields that it gave (newest_*); a field that an older one gave has its clock in
+--   clocks. So an update that comes in order, with the same fields as the one before, touches no clock.
+-- What seldom runs stands in a statement of its own, because a statement that does not run need not be set up.
 
 CREATE OR REPLACE FUNCTION tallymark.merge_state(job tallymark.job, at timestamptz, key text, payload jsonb)
 RETURNS tallymark.job
@@ -89,10 +89,11 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.merge_state(tallymark.job, timestamptz, text, jsonb) IS
-'Merges one update into the state of a job. Whatever the order of the updates, the state comes out the same.
-Arguments: job, the state so far (a row of tallymark.job; last_seq, updated_at and what registrar and operators gave
-are not touched); at, when the update happened, not later than now; key, its key; payload, the update as prepare_update
-gives it. The areas of an update are merged by merge_areas, and counted by with_area_counts.
-Returns: the state afterwards.';
+'Merges one update into the state of a job. The result does not depend on the order of the updates. The areas of an
+update are merged by merge_areas and counted by with_area_counts.
+Arguments: job: the state so far, a row of tallymark.job (last_seq, updated_at, attributes and requested commands are
+not touched); at: when the update happened, not later than now; key: its key; payload: the update as prepare_update
+gives it.
+Returns: the state after the update.';
 
 REVOKE ALL ON FUNCTION tallymark.merge_state(tallymark.job, timestamptz, text, jsonb) FROM PUBLIC;

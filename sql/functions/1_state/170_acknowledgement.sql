@@ -1,4 +1,4 @@
--- What the crawler hears.
+-- Builds the answer to an update that was accepted.
 
 CREATE OR REPLACE FUNCTION tallymark.acknowledgement(
   job tallymark.job, seq bigint, duplicate boolean, payload jsonb, warnings jsonb, with_resume boolean DEFAULT true
@@ -49,14 +49,14 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.acknowledgement(tallymark.job, bigint, boolean, jsonb, jsonb, boolean) IS
-'What the crawler hears about an update that was taken.
-Arguments: job, its state after the update; seq, the number of the update''s event; duplicate, whether it was there
-already; payload, the update; warnings, an array of texts; with_resume, whether resume and what goes with it may go
-along.
-Returns: the acknowledgement of the wire protocol; where the update''s status is started, with resume
-{"lastProcessedId", "resumeState", "itemsByType", "processedItems"}, which tells a restarted crawler where to go
-on, newestTimestamp, the time of the job''s newest update in UTC with microseconds, and worker {"processedItems",
-"itemsByType"}, the highest running totals that the update''s worker, or the unnamed one, has reported; where it is
-credential_*, with credentialGuidance, lines for the admin.';
+'Builds the answer to an update that was accepted.
+Arguments: job: its state after the update; seq: the number of the update''s event; duplicate: whether the update was
+in the ledger already; payload: the update; warnings: an array of texts; with_resume: whether the answer may have
+resume, newestTimestamp and worker.
+Returns: the acknowledgement of the wire protocol. For the status started it has resume {"lastProcessedId",
+"resumeState", "itemsByType", "processedItems"}, from which a restarted crawler continues, newestTimestamp, the time
+of the job''s newest update in UTC with microseconds, and worker {"processedItems", "itemsByType"}, the highest running
+totals that the update''s worker (or the unnamed one) has reported. For credential_* it has credentialGuidance, lines
+for the admin.';
 
 REVOKE ALL ON FUNCTION tallymark.acknowledgement(tallymark.job, bigint, boolean, jsonb, jsonb, boolean) FROM PUBLIC;

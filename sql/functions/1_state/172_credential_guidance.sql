@@ -1,4 +1,4 @@
--- What an admin is told about a credential.
+-- Tells an admin what to do about a job's credentials.
 
 CREATE OR REPLACE FUNCTION tallymark.credential_guidance(update_status text, credential jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -28,9 +28,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.credential_guidance(text, jsonb) IS
-'What an admin is told about a credential.
-Arguments: update_status, credential_expiry, credential_renewal or credential_resumed, in any letter case, or what
-job_status makes of it; credential, the update''s credentialStatus {"providerId", "instanceType", "adminGuidance": [texts], ...}, or null.
-Returns: an array of lines: the crawler''s own adminGuidance, then ours; null for another status.';
+'Tells an admin what to do about a job''s credentials.
+Arguments: update_status: credential_expiry, credential_renewal or credential_resumed, in any letter case, or the job
+status that job_status makes of it; credential: the update''s credentialStatus {"providerId", "instanceType",
+"adminGuidance": [texts], ...}, or null.
+Returns: an array of lines: the crawler''s own adminGuidance, then ours; null for any other status.';
 
 REVOKE ALL ON FUNCTION tallymark.credential_guidance(text, jsonb) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- The counts of a job, with the areas that were new to it.
+-- Adds newly discovered areas to the counts of a job.
 
 CREATE OR REPLACE FUNCTION tallymark.with_area_counts(job tallymark.job, grown jsonb) RETURNS tallymark.job
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -17,8 +17,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.with_area_counts(tallymark.job, jsonb) IS
-'Adds areas to the itemsByType of a job''s state.
-Arguments: job, the state; grown, {"groups": n, "projects": n}: how many more areas of each type the job has.
-Returns: the state with progress and facets as they are then.';
+'Adds newly discovered areas to the itemsByType of a job''s state.
+Arguments: job: the state; grown: {"groups": n, "projects": n}, how many more areas of each type the job has.
+Returns: the state with its new progress and facets.';
 
 REVOKE ALL ON FUNCTION tallymark.with_area_counts(tallymark.job, jsonb) FROM PUBLIC;

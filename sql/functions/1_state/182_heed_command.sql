@@ -1,4 +1,5 @@
--- An operator's command has been obeyed when an update says so that is newer than all there was when it was given.
+-- Withdraws a command that an update has obeyed. Only an update counts that is newer than all there was when the
+-- command was given.
 
 CREATE OR REPLACE FUNCTION tallymark.heed_command(job tallymark.job, at timestamptz, payload jsonb)
 RETURNS tallymark.job
@@ -31,8 +32,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.heed_command(tallymark.job, timestamptz, jsonb) IS
-'Takes what an operator asks back, when an update shows that it was done.
-Arguments: job, its state, with requested_command; at, when the update happened; payload, the update.
-Returns: the state with requested_command and command_seq as they are then.';
+'Withdraws a job''s pending command where an update shows that it was obeyed.
+Arguments: job: the state, with requested_command; at: when the update happened; payload: the update.
+Returns: the state with requested_command and command_seq as they are after the update.';
 
 REVOKE ALL ON FUNCTION tallymark.heed_command(tallymark.job, timestamptz, jsonb) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- The heart: one update is merged into its job and put on the record, or changes nothing at all.
+-- The core: merges one update into its job and appends it to the ledger, or changes nothing at all.
 
 CREATE OR REPLACE FUNCTION tallymark.merge_progress(job_id text, payload jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -88,17 +88,27 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.merge_progress(text, jsonb) IS
-'Merges one update into a job and appends it to the job''s ledger, atomically and once.
-Arguments: job_id, a registered job; payload, the update as a JSON object in the shape of the wire protocol (taskId may
-be left out; without a status it counts as processing, without a timestamp as of now). The same updateId, or without one
-the same content, counts once on a job; an update with neither updateId nor timestamp counts every time.
-Returns: {"status": "received", "message", "seq": the number of its event, "duplicate": whether it was there already,
-"warnings": [texts], "command": what an operator asks of the crawler, or null}, for the status started with "resume",
-"newestTimestamp" and "worker", for credential_* with "credentialGuidance".
-Errors: TK400, with every problem in DETAIL as an array of {"field", "problem"}; TK404, no such job; TK413, too large.
-Many updates go faster through merge_progress_batch.
-Locks: the job''s row, until the end of the transaction. Callers that update several jobs in one transaction go in the
-order of the ids (by their bytes).';
+'Merges an update into its job and appends it to the job''s ledger, atomically and once. The update is there when the
+transaction commits; a rollback leaves nothing of it. Many updates go faster through merge_progress_batch.
+Arguments: job_id: a registered job; payload: the update, a JSON object in the shape of the wire protocol, at most 1
+MiB as JSON without blanks. Unlike over HTTP, taskId may be left out; without a status the update counts as
+processing, without a timestamp as of now. The same updateId counts once on a job, however often it is sent; without
+an updateId the same content counts once, since the timestamp is part of it. An update with neither updateId nor
+timestamp counts at every call, because nothing tells a retry from a second update: give one of them whenever the call
+may be repeated.
+Returns: {"status": "received", "message", "seq": the number of the update''s event, "duplicate": whether it was in the
+ledger already, "warnings": [texts], "command": pause, resume or cancel, which an operator asks of the crawler, or
+null}. For the status started also "resume": {"lastProcessedId", "resumeState", "itemsByType", "processedItems"},
+"newestTimestamp" and "worker": {"processedItems", "itemsByType"}; for credential_* also "credentialGuidance":
+[texts].
+Errors: TK400 where the update is not valid, with all problems in DETAIL as a JSON array of {"field", "problem"};
+TK404 where there is no such job; TK413 where the update is too large. Nothing of the update is kept then.
+Callers: tallymark_writer, tallymark_admin.
+Locks: the job''s row, until the end of the transaction, so keep the transaction short. A caller that updates several
+jobs in one transaction must do so in the order of their ids, by their bytes (ORDER BY id COLLATE "C"), to avoid
+deadlocks.
+Example: SELECT tallymark.merge_progress(''job_1'', ''{"status": "processing", "timestamp": "2025-01-06T19:15:30.000Z",
+"processedItems": 150, "itemsByType": {"issues": 50}}'');';
 
 REVOKE ALL ON FUNCTION tallymark.merge_progress(text, jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.merge_progress(text, jsonb) TO tallymark_writer, tallymark_admin;

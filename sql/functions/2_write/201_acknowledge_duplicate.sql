@@ -1,4 +1,4 @@
--- What the crawler hears about an update that was taken before.
+-- Builds the answer to an update that was accepted before.
 
 CREATE OR REPLACE FUNCTION tallymark.acknowledge_duplicate(
   job tallymark.job, key text, payload jsonb, with_resume boolean DEFAULT true
@@ -25,10 +25,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.acknowledge_duplicate(tallymark.job, text, jsonb, boolean) IS
-'What the crawler hears about an update that was taken before.
-Arguments: job, its state; key, the update''s key, which stands in the job''s ledger, or did before it was pruned; payload, the update as it came
-now; with_resume, whether resume may go along.
-Returns: the acknowledgement, with the seq of the first time, duplicate true, and a warning where an updateId was used
-for another content, as far as that is still known.';
+'Builds the answer to an update that was accepted before.
+Arguments: job: its state; key: the update''s key, which is in the job''s ledger, or was before it was pruned; payload:
+the update as it came now; with_resume: whether the answer may have resume.
+Returns: the acknowledgement, with the seq of the first time, duplicate true, and a warning where the updateId was
+used for another content, as far as that is still known.';
 
 REVOKE ALL ON FUNCTION tallymark.acknowledge_duplicate(tallymark.job, text, jsonb, boolean) FROM PUBLIC;

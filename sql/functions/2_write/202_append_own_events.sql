@@ -1,4 +1,4 @@
--- The crawler's own events, as they are, behind the event of the update that brought them.
+-- Appends a crawler's own events unchanged, after the event of the update that carried them.
 
 CREATE OR REPLACE FUNCTION tallymark.append_own_events(
   job_id text, after_seq bigint, recorded_at timestamptz, events jsonb
@@ -18,9 +18,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.append_own_events(text, bigint, timestamptz, jsonb) IS
-'Appends the events of a crawler''s own timeline to the ledger, as they are.
-Arguments: job_id, whose row the caller has locked; after_seq, the number of the last event; recorded_at, now; events,
-an array of {"timestamp", "event", "details"} without problems.
+'Appends the events of a crawler''s own timeline to the ledger unchanged.
+Arguments: job_id: a job whose row the caller has locked; after_seq: the number of the last event; recorded_at: now;
+events: an array of {"timestamp", "event", "details"} without problems.
 Returns: the number of the last event afterwards.';
 
 REVOKE ALL ON FUNCTION tallymark.append_own_events(text, bigint, timestamptz, jsonb) FROM PUBLIC;

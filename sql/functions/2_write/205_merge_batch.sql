@@ -1,4 +1,5 @@
--- Many updates of any jobs, in one transaction: judged one by one, then locked, looked up, merged and stored together.
+-- Merges many updates of any jobs in one transaction: judged one by one, then locked, looked up, merged and stored
+-- together.
 
 CREATE OR REPLACE FUNCTION tallymark.merge_batch(updates jsonb, required text[], job_prefix text) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
@@ -110,9 +111,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.merge_batch(jsonb, text[], text) IS
-'Merges many updates: what merge_progress_batch and receive_progress have in common.
-Arguments: updates, a JSON array of at most 1000; required, the members that each must have; job_prefix, what the ids of
-the caller''s jobs begin with, null or empty for all jobs.
-Returns and errors: see merge_progress_batch.';
+'Merges many updates: the common part of merge_progress_batch and receive_progress.
+Arguments: updates: a JSON array of at most 1000; required: the members that each must have; job_prefix: the prefix
+that the jobs'' ids must have, null or empty for all jobs.
+Returns: see merge_progress_batch.
+Errors: see merge_progress_batch.';
 
 REVOKE ALL ON FUNCTION tallymark.merge_batch(jsonb, text[], text) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- Which updates of a batch the ledgers have already: one look into the index of keys for each.
+-- Finds which updates of a batch are in the ledgers already: one lookup in the index of keys for each.
 
 CREATE OR REPLACE FUNCTION tallymark.known_updates(updates tallymark.batch_update[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE
@@ -20,8 +20,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.known_updates(tallymark.batch_update[]) IS
-'Which updates of a batch are in the ledgers already.
-Arguments: updates, as judge_update gives them, of jobs that the caller has locked.
+'Finds which updates of a batch are in the ledgers already.
+Arguments: updates: as judge_update gives them, of jobs that the caller has locked.
 Returns: their numbers.';
 
 REVOKE ALL ON FUNCTION tallymark.known_updates(tallymark.batch_update[]) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- What an operator asks of a crawler; it hears of it in its next acknowledgement.
+-- Records what an operator asks of a job's crawler; the crawler learns of it from its next acknowledgement.
 
 CREATE OR REPLACE FUNCTION tallymark.request_command(job_id text, command text, requested_by text DEFAULT NULL)
 RETURNS jsonb
@@ -45,14 +45,19 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.request_command(text, text, text) IS
-'Asks something of a job''s crawler: every acknowledgement carries it until it is obeyed, or something else is asked.
-Obeyed means that an update, newer than all there was when it was asked, reports a status that fits: for pause paused,
-for resume a running job, for each of them an end. Asking again for what is asked already changes nothing.
-Arguments: job_id, a registered job; command, pause, resume or cancel; requested_by, who asks, for the record, at most
-255 characters.
-Returns: the job as get_job gives it, without events. On the record as the event command_requested.
-Errors: TK400, no such command; TK404, no such job; TK409, the job has ended.
-Locks: the job''s row, until the end of the transaction.';
+'Gives a command to a job''s crawler. Every acknowledgement carries the command until the crawler obeys it or another
+command is given. The crawler obeys by an update that is newer than all there was when the command was given, and
+whose status fits: paused for pause; started, processing or another status of a running job for resume; an end of the
+job for any command. Giving the pending command again changes nothing. The command is in the ledger, as the event
+command_requested.
+Arguments: job_id: a registered job; command: pause, resume or cancel; requested_by: who gives it, for the ledger, at
+most 255 characters, null for nobody in particular.
+Returns: the job as get_job gives it, without events.
+Errors: TK400 where there is no such command, or where requested_by or job_id is not valid; TK404 where there is no
+such job; TK409 where the job has ended.
+Callers: tallymark_writer, tallymark_admin.
+Locks: the job''s row, until the end of the transaction.
+Example: SELECT tallymark.request_command(''job_1'', ''pause'', ''alice'');';
 
 REVOKE ALL ON FUNCTION tallymark.request_command(text, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.request_command(text, text, text) TO tallymark_writer, tallymark_admin;

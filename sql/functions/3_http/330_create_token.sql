@@ -1,4 +1,4 @@
--- Makes a token. It is made here, so that it stands in no statement, and so in no server's log.
+-- Creates a token. It is generated here, so that it is in no statement, and so in no server's log.
 
 CREATE OR REPLACE FUNCTION tallymark.create_token(
   name text, scopes text[], job_prefix text DEFAULT '', expires_at timestamptz DEFAULT NULL
@@ -47,12 +47,16 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.create_token(text, text[], text, timestamptz) IS
-'Makes a token by which a caller of the endpoint is known. Only its digest is kept, so it cannot be shown again.
-Arguments: name, 1 to 100 characters; scopes, one or more of write, read, admin (which implies the others); job_prefix,
-the token is for jobs whose ids begin with this, the empty one is all; expires_at, from when on it opens nothing, null
-is never.
-Returns: the token.
-Errors: TK400, with every problem in DETAIL; TK409, the name is taken.';
+'Creates a token by which the HTTP endpoint knows a caller. Only its digest is stored, so the token cannot be shown
+again.
+Arguments: name: 1 to 100 characters, without control characters; scopes: one or more of write, read, admin (which
+implies the others); job_prefix: the token is for jobs whose ids begin with this, at most 255 characters, empty or
+null for all jobs; expires_at: from when on the token is no longer accepted, in the future and before the year 10000,
+null for never.
+Returns: the token: tallymark_ and 64 hexadecimal digits.
+Errors: TK400 where an argument is not valid, with all problems in DETAIL as a JSON array of {"field", "problem"};
+TK409 where the name is taken, also by a revoked token.
+Callers: tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.create_token(text, text[], text, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.create_token(text, text[], text, timestamptz) TO tallymark_admin;

@@ -20,10 +20,12 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.revoke_token(text) IS
-'Revokes a token; revoking it again changes nothing. The endpoint may let it in for as long as it remembers tokens.
-Arguments: name, as it was made under.
-Returns: when it was revoked, the first time.
-Errors: TK404, no such token.';
+'Revokes a token. Revoking it again changes nothing. An endpoint that has just checked the token may accept it for as
+long as it caches tokens.
+Arguments: name: the name under which the token was created.
+Returns: when the token was revoked for the first time.
+Errors: TK404 where there is no such token.
+Callers: tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.revoke_token(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.revoke_token(text) TO tallymark_admin;

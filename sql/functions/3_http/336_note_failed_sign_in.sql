@@ -1,4 +1,4 @@
--- Takes note of a failed attempt to sign in.
+-- Records a failed attempt to sign in.
 
 CREATE OR REPLACE FUNCTION tallymark.note_failed_sign_in(source text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -33,9 +33,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.note_failed_sign_in(text) IS
-'Takes note of a failed attempt to sign in, and forgets a few that were more than 15 minutes ago.
-Arguments: source, where it came from, such as an address, of which the first 255 characters count.
-Errors: TK400, source is null.';
+'Records a failed attempt to sign in to the dashboard, and deletes a few records that are older than 15 minutes.
+Arguments: source: where the attempt came from, such as an address, of which the first 255 characters count.
+Errors: TK400 where source is null.
+Callers: tallymark_writer, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.note_failed_sign_in(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.note_failed_sign_in(text) TO tallymark_writer, tallymark_admin;

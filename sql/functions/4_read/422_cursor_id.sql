@@ -1,4 +1,4 @@
--- Where a page of jobs begins.
+-- Reads the cursor with which a page of jobs begins.
 
 CREATE OR REPLACE FUNCTION tallymark.cursor_id(cursor text) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -16,10 +16,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.cursor_id(text) IS
-'The id that a page of jobs begins behind.
-Arguments: cursor, the "next" of the page before, which is the last id there as UTF-8 in hexadecimal digits; null for
+'Gives the id after which a page of jobs begins.
+Arguments: cursor: the "next" of the page before, which is the last id there as UTF-8 in hexadecimal digits; null for
 the first page.
-Returns: the id; the empty one for the first page.
-Errors: TK400, it is none.';
+Returns: the id; an empty text for the first page.
+Errors: TK400 where the cursor is not valid.';
 
 REVOKE ALL ON FUNCTION tallymark.cursor_id(text) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- How a field came to be what it is: which event brought what, and what there was after it.
+-- Shows how a field got its value: what each event gave, and the value after it.
 
 CREATE OR REPLACE FUNCTION tallymark.accumulation_history(
   job_id text, field text, after_seq bigint DEFAULT 0, max_events integer DEFAULT 100
@@ -76,16 +76,19 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.accumulation_history(text, text, bigint, integer) IS
-'How a field of a job came to be what it is, in the order of the ledger.
-Arguments: job_id; field, as in field_value, such as processedItems, itemsByType.issues, stage, status, percentage;
-after_seq, the number of the last event already seen; max_events, at most 1000, and
-no more than 16 MB hold.
+'Shows how a field of a job got its value, in the order of the ledger.
+Arguments: job_id: a registered job; field: a member of progress, such as processedItems or stage; a type, such as
+itemsByType.issues; or status, resumeState, percentage, summary, startedAt, finishedAt; after_seq: the number of the
+last event already seen, 0 or null to begin with the first; max_events: how many rows at most, 0 to 1001, null for
+100, and about 16 MB of JSON.
 Returns: a row for each update that gave the field or changed it: seq, timestamp (when it happened, by the crawler''s
-clock), event, given (what the update gave; null where the field followed from something else), value (what the job had
-after it, as job_at says; null for nothing). An update that came late and lost leaves value as it was.
-Errors: TK404, no such job; TK400, no field.
-Cost: the ledger is folded up to the last event of the page. Where areas are counted, they are folded anew for each
-update that brought some.';
+clock), event, given (what the update gave; null where the field changed for another reason), value (what the job had
+after it, as in job_at; null for nothing). A late update that lost against a newer one leaves value unchanged. The
+history begins after the pruned events.
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long, or where field is null.
+Callers: tallymark_reader, tallymark_admin.
+Cost: folds the ledger up to the last event of the page. Where areas are counted, they are folded again for each
+update that gave some.';
 
 REVOKE ALL ON FUNCTION tallymark.accumulation_history(text, text, bigint, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.accumulation_history(text, text, bigint, integer)

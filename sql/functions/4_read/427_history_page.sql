@@ -1,4 +1,4 @@
--- A page of a field's history as one JSON document, as HTTP gives it.
+-- Gives a page of a field's history as one JSON document, as HTTP answers it.
 
 CREATE OR REPLACE FUNCTION tallymark.history_page(
   job_id text, field text, after_seq bigint DEFAULT 0, max_events integer DEFAULT 100
@@ -23,11 +23,12 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.history_page(text, text, bigint, integer) IS
-'A page of accumulation_history as one JSON document.
-Arguments: as those of accumulation_history; max_events, 1 to 1000.
-Returns: {"field", "history": [{"seq", "timestamp", "event", "given", "value"}], "next": the after_seq of the next page,
-null where there is none}.
-Errors: as accumulation_history.';
+'Reads a page of accumulation_history as one JSON document.
+Arguments: as those of accumulation_history; max_events: 1 to 1000.
+Returns: {"field", "history": [{"seq", "timestamp", "event", "given", "value"}], "next": the after_seq of the next
+page, null where there is none}.
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long, or where field is null.
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.history_page(text, text, bigint, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.history_page(text, text, bigint, integer) TO tallymark_reader, tallymark_admin;

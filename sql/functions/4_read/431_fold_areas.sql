@@ -1,4 +1,4 @@
--- The areas of a job, folded from its ledger alone.
+-- Computes the areas of a job from its ledger alone.
 
 CREATE OR REPLACE FUNCTION tallymark.fold_areas(job_id text, up_to_seq bigint DEFAULT NULL)
 RETURNS TABLE (full_path text, details jsonb, clocks jsonb, discovered_at timestamptz)
@@ -35,8 +35,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.fold_areas(text, bigint) IS
-'The areas of a job, folded anew from its ledger alone; where events were pruned, from the baseline and what follows.
-Arguments: job_id; up_to_seq, the number of the last event that counts, null for all, not below job.pruned_seq.
+'Computes the areas of a job again from its ledger alone; where events were pruned, from the baseline and the events
+after it.
+Arguments: job_id: the job; up_to_seq: the number of the last event that counts, null for all, not below
+job.pruned_seq.
 Returns: rows as those of tallymark.job_area.';
 
 REVOKE ALL ON FUNCTION tallymark.fold_areas(text, bigint) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- The updates of a job, merged anew: the baseline, and the ledger behind it.
+-- Merges the updates of a job again: the baseline and the ledger after it.
 
 CREATE OR REPLACE FUNCTION tallymark.fold_updates(job_id text, up_to_seq bigint DEFAULT NULL) RETURNS tallymark.job
 LANGUAGE plpgsql STABLE
@@ -33,8 +33,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.fold_updates(text, bigint) IS
-'The updates of a job, merged anew, without its areas and what was asked of its crawler: fold_ledger has these too.
-Arguments: job_id; up_to_seq, the number of the last event that counts, null for all, not below job.pruned_seq.
+'Merges the updates of a job again, without its areas and its commands, which fold_ledger adds.
+Arguments: job_id: the job; up_to_seq: the number of the last event that counts, null for all, not below
+job.pruned_seq.
 Returns: a row of tallymark.job with the columns that follow from the updates; the others are null.';
 
 REVOKE ALL ON FUNCTION tallymark.fold_updates(text, bigint) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- Where the stored state of a job is not what its ledger says.
+-- Finds where the stored state of a job differs from its ledger.
 
 CREATE OR REPLACE FUNCTION tallymark.verify_differences(job_id text)
 RETURNS TABLE (seq bigint, field text, stored jsonb, folded jsonb)
@@ -70,12 +70,16 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.verify_differences(text) IS
-'Folds the ledger of a job anew and compares the outcome with the stored state.
-Arguments: job_id.
-Returns: a row for each difference, none where all is well: seq, the event at which it shows (the first number that is
-not what it should be, or the newest event that gave the field); field, a member of progress, a column of
-tallymark.job, or areas: and a path; stored, what the row holds; folded, what the ledger says.
-Errors: TK404, no such job. Takes no lock.';
+'Folds the ledger of a job again and finds where the stored state differs from the result.
+Arguments: job_id: a registered job.
+Returns: a row for each difference, none where all is well: seq (the event at which it shows: the first number that is
+wrong, or the newest event that gave the field), field (a member of progress, a column of tallymark.job, areas: and a
+path, or what is wrong with the ledger itself, such as seq, updateId, payload or baseline), stored (what the database
+holds), folded (what the ledger adds up to).
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_reader, tallymark_admin.
+Locks: none.
+Cost: reads the job''s ledger and merges each update of it again.';
 
 REVOKE ALL ON FUNCTION tallymark.verify_differences(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.verify_differences(text) TO tallymark_reader, tallymark_admin;

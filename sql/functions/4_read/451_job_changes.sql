@@ -1,4 +1,4 @@
--- What happened to some jobs, for whoever watches them.
+-- Gives what happened to some jobs, for callers that watch them.
 
 CREATE OR REPLACE FUNCTION tallymark.job_changes(ids text[], seqs bigint[], max_events integer DEFAULT 200)
 RETURNS jsonb
@@ -49,16 +49,17 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.job_changes(text[], bigint[], integer) IS
-'What happened to some jobs since the caller last asked.
-Arguments: ids; seqs, for each the number of the last event that the caller knows, -1 or null for a caller who knows
-nothing and wants no events; max_events, how many of a job''s newest events go along, at most 1000, null for 200, and no
-more than 16 MB hold.
-Returns: an array with an element for each job whose last event has another number: {"id", "lastSeq", "tag": as read_job
-gives it, "job": as job_document gives it, "events": as timeline_page gives them, in the order of the ledger, "skipped":
-how many older ones were left out}, or {"id", "gone": true} where there is no such job. A job whose last number is below
-the known one was made anew, and is told from the start. Where all would be more than 16 MB some are left out, those
-that changed last; they have still changed when asked about again.
-Cost: one look-up for each job, and for those that changed the job and the events.';
+'Gives what happened to some jobs since the caller last asked.
+Arguments: ids: the jobs; seqs: for each the number of the last event that the caller knows, -1 or null for a caller
+that knows nothing and wants no events; max_events: how many of a job''s newest events to include, 0 to 1000, null for
+200, and at most 16 MB of JSON.
+Returns: an array with one element for each job whose last event has another number: {"id", "lastSeq", "tag": as
+read_job gives it, "job": as get_job gives it, without timeline, "events": as timeline_page gives them, in the order
+of the ledger, "skipped": how many older ones were left out}, or {"id", "gone": true} where there is no such job. A
+job whose last number is below the known one was registered again, and is given from its first event. Where all
+changes would exceed 16 MB, the jobs that changed last are left out; the next call with the same numbers gives them.
+Callers: tallymark_reader, tallymark_admin.
+Cost: one lookup for each job; for those that changed the job and the events.';
 
 REVOKE ALL ON FUNCTION tallymark.job_changes(text[], bigint[], integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.job_changes(text[], bigint[], integer) TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- Where in a job's ledger a moment is.
+-- Finds where in a job's ledger a moment is.
 
 CREATE OR REPLACE FUNCTION tallymark.seq_since(job_id text, at timestamptz) RETURNS bigint
 LANGUAGE plpgsql STABLE
@@ -27,9 +27,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.seq_since(text, timestamptz) IS
-'The first event of a job that was recorded at or after a moment.
-Arguments: job_id; at, by the server''s clock.
-Returns: its number; one more than that of the last event where there is none.
-Cost: as many look-ups as the number of events has binary digits.';
+'Finds the first event of a job that was recorded at or after a moment, by binary search.
+Arguments: job_id: the job; at: by the server''s clock.
+Returns: its number; one more than that of the last event where there is none.';
 
 REVOKE ALL ON FUNCTION tallymark.seq_since(text, timestamptz) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- How fast a job is going, and when it will be done.
+-- Tells how fast a job proceeds and when it will be done.
 
 CREATE OR REPLACE FUNCTION tallymark.job_rate(
   job_id text, recent interval DEFAULT '5 minutes', as_of timestamptz DEFAULT NULL
@@ -72,17 +72,22 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.job_rate(text, interval, timestamptz) IS
-'How fast a running job is going, over the last while, and when it will be done if it goes on like that.
-Arguments: job_id; recent, over how long, null for 5 minutes; as_of, up to when, null for now.
-Returns: {"id", "windowSeconds", "updates": how many brought counts, and the members that rate_document gives}. The
-rate is that of processedItems, or where the job has none that of all of itemsByType.
-By the time of recording, the server''s: it rises with the numbers of the events, so the window is found without an
-index and read alone, and a crawler''s clock that is behind does not empty it. Reports that a crawler kept back count
-when they come. A job that is not running has no rate; one that runs and is silent goes at 0.
-The interval: the window is cut into 10 parts, and the rates of these are taken for a sample, whose mean lies within
-Student''s t times the standard error (95 %; t = 2.262). Parts that follow on each other are not independent, so take it
-as a hint. Below 2 updates there is none.
-Errors: TK404, no such job; TK400, no window.';
+'Tells how fast a running job has proceeded over a recent window, and when it will be done at that rate.
+Arguments: job_id: a registered job; recent: the length of the window, greater than 0, null for 5 minutes; as_of: the
+end of the window, null for now.
+Returns: {"id", "windowSeconds", "updates": how many updates in the window gave counts, "itemsPerSecond", "low" and
+"high": the 95 % confidence interval of the rate, "itemsLeft", "etaSeconds", "etaSecondsLow", "etaSecondsHigh", "eta":
+the instant, where it is within a century}. A value that is not known is null, and so is etaSecondsHigh where the job
+may never be done. The rate is that of processedItems, or where the job has none the sum of itemsByType. A job that is
+not running has no rate; a running job without updates has the rate 0.
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long, or where recent is not
+greater than 0.
+Callers: tallymark_reader, tallymark_admin.
+Notes: The window goes by the time of recording, on the server''s clock. It rises with the numbers of the events, so
+the window is found without an index, and a crawler''s slow clock does not empty it. Reports that a crawler kept back
+count when they arrive. For the interval the window is cut into 10 parts, whose rates are taken as a sample: the mean
+lies within Student''s t times the standard error (95 %, t = 2.262). Parts that follow each other are not independent,
+so take the interval as a hint. With fewer than 2 updates there is none.';
 
 REVOKE ALL ON FUNCTION tallymark.job_rate(text, interval, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.job_rate(text, interval, timestamptz) TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- How large the database is.
+-- Gives the size of the database.
 
 CREATE OR REPLACE FUNCTION tallymark.database_figures() RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -24,11 +24,12 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.database_figures() IS
-'How large the database and our tables are.
-Returns: {"version": of PostgreSQL, "bytes": of the whole database, null where that may not be known, "startedAt": when
-the server was started, "replica": whether it is one, "tables": [{"table", "rows" and "deadRows", both estimates,
-"bytes": without indexes, "indexBytes"}], in the order of their names}.
-Cost: asks the file system for the size of each of the database''s files.';
+'Gives the size of the database and of the tables of tallymark.
+Returns: {"version": that of PostgreSQL, "bytes": of the whole database, null where the functions'' owner may not know
+it, "startedAt": when the server was started, "replica": whether it is a replica, "tables": [{"table", "rows" and
+"deadRows" (both are estimates), "bytes": without indexes, "indexBytes"}], in the order of their names}.
+Callers: tallymark_reader, tallymark_admin.
+Cost: asks the file system for the size of each file of the database.';
 
 REVOKE ALL ON FUNCTION tallymark.database_figures() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.database_figures() TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- A job that has ended is taken away with all that belongs to it.
+-- Deletes a job that has ended, with all that belongs to it.
 
 CREATE OR REPLACE FUNCTION tallymark.delete_job(job_id text, expected_seq bigint DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -34,12 +34,15 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.delete_job(text, bigint) IS
-'Takes away a job that has ended, with its ledger, its areas and what else is known of it. An update for it is refused
-then, with TK404, however late it comes; under its id another job can be registered, which starts from nothing.
-Arguments: job_id; expected_seq, the number of its last event as the caller knows it, null to delete it whatever it is.
+'Deletes a job that has ended, with its ledger, its areas and everything else about it except its alerts. Later updates
+for it are refused with TK404. Another job may be registered under its id; it starts from nothing.
+Arguments: job_id: a job that has ended; expected_seq: the number of its last event as the caller knows it, null to
+delete it whatever that is.
 Returns: how many events were deleted.
-Errors: TK404, no such job; TK409, it has not ended, or something happened since.
-Locks: the job''s row, until the end of the transaction. A long ledger is better pruned before.';
+Errors: TK404 where there is no such job; TK409 where it has not ended, or has another last event than expected_seq;
+TK400 where job_id is null, empty or too long.
+Callers: tallymark_admin.
+Locks: the job''s row, until the end of the transaction. Prune a long ledger first.';
 
 REVOKE ALL ON FUNCTION tallymark.delete_job(text, bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.delete_job(text, bigint) TO tallymark_admin;

@@ -1,4 +1,4 @@
--- Whether what an alert was opened for is still so.
+-- Tells whether the condition that an alert was opened for still exists.
 
 CREATE OR REPLACE FUNCTION tallymark.alert_holds(
   job_id text, kind text, facts jsonb, most_errors integer, errors_within interval
@@ -34,9 +34,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.alert_holds(text, text, jsonb, integer, interval) IS
-'Whether what an alert was opened for is still so.
-Arguments: job_id, kind and facts, those of the alert; most_errors and errors_within, as alert_conditions has them.
-Returns: false where it is over: the job was reported on, was started again, has credentials, has half as many errors,
-verifies again, or is gone.';
+'Tells whether the condition that an alert was opened for still exists.
+Arguments: job_id, kind, facts: those of the alert; most_errors, errors_within: as those of alert_conditions.
+Returns: false where it is over: the job was reported on, was restarted, has credentials, has at most half as many
+errors, verifies again, or was deleted.';
 
 REVOKE ALL ON FUNCTION tallymark.alert_holds(text, text, jsonb, integer, interval) FROM PUBLIC;

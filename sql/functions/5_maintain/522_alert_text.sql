@@ -1,4 +1,4 @@
--- What an alert says to people.
+-- Writes the text of an alert for people.
 
 CREATE OR REPLACE FUNCTION tallymark.alert_text(alert tallymark.alert, recovered boolean) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -36,8 +36,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.alert_text(tallymark.alert, boolean) IS
-'What an alert says to people.
-Arguments: alert, a row of tallymark.alert; recovered, whether it is said that it is over.
-Returns: some sentences: what is wrong since when, and what to do about it; on its own line what the crawler said.';
+'Writes the text of an alert for people.
+Arguments: alert: a row of tallymark.alert; recovered: whether to say that the condition is over.
+Returns: a few sentences: what is wrong since when, and what to do about it; on a line of its own what the crawler
+said.';
 
 REVOKE ALL ON FUNCTION tallymark.alert_text(tallymark.alert, boolean) FROM PUBLIC;

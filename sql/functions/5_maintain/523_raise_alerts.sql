@@ -1,4 +1,4 @@
--- Alerts are opened for what is wrong, and closed where it is over: once for each episode, whoever watches.
+-- Opens alerts for what is wrong and closes those that are over: once for each episode, however many processes watch.
 
 CREATE OR REPLACE FUNCTION tallymark.raise_alerts(
   max_age interval DEFAULT '1 day', most_errors integer DEFAULT 10, errors_within interval DEFAULT '5 minutes'
@@ -34,9 +34,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.raise_alerts(interval, integer, interval) IS
-'Looks at all jobs: opens an alert for each condition that has none, and closes those whose condition is over.
+'Looks at all jobs, opens an alert for each condition that has none, and closes the alerts whose condition is over.
 Arguments: as those of alert_conditions.
-Returns: {"opened", "recovered": how many, "open": how many are open now}.
+Returns: {"opened" and "recovered": how many alerts were opened and closed, "open": how many are open now}.
+Callers: tallymark_admin.
 Locks: one caller at a time; no job.
 Cost: that of alert_conditions, and a look at the job of each open alert.';
 

@@ -1,4 +1,4 @@
--- A job is verified, and the outcome kept.
+-- Verifies a job and stores the outcome.
 
 CREATE OR REPLACE FUNCTION tallymark.note_verification(job_id text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -28,11 +28,13 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.note_verification(text) IS
-'Verifies a job, as verify_job does, and keeps the outcome: it is in the metrics, and a mismatch is an alert.
-Arguments: job_id.
-Returns: whether the job is what its ledger says.
-Errors: TK404, no such job.
-Cost: reads the job''s ledger and merges each update of it anew. Takes no lock on the job.';
+'Verifies a job, as verify_job does, and stores the outcome: the metrics show it, and a mismatch raises an alert.
+Arguments: job_id: a registered job.
+Returns: whether the stored state is the fold of the ledger.
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_admin.
+Locks: no job.
+Cost: reads the job''s ledger and merges each update of it again.';
 
 REVOKE ALL ON FUNCTION tallymark.note_verification(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.note_verification(text) TO tallymark_admin;

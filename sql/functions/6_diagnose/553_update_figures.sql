@@ -1,4 +1,4 @@
--- Statistics of a job's newest updates, which its diagnosis judges.
+-- Computes statistics of a job's newest updates, from which its diagnosis is made.
 
 CREATE OR REPLACE FUNCTION tallymark.update_figures(job_id text, max_updates integer) RETURNS jsonb
 LANGUAGE plpgsql STABLE
@@ -72,15 +72,17 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.update_figures(text, integer) IS
-'Statistics of a job''s newest updates.
-Arguments: job_id; max_updates, how many of the newest are looked at.
-Returns: {"updates": how many there were, "fromSeq", "toSeq"; "averageBytes", "largestBytes", "largestSeq", "large": how
-many are over 10 KB; "seconds", from the first to the last by the crawlers'' clocks; "late": how many happened before one with a lower number, "latestSeconds", by how much at most;
-"ahead": how many were of a time that was still to come, "aheadSeconds", by how much at most; "behindSeconds": the least
-time that one was on its way, by the two clocks; "workers": how many, "byWorker": [{"worker", "updates", "starts",
-"drops": how often its processedItems fell from one update to a later one, "last_at"}], the newest 20, "jumping": the
-one with the most drops; "itemsPerUpdate"; "reported", "notLower", "higher": of the pairs of increments that follow on
-each other, how many there are, do not fall, and rise; "largestReport"; "errors", "lastErrorSeq", "lastErrorAt"}.
-Cost: reads and unpacks these updates alone.';
+'Computes statistics of a job''s newest updates.
+Arguments: job_id: the job; max_updates: how many of the newest updates to look at.
+Returns: {"updates": how many there were, "fromSeq", "toSeq", "averageBytes", "largestBytes", "largestSeq", "large":
+how many are over 10 KB, "seconds": from the first to the last by the crawlers'' clocks, "late": how many happened
+before an update with a lower number, "latestSeconds": by how much at most, "ahead": how many had a timestamp ahead of
+the server''s clock, "aheadSeconds": by how much at most, "behindSeconds": the shortest time from an update''s timestamp
+to its recording, "workers": how many, "byWorker": [{"worker", "updates", "starts", "drops": how often its
+processedItems fell from one update to a later one, "last_at"}] for the 20 workers that reported last, "jumping": the
+one with the most drops beyond its starts, "itemsPerUpdate", "reported", "notLower" and "higher": of the pairs of
+consecutive increments, how many there are, do not fall, and rise, "largestReport", "errors", "lastErrorSeq",
+"lastErrorAt"}.
+Cost: reads and unpacks only these updates.';
 
 REVOKE ALL ON FUNCTION tallymark.update_figures(text, integer) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- Diagnosis, stalled progress: who reported last, and whether the job is silent for longer than it should be.
+-- Diagnosis, stalled progress: who reported last, and whether the job has been silent for too long.
 
 CREATE OR REPLACE FUNCTION tallymark.diagnose_progress(job tallymark.job, figures jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE
@@ -73,9 +73,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.diagnose_progress(tallymark.job, jsonb) IS
-'Diagnosis, stalled progress: who reported last and when by both clocks, and silence against the job''s own habit, by
-the rule of stalled_jobs.
-Arguments: job, a row of tallymark.job; figures, as update_figures gives them.
+'Diagnoses stalled progress: who reported last and when by both clocks, and whether the job has been silent for longer
+than its own habit allows, by the rule of stalled_jobs.
+Arguments: job: a row of tallymark.job; figures: as update_figures gives them.
 Returns: an array of findings: never_reported, all_pruned, or last_update and one of silent, failed, ended, heard_of,
 not_running.';
 

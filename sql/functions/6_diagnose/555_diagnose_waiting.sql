@@ -79,8 +79,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.diagnose_waiting(tallymark.job, jsonb) IS
-'Diagnosis, stalled progress: what the job may be waiting for, whether its crawler is refused, and its errors.
-Arguments: job, a row of tallymark.job; figures, as update_figures gives them.
+'Diagnoses stalled progress: what the job may be waiting for, whether its crawler is refused, and its errors.
+Arguments: job: a row of tallymark.job; figures: as update_figures gives them.
 Returns: an array of findings: command_waiting, credentials, only_refused, errors or no_errors.';
 
 REVOKE ALL ON FUNCTION tallymark.diagnose_waiting(tallymark.job, jsonb) FROM PUBLIC;

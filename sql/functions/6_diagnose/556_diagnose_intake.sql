@@ -1,5 +1,5 @@
--- Diagnosis, data inconsistencies: updates that were refused, sent twice, or pruned, and whether the state is the
--- ledger's.
+-- Diagnosis, data inconsistencies: updates that were refused, sent twice or pruned, and whether the state is the fold
+-- of the ledger.
 
 CREATE OR REPLACE FUNCTION tallymark.diagnose_intake(job tallymark.job, verify boolean) RETURNS jsonb
 LANGUAGE plpgsql STABLE
@@ -80,10 +80,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.diagnose_intake(tallymark.job, boolean) IS
-'Diagnosis, data inconsistencies: refusals and duplicates as endpoints noted them, and whether the state is the fold of
-the ledger.
-Arguments: job, a row of tallymark.job; verify, whether the ledger is folded
-anew, null for where it has no more than 20000 events.
+'Diagnoses data inconsistencies: refusals and duplicates as the endpoints counted them, and whether the state is the
+fold of the ledger.
+Arguments: job: a row of tallymark.job; verify: whether to fold the ledger again, null for yes where it has at most
+20000 events.
 Returns: an array of findings: refused, duplicates or all_taken; verified, mismatch or not_verified; pruned.
 Cost: that of verify_differences where it verifies.';
 

@@ -1,4 +1,4 @@
--- Diagnosis, data inconsistencies: the order of the updates, the clocks, and who reports beside whom.
+-- Diagnosis, data inconsistencies: the order of the updates, the clocks, and several crawlers at once.
 
 CREATE OR REPLACE FUNCTION tallymark.diagnose_order(figures jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE
@@ -71,10 +71,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.diagnose_order(jsonb) IS
-'Diagnosis, data inconsistencies: late updates, clocks, and several crawlers at once, which can be told from running
-totals that jump back more often than crawlers were started.
-Arguments: figures, as update_figures gives them.
+'Diagnoses data inconsistencies: late updates, clocks, and several crawlers under one name, which show in running
+totals that fall more often than crawlers were started.
+Arguments: figures: as update_figures gives them.
 Returns: an array of findings: late_updates, clock_ahead, clock_behind, unnamed_workers, shared_worker,
-total_restarted, workers; in_order where there is none of them.';
+total_restarted, workers; in_order where there is none of these.';
 
 REVOKE ALL ON FUNCTION tallymark.diagnose_order(jsonb) FROM PUBLIC;

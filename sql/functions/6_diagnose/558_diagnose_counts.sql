@@ -64,10 +64,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.diagnose_counts(tallymark.job, jsonb) IS
-'Diagnosis, data inconsistencies: running totals that are added up as if they were increments, and more items processed
+'Diagnoses data inconsistencies: running totals that are summed as if they were increments, and more items processed
 than there are.
-Arguments: job, a row of tallymark.job; figures, as update_figures gives them.
+Arguments: job: a row of tallymark.job; figures: as update_figures gives them.
 Returns: an array of findings: totals_as_increments, types_above_processed, processed_above_total; counts_fit where
-there is none of them.';
+there is none of these.';
 
 REVOKE ALL ON FUNCTION tallymark.diagnose_counts(tallymark.job, jsonb) FROM PUBLIC;

@@ -79,8 +79,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.diagnose_performance(tallymark.job, jsonb) IS
-'Diagnosis, performance: sizes of updates against 10 KB, items an update against 10 to 50, how often, and the ledger.
-Arguments: job, a row of tallymark.job; figures, as update_figures gives them.
+'Diagnoses performance: the size of updates against 10 KB, the items in each against 10 to 50, how often updates come,
+and the length of the ledger.
+Arguments: job: a row of tallymark.job; figures: as update_figures gives them.
 Returns: an array of findings: large_updates or small_updates; too_often, too_seldom, few_items, many_items or
 good_frequency; ledger or long_ledger.';
 
