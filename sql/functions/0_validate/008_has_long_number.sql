@@ -7,7 +7,7 @@ AS $$
 BEGIN
   RETURN EXISTS (
     SELECT FROM jsonb_path_query(has_long_number.value,
-      -- Strict, since otherwise an array would be given for what is in it.
+      -- Strict, because the lax mode would unwrap arrays.
       'strict $.**{0 to 1001} ? (@.type() == "number" && (@ > 1e308 || @ < -1e308 || (@ < 1e-300 && @ > -1e-300)))')
       AS n (number)
     WHERE abs(n.number::numeric) > 1e308 OR scale(n.number::numeric) > 400);

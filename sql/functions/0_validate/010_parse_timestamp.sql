@@ -5,15 +5,15 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  -- What every calendar has, written as nearly all crawlers write it: the cast cannot fail.
+  -- The form that nearly all crawlers use, limited to days that every month has: the cast cannot fail.
   c_plain CONSTANT text := '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])'
     'T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+]00:00)$';
   c_iso_8601 CONSTANT text := '^[0-9]{4}-[0-9]{2}-[0-9]{2}'
     '([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?)?$';
   v_value text := parse_timestamp.value;
 BEGIN
-  -- The cast takes far more than ISO 8601 ('tomorrow', '1/2/2025'), so the shape is looked at first. A block that
-  -- catches errors begins a subtransaction, which most updates need not pay for.
+  -- The cast accepts far more than ISO 8601 ('tomorrow', '1/2/2025'), so the form is checked first. A block that
+  -- catches errors starts a subtransaction; most updates need not pay for that.
   IF v_value ~ c_plain AND NOT starts_with(v_value, '0000') THEN
     RETURN v_value::timestamptz;
   END IF;
@@ -27,10 +27,10 @@ BEGIN
     v_value := v_value || 'Z';
   END IF;
   BEGIN
-    -- With an offset the year 1 can become one before Christ, which no ISO 8601 text of four digits is.
+    -- An offset can move the year 1 to 1 BC, which ISO 8601 cannot write in four digits.
     RETURN CASE WHEN v_value::timestamptz >= '0001-01-01 00:00Z' THEN v_value::timestamptz END;
   EXCEPTION WHEN datetime_field_overflow OR invalid_datetime_format OR invalid_time_zone_displacement_value THEN
-    RETURN NULL; -- the 30th of February, or 25 o'clock
+    RETURN NULL; -- such as 30 February, or hour 25
   END;
 END
 $$;

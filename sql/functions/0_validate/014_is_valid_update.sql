@@ -27,7 +27,7 @@ RETURN jsonb_path_match(payload, '
   AND (payload ->> 'operationType' IN ('discovery', 'branch_crawling', 'data_collection', 'finalization')) IS NOT FALSE
   AND (greatest(char_length(payload ->> 'currentDataType'), char_length(payload ->> 'stage')) <= 100) IS NOT FALSE
   AND (char_length(payload ->> 'lastProcessedId') <= 255) IS NOT FALSE
-  -- In a text of 100 bytes no name is too long, and names are few; an empty one is looked for.
+  -- In a text of 100 bytes no name is too long and there are few names, so only an empty name must be looked for.
   AND CASE WHEN octet_length((payload -> 'itemsByType')::text) > 100 OR payload -> 'itemsByType' ? ''
     THEN tallymark.type_names_hold(payload -> 'itemsByType') ELSE true END
   AND CASE WHEN payload ?| ARRAY['updateId', 'workerId', 'counting', 'error', 'progress', 'areas', 'timeline',

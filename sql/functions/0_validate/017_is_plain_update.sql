@@ -7,7 +7,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN at IS NOT NULL AND octet_length(canonical) <= 1000 AND strpos(canonical, ': null') = 0
   AND NOT payload ?| ARRAY['processed', 'total', 'groupCount', 'projectCount', 'errorTimestamp', 'lastAreasDiscovery',
     'areas', 'timeline']
-  -- This one must bring areas.
+  -- new_areas_discovered must give areas.
   AND (payload -> 'status' = '"processing"'
     OR lower((payload ->> 'status') COLLATE "C") IS DISTINCT FROM 'new_areas_discovered')
   AND tallymark.is_valid_update(job_id, payload);

@@ -13,9 +13,9 @@ BEGIN
     RETURN jsonb_build_array(
       jsonb_build_object('field', 'itemsByType', 'problem', tallymark.member_rule('itemsByType')));
   END IF;
-  -- Where there are far too many, looking at some is enough.
+  -- Of far too many types it is enough to check some.
   FOR v_type, v_count IN SELECT e.key, e.value FROM jsonb_each(counts_problems.counts) AS e LIMIT 1000 LOOP
-    IF NOT tallymark.is_valid_update('', jsonb_build_object('processedItems', v_count)) THEN -- any count will do
+    IF NOT tallymark.is_valid_update('', jsonb_build_object('processedItems', v_count)) THEN -- stands for any count
       v_problems := v_problems || jsonb_build_object('field', 'itemsByType.' || left(v_type, 100),
         'problem', tallymark.member_rule('processedItems'));
     END IF;

@@ -5,7 +5,7 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  -- A path and a job's id, or two paths, fit into one entry of an index.
+  -- Short enough that a path and a job's id, or two paths, fit into one index entry.
   c_path_rule CONSTANT text := 'must be a string of 1 to 1000 bytes';
   v_problems jsonb := '[]'::jsonb;
   v_area jsonb;

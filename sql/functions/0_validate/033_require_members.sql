@@ -8,7 +8,7 @@ DECLARE
   v_given jsonb;
   v_missing text[];
 BEGIN
-  IF jsonb_typeof(require_members.payload) = 'object' THEN -- what is none is refused for that
+  IF jsonb_typeof(require_members.payload) = 'object' THEN -- anything else is refused for that later
     v_given := tallymark.without_nulls(require_members.payload);
     v_missing := ARRAY(SELECT f.name FROM unnest(require_members.required) AS f (name) WHERE NOT v_given ? f.name);
     IF v_missing <> '{}' THEN

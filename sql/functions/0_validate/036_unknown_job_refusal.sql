@@ -10,7 +10,7 @@ DECLARE
   v_detail text;
 BEGIN
   PERFORM tallymark.refuse_unknown_job(unknown_job_refusal.job_id);
-  RETURN NULL; -- never: it always raises
+  RETURN NULL; -- not reached: it always raises
 EXCEPTION WHEN SQLSTATE 'TK400' OR SQLSTATE 'TK404' THEN
   GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL;
   RETURN tallymark.refusal(v_sqlstate, v_message, v_detail);

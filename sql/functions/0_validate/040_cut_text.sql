@@ -11,7 +11,7 @@ BEGIN
   IF length(v_bytes) <= v_length THEN
     RETURN left(cut_text.value, cut_text.most_bytes);
   END IF;
-  -- A byte 10xxxxxx goes on with the character before it (RFC 3629, section 3).
+  -- A byte 10xxxxxx continues a character (RFC 3629, section 3).
   WHILE get_byte(v_bytes, v_length) BETWEEN 128 AND 191 LOOP
     v_length := v_length - 1;
   END LOOP;

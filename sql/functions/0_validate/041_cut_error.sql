@@ -17,8 +17,8 @@ BEGIN
   IF jsonb_typeof(cut_error.error) = 'string' THEN
     RETURN to_jsonb(tallymark.cut_text(cut_error.error #>> '{}', c_most_bytes));
   END IF;
-  -- What tells most comes first, shorter where JSON's escapes make it longer; a member that no longer fits is left out
-  -- whole.
+  -- The most telling members come first, cut shorter where JSON's escapes make them longer; another member that does
+  -- not fit is left out.
   LOOP
     v_cut := tallymark.without_nulls(jsonb_build_object(
       'type', left(cut_error.error ->> 'type', 200),

@@ -15,7 +15,7 @@ BEGIN
   ELSIF jsonb_typeof(check_job.job_id) <> 'string' OR char_length(check_job.job_id #>> '{}') NOT BETWEEN 1 AND 255 THEN
     v_problems := v_problems || '{"field": "taskId", "problem": "must be a string of 1 to 255 characters"}';
   END IF;
-  IF tallymark.has_huge_number(check_job.attributes) THEN -- before any of it is written as text
+  IF tallymark.has_huge_number(check_job.attributes) THEN -- before anything is written as text
     v_problems := v_problems || (tallymark.number_problem(check_job.attributes) -> 0 || '{"field": "attributes"}');
   ELSIF jsonb_typeof(check_job.attributes) <> 'object' OR tallymark.json_bytes(check_job.attributes) > c_most_bytes
   THEN

@@ -15,7 +15,7 @@ DECLARE
 BEGIN
   v.number := judge_update.number;
   v.warnings := '[]'::jsonb;
-  IF tallymark.has_huge_number(judge_update.payload) THEN -- before any of it is written as text
+  IF tallymark.has_huge_number(judge_update.payload) THEN -- before anything is written as text
     v.refusal := tallymark.refusal('TK400', 'Invalid progress payload',
       tallymark.number_problem(judge_update.payload)::text);
     RETURN v;
@@ -37,7 +37,7 @@ BEGIN
   RETURN v;
 EXCEPTION WHEN SQLSTATE 'TK400' OR SQLSTATE 'TK403' OR SQLSTATE 'TK413' THEN
   GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL;
-  v.payload := NULL; -- it may be anything
+  v.payload := NULL; -- it may be any JSON value
   v.refusal := tallymark.refusal(v_sqlstate, v_message, v_detail);
   RETURN v;
 END

@@ -6,7 +6,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  IF tallymark.has_huge_number(judge_batch.updates) THEN -- before any of it is written as text
+  IF tallymark.has_huge_number(judge_batch.updates) THEN -- before anything is written as text
     RETURN ARRAY(
       SELECT tallymark.judge_update(u.number, u.value, judge_batch.required, judge_batch.job_prefix)
       FROM jsonb_array_elements(judge_batch.updates) WITH ORDINALITY AS u (value, number));
@@ -23,7 +23,7 @@ BEGIN
       SELECT u.number, u.value AS payload, u.value ->> 'taskId' AS job_id, u.value::text AS canonical,
         tallymark.parse_timestamp(u.value ->> 'timestamp') AS at
       FROM jsonb_array_elements(judge_batch.updates) WITH ORDINALITY AS u (value, number)
-      OFFSET 0 -- so that each of these is worked out once
+      OFFSET 0 -- so that each of these is computed once
     ) AS p);
 END
 $$;

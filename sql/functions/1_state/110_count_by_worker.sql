@@ -14,15 +14,15 @@ DECLARE
   v_mine jsonb;
   v_my_items jsonb;
 BEGIN
-  -- The legacy names of running totals. Greatest compares JSON numbers as numbers, and passes over a null.
+  -- The legacy names of running totals. greatest compares JSON numbers as numbers and ignores nulls.
   IF count_by_worker.payload ?| '{groupCount,projectCount}' THEN
     v_running := v_running || tallymark.without_nulls(jsonb_build_object(
       'groups', greatest(v_running -> 'groups', count_by_worker.payload -> 'groupCount'),
       'projects', greatest(v_running -> 'projects', count_by_worker.payload -> 'projectCount')));
   END IF;
 
-  -- While only the unnamed worker has reported, and only processedItems, its highest is the total and is kept only
-  -- there.
+  -- While only the unnamed worker has reported, and only processedItems, its highest value is the job's total and is
+  -- stored only there.
   IF workers IS NULL AND v_worker = '' AND v_running = '{}' THEN
     processed := greatest(processed, v_processed);
     RETURN;

@@ -32,7 +32,7 @@ BEGIN
   END IF;
 
   job.clocks := job.clocks - 'status';
-  IF v_status_key <> job.newest_key THEN -- the status is not of the newest update: a tie that a terminal status won
+  IF v_status_key <> job.newest_key THEN -- the newest update did not give the status: a terminal status won a tie
     job.clocks := job.clocks || tallymark.clocks_of('{status}', job.newest_at, v_status_key);
   END IF;
   RETURN job;

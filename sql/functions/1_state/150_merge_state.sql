@@ -14,8 +14,8 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  v_status text := 'running'; -- what processing stands for, as nearly every update does
-  -- All members but those that have a rule of their own.
+  v_status text := 'running'; -- for processing, the status of nearly every update
+  -- All members except those with a rule of their own.
   v_fields jsonb := merge_state.payload - ARRAY['taskId', 'status', 'timestamp', 'updateId', 'workerId', 'counting',
     'processedItems', 'itemsByType', 'groupCount', 'projectCount', 'timeline', 'areas'];
   v_processed numeric := (job.progress -> 'processedItems')::numeric;
@@ -37,10 +37,10 @@ BEGIN
     job.newest_at := merge_state.at;
     job.newest_key := merge_state.key;
     IF job.clocks = '{}' THEN
-      v_before := '{}'; -- every field there was is given anew
+      v_before := '{}'; -- the update gives every field that there was
     END IF;
   ELSIF merge_state.at < job.newest_at AND v_fields - job.newest_fields = '{}' THEN
-    v_fields := '{}'; -- late, and the newest update gave all of it: so it is with several workers at once
+    v_fields := '{}'; -- late, and the newest update gave all its fields: common with several workers
   ELSE
     v_new_facet := true; -- perhaps
     v_fields := tallymark.winning_fields(job, merge_state.at, merge_state.key, v_fields);
@@ -78,7 +78,7 @@ BEGIN
     THEN tallymark.without_nulls(jsonb_build_object('processedItems', v_processed, 'itemsByType', v_items))
     ELSE jsonb_build_object('processedItems', v_processed, 'itemsByType', v_items) END);
 
-  -- 3. What follows from the rest. Where no facet can be new, it is enough that the known ones still hold.
+  -- 3. What follows from the rest. Where no facet can be new, it is enough to check that the known ones still hold.
   IF v_new_facet OR NOT job.progress @> (job.facets - 'itemTypes') THEN
     job.facets := tallymark.facets_of(job.progress);
   END IF;

@@ -23,7 +23,7 @@ BEGIN
       'summary', tallymark.progress_summary(after.progress));
   END IF;
   IF event_facts.event = 'areas_discovered' THEN
-    -- The update's own counts of these types are not added, so what they grew by are the areas that were new.
+    -- The update's own counts of these types are not added, so the growth is the number of new areas.
     v_facts := v_facts || jsonb_build_object(
       'newGroups', (after.progress #> '{itemsByType,groups}')::numeric
         - coalesce((before.progress #> '{itemsByType,groups}')::numeric, 0),

@@ -7,7 +7,7 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  -- What is the same in most answers is a constant: a member that jsonb_build_object makes costs as much as ten there.
+  -- Members that most answers share are a constant: one member in jsonb_build_object costs as much as ten there.
   v_ack jsonb := '{"status": "received", "duplicate": false, "warnings": [], "command": null}' || jsonb_build_object(
     'seq', acknowledgement.seq, 'message', 'Progress update acknowledged for task ' || job.id);
   v_status text;
@@ -25,9 +25,9 @@ BEGIN
           'resumeState', job.resume_state,
           'itemsByType', coalesce(job.progress -> 'itemsByType', '{}'),
           'processedItems', coalesce(job.progress -> 'processedItems', '0')),
-        -- What the crawler reports next should be newer than this. Always six digits, so the texts sort as the times.
+        -- The crawler's next update should be newer than this. Always six digits, so that texts sort like times.
         'newestTimestamp', to_char(job.newest_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-        -- While workers is null, the job's processedItems is the unnamed worker's: see count_by_worker.
+        -- While workers is null, the job's processedItems is that of the unnamed worker (see count_by_worker).
         'worker', '{"processedItems": 0, "itemsByType": {}}' || coalesce(
           coalesce(job.workers, jsonb_build_object('', jsonb_build_object(
             'processedItems', coalesce(job.progress -> 'processedItems', '0'))))

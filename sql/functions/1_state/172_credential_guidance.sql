@@ -12,7 +12,7 @@ DECLARE
     ' of ' || nullif(concat_ws(' at ', credential_guidance.credential ->> 'providerId',
       credential_guidance.credential ->> 'instanceType'), ''), '');
 BEGIN
-  -- What the crawler says goes first: it knows the provider.
+  -- The crawler's own lines come first: it knows the provider.
   RETURN v_own || CASE
     WHEN v_status IN ('credential_expiry', 'credential_expired') THEN jsonb_build_array(
       format('The credentials%s have expired or were refused; the crawler cannot go on with them.', v_whose),

@@ -7,7 +7,7 @@ AS $$
 DECLARE
   v_items jsonb := coalesce(job.progress -> 'itemsByType', '{}');
 BEGIN
-  -- Both members are there from the first areas on, if with 0: which of them were needed would depend on the order.
+  -- Both types are set from the first areas on, even to 0: otherwise their presence would depend on the order.
   SELECT v_items || jsonb_object_agg(g.key, coalesce((v_items -> g.key)::numeric, 0) + g.value::numeric) INTO v_items
   FROM jsonb_each(with_area_counts.grown) AS g;
   job.progress := job.progress || jsonb_build_object('itemsByType', v_items);

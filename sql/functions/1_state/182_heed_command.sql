@@ -12,14 +12,14 @@ BEGIN
   IF tallymark.obeys(job.requested_command,
     tallymark.job_status(coalesce(heed_command.payload ->> 'status', 'processing')))
   THEN
-    -- Held against the crawlers' clocks, not ours: theirs may be behind. So it makes no difference, either, in which
-    -- order the updates come.
+    -- Compared with times of the crawlers' clocks, not of ours, since theirs may be behind. So the order in which the
+    -- updates arrive makes no difference either.
     SELECT (e.details ->> 'after')::timestamptz INTO v_after FROM tallymark.job_event AS e
     WHERE e.job_id = job.id AND e.seq = job.command_seq;
     IF NOT FOUND THEN -- it was pruned
       SELECT b.command_after INTO v_after FROM tallymark.job_baseline AS b WHERE b.job_id = job.id;
     END IF;
-    -- An end wins a tie of times, so it was not there before: the job would have ended.
+    -- At the same time an end counts as newer: had it come before the command, the job would have ended.
     IF v_after IS NULL OR heed_command.at > v_after OR (heed_command.at = v_after
       AND tallymark.is_terminal(tallymark.job_status(heed_command.payload ->> 'status')))
     THEN

@@ -14,14 +14,14 @@ BEGIN
   RETURN QUERY
   WITH shaped AS (
     SELECT u.number, u.job_id, u.at, u.key, u.payload, u.seq, u.payload ->> 'processedItems' AS processed,
-      -- What must be the same for two to be combined: all members but these, and which of these there are.
+      -- Two updates can be combined if all other members are equal, and if both give the same of these (gives).
       CASE WHEN u.payload -> 'status' = '"processing"'
           AND NOT u.payload ?| '{counting,groupCount,projectCount,areas,timeline}'
         THEN u.payload - '{timestamp,updateId,processedItems,itemsByType,lastProcessedId,message,progress}'::text[]
       END AS shape,
       ARRAY[u.payload ? 'processedItems', u.payload ? 'itemsByType', u.payload ? 'lastProcessedId',
         u.payload ? 'message', u.payload ? 'progress'] AS gives,
-      -- A late one is merged by itself: what it brings that is new may be less than what those beside it bring.
+      -- A late update is merged by itself: fewer of its fields may win than of those next to it.
       u.at > greatest(j.newest_at, max(u.at) OVER (PARTITION BY u.job_id ORDER BY u.number
         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), '-infinity') AS is_newest
     FROM unnest(combine_updates.updates) AS u LEFT JOIN unnest(combine_updates.jobs) AS j ON j.id = u.job_id

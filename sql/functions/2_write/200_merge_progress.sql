@@ -22,7 +22,7 @@ BEGIN
   v_canonical := v_update::text;
   v_at := tallymark.parse_timestamp(v_update ->> 'timestamp');
 
-  -- 1. Judge the update by itself; none of this needs the job. Most are plain, right as they are.
+  -- 1. Judge the update by itself; none of this needs the job. Most updates are plain and need no preparation.
   IF tallymark.is_plain_update(merge_progress.job_id, v_update, v_canonical, v_at) IS NOT TRUE THEN
     v_prepared := tallymark.prepare_update(merge_progress.job_id, v_update);
     v_update := v_prepared -> 'update';
@@ -40,21 +40,21 @@ BEGIN
   IF v_at > v_now THEN
     v_warnings := v_warnings || tallymark.clock_warning(v_now);
   END IF;
-  v_at := least(v_at, v_now); -- an update without a timestamp is of now, too
+  v_at := least(v_at, v_now); -- an update without a timestamp also counts as of now
   IF v_job.attributes ->> 'counting' IS NOT NULL AND NOT v_update ? 'counting' THEN
-    -- Kept with the update, so that a fold needs nothing else.
+    -- Stored with the update, so that a fold needs only the ledger.
     v_update := v_update || jsonb_build_object('counting', v_job.attributes -> 'counting');
   END IF;
 
-  IF v_job.pruned_seq > 0 AND tallymark.is_pruned(v_job.id, v_key) THEN -- its key is in the ledger no more
+  IF v_job.pruned_seq > 0 AND tallymark.is_pruned(v_job.id, v_key) THEN -- its key is no longer in the ledger
     RETURN tallymark.acknowledge_duplicate(v_job, v_key, v_update);
   END IF;
 
-  -- 3. Merge in memory, append to the ledger, store. A duplicate ends at the ledger, where its key stands already.
+  -- 3. Merge in memory, append to the ledger, store. A duplicate ends at the ledger, which has its key already.
   v_next := tallymark.merge_state(v_job, v_at, v_key, v_update);
   v_next.last_seq := v_job.last_seq + 1;
   IF v_update ? 'areas' THEN
-    -- These are rows of their own, so whether it is a duplicate must be known before.
+    -- Areas are stored before the event, so a duplicate must be recognised here.
     IF EXISTS (
       SELECT FROM tallymark.job_event AS e WHERE e.job_id = merge_progress.job_id AND e.update_key = v_key)
     THEN

@@ -11,7 +11,7 @@ DECLARE
 BEGIN
   SELECT e.* INTO v_first FROM tallymark.job_event AS e
   WHERE e.job_id = acknowledge_duplicate.job.id AND e.update_key = acknowledge_duplicate.key;
-  IF NOT FOUND THEN -- it was pruned, and what it said is not known any more
+  IF NOT FOUND THEN -- it was pruned, so its content is no longer known
     SELECT p.seq, acknowledge_duplicate.payload INTO STRICT v_first.seq, v_first.payload
     FROM tallymark.pruned_update AS p
     WHERE p.job_id = acknowledge_duplicate.job.id

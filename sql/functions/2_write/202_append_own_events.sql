@@ -7,7 +7,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  -- No update_key and no payload: they are on the record, and a fold passes them over.
+  -- Without update_key and payload: a fold ignores them.
   INSERT INTO tallymark.job_event AS e (job_id, seq, event, occurred_at, recorded_at, details)
   SELECT append_own_events.job_id, append_own_events.after_seq + own.number, own.event ->> 'event',
     tallymark.parse_timestamp(own.event ->> 'timestamp'), append_own_events.recorded_at,

@@ -21,7 +21,7 @@ BEGIN
   FROM jsonb_array_elements(merge_areas.areas) AS g
   ON CONFLICT ON CONSTRAINT job_area_pkey DO UPDATE SET
     (details, clocks) = (
-      -- Each member is that of the newest update that gave it, as with the fields of a job.
+      -- Each member has the value of the newest update that gave it, like the fields of a job.
       SELECT a.details || coalesce(jsonb_object_agg(m.key, m.value), '{}'),
         a.clocks || coalesce(jsonb_object_agg(m.key, jsonb_build_array(v_microseconds, merge_areas.key)), '{}')
       FROM jsonb_each(excluded.details) AS m

@@ -18,7 +18,7 @@ BEGIN
       )::tallymark.batch_update
     FROM (
       SELECT u.number, u.job_id, u.key, j.last_seq,
-        -- What has no time, or one ahead of our clock, is of now; the order in the batch stays.
+        -- An update without a time, or ahead of our clock, counts as of now; the order in the batch is kept.
         CASE WHEN u.at <= place_batch.now THEN u.at
           ELSE place_batch.now - (cardinality(place_batch.updates) - u.number) * interval '1 microsecond' END AS at,
         CASE WHEN j.attributes ->> 'counting' IS NOT NULL AND NOT u.payload ? 'counting'

@@ -3,8 +3,8 @@
 CREATE OR REPLACE FUNCTION tallymark.known_updates(updates tallymark.batch_update[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
--- The plan is kept for the session and may be made while the ledger is small, when any way to read it looks as good as
--- any other. The next key in order can only be found in the index of keys.
+-- The plan is kept for the session and may be made while the ledger is small, when every way to read it looks equally
+-- good. Only the index of keys can give the next key in order.
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_sort = off

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION tallymark.known_pruned_updates(updates tallymark.batc
 RETURNS bigint[]
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
--- As known_updates has it: the plan is kept, and may be made while the table is small.
+-- As in known_updates: the plan is kept, and may be made while the table is small.
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 AS $$

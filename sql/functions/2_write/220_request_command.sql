@@ -31,7 +31,7 @@ BEGIN
   END IF;
   IF v_job.requested_command IS DISTINCT FROM request_command.command THEN
     v_now := clock_timestamp();
-    -- Its key begins with a character of its own, so that it is no crawler's event.
+    -- Its key begins with a character of its own, so it cannot equal the key of an update.
     INSERT INTO tallymark.job_event AS e (job_id, seq, event, update_key, occurred_at, recorded_at, details)
     VALUES (v_job.id, v_job.last_seq + 1, 'command_requested', '!' || (v_job.last_seq + 1), v_now, v_now,
       tallymark.without_nulls(jsonb_build_object('command', request_command.command,

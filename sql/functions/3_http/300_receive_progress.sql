@@ -14,7 +14,7 @@ BEGIN
   IF jsonb_typeof(v_update) = 'array' THEN
     RETURN tallymark.merge_batch(v_update, c_required, receive_progress.job_prefix);
   END IF;
-  IF tallymark.has_huge_number(v_update) THEN -- before any member is written as text
+  IF tallymark.has_huge_number(v_update) THEN -- before anything is written as text
     PERFORM tallymark.refuse_update('{}', '{}', tallymark.number_problem(v_update));
   END IF;
   v_job_id := v_update ->> 'taskId';

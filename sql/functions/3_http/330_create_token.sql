@@ -8,7 +8,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   c_scopes CONSTANT text[] := '{write,read,admin}'::text[];
-  -- Two UUIDs are 244 random bits; the word tells people, and what searches for secrets, what they have before them.
+  -- Two UUIDs are 244 random bits; the prefix tells people and secret scanners what kind of secret this is.
   v_token CONSTANT text := 'tallymark_'
     || replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
   v_problems jsonb;

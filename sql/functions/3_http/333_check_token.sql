@@ -10,7 +10,7 @@ BEGIN
       'name', t.name,
       'scopes', to_jsonb(t.scopes),
       'jobPrefix', t.job_prefix,
-      -- Not the time itself: the endpoint's clock may be another.
+      -- Not the time itself, because the endpoint's clock may differ.
       'secondsLeft', extract(epoch FROM t.expires_at - statement_timestamp()))
     FROM tallymark.api_token AS t
     WHERE t.digest = check_token.digest AND t.revoked_at IS NULL

@@ -9,7 +9,7 @@ DECLARE
   c_longest CONSTANT integer := 60;
 BEGIN
   RETURN coalesce((
-    -- Never longer than the longest, also where the server's clock was set back.
+    -- Never longer than c_longest, even after the server's clock was set back.
     SELECT least(c_longest, greatest(0, ceil(extract(epoch FROM s.last_failed_at - clock_timestamp())
       + least(c_longest, 2 ^ least(s.failures - c_free, 10)))::integer))
     FROM tallymark.sign_in AS s

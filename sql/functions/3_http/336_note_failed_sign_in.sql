@@ -7,7 +7,7 @@ AS $$
 DECLARE
   c_most_deleted CONSTANT integer := 10;
   c_highest CONSTANT integer := 1000000; -- more are no longer counted
-  c_lock CONSTANT bigint := 531974614; -- any constant of our own
+  c_lock CONSTANT bigint := 531974614; -- arbitrary, but not used elsewhere
   v_now CONSTANT timestamptz := clock_timestamp();
   v_forgotten CONSTANT timestamptz := v_now - interval '15 minutes';
 BEGIN
@@ -20,8 +20,8 @@ BEGIN
   ON CONFLICT ON CONSTRAINT sign_in_pkey DO UPDATE
   SET failures = CASE WHEN s.last_failed_at > v_forgotten THEN least(s.failures + 1, c_highest) ELSE 1 END,
     last_failed_at = greatest(s.last_failed_at, v_now);
-  -- More than one for each that is added, so that the table stays small. One session at a time, and the others do not
-  -- wait for it: each of them holds its own row alone, so that nobody waits in a circle.
+  -- Deletes more rows than it adds, so that the table stays small. Only one session at a time does so, and the others
+  -- skip it instead of waiting: each of them holds only its own row, so there can be no deadlock.
   IF pg_try_advisory_xact_lock(c_lock) THEN
     DELETE FROM tallymark.sign_in AS d
     WHERE d.last_failed_at <= v_forgotten

@@ -11,7 +11,7 @@ BEGIN
   IF p IS NULL THEN
     RETURN coalesce(event_details.facts, '{}'); -- an event of the crawler's own
   END IF;
-  -- Timelines are read by the thousand, so nulls go the quick way where nothing lies deeper.
+  -- Events are read by the thousand, so the faster function removes the nulls where no value has members of its own.
   v_details := jsonb_strip_nulls(jsonb_build_object(
     'status', coalesce(lower((p ->> 'status') COLLATE "C"), 'processing'),
     'processedItems', p -> 'processedItems', 'totalItems', p -> 'totalItems',

@@ -19,10 +19,10 @@ BEGIN
     v_shown := jsonb_build_object('seq', v_event.seq, 'timestamp', tallymark.iso_timestamp(v_event.occurred_at),
       'event', v_event.event, 'details', tallymark.event_details(v_event.payload, v_event.details));
     v_bytes := v_bytes + octet_length(v_shown::text);
-    EXIT WHEN v_bytes > c_most_bytes; -- more would be too much for one JSON document; timeline has the others
+    EXIT WHEN v_bytes > c_most_bytes; -- one JSON document must not grow larger; timeline has the others
     v_events := v_events || v_shown;
   END LOOP;
-  -- The oldest of them first, as the original's timeline reads.
+  -- Oldest first, as in the original's timeline.
   RETURN (SELECT coalesce(jsonb_agg(e.shown ORDER BY e.number DESC), '[]')
     FROM unnest(v_events) WITH ORDINALITY AS e (shown, number));
 END

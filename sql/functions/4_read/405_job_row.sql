@@ -22,7 +22,7 @@ BEGIN
     'command', job.requested_command,
     'error', CASE WHEN v_error IS NOT NULL THEN jsonb_build_object(
       'type', left(v_error ->> 'type', 200),
-      -- An error may be a mere text.
+      -- An error may be a string.
       'message', left(CASE jsonb_typeof(v_error) WHEN 'object' THEN v_error ->> 'message' ELSE v_error #>> '{}' END,
         200)) END,
     'lastSeq', job.last_seq,

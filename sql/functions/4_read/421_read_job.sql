@@ -7,7 +7,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  -- A stable function reads by one snapshot, so that the tag is that of the very state that goes along.
+  -- A stable function reads in one snapshot, so the tag belongs to the state that is returned.
   SELECT tallymark.job_tag(j.created_at, j.last_seq) INTO read_job.tag
   FROM tallymark.job AS j WHERE j.id = read_job.job_id;
   IF NOT FOUND THEN

@@ -6,12 +6,12 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   IF cursor_id.cursor IS NULL THEN
-    RETURN ''; -- no id is empty: all are behind it
+    RETURN ''; -- no id is empty: all come after it
   END IF;
   RETURN convert_from(decode(cursor_id.cursor, 'hex'), 'UTF8');
 EXCEPTION WHEN invalid_parameter_value OR character_not_in_repertoire OR untranslatable_character THEN
   PERFORM tallymark.refuse_query('cursor', 'must be the next of an earlier page');
-  RETURN NULL; -- is not reached
+  RETURN NULL; -- not reached: refuse_query raises
 END
 $$;
 

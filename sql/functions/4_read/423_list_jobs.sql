@@ -7,8 +7,8 @@ CREATE OR REPLACE FUNCTION tallymark.list_jobs(
 ) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
--- Planned anew for the filters of each call, since a plan that must do for any of them would use no index: what is not
--- asked for is constant then, and falls out of the condition.
+-- Planned again for the filters of each call: a plan for any filters could use no index. Filters that are null are
+-- constants then, and drop out of the condition.
 SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
@@ -37,7 +37,7 @@ BEGIN
   LOOP
     v_document := tallymark.job_document(v_job);
     v_bytes := v_bytes + octet_length(v_document::text);
-    -- More would be too much for one JSON document; the next page has it.
+    -- One JSON document must not grow larger; the next page has the rest.
     IF cardinality(v_jobs) = v_most OR (v_bytes > c_most_bytes AND v_last IS NOT NULL) THEN
       RETURN jsonb_build_object('jobs', to_jsonb(v_jobs), 'next', encode(convert_to(v_last, 'UTF8'), 'hex'));
     END IF;

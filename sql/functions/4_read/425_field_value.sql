@@ -7,7 +7,7 @@ AS $$
 BEGIN
   RETURN CASE
     WHEN job.progress ? field_value.field THEN job.progress -> field_value.field
-    -- Only itemsByType is looked into: the name of a field may have a dot, and so may that of a type.
+    -- Only itemsByType has a path: the names of fields and of types may contain dots.
     WHEN field_value.field LIKE 'itemsByType.%' THEN job.progress -> 'itemsByType' -> substr(field_value.field, 13)
     WHEN field_value.field = 'status' THEN to_jsonb(job.status)
     WHEN field_value.field = 'resumeState' THEN job.resume_state

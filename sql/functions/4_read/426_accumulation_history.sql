@@ -26,7 +26,7 @@ DECLARE
   v_areas record;
   v_known record;
 BEGIN
-  -- It begins behind what was pruned.
+  -- The history begins after the pruned events.
   SELECT greatest(accumulation_history.after_seq, j.pruned_seq) INTO v_after
   FROM tallymark.job AS j WHERE j.id = accumulation_history.job_id;
   IF NOT FOUND THEN
@@ -42,8 +42,8 @@ BEGIN
     INTO v_areas FROM tallymark.fold_areas(accumulation_history.job_id, v_after) AS a;
   END IF;
 
-  -- In the order of the ledger. The state does not depend on the order, so the fold up to an event and the next event
-  -- merged give the fold up to that one.
+  -- In the order of the ledger. The state does not depend on the order of the updates, so the fold up to one event,
+  -- merged with the next event, is the fold up to the next.
   FOR v_event IN
     SELECT e.* FROM tallymark.job_event AS e
     WHERE e.job_id = accumulation_history.job_id AND e.seq > v_after AND e.payload IS NOT NULL AND v_left > 0
@@ -52,7 +52,7 @@ BEGIN
     v_before := value;
     v_state := tallymark.merge_state(v_state, v_event.occurred_at, v_event.update_key, v_event.payload);
     IF v_counts_areas AND v_event.payload ? 'areas' THEN
-      -- How many of which type there are depends on all areas so far: a newer update may give one another type.
+      -- The counts by type depend on all areas so far, because a newer update may change the type of one.
       v_known := v_areas;
       SELECT count(*) FILTER (WHERE a.details ->> 'type' = 'group') AS groups,
         count(*) FILTER (WHERE a.details ->> 'type' = 'project') AS projects

@@ -11,14 +11,14 @@ DECLARE
   c_most_bytes CONSTANT integer := 16777216;
   v_events jsonb;
 BEGIN
-  -- One more than the page holds tells whether there is another.
+  -- One row more than the page holds shows whether there is a next page.
   SELECT coalesce(jsonb_agg(jsonb_build_object('seq', h.seq, 'timestamp', tallymark.iso_timestamp(h."timestamp"),
     'event', h.event, 'given', h.given, 'value', h.value) ORDER BY h.seq), '[]')
   INTO v_events
   FROM tallymark.accumulation_history(history_page.job_id, history_page.field, history_page.after_seq, v_most + 1) AS h;
   RETURN jsonb_build_object('field', history_page.field, 'history', v_events - v_most,
     'next', CASE WHEN jsonb_array_length(v_events) > v_most THEN v_events -> (v_most - 1) -> 'seq'
-    WHEN octet_length(v_events::text) > c_most_bytes THEN v_events -> -1 -> 'seq' END); -- a page that ended early
+    WHEN octet_length(v_events::text) > c_most_bytes THEN v_events -> -1 -> 'seq' END); -- a page cut by its size
 END
 $$;
 

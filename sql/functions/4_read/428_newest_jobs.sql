@@ -7,7 +7,7 @@ CREATE OR REPLACE FUNCTION tallymark.newest_jobs(
 ) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
--- Planned anew for the filters of each call, see list_jobs.
+-- Planned again for the filters of each call, see list_jobs.
 SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
@@ -44,7 +44,7 @@ BEGIN
   LOOP
     v_row := tallymark.job_row(v_job);
     v_bytes := v_bytes + octet_length(v_row::text);
-    -- More would be too much for one JSON document; the next page has it.
+    -- One JSON document must not grow larger; the next page has the rest.
     IF cardinality(v_jobs) = v_most OR (v_bytes > c_most_bytes AND v_next IS NOT NULL) THEN
       RETURN jsonb_build_object('jobs', to_jsonb(v_jobs), 'next', encode(convert_to(v_next, 'UTF8'), 'hex'));
     END IF;

@@ -8,7 +8,7 @@ DECLARE
   v_state tallymark.job := tallymark.fold_updates(fold_ledger.job_id, fold_ledger.up_to_seq);
   v_areas jsonb;
 BEGIN
-  -- Areas are counted by what they are after all of the updates.
+  -- Areas are counted by the type that they have after all updates.
   IF v_state.progress ? 'lastAreasDiscovery' THEN
     SELECT jsonb_build_object('groups', count(*) FILTER (WHERE a.details ->> 'type' = 'group'),
       'projects', count(*) FILTER (WHERE a.details ->> 'type' = 'project'))

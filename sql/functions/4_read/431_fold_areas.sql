@@ -11,7 +11,7 @@ BEGIN
     jsonb_object_agg(n.name, jsonb_build_array(n.at, n.update_key)),
     min(n.first_at)
   FROM (
-    -- Of each member of each area the newest that was given, out of all there are.
+    -- The newest value of each member of each area.
     SELECT DISTINCT ON (g.path, g.name) g.path, g.name, g.value, g.at, g.update_key,
       min(g.occurred_at) OVER (PARTITION BY g.path) AS first_at
     FROM (
@@ -22,7 +22,7 @@ BEGIN
       WHERE e.job_id = fold_areas.job_id AND e.payload ? 'areas'
         AND (fold_areas.up_to_seq IS NULL OR e.seq <= fold_areas.up_to_seq)
       UNION ALL
-      -- What was pruned.
+      -- The areas of pruned updates.
       SELECT b.full_path, m.key, m.value, (b.clocks -> m.key ->> 0)::bigint,
         (b.clocks -> m.key ->> 1) COLLATE "C", b.discovered_at
       FROM tallymark.job_baseline_area AS b, jsonb_each(b.details) AS m

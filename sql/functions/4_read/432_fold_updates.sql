@@ -8,8 +8,8 @@ DECLARE
   v_state tallymark.job;
   v_event tallymark.job_event;
 BEGIN
-  -- What was pruned has become the state to begin with. The state does not depend on the order of the updates, so
-  -- that also holds where later ones happened before some of those.
+  -- The pruned updates have become the state to begin with. The state does not depend on the order of the updates, so
+  -- this holds even where updates in the ledger happened before some of the pruned ones.
   v_state := (
     SELECT jsonb_populate_record(NULL::tallymark.job, b.state) FROM tallymark.job_baseline AS b
     WHERE b.job_id = fold_updates.job_id);
@@ -18,8 +18,8 @@ BEGIN
     INTO v_state.status, v_state.progress, v_state.facets, v_state.newest_fields, v_state.clocks;
   END IF;
   v_state.id := fold_updates.job_id;
-  -- In the order in which the updates happened, not that in which they came: the state must be the same, and a state
-  -- that depends on how they came would show here.
+  -- In the order in which the updates happened, not in which they arrived: the state must be the same, and a state that
+  -- depended on the order of arrival would show here.
   FOR v_event IN
     SELECT e.* FROM tallymark.job_event AS e
     WHERE e.job_id = fold_updates.job_id AND e.payload IS NOT NULL

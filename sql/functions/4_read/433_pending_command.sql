@@ -7,7 +7,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  -- The last command, unless one of the updates obeyed it. One in the baseline was obeyed by none of those in there.
+  -- The last command, unless an update obeyed it. A command in the baseline was not obeyed by the updates in there.
   SELECT c.command, c.seq, c.after INTO pending_command.command, pending_command.seq, pending_command.after
   FROM (
     SELECT e.details ->> 'command' AS command, e.seq, (e.details ->> 'after')::timestamptz AS after

@@ -9,13 +9,15 @@ DECLARE
   v_stored tallymark.job;
   v_folded tallymark.job;
 BEGIN
-  -- A stable function reads all by one snapshot: no update comes between the state and the ledger, no crawler waits.
+  -- A stable function reads everything in one snapshot: no update comes between the state and the ledger, and no
+  -- crawler waits.
   SELECT j.* INTO v_stored FROM tallymark.job AS j WHERE j.id = verify_differences.job_id;
   IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(verify_differences.job_id);
   END IF;
 
-  -- 1. The ledger by itself: numbers without gaps, a baseline that nobody changed, and updates that still have the updateId they were entered under.
+  -- 1. The ledger by itself: numbers without gaps, an unchanged baseline, and updates that still have the updateId in
+  -- their key.
   RETURN QUERY
   SELECT n.number, 'seq'::text, to_jsonb(n.seq), to_jsonb(n.number)
   FROM (SELECT e.seq, v_stored.pruned_seq + row_number() OVER (ORDER BY e.seq) AS number
@@ -30,14 +32,14 @@ BEGIN
   ORDER BY e.seq LIMIT 1;
   BEGIN
     v_folded := tallymark.fold_ledger(verify_differences.job_id);
-  EXCEPTION WHEN data_exception THEN -- there is an update in the ledger that no crawler can have sent
+  EXCEPTION WHEN data_exception THEN -- the ledger holds an update that no crawler can have sent
     RETURN QUERY
     SELECT e.seq, 'payload'::text, e.payload, NULL::jsonb
     FROM tallymark.job_event AS e
     WHERE e.job_id = verify_differences.job_id
       AND (jsonb_typeof(e.payload) <> 'object' OR tallymark.is_valid_update(e.job_id, e.payload) IS FALSE)
     ORDER BY e.seq LIMIT 1;
-    IF NOT FOUND THEN -- whatever it is, there is something
+    IF NOT FOUND THEN -- no such update was found, but something is wrong
       RETURN QUERY SELECT v_stored.last_seq, 'ledger'::text, NULL::jsonb, to_jsonb(SQLERRM);
     END IF;
     RETURN;

@@ -19,10 +19,10 @@ DECLARE
 BEGIN
   FOR v_id, v_seq IN
     SELECT w.id, w.seq FROM unnest(job_changes.ids, job_changes.seqs) AS w (id, seq)
-    -- One look-up for each, whatever the plan was made for.
+    -- LIMIT 1 makes this one index lookup per job, whatever number of jobs the plan was made for.
     LEFT JOIN LATERAL (SELECT s.last_seq, s.updated_at FROM tallymark.job AS s WHERE s.id = w.id LIMIT 1) AS j ON true
     WHERE w.id IS NOT NULL AND j.last_seq IS DISTINCT FROM coalesce(w.seq, -1)
-    -- Who has waited longest comes first, so that no job is kept back for ever by others that are large.
+    -- The longest unchanged job comes first, so that large jobs cannot keep another one out for ever.
     ORDER BY j.updated_at NULLS FIRST, w.id
   LOOP
     SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = v_id;
@@ -41,7 +41,7 @@ BEGIN
       'tag', tallymark.job_tag(v_job.created_at, v_job.last_seq), 'job', tallymark.job_document(v_job),
       'events', v_events, 'skipped', v_new - jsonb_array_length(v_events));
     v_bytes := v_bytes + octet_length(v_change::text);
-    EXIT WHEN v_bytes > c_most_bytes AND cardinality(v_changes) > 0; -- the others will still have changed next time
+    EXIT WHEN v_bytes > c_most_bytes AND cardinality(v_changes) > 0; -- the next call gives the others
     v_changes := v_changes || v_change;
   END LOOP;
   RETURN to_jsonb(v_changes);

@@ -9,8 +9,8 @@ DECLARE
   v_high bigint;
   v_middle bigint;
 BEGIN
-  -- Events are recorded in the order of their numbers, so there is no need for an index on the time. What is not in the
-  -- ledger any more was before all that is.
+  -- Events are recorded in the order of their numbers, so no index on the time is needed. Pruned events were recorded
+  -- before all that are left.
   SELECT coalesce(max(e.seq), 0) + 1 INTO v_high FROM tallymark.job_event AS e WHERE e.job_id = seq_since.job_id;
   WHILE v_low < v_high LOOP
     v_middle := (v_low + v_high) / 2;

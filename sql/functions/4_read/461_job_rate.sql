@@ -8,7 +8,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   c_parts CONSTANT integer := 10;
-  c_t CONSTANT numeric := 2.262; -- Student's t: 95 % of it are between -t and t, with 9 degrees of freedom
+  c_t CONSTANT numeric := 2.262; -- Student's t with 9 degrees of freedom: 95 % lie between -t and t
   c_look_back CONSTANT bigint := 1000;
   v_now CONSTANT timestamptz := coalesce(job_rate.as_of, statement_timestamp());
   v_recent CONSTANT interval := coalesce(job_rate.recent, '5 minutes');
@@ -28,14 +28,14 @@ BEGIN
     PERFORM tallymark.refuse_query('window', 'must be more than nothing');
   END IF;
   v_left := (v_job.progress -> 'totalItems')::numeric - coalesce((v_job.progress -> 'processedItems')::numeric, 0);
-  -- A young job is watched from its first event on; what that one brought was done before it.
+  -- The window of a young job begins with its first event; the items of that event were done before it.
   SELECT greatest(v_now - v_recent, min(e.recorded_at)) INTO v_begin
   FROM tallymark.job_event AS e WHERE e.job_id = job_rate.job_id AND e.seq = 1;
   v_seconds := extract(epoch FROM v_now - v_begin);
   IF v_job.status = 'running' AND v_seconds > 0 THEN
     v_first := tallymark.seq_since(job_rate.job_id, v_begin);
     WITH reported AS (
-      -- Running totals of each worker, or where there are none the counts by type, which may be either.
+      -- The running totals of each worker; where there are none, the counts by type, which may be totals or increments.
       SELECT e.seq, e.recorded_at, coalesce(e.payload ->> 'workerId', '') AS counter,
         (e.payload -> 'processedItems')::numeric AS count, true AS is_total
       FROM tallymark.job_event AS e
@@ -51,7 +51,7 @@ BEGIN
       SELECT r.seq, r.recorded_at, CASE WHEN NOT r.is_total THEN r.count ELSE greatest(r.count - coalesce(
           max(r.count) FILTER (WHERE r.is_total) OVER (PARTITION BY r.counter ORDER BY r.seq
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
-          -- What a worker had before is not known, unless this is all there ever was.
+          -- A worker's earlier total is not known, unless these are all events there ever were.
           CASE WHEN v_first > c_look_back OR v_job.pruned_seq > 0 THEN r.count ELSE 0 END), 0) END AS items
       FROM reported AS r
     ), parts AS (

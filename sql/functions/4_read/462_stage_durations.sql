@@ -18,7 +18,7 @@ BEGIN
     greatest(round(extract(epoch FROM coalesce(s.ended_at, v_now) - s.started_at), 3), 0)
   FROM (
     SELECT e.details ->> 'toStage' AS stage, e.seq, e.occurred_at AS started_at,
-      -- An update takes the stage over only if it is newer than the one that gave it, so these times never go back.
+      -- Only an update newer than the one that gave the stage changes it, so these times never decrease.
       lead(e.occurred_at, 1, v_finished_at) OVER (ORDER BY e.seq) AS ended_at
     FROM tallymark.job_event AS e
     WHERE e.job_id = stage_durations.job_id AND e.payload IS NOT NULL AND e.details ? 'toStage'

@@ -13,7 +13,7 @@ DECLARE
   c_parts CONSTANT integer := 24;
   v_now CONSTANT timestamptz := statement_timestamp();
   v_since CONSTANT timestamptz := coalesce(error_groups.since, v_now - interval '1 day');
-  -- Nothing was recorded before there was a clock; from minus infinity there are no equal parts.
+  -- Minus infinity cannot be divided into equal parts, and nothing was recorded before the epoch.
   v_begin CONSTANT timestamptz := greatest(v_since, 'epoch');
   v_part CONSTANT numeric := CASE WHEN v_begin < v_now THEN extract(epoch FROM v_now - v_begin) / c_parts END;
 BEGIN
@@ -25,10 +25,10 @@ BEGIN
   FROM (
     SELECT f.type, f.message, count(*) AS errors, count(DISTINCT f.job_id) AS jobs,
       min(f.recorded_at) AS first_seen, max(f.recorded_at) AS last_seen,
-      -- The newest; text and numbers have no common array, and a row has no maximum before PostgreSQL 18.
+      -- The newest. Two arrays, because text and number have no common one, and rows no max before PostgreSQL 18.
       (array_agg(f.job_id ORDER BY f.recorded_at DESC, f.job_id, f.seq DESC))[1] AS sample_job,
       (array_agg(f.seq ORDER BY f.recorded_at DESC, f.job_id, f.seq DESC))[1] AS sample_seq,
-      -- What is recorded at this very moment belongs to the last part.
+      -- An error recorded exactly now belongs to the last part.
       array_agg(least(floor(extract(epoch FROM f.recorded_at - v_begin) / v_part), c_parts - 1)::smallint) AS parts
     FROM (
       SELECT x.job_id, x.seq, x.recorded_at, s.details ->> 'errorType' AS type,

@@ -15,7 +15,7 @@ BEGIN
   RETURN QUERY
   SELECT j.id, f.last_update, v_now - f.last_update, a.allowed, f.long_gap
   FROM (
-    -- Who was heard of a moment ago is not asked for a habit; the others are, in this order, until there are enough.
+    -- The habit is computed only for jobs silent for least_silence, in this order until there are enough.
     SELECT r.id, r.updated_at FROM tallymark.job AS r
     WHERE r.status = 'running' AND r.updated_at < v_now - stalled_jobs.least_silence
       AND (stalled_jobs.id_prefix IS NULL OR starts_with(r.id, stalled_jobs.id_prefix))

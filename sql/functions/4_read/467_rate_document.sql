@@ -11,7 +11,7 @@ DECLARE
   v_low CONSTANT numeric := greatest(rate_document.rate - rate_document.error, 0);
   v_high CONSTANT numeric := rate_document.rate + rate_document.error;
   v_seconds CONSTANT numeric := rate_document.items_left / nullif(rate_document.rate, 0);
-  c_longest CONSTANT numeric := 3155760000; -- a century: who would be told more is not told when
+  c_longest CONSTANT numeric := 3155760000; -- a century: beyond that no instant is given
 BEGIN
   RETURN jsonb_build_object(
     'itemsPerSecond', trim_scale(round(rate_document.rate, c_places)),

@@ -20,7 +20,7 @@ BEGIN
   WITH RECURSIVE walk (area_path, level, trail) AS (
     SELECT t.full_path, 0, ARRAY[t.full_path]
     FROM (
-      SELECT DISTINCT ON (a.full_path) a.full_path, a.parent_path -- as area_as_seen has it, in one pass
+      SELECT DISTINCT ON (a.full_path) a.full_path, a.parent_path -- as in area_as_seen, in one pass
       FROM tallymark.job_area AS a
       WHERE (areas_tree.job_id IS NULL OR a.job_id = areas_tree.job_id)
         AND (areas_tree.id_prefix IS NULL OR starts_with(a.job_id, areas_tree.id_prefix))
@@ -28,13 +28,13 @@ BEGIN
       ORDER BY a.full_path, a.discovered_at DESC, a.job_id
     ) AS t
     WHERE areas_tree.root_path IS NOT NULL
-      -- At the top is also what belongs to an area that nobody has discovered.
+      -- An area whose parent no job has discovered is at the top, too.
       OR t.parent_path IS NULL OR t.parent_path = t.full_path OR NOT EXISTS (
         SELECT FROM tallymark.job_area AS p
         WHERE p.full_path = t.parent_path AND (areas_tree.job_id IS NULL OR p.job_id = areas_tree.job_id)
           AND (areas_tree.id_prefix IS NULL OR starts_with(p.job_id, areas_tree.id_prefix)))
     UNION ALL
-    -- An area has one parent here, so it is come to once, and from no circle but that of root_path itself.
+    -- Each area has one parent here, so it is reached once, and never from a circle unless root_path is in it.
     SELECT c.full_path, w.level + 1, w.trail || c.full_path
     FROM walk AS w
     CROSS JOIN LATERAL (
@@ -49,7 +49,7 @@ BEGIN
   ), shown AS (
     SELECT w.* FROM walk AS w
     UNION ALL
-    -- The rest is what goes round in a circle, or is too deep; all of it is shown at the top.
+    -- The rest is in a circle or too deep; all of it is shown at the top.
     SELECT DISTINCT a.full_path, 0, ARRAY[a.full_path]
     FROM tallymark.job_area AS a
     WHERE areas_tree.root_path IS NULL AND areas_tree.max_depth IS NULL

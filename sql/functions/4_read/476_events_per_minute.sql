@@ -18,7 +18,7 @@ BEGIN
   LEFT JOIN (
     SELECT m.minute, sum(m.events)::bigint AS events, sum(m.errors)::bigint AS errors, count(*) AS jobs
     FROM (
-      -- For each job by itself first: a count of distinct jobs would sort all of the events.
+      -- Grouped by job first, because counting distinct jobs would sort all events.
       SELECT date_trunc('minute', e.recorded_at) AS minute, count(*) AS events,
         count(*) FILTER (WHERE e.event = 'error' AND e.payload IS NOT NULL) AS errors
       FROM tallymark.job_event AS e

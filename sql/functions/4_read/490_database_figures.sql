@@ -7,14 +7,14 @@ AS $$
 BEGIN
   RETURN jsonb_build_object(
     'version', current_setting('server_version'),
-    -- The owner of the functions may have been refused even that.
+    -- The owner of the functions may lack the privilege for this.
     'bytes', CASE WHEN has_database_privilege(current_database(), 'CONNECT')
       THEN pg_database_size(current_database()) END,
     'startedAt', tallymark.iso_timestamp(pg_postmaster_start_time()),
     'replica', pg_is_in_recovery(),
     'tables', (
       SELECT coalesce(jsonb_agg(jsonb_build_object('table', c.relname,
-        -- What is counted as it is written; a replica and a server after a crash have only what was last analysed.
+        -- Counted as rows are written; a replica, and a server after a crash, only knows the last ANALYZE.
         'rows', coalesce(nullif(pg_stat_get_live_tuples(c.oid), 0), greatest(c.reltuples::bigint, 0)),
         'bytes', pg_table_size(c.oid), 'indexBytes', pg_indexes_size(c.oid),
         'deadRows', pg_stat_get_dead_tuples(c.oid)) ORDER BY c.relname), '[]')

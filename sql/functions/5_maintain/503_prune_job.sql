@@ -16,7 +16,7 @@ DECLARE
   v_after timestamptz;
   v_updates bigint;
 BEGIN
-  -- 1. One at a time. Crawlers do not take this lock, so they wait for nothing yet.
+  -- 1. One prune_job at a time. Crawlers do not take this lock, so they do not wait yet.
   PERFORM pg_advisory_xact_lock(c_pruning, hashtext(prune_job.job_id));
   SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = prune_job.job_id;
   IF NOT FOUND THEN
@@ -36,7 +36,7 @@ BEGIN
     RETURN jsonb_build_object('id', v_job.id, 'events', 0, 'prunedSeq', v_job.pruned_seq, 'more', false);
   END IF;
 
-  -- 2. What they add up to. They can change no more, so this needs no lock either.
+  -- 2. Fold the events. They never change again, so this needs no lock either.
   SELECT jsonb_build_object('status', f.status, 'progress', f.progress, 'facets', f.facets, 'workers', f.workers,
       'newest_at', f.newest_at, 'newest_key', f.newest_key, 'newest_fields', f.newest_fields, 'clocks', f.clocks,
       'resume_state', f.resume_state, 'started_at', f.started_at, 'finished_at', f.finished_at,
@@ -57,10 +57,10 @@ BEGIN
   WHERE e.job_id = v_job.id AND e.seq <= v_to AND e.payload IS NOT NULL;
   GET DIAGNOSTICS v_updates = ROW_COUNT;
 
-  -- 3. Lock order: the job's row, then its ledger, as whoever merges has it. A merge that waits for the row finds the
-  -- keys when it has it.
+  -- 3. Lock order: the job's row, then its ledger, as in a merge. A merge that waits for the row finds the keys of the
+  -- pruned updates once it has the row.
   PERFORM FROM tallymark.job AS j WHERE j.id = v_job.id FOR NO KEY UPDATE;
-  IF NOT FOUND THEN -- deleted while this was under way
+  IF NOT FOUND THEN -- the job was deleted meanwhile
     PERFORM tallymark.refuse_unknown_job(v_job.id);
   END IF;
   DELETE FROM tallymark.job_event AS e WHERE e.job_id = v_job.id AND e.seq <= v_to;

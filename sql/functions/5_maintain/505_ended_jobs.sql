@@ -9,13 +9,13 @@ SET plan_cache_mode = force_custom_plan
 AS $$
 BEGIN
   RETURN QUERY
-  -- By index, status by status: most jobs have ended, but the others need not be looked at.
+  -- By index, status by status, so that jobs that have not ended are not read.
   SELECT j.id, j.last_seq, j.finished_at
   FROM unnest(ARRAY['finished', 'failed', 'cancelled']) AS s (status)
   CROSS JOIN LATERAL (
     SELECT n.id, n.last_seq, n.finished_at FROM tallymark.job AS n
     WHERE n.status = s.status AND n.id > ended_jobs.after_id COLLATE "C"
-      -- By the crawlers' clocks, and by ours: one that ended long ago and was heard of today is not left alone yet.
+      -- By the crawlers' clocks and by ours: a job that ended long ago but was reported on today stays.
       AND n.finished_at < ended_jobs.ended_before AND n.updated_at < ended_jobs.ended_before
     ORDER BY n.id LIMIT least(greatest(coalesce(ended_jobs.max_jobs, 1000), 0), 10000)
   ) AS j

@@ -25,7 +25,7 @@ BEGIN
   DELETE FROM tallymark.pruned_update AS p WHERE p.job_id = v_job.id;
   DELETE FROM tallymark.job_baseline_area AS b WHERE b.job_id = v_job.id;
   DELETE FROM tallymark.job_baseline AS b WHERE b.job_id = v_job.id;
-  -- Its alerts stay until they are over, which the next look at them finds: operators are told.
+  -- Its alerts stay: the next raise_alerts closes them, so that operators get a message.
   DELETE FROM tallymark.job_intake AS i WHERE i.job_id = v_job.id;
   DELETE FROM tallymark.job_check AS c WHERE c.job_id = v_job.id;
   DELETE FROM tallymark.job AS j WHERE j.id = v_job.id;

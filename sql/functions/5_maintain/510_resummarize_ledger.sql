@@ -13,8 +13,8 @@ DECLARE
     + least(greatest(coalesce(resummarize_ledger.max_pages, 8192), c_range), 1048576));
   v_page bigint := greatest(resummarize_ledger.first_page, 0) / c_range * c_range;
 BEGIN
-  -- The entry for a range of pages only ever widens: pages that held old events and hold new ones now would be read by
-  -- whoever looks for either.
+  -- The index entry for a range of pages never shrinks by itself: pages that held old events and now hold new ones
+  -- would be read in searches for either.
   WHILE v_page < v_last LOOP
     PERFORM brin_desummarize_range(v_index, v_page);
     PERFORM brin_summarize_range(v_index, v_page);

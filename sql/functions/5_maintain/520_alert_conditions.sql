@@ -23,7 +23,7 @@ BEGIN
       j.progress #> '{error,message}', j.progress -> 'message'),
     'summary', tallymark.progress_summary(j.progress))
   FROM tallymark.job AS j
-  -- By our clock; the crawler's tells where to begin to look, and may be some days behind, as a spool may be.
+  -- By our clock; the crawler's clock only narrows the search, and may be days behind where updates lay in a spool.
   WHERE j.status = 'failed' AND j.finished_at >= v_since - interval '7 days' AND j.updated_at >= v_since
   UNION ALL
   SELECT j.id, 'credentials', jsonb_build_object('since', tallymark.iso_timestamp(j.newest_at), 'status', j.status,

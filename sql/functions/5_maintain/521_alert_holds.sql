@@ -12,17 +12,17 @@ BEGIN
   SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = alert_holds.job_id;
   RETURN CASE
     WHEN v_job.id IS NULL THEN false
-    -- The same silence, however long it lasts: nobody has reported since.
+    -- The same silence, however long: there was no report since.
     WHEN alert_holds.kind = 'stalled' THEN v_job.status = 'running'
       AND tallymark.iso_timestamp(v_job.updated_at) = alert_holds.facts ->> 'since'
-    -- The same failure: one that follows a restart is another, also where nobody looked in between.
+    -- The same failure: a failure after a restart is another one, even if raise_alerts did not run in between.
     WHEN alert_holds.kind = 'failed' THEN v_job.status = 'failed' AND NOT EXISTS (
       SELECT FROM tallymark.job_event AS e
       WHERE e.job_id = v_job.id AND e.seq > (alert_holds.facts -> 'seq')::bigint AND e.payload IS NOT NULL
         AND e.occurred_at > (alert_holds.facts ->> 'since')::timestamptz
         AND NOT tallymark.is_terminal(tallymark.job_status(coalesce(e.payload ->> 'status', 'processing'))))
     WHEN alert_holds.kind = 'credentials' THEN v_job.status IN ('credential_expired', 'waiting_credential_renewal')
-    -- Over when it is half as bad, so that it does not come and go with every error.
+    -- Over at half the number of errors, so that the alert does not open and close with every error.
     WHEN alert_holds.kind = 'errors' THEN 2 * (
       SELECT count(*) FROM tallymark.job_event AS e
       WHERE e.job_id = v_job.id AND e.event = 'error' AND e.payload IS NOT NULL

@@ -12,13 +12,13 @@ DECLARE
   v_opened bigint;
   v_recovered bigint;
 BEGIN
-  -- One at a time, in statements that see what the one before has done: a condition that was seen before somebody
-  -- else closed its alert would open it again.
+  -- One caller at a time, in statements that see what the caller before has done: a condition that was read before
+  -- another caller closed its alert would open it again.
   PERFORM pg_advisory_xact_lock(c_watching, 0);
   v_now := clock_timestamp();
   UPDATE tallymark.alert AS a
   SET recovered_at = v_now,
-    -- It is said after the opening, and where that is still to be said, it is its turn then.
+    -- The message about the opening goes first: while it is pending, its due time stays.
     due_at = CASE WHEN a.opening_sent_at IS NULL THEN a.due_at ELSE v_now END
   WHERE a.recovered_at IS NULL
     AND NOT tallymark.alert_holds(a.job_id, a.kind, a.facts, raise_alerts.most_errors, raise_alerts.errors_within);

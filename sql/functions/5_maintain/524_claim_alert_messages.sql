@@ -21,7 +21,7 @@ BEGIN
     ORDER BY n.due_at, n.job_id, n.kind
     LIMIT least(greatest(coalesce(claim_alert_messages.max_messages, 20), 0), 1000)
   ) AS due
-  -- Of two who found the same one the second waits for the first, and then finds it claimed.
+  -- Of two watchers that found the same message the second waits for the first and then finds it claimed.
   WHERE a.job_id = due.job_id AND a.kind = due.kind AND a.opened_at = due.opened_at AND a.due_at <= v_now
   RETURNING a.job_id, a.kind, a.opened_at, a.opening_sent_at IS NOT NULL,
     left(encode(sha256(convert_to(jsonb_build_array(a.job_id, a.kind,

@@ -12,7 +12,7 @@ BEGIN
   UPDATE tallymark.alert AS a
   SET opening_sent_at = coalesce(a.opening_sent_at, v_now),
     recovery_sent_at = CASE WHEN confirm_alert_message.recovered THEN v_now END,
-    -- What may be over by now is said next.
+    -- If the condition is over by now, the message about that is due next.
     due_at = CASE WHEN NOT confirm_alert_message.recovered AND a.recovered_at IS NOT NULL THEN v_now END,
     attempts = 0, delivered_to = '{}', last_error = NULL
   WHERE a.job_id = confirm_alert_message.job_id AND a.kind = confirm_alert_message.kind

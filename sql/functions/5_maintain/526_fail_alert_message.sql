@@ -11,7 +11,7 @@ DECLARE
   v_now CONSTANT timestamptz := clock_timestamp();
   v_due timestamptz;
 BEGIN
-  -- Who cannot be reached for so long must not keep the others from hearing that it is over.
+  -- A receiver that cannot be reached for so long must not keep the message about the recovery from the others.
   UPDATE tallymark.alert AS a
   SET due_at = CASE WHEN a.attempts < c_most_attempts
       THEN v_now + least(interval '5 seconds' * power(2, a.attempts - 1), '10 minutes')

@@ -8,7 +8,7 @@ DECLARE
   v_forgotten bigint;
 BEGIN
   DELETE FROM tallymark.alert AS a
-  -- What has been wrong for so long, operators know; a mismatch is noticed anew as long as it lasts.
+  -- Operators know what has been wrong for so long. A mismatch stays, since it would be reported again.
   WHERE coalesce(a.recovered_at, CASE WHEN a.kind <> 'mismatch' THEN a.opened_at END)
     < clock_timestamp() - coalesce(forget_alerts.older_than, '90 days');
   GET DIAGNOSTICS v_forgotten = ROW_COUNT;

@@ -9,7 +9,7 @@ DECLARE
   v_events bigint;
   v_difference jsonb;
 BEGIN
-  -- In one statement, and so by one snapshot: the number is that of the state that was verified.
+  -- In one statement, and so in one snapshot: the number belongs to the state that was verified.
   SELECT j.last_seq, (
     SELECT jsonb_build_object('seq', d.seq, 'field', d.field)
     FROM tallymark.verify_differences(j.id) AS d ORDER BY d.seq, d.field LIMIT 1)
@@ -22,7 +22,7 @@ BEGIN
   ON CONFLICT ON CONSTRAINT job_check_pkey DO UPDATE
   SET checked_at = excluded.checked_at, events = excluded.events, exact = excluded.exact,
     difference = excluded.difference
-  WHERE c.checked_at < excluded.checked_at; -- of two at once the one that began last knows better
+  WHERE c.checked_at < excluded.checked_at; -- of two at the same time the one that began last counts
   RETURN v_difference IS NULL;
 END
 $$;

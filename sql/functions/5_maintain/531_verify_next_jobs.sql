@@ -25,7 +25,7 @@ BEGIN
     WHERE j.id > verify_next_jobs.after_id COLLATE "C"
     ORDER BY j.id LIMIT least(greatest(coalesce(verify_next_jobs.max_jobs, 1000), 1), 10000)
   LOOP
-    -- One at least, however long it is, so that there is always an end.
+    -- At least one job, however long its ledger, so that each call makes progress.
     EXIT WHEN v_job.is_due AND v_checked > 0 AND v_events + v_job.events > verify_next_jobs.most_events;
     v_last := v_job.id;
     v_looked_at := v_looked_at + 1;

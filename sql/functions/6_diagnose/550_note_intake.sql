@@ -25,7 +25,7 @@ BEGIN
     JOIN tallymark.job AS j ON j.id = x.value ->> 'jobId'
     WHERE x.value ->> 'outcome' IN ('duplicate', 'refused')
   ), kept AS (
-    -- In the order of the key, so that two endpoints never wait for each other.
+    -- In the order of the key, so that two endpoints cannot deadlock.
     INSERT INTO tallymark.job_intake AS i (job_id, outcome, code, times, first_at, last_at, last_problem)
     SELECT k.id, k.outcome, k.code, sum(k.times), min(greatest(k.at, k.created_at)), max(greatest(k.at, k.created_at)),
       (array_agg(k.problem ORDER BY k.at DESC, k.number DESC) FILTER (WHERE k.problem IS NOT NULL))[1]

@@ -9,7 +9,7 @@ DECLARE
   c_most_workers CONSTANT integer := 20;
   v_figures jsonb;
 BEGIN
-  -- The ledger may be damaged, which is for verify to say: no cast may fail here.
+  -- No cast may fail here: the ledger may be damaged, and reporting that is left to verify.
   WITH updates AS MATERIALIZED (
     SELECT e.seq, e.occurred_at, e.recorded_at, e.event, coalesce(e.payload ->> 'workerId', '') AS worker,
       lower((e.payload ->> 'status') COLLATE "C") AS status, octet_length(e.payload::text) AS bytes,
@@ -50,7 +50,7 @@ BEGIN
     'latestSeconds', extract(epoch FROM max(u.newest_before - u.occurred_at)),
     'ahead', count(*) FILTER (WHERE u.said_at > u.recorded_at),
     'aheadSeconds', extract(epoch FROM max(u.said_at - u.recorded_at)),
-    -- The least delay of all: what is left of it when network and spool are taken out is the clock's.
+    -- The shortest delay: network and spool add to it, so a long one points to the crawler's clock.
     'behindSeconds', extract(epoch FROM min(u.recorded_at - u.said_at)),
     'workers', (SELECT count(*) FROM by_worker),
     'byWorker', (SELECT jsonb_agg(to_jsonb(b) ORDER BY b.last_at DESC, b.worker) FROM (

@@ -5,7 +5,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  c_unknown_habit CONSTANT interval := '15 minutes'; -- as stalled_jobs has it
+  c_unknown_habit CONSTANT interval := '15 minutes'; -- the default of stalled_jobs
   v_now CONSTANT timestamptz := statement_timestamp();
   v_last tallymark.job_event;
   v_who text;

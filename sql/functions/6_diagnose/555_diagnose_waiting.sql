@@ -5,7 +5,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  c_patience CONSTANT bigint := 5; -- updates, in which a crawler can have heard of a command and obeyed it
+  c_patience CONSTANT bigint := 5; -- events, within which a crawler should have received a command and obeyed it
   v_now CONSTANT timestamptz := statement_timestamp();
   v_since bigint;
   v_refused record;
@@ -41,7 +41,7 @@ BEGIN
       WITH ORDINALITY AS g (line, number);
   END IF;
 
-  -- Whoever reports and is refused is not silent, though the ledger looks so.
+  -- A crawler whose updates are refused is not silent, though the ledger looks as if it were.
   SELECT sum(i.times) AS times, max(i.last_at) AS last_at,
     (array_agg(i.code || coalesce(', ' || i.last_problem, '') ORDER BY i.last_at DESC))[1] AS said
   INTO v_refused FROM tallymark.job_intake AS i

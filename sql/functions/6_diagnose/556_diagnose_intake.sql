@@ -6,7 +6,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  c_most_events CONSTANT bigint := 20000; -- are verified without being asked to
+  c_most_events CONSTANT bigint := 20000; -- longer ledgers are verified only on request
   c_many CONSTANT numeric := 0.2;
   v_now CONSTANT timestamptz := statement_timestamp();
   v_events CONSTANT bigint := job.last_seq - job.pruned_seq;
@@ -15,7 +15,7 @@ DECLARE
   v_check tallymark.job_check;
   v_found jsonb := '[]';
 BEGIN
-  -- What is older than the job is of another that had its id.
+  -- Entries older than the job belong to an earlier job with the same id.
   FOR v_row IN
     SELECT i.outcome, sum(i.times) AS times, max(i.last_at) AS last_at,
       string_agg(format('%s times %s%s', i.times, coalesce(nullif(i.code, ''), 'without a code'),

@@ -7,7 +7,7 @@ AS $$
 DECLARE
   c_clock_seconds CONSTANT numeric := 2;
   c_behind_seconds CONSTANT numeric := 60;
-  c_drops CONSTANT bigint := 3; -- more than the restarts explain
+  c_drops CONSTANT bigint := 3; -- this many more than there were restarts
   f CONSTANT jsonb := diagnose_order.figures;
   v_jumping CONSTANT jsonb := f -> 'jumping';
   v_drops CONSTANT bigint := (v_jumping ->> 'drops')::bigint;

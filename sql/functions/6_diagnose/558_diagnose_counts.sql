@@ -5,7 +5,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  c_pairs CONSTANT bigint := 6; -- of reports, at least, and twice as many where there is nothing to compare with
+  c_pairs CONSTANT bigint := 6; -- this many reports at least, twice as many without a total to compare with
   c_times CONSTANT numeric := 2;
   f CONSTANT jsonb := diagnose_counts.figures;
   v_processed numeric;
@@ -26,7 +26,7 @@ BEGIN
   v_known := coalesce(v_processed, v_total);
   v_facts := jsonb_build_object('counted', v_counted, 'processedItems', v_processed, 'totalItems', v_total,
     'largestReport', f -> 'largestReport');
-  -- Increments go up and down; what never falls, and mostly rises, is a running total.
+  -- Increments go up and down; numbers that never fall and mostly rise are running totals.
   v_rising := (f ->> 'notLower')::bigint = (f ->> 'reported')::bigint
     AND (f ->> 'higher')::bigint * 2 >= (f ->> 'reported')::bigint;
   IF v_rising AND v_counted > v_known * c_times AND (f ->> 'reported')::bigint >= c_pairs THEN

@@ -8,7 +8,7 @@ DECLARE
   c_few_items CONSTANT numeric := 10; -- the guideline: an update every 10 to 50 items
   c_many_items CONSTANT numeric := 50;
   c_often CONSTANT numeric := 600; -- a minute
-  c_least CONSTANT bigint := 20; -- fewer updates have no rate that is worth a word
+  c_least CONSTANT bigint := 20; -- fewer updates give no meaningful rate
   c_seldom CONSTANT interval := '5 minutes';
   c_long_ledger CONSTANT bigint := 100000;
   f CONSTANT jsonb := diagnose_performance.figures;
@@ -40,7 +40,7 @@ BEGIN
   END IF;
 
   SELECT u.* INTO v_habit FROM tallymark.update_frequency(job.id, 50) AS u;
-  -- What comes in batches, or out of a spool, comes at once, and was not said so fast.
+  -- Updates from a batch or a spool arrive at once although they happened over a longer time.
   v_rate := CASE WHEN v_habit.updates >= c_least THEN round(least(v_habit.per_minute,
     ((f ->> 'updates')::bigint - 1) * 60 / nullif((f ->> 'seconds')::numeric, 0)), 1) END;
   v_facts := jsonb_build_object('itemsPerUpdate', v_items, 'perMinute', v_rate,
