@@ -7,7 +7,7 @@ AS $$
 BEGIN
   RETURN jsonb_build_array(jsonb_build_object('field', '', 'problem',
     CASE WHEN jsonb_path_exists(number_problem.value, '$.**{1001}') THEN 'must be nested at most 1000 levels deep'
-      ELSE 'must have no number beyond 1e308, nor one next to 0 with more than 400 decimal places' END));
+      ELSE 'must have no number beyond 1e308, and none near 0 with more than 400 decimal places' END));
 END
 $$;
 

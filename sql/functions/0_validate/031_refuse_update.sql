@@ -24,7 +24,7 @@ BEGIN
     v_message := 'Invalid progress payload';
   END IF;
   RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = v_message, DETAIL = v_details::text,
-    HINT = 'Correct what is named and send the update again: nothing of it was taken.';
+    HINT = 'Correct the named fields and send the update again. Nothing of it was stored.';
 END
 $$;
 

@@ -22,7 +22,7 @@ BEGIN
     AND tallymark.json_bytes(prepare_update.payload) > c_most_bytes
   THEN
     RAISE EXCEPTION USING ERRCODE = 'TK413', MESSAGE = 'Progress payload too large',
-      DETAIL = format('The update takes %s bytes as JSON; at most %s are taken.',
+      DETAIL = format('The update has %s bytes as JSON; at most %s are accepted.',
         tallymark.json_bytes(prepare_update.payload), c_most_bytes);
   END IF;
   v_update := tallymark.without_nulls(prepare_update.payload); -- a null counts as not given

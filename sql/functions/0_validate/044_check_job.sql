@@ -28,7 +28,7 @@ BEGIN
   IF v_problems <> '[]' THEN
     RAISE EXCEPTION USING ERRCODE = 'TK400', DETAIL = v_problems::text,
       MESSAGE = CASE WHEN v_missing THEN 'Missing required fields: taskId' ELSE 'Invalid job' END,
-      HINT = 'Correct what is named: no job was registered.';
+      HINT = 'Correct the named fields. No job was registered.';
   END IF;
 END
 $$;

@@ -15,14 +15,14 @@ BEGIN
   -- The crawler's own lines come first: it knows the provider.
   RETURN v_own || CASE
     WHEN v_status IN ('credential_expiry', 'credential_expired') THEN jsonb_build_array(
-      format('The credentials%s have expired or were refused; the crawler cannot go on with them.', v_whose),
-      'Renew them at the provider, with the same scopes, and enter them where the crawler takes them from.',
-      'Nothing is lost: the crawler goes on where it stopped.')
+      format('The credentials%s have expired or were refused; the crawler cannot continue with them.', v_whose),
+      'Renew them at the provider, with the same scopes, and store them where the crawler reads them.',
+      'Nothing is lost: the crawler continues where it stopped.')
     WHEN v_status IN ('credential_renewal', 'waiting_credential_renewal') THEN jsonb_build_array(
-      format('The crawler waits for new credentials%s.', v_whose),
-      'It goes on by itself as soon as it has them.')
+      format('The crawler is waiting for new credentials%s.', v_whose),
+      'It continues by itself as soon as it has them.')
     WHEN v_status IN ('credential_resumed', 'credential_renewed') THEN jsonb_build_array(
-      format('The new credentials%s work; the crawler goes on. There is nothing to do.', v_whose))
+      format('The new credentials%s work, and the crawler continues. There is nothing to do.', v_whose))
   END;
 END
 $$;

@@ -19,7 +19,7 @@ BEGIN
   END IF;
   RETURN tallymark.acknowledgement(acknowledge_duplicate.job, v_first.seq, true, acknowledge_duplicate.payload,
     CASE WHEN v_first.payload = acknowledge_duplicate.payload THEN '[]'
-      ELSE '["another update with this updateId was taken before; that one counts, this one does not"]'::jsonb END,
+      ELSE '["another update with this updateId was accepted before; only that one counts"]'::jsonb END,
     acknowledge_duplicate.with_resume);
 END
 $$;

@@ -18,7 +18,7 @@ BEGIN
   END IF;
   IF v_problems <> '[]' THEN
     RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = 'Invalid command', DETAIL = v_problems::text,
-      HINT = 'Correct what is named: nothing was asked of the crawler.';
+      HINT = 'Correct the named fields. No command was given.';
   END IF;
 
   v_job := (SELECT j FROM tallymark.job AS j WHERE j.id = request_command.job_id FOR NO KEY UPDATE);
@@ -26,8 +26,8 @@ BEGIN
     PERFORM tallymark.refuse_unknown_job(request_command.job_id);
   ELSIF tallymark.is_terminal(v_job.status) THEN
     RAISE EXCEPTION USING ERRCODE = 'TK409', MESSAGE = 'Job has ended',
-      DETAIL = format('The job is %s: there is no crawler to %s it.', v_job.status, request_command.command),
-      HINT = 'A crawler that reports started makes it run again.';
+      DETAIL = format('The job is %s, so there is no crawler to %s it.', v_job.status, request_command.command),
+      HINT = 'The job runs again when a crawler reports started.';
   END IF;
   IF v_job.requested_command IS DISTINCT FROM request_command.command THEN
     v_now := clock_timestamp();

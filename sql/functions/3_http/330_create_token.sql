@@ -21,13 +21,13 @@ BEGIN
     ('scopes', 'must be one or more of ' || array_to_string(c_scopes, ', '),
       coalesce(cardinality(create_token.scopes), 0) = 0 OR NOT create_token.scopes <@ c_scopes),
     ('jobPrefix', 'must be at most 255 characters', char_length(create_token.job_prefix) > 255),
-    ('expiresAt', 'must be a time to come, before the year 10000',
+    ('expiresAt', 'must be in the future and before the year 10000',
       create_token.expires_at <= statement_timestamp() OR create_token.expires_at >= '10000-01-01 00:00:00+00')
     ) AS p (field, problem, is_wrong)
   WHERE p.is_wrong;
   IF v_problems IS NOT NULL THEN
     RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = 'Invalid token', DETAIL = v_problems::text,
-      HINT = 'Correct what is named: no token was made.';
+      HINT = 'Correct the named fields. No token was created.';
   END IF;
   INSERT INTO tallymark.api_token (name, digest, scopes, job_prefix, expires_at)
   VALUES (
@@ -40,7 +40,7 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION USING ERRCODE = 'TK409', MESSAGE = 'Token name is taken',
       DETAIL = format('There is a token %s already.', quote_literal(create_token.name)),
-      HINT = 'Take another name: a revoked token keeps its own.';
+      HINT = 'Choose another name. A revoked token keeps its name.';
   END IF;
   RETURN v_token;
 END

@@ -13,7 +13,7 @@ DECLARE
 BEGIN
   IF note_failed_sign_in.source IS NULL THEN
     RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = 'Invalid sign-in',
-      DETAIL = '[{"field": "source", "problem": "must be a text"}]';
+      DETAIL = '[{"field": "source", "problem": "must not be null"}]';
   END IF;
   INSERT INTO tallymark.sign_in AS s (source, failures, last_failed_at)
   VALUES (left(note_failed_sign_in.source, 255), 1, v_now)

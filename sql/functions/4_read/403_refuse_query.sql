@@ -8,7 +8,7 @@ BEGIN
   RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = 'Invalid query',
     DETAIL = jsonb_build_array(
       jsonb_build_object('field', refuse_query.field, 'problem', refuse_query.problem))::text,
-    HINT = 'Correct what is named and ask again.';
+    HINT = 'Correct the named fields and send the query again.';
 END
 $$;
 

@@ -15,7 +15,7 @@ BEGIN
     PERFORM tallymark.refuse_unknown_job(job_at.job_id);
   ELSIF (job_at.seq BETWEEN v_pruned AND v_last) IS NOT TRUE THEN
     PERFORM tallymark.refuse_query('at', format('must be %s to %s, the number of the job''s last event', v_pruned,
-      v_last) || CASE WHEN job_at.seq BETWEEN 0 AND v_pruned THEN '; what was before has been pruned' ELSE '' END);
+      v_last) || CASE WHEN job_at.seq BETWEEN 0 AND v_pruned THEN '; earlier events were pruned' ELSE '' END);
   END IF;
   v_job := tallymark.fold_ledger(job_at.job_id, job_at.seq);
   v_job.updated_at := coalesce((

@@ -25,7 +25,7 @@ BEGIN
   IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(job_rate.job_id);
   ELSIF v_recent <= '0'::interval THEN
-    PERFORM tallymark.refuse_query('window', 'must be more than nothing');
+    PERFORM tallymark.refuse_query('window', 'must be greater than 0');
   END IF;
   v_left := (v_job.progress -> 'totalItems')::numeric - coalesce((v_job.progress -> 'processedItems')::numeric, 0);
   -- The window of a young job begins with its first event; the items of that event were done before it.

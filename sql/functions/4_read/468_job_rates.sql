@@ -12,7 +12,7 @@ BEGIN
   IF cardinality(job_rates.ids) > c_most THEN
     PERFORM tallymark.refuse_query('id', format('must be given at most %s times', c_most));
   ELSIF coalesce(job_rates.recent, '5 minutes') <= '0'::interval THEN
-    PERFORM tallymark.refuse_query('window', 'must be more than nothing'); -- also where job_rate is not called
+    PERFORM tallymark.refuse_query('window', 'must be greater than 0'); -- also where job_rate is not called
   END IF;
   RETURN (
     SELECT jsonb_build_object('rates',

@@ -13,12 +13,12 @@ BEGIN
     PERFORM tallymark.refuse_unknown_job(delete_job.job_id);
   ELSIF NOT tallymark.is_terminal(v_job.status) THEN
     RAISE EXCEPTION USING ERRCODE = 'TK409', MESSAGE = 'Job has not ended',
-      DETAIL = format('The job is %s, so its crawler may go on.', v_job.status),
-      HINT = 'Cancel it first: a crawler that obeys reports cancelled.';
+      DETAIL = format('The job is %s, so its crawler may still report.', v_job.status),
+      HINT = 'Cancel the job first. It ends when its crawler reports cancelled.';
   ELSIF v_job.last_seq <> delete_job.expected_seq THEN
     RAISE EXCEPTION USING ERRCODE = 'TK409', MESSAGE = 'Job has changed',
       DETAIL = format('Its last event has the number %s now, not %s.', v_job.last_seq, delete_job.expected_seq),
-      HINT = 'Look at it again; nothing was deleted.';
+      HINT = 'Look at the job again. Nothing was deleted.';
   END IF;
   DELETE FROM tallymark.job_event AS e WHERE e.job_id = v_job.id;
   DELETE FROM tallymark.job_area AS a WHERE a.job_id = v_job.id;
