@@ -36,7 +36,7 @@ BEGIN
     RETURN jsonb_build_object('id', v_job.id, 'events', 0, 'prunedSeq', v_job.pruned_seq, 'more', false);
   END IF;
 
-  -- 2. Fold the events. They never change again, so this needs no lock either.
+  -- 2. What they add up to. They can change no more, so this needs no lock either.
   SELECT jsonb_build_object('status', f.status, 'progress', f.progress, 'facets', f.facets, 'workers', f.workers,
       'newest_at', f.newest_at, 'newest_key', f.newest_key, 'newest_fields', f.newest_fields, 'clocks', f.clocks,
       'resume_state', f.resume_state, 'started_at', f.started_at, 'finished_at', f.finished_at,
