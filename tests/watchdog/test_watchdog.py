@@ -161,7 +161,7 @@ def test_each_kind_fires_once_and_recovers_once_with_two_watchdogs(
     assert all_sent(db)
     silent = next(message for message in receiver.messages if message["title"] == "Alert: job silent is silent")
     assert silent["type"] == "failure"
-    assert "See whether its crawler runs" in silent["message"]
+    assert "Check whether its crawler is running" in silent["message"]
     assert "page 7" in silent["message"]
     recovered = next(message for message in receiver.messages if message["title"] == "Recovered: job silent is silent")
     assert recovered["type"] == "success"

@@ -1,4 +1,4 @@
--- What endpoints refused or recognised as sent twice is noted, job by job.
+-- Counts what the endpoints refused or recognised as duplicates, for each job.
 
 CREATE OR REPLACE FUNCTION tallymark.note_intake(entries jsonb) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -25,7 +25,7 @@ BEGIN
     JOIN tallymark.job AS j ON j.id = x.value ->> 'jobId'
     WHERE x.value ->> 'outcome' IN ('duplicate', 'refused')
   ), kept AS (
-    -- In the order of the key, so that two endpoints never wait for each other.
+    -- In the order of the key, so that two endpoints cannot deadlock.
     INSERT INTO tallymark.job_intake AS i (job_id, outcome, code, times, first_at, last_at, last_problem)
     SELECT k.id, k.outcome, k.code, sum(k.times), min(greatest(k.at, k.created_at)), max(greatest(k.at, k.created_at)),
       (array_agg(k.problem ORDER BY k.at DESC, k.number DESC) FILTER (WHERE k.problem IS NOT NULL))[1]
@@ -44,12 +44,14 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.note_intake(jsonb) IS
-'Notes which updates of jobs were refused or had been taken before. There is one row for each job, outcome and code, to
-which this adds, so that a crawler that repeats itself for years takes no more room.
-Arguments: entries, an array of {"jobId", "outcome": duplicate or refused, "code": at most 64 characters, "times": how
-many, 1 where it is left out, "at": when the last of them came, null for now, "problem": cut to 500 characters, or null}.
-Returns: how many entries were noted. Those of jobs that are not registered, or of another outcome, are passed over, and
-so is what is no array.
+'Counts updates of jobs that were refused or had been accepted before, for diagnose_job. There is one row for each job,
+outcome and code, to which this adds, so that a crawler that repeats itself for years takes no more room.
+Arguments: entries: an array of {"jobId", "outcome": duplicate or refused, "code": at most 64 characters, "times": how
+many, 1 where it is left out, "at": when the last of them came, null for now, "problem": of which 500 characters are
+kept, or null}.
+Returns: how many entries were counted. Entries of jobs that are not registered or with another outcome are ignored,
+and so is a value that is not an array.
+Callers: tallymark_writer, tallymark_admin.
 Locks: the rows that it adds to, in the order of their keys; no job.';
 
 REVOKE ALL ON FUNCTION tallymark.note_intake(jsonb) FROM PUBLIC;

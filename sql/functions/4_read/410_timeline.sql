@@ -1,4 +1,4 @@
--- The timeline of a job, a page at a time.
+-- Reads the timeline of a job, a page at a time.
 
 CREATE OR REPLACE FUNCTION tallymark.timeline(
   job_id text, after_seq bigint DEFAULT 0, max_events integer DEFAULT 100, event_kind text DEFAULT NULL,
@@ -20,13 +20,18 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.timeline(text, bigint, integer, text, text[]) IS
-'The timeline of a job in the order of its ledger.
-Arguments: job_id; after_seq, the number of the last event already seen; max_events, at most 1000, and no more than
-16 MB of details hold; event_kind, only
-events of this kind, null for all; event_kinds, only events of one of these kinds, null for all.
-Returns: rows of seq, timestamp (when it happened, by the crawler''s clock), event, details (see event_details),
-recorded_at (when it was recorded, by the server''s clock).
-Errors: TK404, no such job.';
+'Reads the timeline of a job in the order of its ledger, a page at a time.
+Arguments: job_id: a registered job; after_seq: the number of the last event already seen, 0 or null to begin with the
+first; max_events: how many events at most, 0 to 1000, null for 100, and at most 16 MB of details; event_kind: only
+events of this kind, null for all; event_kinds: only events of one of these kinds, null for all.
+Returns: rows of seq (the number of the event), timestamp (when it happened, by the crawler''s clock), event (its kind:
+error, completion, credential_status_change, areas_discovered, discovery_progress, stage_change, progress_update,
+command_requested, or a name of the crawler''s own), details (an object with what the update gave, and for a change of
+stage fromStage and toStage, for an error errorType, errorMessage, errorCode, stack and context, for a completion
+finalCounts, duration in milliseconds and summary, for areas newGroups and newProjects), recorded_at (when it was
+recorded, by the server''s clock).
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.timeline(text, bigint, integer, text, text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.timeline(text, bigint, integer, text, text[])

@@ -1,4 +1,4 @@
--- The timeline of a job from its end backwards, a page at a time.
+-- Reads the timeline of a job from its end backwards, a page at a time.
 
 CREATE OR REPLACE FUNCTION tallymark.timeline_before(
   job_id text, before_seq bigint DEFAULT NULL, max_events integer DEFAULT 100, event_kinds text[] DEFAULT NULL
@@ -21,12 +21,14 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.timeline_before(text, bigint, integer, text[]) IS
-'The timeline of a job against the order of its ledger, the newest event first.
-Arguments: job_id; before_seq, only events with smaller numbers, null or 0 for all; max_events, at most 1000, and no
-more than 16 MB of details hold; event_kinds, only events of one of these kinds, null for all.
+'Reads the timeline of a job from its end backwards, the newest event first, a page at a time.
+Arguments: job_id: a registered job; before_seq: only events with smaller numbers, null or 0 for all; max_events: how
+many events at most, 0 to 1000, null for 100, and at most 16 MB of details; event_kinds: only events of one of these
+kinds, null for all.
 Returns: rows as those of timeline.
-Errors: TK404, no such job.
-Cost: that of the page; where only some kinds are asked for, the events from there on until the page is full.';
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_reader, tallymark_admin.
+Cost: reads the events of the page; with event_kinds also the events between them.';
 
 REVOKE ALL ON FUNCTION tallymark.timeline_before(text, bigint, integer, text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.timeline_before(text, bigint, integer, text[]) TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- How far a server is: what the replica has of what its primary wrote.
+-- Tells how far a server is in the write-ahead log, to compare a replica with its primary.
 
 CREATE OR REPLACE FUNCTION tallymark.wal_position(OUT replica boolean, OUT written numeric)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -12,9 +12,11 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.wal_position() IS
-'How far this server is in its write-ahead log.
-Returns: replica, whether it is one; written, in bytes, what it has written, or as a replica what can be read of it.
-Asked of a primary and then of its replica, the replica has all that the primary had if it gives no less.';
+'Tells how far this server is in the write-ahead log. A replica that gives no less than its primary gave before has
+everything that the primary had then.
+Returns: replica: whether this server is a replica; written: in bytes, what a primary has written, or what can be read
+of it on a replica.
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.wal_position() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.wal_position() TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- The clocks of fields are exact to the microsecond, for old fields as for the newest, however far back.
+-- The clocks of fields are exact to the microsecond, for old fields and for the newest, at any date.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);

@@ -1,5 +1,5 @@
--- What each worker reported is kept apart from the other workers' and from the increments, so that a late report can be
--- judged by what its own worker reported; while there is but one worker, nothing is kept twice.
+-- The reports of each worker are kept apart from the other workers' and from the increments, so that a late report is
+-- compared with those of its own worker. While there is only one worker, nothing is stored twice.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

@@ -1,4 +1,4 @@
--- itemsByType: which types are at fault is told type by type.
+-- Each type of itemsByType that is wrong is named.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(13);

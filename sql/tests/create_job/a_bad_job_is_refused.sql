@@ -1,4 +1,4 @@
--- What cannot be a job is refused with every problem, and nothing is registered.
+-- An invalid job is refused with all problems, and nothing is registered.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(16);

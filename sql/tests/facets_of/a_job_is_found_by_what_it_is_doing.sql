@@ -1,4 +1,4 @@
--- The facets of a job follow its newest stage, operation, data type and the item types it has counted.
+-- The facets of a job are its newest stage, operation and data type, and the item types that it has counted.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

@@ -1,4 +1,4 @@
--- Words, objects and arrays: which values each member may have.
+-- Each member accepts only its own values: words, objects, arrays.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(38);

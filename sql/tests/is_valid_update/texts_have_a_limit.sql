@@ -1,4 +1,4 @@
--- Texts: what must be one, and how long each may be; counted in characters, not bytes.
+-- Texts must be strings of a limited length, counted in characters, not bytes.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(47);

@@ -1,4 +1,4 @@
--- Whole numbers: 0 to 2^53-1, for each member that is one; the limit itself is taken, and one more is refused.
+-- Whole numbers go from 0 to 2^53-1 in each numeric member: the limit is accepted, one more is refused.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(80);

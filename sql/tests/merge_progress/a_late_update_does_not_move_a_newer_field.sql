@@ -1,4 +1,4 @@
--- Newest wins field by field: a late update moves only those fields that no newer update gave.
+-- Newest wins, field by field: a late update changes only fields that no newer update gave.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(10);

@@ -1,5 +1,5 @@
--- The one promise, for counts: over all orders of running totals, increments and legacy names of several workers the
--- state comes out the same, each worker's bookkeeping included.
+-- The one promise, for counts: all orders of running totals, increments and legacy names of several workers give the
+-- same state, including what is kept for each worker.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);

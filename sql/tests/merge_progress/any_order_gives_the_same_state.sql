@@ -1,5 +1,5 @@
--- The one promise, over all 120 orders of five updates and with duplicates among them: fields, ties of time, errors,
--- resume state and status come out the same, and a fold of the ledger gives that state too.
+-- The one promise: all 120 orders of five updates, with duplicates among them, give the same fields, ties, errors,
+-- resume state and status, and a fold of the ledger gives that state too.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

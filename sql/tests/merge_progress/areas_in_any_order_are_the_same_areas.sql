@@ -1,5 +1,5 @@
--- The one promise, for areas: over all 120 orders of five updates and with duplicates among them the areas, their
--- members, the counts and the ledgers fold come out the same, also where an area turns out to be of another type.
+-- The one promise, for areas: all 120 orders of five updates, with duplicates among them, give the same areas, members
+-- and counts, and the same fold, also where an area turns out to be of another type.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);

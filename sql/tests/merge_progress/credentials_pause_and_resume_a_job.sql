@@ -1,4 +1,4 @@
--- The credential statuses stand for states of a job that end with the next processing update.
+-- The credential statuses give job statuses that end with the next processing update.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);

@@ -1,4 +1,4 @@
--- counting: cumulative means that itemsByType holds the worker's running totals; increments come on top of them.
+-- With counting: cumulative, itemsByType holds the worker's running totals. Increments are added to them.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

@@ -1,4 +1,4 @@
--- processedItems is the highest value reported, whatever comes later or arrives late: progress is monotonic.
+-- processedItems is the highest value reported, whatever comes later or arrives late.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);

@@ -1,5 +1,5 @@
--- Whatever kind of update is sent again, and however much came after it, the second time changes neither row nor
--- ledger: a crawler may retry blindly.
+-- Sending any kind of update again, however much came after it, changes neither the row nor the ledger: a crawler may
+-- retry blindly.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(18);

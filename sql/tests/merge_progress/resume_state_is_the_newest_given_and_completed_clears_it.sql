@@ -1,4 +1,4 @@
--- resume_state is the newest progress given; a job that has completed has nothing to resume.
+-- resume_state is the newest progress given. A job that has completed has nothing to resume.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(12);

@@ -1,4 +1,4 @@
--- started_at is the time of the earliest report, of whatever status and however late it arrives.
+-- started_at is the time of the earliest report, whatever its status and however late it arrives.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(5);

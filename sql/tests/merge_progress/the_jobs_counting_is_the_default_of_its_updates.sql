@@ -1,5 +1,5 @@
--- A job registered with counting: cumulative makes running totals of what its old crawler sends, which itself cannot
--- say so; an update that does say how it counts is taken at its word.
+-- A job registered with counting: cumulative treats what its old crawler sends as running totals, since that crawler
+-- cannot say so. An update that gives counting is treated accordingly.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

@@ -1,4 +1,4 @@
--- The status of a job is that of its newest update: what arrives late does not revive a job, a restart does.
+-- The status of a job is that of its newest update: a late update does not revive a job, a restart does.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(15);

@@ -1,4 +1,4 @@
--- Each worker's processedItems is monotonic by itself, and the job's is the sum over its workers.
+-- Each worker's processedItems never falls, and the job's is the sum over its workers.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

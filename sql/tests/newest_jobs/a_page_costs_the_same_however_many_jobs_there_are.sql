@@ -1,5 +1,5 @@
--- The plan behind each call must go by the index it can: planned for any filter at once, it would read all jobs.
--- Counted are the blocks that were read, which do not depend on the machine.
+-- Each call must use an index where there is one: a plan made for any filters would read all jobs. Counted are the
+-- blocks that were read, which do not depend on the machine.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);

@@ -1,4 +1,4 @@
--- The registrar's door takes a body as it comes over HTTP, and refuses what is none, with every problem.
+-- A body is accepted as it arrives over HTTP, and an invalid one is refused with all problems.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(14);

@@ -1,5 +1,5 @@
--- Over HTTP taskId, status and timestamp are required; what is missing is told in the original's words and, field by
--- field, in the detail, together with every other problem.
+-- Over HTTP taskId, status and timestamp are required. The refusal has the original's message and, field by field, what
+-- is missing and all other problems.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(15);

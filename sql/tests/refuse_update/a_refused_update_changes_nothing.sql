@@ -1,4 +1,4 @@
--- A refusal takes nothing of the update: row and ledger are as before, and the next number is not used up.
+-- Nothing of a refused update is kept: row and ledger are as before, and the next number is not used up.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);

@@ -1,5 +1,5 @@
--- A writer reports and cannot read, a reader reads and cannot report, an admin does both; nobody else may do
--- anything, and none of them touches a table.
+-- A writer reports and cannot read, a reader reads and cannot report, an admin does both. No other user may do
+-- anything, and none of the roles has access to a table.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(96);

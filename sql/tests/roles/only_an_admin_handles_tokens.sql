@@ -1,5 +1,5 @@
--- The endpoint, which is the writer and the reader, can ask about a token that it was shown; it can neither make one,
--- nor list or revoke them, nor read the table. So whoever takes the endpoint over gets no token from it. It counts
+-- The endpoint, as writer and reader, can check a token that it was shown. It can neither create, list nor revoke
+-- tokens, nor read the table, so an attacker who takes over the endpoint gets no token from it. The endpoint counts
 -- failed sign-ins, and cannot take that back.
 BEGIN;
 SET LOCAL search_path = tap, public;

@@ -1,4 +1,4 @@
--- The events of a crawler's own: each must say what and when, and where one does not, its place is told.
+-- Each of a crawler's own events must have a name and a time. The place of each one that does not is named.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(10);

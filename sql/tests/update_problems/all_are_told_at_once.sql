@@ -1,4 +1,4 @@
--- Every problem of an update is told at once, so that its author need not find them one by one.
+-- All problems of an update are returned at once, so that its author need not find them one by one.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);

@@ -1,5 +1,5 @@
--- Where one update gives both, what is processed is not more than the total; across updates it may be, since the total
--- may have been an estimate.
+-- Where one update gives both, processedItems must not exceed totalItems. Across updates it may, since the total may
+-- have been an estimate.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(10);

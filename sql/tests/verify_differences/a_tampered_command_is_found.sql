@@ -1,4 +1,4 @@
--- What was asked of a crawler follows from the ledger alone: a change of the row or of the record shows.
+-- The pending command follows from the ledger alone: a change of the row or of the ledger is found.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);

@@ -1,4 +1,4 @@
--- Whatever in the ledger no longer gives the stored state, verify_job is false, and verify_differences names the event.
+-- Where the ledger no longer gives the stored state, verify_job is false and verify_differences names the event.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(16);

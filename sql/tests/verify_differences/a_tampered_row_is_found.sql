@@ -1,4 +1,4 @@
--- Whatever column of the row is not what the ledger says, verify_job is false and verify_differences names it.
+-- Where any column of the row differs from the ledger, verify_job is false and verify_differences names it.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(30);

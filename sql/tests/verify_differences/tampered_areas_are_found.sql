@@ -1,4 +1,4 @@
--- Whatever is changed in the rows of a jobs areas, verify_job is false and verify_differences names the area.
+-- Where anything in the rows of a job's areas was changed, verify_job is false and verify_differences names the area.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(15);
