@@ -27,14 +27,14 @@ import click
 import psutil
 import psycopg
 
-from benchmarks.crowds import open_crowd
 from benchmarks.database import Database
-from benchmarks.figures import Plan, filesystem
+from benchmarks.figures import filesystem
 from benchmarks.load import Answers, Load
 from benchmarks.pgbench import BenchmarkError
 from benchmarks.serving import PRODUCT, Server, serving
 from benchmarks.standby import standby
 from benchmarks.usage import megabytes
+from benchmarks.viewers import open_crowd
 from tallymark.schema.migrate import migrate
 from tallymark.server import EmbeddedPostgres
 from tallymark.server.lifeline import bound_to_us
@@ -42,7 +42,7 @@ from tallymark.server.lifeline import bound_to_us
 JOBS = 200
 CONNECTIONS = 16
 PATH = "/api/internal/jobs/progress"
-#: Of `benchmarks.viewing`: pages of jobs, and of the overview.
+#: How many pages show a job, and how many the overview.
 JOB_PAGES, OVERVIEW_PAGES = 40, 10
 
 _PREFIX = "soak_"
@@ -126,7 +126,6 @@ def main(*, minutes: int, seconds: int) -> None:
 
 def _soak(directory: Path, minutes: int, seconds: int) -> list[str]:
     token = secrets.token_urlsafe(24)
-    plan = Plan(seconds=seconds)
     with ExitStack() as running:
         primary = running.enter_context(EmbeddedPostgres(directory / "primary"))
         migrate(primary.url, report=lambda _line: None)
@@ -143,7 +142,7 @@ def _soak(directory: Path, minutes: int, seconds: int) -> list[str]:
         }
         server = running.enter_context(serving(PRODUCT, environ))
         sizes = (JOBS, JOB_PAGES, OVERVIEW_PAGES)
-        crowd = running.enter_context(open_crowd(server, _PREFIX, plan, token, kind="parse", sizes=sizes))
+        crowd = running.enter_context(open_crowd(server, _PREFIX, token, sizes, kind="parse"))
         crowd.ask("open")
         watchdog = running.enter_context(_watching(environ))
         chores = [Chore("prune", _PRUNE, environ, seconds / 6), Chore("verify", ("verify", "--json"), environ, 1.0)]

@@ -6,8 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from benchmarks.seeing import commits, compare_pages, p95
-from benchmarks.viewing import Page, watched
+from benchmarks.viewing import Page, commits, compare_pages, p95, watched
 from tests.benchmarks.test_harness import run, without_database
 
 COMMITTED = commits([["a", 2, 10.0], ["a", 3, 10.1], ["b", 5, 10.2]])
