@@ -210,6 +210,7 @@ def test_a_watchdog_that_is_killed_while_it_sends_is_stood_in_for(
     assert first["message"].rpartition("alert ")[2] == second["message"].rpartition("alert ")[2]
 
 
+@pytest.mark.slow
 def test_watching_goes_on_when_the_database_comes_back(tmp_path: Path, receiver: Receiver) -> None:
     """It says once that it is away, and misses nothing."""
     with ExitStack() as parts:

@@ -191,6 +191,7 @@ def test_a_client_that_reads_nothing_costs_nobody_else_anything(web: "Web", job:
     assert len(told) < rounds / 2
 
 
+@pytest.mark.slow
 def test_the_gate_lets_in_no_more_than_it_may_and_who_came_first_first() -> None:
     """Fifty callers, three places."""
     gate = Gate(3)
