@@ -21,7 +21,7 @@ _PREFIX = "web_"
 
 
 class _Tally:
-    """All answers of the real endpoint, to be held against what is in the database."""
+    """All answers of the real endpoint, to be compared with what is in the database."""
 
     def __init__(self) -> None:
         self.answers: list[Answers] = []

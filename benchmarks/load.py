@@ -54,7 +54,7 @@ class Load:
         url: Where to send them, with the path.
         token: What to show.
         prefix: What the ids of the jobs begin with.
-        jobs: How many jobs there are; each update is for one of them by chance.
+        jobs: How many jobs there are; each update is for a random one.
     """
 
     url: str
@@ -65,15 +65,8 @@ class Load:
     def run(self, connections: int, seconds: int) -> Answers:
         """Send updates for some time, and wait for all answers.
 
-        Args:
-            connections: How many connections; each has one request on its way at a time.
-            seconds: For how long.
-
         Returns:
             What came back.
-
-        Raises:
-            BenchmarkError: The load generator failed.
         """
         server, slash, path = self.url.removeprefix("http://").partition("/")
         told = [slash + path, str(seconds), self.prefix, str(self.jobs)]
@@ -96,7 +89,7 @@ class Load:
 
 
 def wrk() -> str:
-    """Find wrk. Root gets Debian's package where it is missing, since no figure of HTTP can be had without it.
+    """Find wrk. Where it is missing, root installs Debian's package.
 
     Raises:
         BenchmarkError: It is not installed, and cannot be.

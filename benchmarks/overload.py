@@ -102,10 +102,6 @@ class Prober(threading.Thread):
     def recovered_after(self, moment: float, limit: float) -> float:
         """Return how long after a moment answers were as usual again, and stayed so.
 
-        Args:
-            moment: By the monotonic clock.
-            limit: Seconds that an answer takes at most.
-
         Returns:
             Seconds; infinite where they never were.
         """

@@ -101,10 +101,6 @@ class Chore(threading.Thread):
 def tallymark(arguments: tuple[str, ...], environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a command of the product's.
 
-    Args:
-        arguments: What stands after `tallymark`.
-        environ: Where the database is, among others.
-
     Returns:
         How it ended, and what it said.
     """
@@ -153,7 +149,7 @@ def _soak(directory: Path, minutes: int, seconds: int) -> list[str]:
         migrated: list[str] = []
         for number in range(1, minutes + 1):
             if number == minutes // 2 + 1:
-                threading.Thread(target=_migrate_anew, args=(environ, seconds, migrated), daemon=True).start()
+                threading.Thread(target=_migrate_again, args=(environ, seconds, migrated), daemon=True).start()
             load = Load(server.url + PATH, token, _PREFIX, JOBS)
             parts.append(_minute(database, load, server, directory, seconds))
             _tell(number, parts[-1])
@@ -183,7 +179,7 @@ def _ended_badly(watchdog: subprocess.Popen[bytes]) -> list[str]:
     return [] if watchdog.poll() is None else [f"the watchdog ended with {watchdog.returncode}"]
 
 
-def _migrate_anew(environ: dict[str, str], seconds: int, told: list[str]) -> None:
+def _migrate_again(environ: dict[str, str], seconds: int, told: list[str]) -> None:
     """Take the newest migration back, and apply it again, in the middle of a part."""
     time.sleep(seconds / 4)
     for arguments in (("rollback", "--steps", "1", "--yes"), ("migrate",)):

@@ -133,7 +133,7 @@ _URL = pytest.StashKey[str]()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say at the end, loudly, what was not tested for want of something on this machine; and what tests measured."""
+    """Print at the end what was not tested because this machine lacks something, and what tests measured."""
     reasons: dict[str, int] = {}
     for report in terminalreporter.stats.get("skipped", []):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)

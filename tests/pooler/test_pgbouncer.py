@@ -169,7 +169,7 @@ def test_many_crawlers_over_two_sessions_count_exactly(pgbouncer: PgBouncer, db:
 
 
 def test_nothing_of_ours_stays_in_a_session(pgbouncer: PgBouncer, tmp_path: Path) -> None:
-    """Whoever gets it next has their own role and timeouts, and no statements that others prepared."""
+    """The next user has their own role and timeouts, and no statements that others prepared."""
     web = Web(
         pgbouncer.url, tmp_path / "web.log", {"TALLYMARK_STATEMENT_TIMEOUT": "4321", "TALLYMARK_LOCK_TIMEOUT": "987"}
     )
