@@ -48,18 +48,7 @@ class Server:
 
 @contextmanager
 def serving(application: str, environ: Mapping[str, str]) -> Iterator[Server]:
-    """Run an application under the product's own web server command.
-
-    Args:
-        application: As granian names it.
-        environ: The environment that the application reads its settings from.
-
-    Yields:
-        The server.
-
-    Raises:
-        BenchmarkError: It does not start.
-    """
+    """Run an application under the product's own web server command."""
     port = some_free_port(_HOST)
     command = [*granian_command(Settings.from_env(environ), _HOST, port)[:-1], application]
     process = subprocess.Popen(

@@ -17,6 +17,8 @@ import pytest
 from tallymark.server.cluster import bin_dir
 from tallymark.server.ports import some_free_port
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., "Up"]
 
 _TALLYMARK = (sys.executable, "-c", "from tallymark.cli import main; main()")

@@ -98,6 +98,7 @@ def test_what_a_crawler_wrote_cannot_do_anything_to_the_terminal(db: Connection,
             assert b"\x1b[2J" not in terminal.written
 
 
+@pytest.mark.slow
 def test_it_goes_on_when_the_database_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Elsewhere, too: the embedded server may get another port. Meanwhile it says that it is away."""
     monkeypatch.delenv("DATABASE_URL", raising=False)

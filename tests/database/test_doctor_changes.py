@@ -169,6 +169,7 @@ def test_each_change_is_found_alone_and_mended_by_the_advice(db: Connection, db_
     assert findings(db_url) == []
 
 
+@pytest.mark.slow
 def test_roles_that_can_do_too_much_are_found(tmp_path: Path) -> None:
     """Roles belong to the whole server, so this one has a server of its own."""
     with EmbeddedPostgres(tmp_path / "data") as server:

@@ -15,6 +15,8 @@ import pytest
 
 from tallymark.server import EmbeddedPostgres
 
+pytestmark = pytest.mark.slow
+
 
 def _commit_in_a_crowd(url: str) -> psycopg.Connection[Any]:
     """Commit a row, then leave a transaction open on its connection."""

@@ -12,6 +12,8 @@ import pytest
 from tallymark.server import EmbeddedPostgres, EmbeddedPostgresError
 from tallymark.server.cluster import bin_dir
 
+pytestmark = pytest.mark.slow
+
 
 def _write(url: str) -> None:
     with psycopg.connect(url) as connection:

@@ -14,6 +14,8 @@ import pytest
 
 from tallymark.server import EmbeddedPostgres, EmbeddedPostgresError, postgres_user
 
+pytestmark = pytest.mark.slow
+
 NOBODY = postgres_user.NOBODY
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="NOT TESTED: only root can become another user")

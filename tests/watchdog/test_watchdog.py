@@ -210,6 +210,7 @@ def test_another_watchdog_sends_the_message_of_one_that_was_killed(
     assert first["message"].rpartition("alert ")[2] == second["message"].rpartition("alert ")[2]
 
 
+@pytest.mark.slow
 def test_watching_goes_on_when_the_database_comes_back(tmp_path: Path, receiver: Receiver) -> None:
     """The watchdog says once that the database is away, and misses no alert."""
     with ExitStack() as parts:
