@@ -207,4 +207,6 @@ def test_without_a_database_the_command_says_what_is_missing(monkeypatch: pytest
     monkeypatch.setenv("TALLYMARK_DATA_DIR", str(tmp_path))
     result = run()
     assert result.exit_code == 2
-    assert result.output == f"Error: no DATABASE_URL is set, and no `tallymark up` runs on {tmp_path}\n"
+    assert result.output == (
+        f"Error: no `tallymark up` runs on {tmp_path}, and DATABASE_URL is not set; start the one or set the other\n"
+    )

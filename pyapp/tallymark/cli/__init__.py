@@ -25,7 +25,7 @@ COMMANDS: dict[str, str] = {
     "watchdog": "tallymark.cli.watchdog:watchdog",
     "url": "tallymark.cli.database:url",
     "jobs": "tallymark.cli.jobs:jobs",
-    "job": "tallymark.cli.job:job",
+    "job": "tallymark.cli.jobs:job",
     "watch": "tallymark.cli.watch:watch",
     "simulate": "tallymark.cli.simulate:simulate",
     "token": "tallymark.cli.token:token",

@@ -2,104 +2,69 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from tallymark import functions
-from tallymark.cli.figures import MOST_RATES, read_rate, read_stalled
-from tallymark.cli.watched import Watched
+from tallymark.cli.jobs import MOST_RATES, read_rate, read_stalled
+from tallymark.cli.watch import Watched
 from tallymark.functions.call import Connection, Json
-from tallymark.functions.errors import JobNotFound
-from tallymark.terminal import events, job_view
+from tallymark.terminal import job_view
 from tallymark.terminal.rows import WIDE, Shown, table, totals
-from tallymark.terminal.screen import picture, spaced
-from tallymark.terminal.text import clock, count, cut, duration, plain
-
-if TYPE_CHECKING:
-    from tallymark.functions.jobs import Event
-    from tallymark.functions.stats import StalledJob
+from tallymark.terminal.screen import Screen, spaced
+from tallymark.terminal.text import clock, count, duration, plain
 
 #: How many types of a single job are shown, and how many events are kept.
 _TYPES, _EVENTS = 8, 500
-#: Which jobs stall is asked at most so often, and rates take at most this part of the time.
+#: Stalled jobs are asked for at most so often, and rates take at most this part of the time.
 _STALLED_SECONDS = 5.0
 _RATES_SHARE = 0.25
-#: Lines of the picture of a table that are no jobs: the headings, an empty one, the last one, and that of the cursor.
+#: Lines of the picture of a table that are no jobs: the headings, an empty one, the totals, and that of the cursor.
 _AROUND = 4
 
 
-class _Screen:
-    """The part of the terminal that is drawn over."""
+class _View:
+    """A picture, and whether it is of now."""
 
     def __init__(self, console: Console) -> None:
-        self.console = console
-        self._size = console.size
-        self._live: Live | None = None
+        self._console = console
+        self._screen = Screen(console)
         self._lines: list[Text] = []
         self._away_since: float | None = None
 
-    def show(self, lines: Iterable[Text]) -> None:
-        """Draw a picture."""
-        self._lines = list(lines)
+    def draw(self) -> None:
+        """Draw what was read last."""
         self._away_since = None
-        self._draw(self._lines)
+        self._screen.draw(self._lines)
 
     def away(self, reason: str) -> None:
-        """Draw the last picture again, and that it is not of now."""
+        """Draw the last picture again, and since when the database is away."""
         now = time.monotonic()
         self._away_since = self._away_since or now
         since = duration(now - self._away_since)
-        words = Text(f"the database is away, trying again ({since}): {plain(reason)}", "bold red")
-        self._draw([*self._lines[: self.console.height - 2], words])
+        note = Text(f"the database is away, trying again ({since}): {plain(reason)}", "bold red")
+        self._screen.draw([*self._lines[: self._console.height - 2], note])
 
     def close(self) -> None:
         """Leave the last picture as it is."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-
-    def _draw(self, lines: list[Text]) -> None:
-        size = self.console.size
-        if size != self._size and self._live is not None:
-            # The terminal has broken the lines of the old picture anew; where it begins now nobody knows.
-            self.close()
-            self.console.clear()
-        self._size = size
-        fitting = [cut(line, size.width) for line in lines[: max(size.height - 1, 1)]]
-        drawn = picture(self.console, fitting)
-        if self._live is None:
-            self._live = Live(drawn, console=self.console, auto_refresh=False, vertical_overflow="crop")
-            self._live.start(refresh=True)
-        else:
-            self._live.update(drawn, refresh=True)
+        self._screen.close()
 
 
-class TableView:
-    """Many jobs, a line or two each."""
+class TableView(_View):
+    """Many jobs, a line or two each. `interval` is the time from one picture to the next, in seconds."""
 
     def __init__(self, console: Console, interval: float) -> None:
-        """Make it; nothing is drawn yet.
-
-        Args:
-            console: A terminal.
-            interval: Seconds from one picture to the next.
-        """
-        self._console = console
-        self._screen = _Screen(console)
+        super().__init__(console)
         self._interval = interval
         self._rates: dict[str, tuple[float, Json | None]] = {}
-        self._stalled: dict[str, StalledJob] = {}
+        self._stalled: dict[str, functions.StalledJob] = {}
         self._stalled_due = 0.0
-        self._lines: list[Text] = []
 
     def read(self, connection: Connection, watched: Watched, _new: list[Json], now: datetime) -> None:
-        """Read rates and which jobs stall, of the jobs that fit the terminal."""
+        """Read which jobs stall, and the rates of those that fit the terminal."""
         jobs = watched.jobs()
         width, height = self._console.size
         fit = height if width >= WIDE else height // 2
@@ -110,18 +75,6 @@ class TableView:
             for job in jobs
         ]
         self._lines = self._picture(shown, now, more=watched.more)
-
-    def draw(self) -> None:
-        """Draw what was read last."""
-        self._screen.show(self._lines)
-
-    def away(self, reason: str) -> None:
-        """Draw that the database is away."""
-        self._screen.away(reason)
-
-    def close(self) -> None:
-        """Leave the last picture as it is."""
-        self._screen.close()
 
     def _picture(self, shown: list[Shown], now: datetime, *, more: bool) -> list[Text]:
         width, height = self._console.size
@@ -136,8 +89,8 @@ class TableView:
                 break
             fitting += of_one
             told += 1
-        hidden = [Text(f"and {count(len(shown) - told, 'more job')}", "dim")] if told < len(shown) else []
-        return [headings, *fitting, *hidden, last] if hidden else [headings, *fitting, Text(), last]
+        hidden = len(shown) - told
+        return [headings, *fitting, Text(f"and {count(hidden, 'more job')}" if hidden else "", "dim"), last]
 
     def _read_stalled(self, connection: Connection, jobs: list[Json]) -> None:
         began = time.monotonic()
@@ -156,21 +109,13 @@ class TableView:
                 break
 
 
-class JobView:
+class JobView(_View):
     """One job, and the newest of its events."""
 
     def __init__(self, console: Console) -> None:
-        """Make it; nothing is drawn yet.
-
-        Args:
-            console: A terminal.
-        """
-        self._console = console
-        self._screen = _Screen(console)
-        self._events: deque[Event] = deque(maxlen=_EVENTS)
-        self._made = ""
-        self._stalled: StalledJob | None = None
-        self._lines: list[Text] = []
+        super().__init__(console)
+        self._events: deque[functions.Event] = deque(maxlen=_EVENTS)
+        self._created = ""
 
     def read(self, connection: Connection, watched: Watched, _new: list[Json], now: datetime) -> None:
         """Read its rate, whether it stalls, and the events that are new."""
@@ -182,34 +127,22 @@ class JobView:
         width, height = self._console.size
         item = Shown(job, rate, stalled is not None, gone)
         head = job_view.head(item, now=now, room=width, stalled=stalled, most=1)
-        # A small terminal has room for events all the same: what is told last goes first.
+        # Events have room on a small terminal, too: the last facts are left out first.
         lines = spaced(head[: max(height * 2 // 5, 3)], job_view.counts(job, width, min(height // 6, _TYPES)))
         # The cursor has a line, the headings have one, and one is empty.
         fit = max(height - len(lines) - 3, 0)
         newest = list(self._events)[-fit:] if fit else []
-        self._lines = spaced(lines, events.event_lines(newest, width) if newest else [])
-
-    def draw(self) -> None:
-        """Draw what was read last."""
-        self._screen.show(self._lines)
-
-    def away(self, reason: str) -> None:
-        """Draw that the database is away."""
-        self._screen.away(reason)
-
-    def close(self) -> None:
-        """Leave the last picture as it is."""
-        self._screen.close()
+        self._lines = spaced(lines, job_view.event_lines(newest, width))
 
     def _read_events(self, connection: Connection, job: Json) -> None:
-        if job["createdAt"] != self._made:
-            # Another job of the same id, or the first look.
+        if job["createdAt"] != self._created:
+            # Another job with the same id, or the first reading.
             self._events.clear()
-            self._made = job["createdAt"]
+            self._created = job["createdAt"]
         seen = self._events[-1].seq if self._events else 0
         if seen == job["lastSeq"]:
             return
         # Of many that came at once, those that would be dropped again need not be read.
         after = max(seen, job["lastSeq"] - _EVENTS)
-        with suppress(JobNotFound):
+        with suppress(functions.JobNotFound):
             self._events += functions.timeline(connection, job["id"], after_seq=after, max_events=_EVENTS)
