@@ -46,8 +46,8 @@ def test_where_no_server_runs_that_is_said(tmp_path: Path, command: str) -> None
     result = run(command)
     assert result.exit_code == 2
     assert result.output == (
-        f"Error: no `tallymark up` runs on {tmp_path / 'data'}, and DATABASE_URL is not set;"
-        " start the one or set the other\n"
+        f"Error: DATABASE_URL is not set, and no `tallymark up` runs on {tmp_path / 'data'};"
+        " set DATABASE_URL, or start `tallymark up`\n"
     )
 
 

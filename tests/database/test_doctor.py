@@ -208,5 +208,6 @@ def test_without_a_database_the_command_says_what_is_missing(monkeypatch: pytest
     result = run()
     assert result.exit_code == 2
     assert result.output == (
-        f"Error: no `tallymark up` runs on {tmp_path}, and DATABASE_URL is not set; start the one or set the other\n"
+        f"Error: DATABASE_URL is not set, and no `tallymark up` runs on {tmp_path};"
+        " set DATABASE_URL, or start `tallymark up`\n"
     )

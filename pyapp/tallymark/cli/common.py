@@ -164,10 +164,11 @@ def find_database(database_url: str | None, data: Path | None) -> str:
     except OSError as error:
         raise CannotRun(f"cannot use the data directory {directory}: {error}") from error
     if url is None:
-        if settings.database_url:
+        if data is not None:
             raise CannotRun(f"no `tallymark up` runs on {directory}; start it")
         raise CannotRun(
-            f"no `tallymark up` runs on {directory}, and DATABASE_URL is not set; start the one or set the other"
+            f"DATABASE_URL is not set, and no `tallymark up` runs on {directory};"
+            " set DATABASE_URL, or start `tallymark up`"
         )
     return url
 
@@ -178,10 +179,7 @@ def explained(*also: type[Exception], role: str = READER) -> Iterator[None]:
     try:
         yield
     except psycopg.OperationalError as error:
-        said = " ".join(str(error).split())
-        raise CannotRun(
-            f"cannot reach the database: {said}; check --database-url or DATABASE_URL, or start `tallymark up`"
-        ) from error
+        raise CannotRun(_unreachable(error)) from error
     except (psycopg.Error, MigrationError, *also) as error:  # type: ignore[misc]  # classes, as they are typed
         raise CannotRun(str(error).strip()) from error
     except TallymarkError as error:
@@ -196,7 +194,11 @@ def connected(url: str, role: str = READER) -> Iterator[Connection]:
 
 
 class Away(Exception):  # noqa: N818 - reads as what it is in an except clause
-    """The database cannot be read now. The text says why, in one line."""
+    """The database cannot be read now. The text says why, in one line; `message` also what to do."""
+
+    def __init__(self, reason: str, message: str = "") -> None:
+        super().__init__(reason)
+        self.message = message or reason
 
 
 class Database:
@@ -217,7 +219,7 @@ class Database:
             return ask(self._connection)
         except psycopg.OperationalError as error:
             self.close()
-            raise Away(_first_line(error)) from error
+            raise Away(_reason(error), _unreachable(error)) from error
         except psycopg.Error as error:
             raise CannotRun(str(error).strip()) from error
         except TallymarkError as error:
@@ -226,7 +228,7 @@ class Database:
                 raise Away(NOT_INSTALLED) from error
             if isinstance(error, Unavailable) and error.sqlstate != NO_RIGHT:
                 self.close()
-                raise Away(_first_line(error.__cause__ or error)) from error
+                raise Away(_reason(error.__cause__ or error)) from error
             raise CannotRun(_sentence(error, self._role)) from error
 
     def _url(self) -> str:
@@ -256,8 +258,14 @@ def _connect(url: str, defaults: dict[str, str] | None = None) -> Connection:
     return psycopg.connect(make_conninfo(libpq_url(url), **more), autocommit=True, prepare_threshold=None)
 
 
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+def _reason(error: BaseException) -> str:
+    """Say in one line why a connection failed, without the guesses that libpq adds in indented lines."""
+    lines = [line for line in str(error).splitlines() if line and not line[0].isspace()]
+    return " ".join(lines).removeprefix("connection failed: ") or type(error).__name__
+
+
+def _unreachable(error: psycopg.Error) -> str:
+    return f"cannot reach the database: {_reason(error)}; check --database-url or DATABASE_URL, or start `tallymark up`"
 
 
 def _sentence(error: TallymarkError, role: str) -> str:

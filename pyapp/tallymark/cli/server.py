@@ -68,4 +68,5 @@ def settings() -> None:
 
     console = make_console()
     rows = [tuple(row) for row in Settings.from_env().rows()]
-    show(console, folded_lines(("setting", "value", "default", "meaning"), rows, room_of(console)))
+    headings = ("setting", "value", "default", "meaning")
+    show(console, folded_lines(headings, rows, room_of(console), whole="setting"))

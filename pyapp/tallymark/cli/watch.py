@@ -123,7 +123,7 @@ def _follow(
             except Away as away:
                 # A mistyped name is an error; a database that was there once will come back.
                 if not seen:
-                    raise CannotRun(f"cannot reach the database: {away}") from away
+                    raise CannotRun(away.message) from away
                 view.away(str(away))
             else:
                 seen = True

@@ -109,9 +109,9 @@ def watchdog(
         rounds = _Rounds(as_json=as_json)
         while True:
             done = rounds.run(dog, most_events)
-            if once and done is None:
-                raise CannotRun(f"the database cannot be read: {rounds.away}")
-            if once and done is not None:
+            if once:
+                if done is None:
+                    sys.exit(2)
                 sys.exit(1 if done.failed else 0)
             if interrupt.wait(interval):
                 return

@@ -69,11 +69,13 @@ def table_lines(columns: Sequence[Column], rows: Sequence[Sequence[Text]], room:
     return lines if room is None else [cut(line, room) for line in lines]
 
 
-def folded_lines(headings: Sequence[str], rows: Iterable[Sequence[str]], room: int | None) -> list[Text]:
-    """Lay out a table in which a text that is too long goes on in the next line, and nothing is ever cut."""
+def folded_lines(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], room: int | None, *, whole: str = ""
+) -> list[Text]:
+    """Lay out a table in which long texts go on in the next line, except in the column with the heading `whole`."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(Text(heading), overflow="fold")
+        table.add_column(Text(heading), overflow="fold", no_wrap=heading == whole)
     for row in rows:
         table.add_row(*(Text(plain(text)) for text in row))
     return _laid_out(table, room)
