@@ -14,7 +14,7 @@ from tests.cli.terminal import FAST, in_terminal, piped
 from tallymark import functions
 from tallymark.cli import cli
 from tallymark.cli.common import server_time
-from tallymark.cli.watch import RunningJobs
+from tallymark.cli.watched import RunningJobs
 from tallymark.functions.call import Json
 from tallymark.schema.migrate import migrate
 from tallymark.server import EmbeddedPostgres
@@ -243,9 +243,9 @@ def test_of_many_running_jobs_only_those_that_changed_are_read_most_of_the_time(
         asked.append("updated_since" in filters)
         return functions.list_jobs(arguments[0], max_jobs=1000, **filters)
 
-    monkeypatch.setattr("tallymark.cli.watch.list_jobs", list_jobs)
+    monkeypatch.setattr("tallymark.cli.watched.list_jobs", list_jobs)
     clock = iter([0.0, 5.0, 20.0, 54.0, 56.0, 57.0])
-    monkeypatch.setattr("tallymark.cli.watch.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("tallymark.cli.watched.time.monotonic", lambda: next(clock))
     now = server_time(db)
     for job_id in "abc":
         report(db, job_id)

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +28,7 @@ from tallymark.schema.migrate import migrate as run_migrate
 from tallymark.schema.migrate import rollback as run_rollback
 from tallymark.schema.server_settings import Examined, examine
 from tallymark.settings import Settings, SettingsError
+from tallymark.terminal.screen import ProgressLine
 from tallymark.terminal.text import count, plain
 
 #: How many jobs `verify` asks for at a time, and after how many seconds it begins to show its progress.
@@ -120,8 +120,10 @@ def verify(jobs: tuple[str, ...], url: str, *, as_json: bool) -> None:
     checked = 0
     wrong: list[dict[str, Any]] = []
     unknown: list[str] = []
+    progress = ProgressLine(PATIENCE_SECONDS)
     with connected(url) as connection:
-        for job in _with_progress(iter(jobs) if jobs else _all_jobs(connection)):
+        for job in jobs or _all_jobs(connection):
+            progress.show(f"{count(checked, 'job')} checked")
             try:
                 differences = functions.verify_differences(connection, job)
             except functions.JobNotFound:
@@ -130,6 +132,7 @@ def verify(jobs: tuple[str, ...], url: str, *, as_json: bool) -> None:
             checked += 1
             if differences:
                 wrong.append({"job": job} | min(differences, key=lambda difference: difference.seq)._asdict())
+    progress.clear()
     if as_json:
         click.echo(json.dumps({"checked": checked, "wrong": wrong, "unknown": unknown}, indent=2))
     else:
@@ -176,18 +179,3 @@ def _sentence(item: dict[str, Any]) -> str:
     """Say what differs in one line."""
     stored, folded = (json.dumps(item[side], ensure_ascii=False) for side in ("stored", "folded"))
     return f"event {item['seq']} differs in {item['field']}: stored {stored}, the ledger gives {folded}"
-
-
-def _with_progress(jobs: Iterator[str]) -> Iterator[str]:
-    """Pass jobs through; on a terminal, when it takes long, show how many have been checked."""
-    shown = sys.stderr.isatty()
-    due = time.monotonic() + PATIENCE_SECONDS
-    drawn = False
-    for checked, job in enumerate(jobs):
-        if shown and time.monotonic() > due:
-            click.echo(f"\r{count(checked, 'job')} checked", nl=False, err=True)
-            due = time.monotonic() + PATIENCE_SECONDS / 10
-            drawn = True
-        yield job
-    if drawn:
-        click.echo("\r\033[K", nl=False, err=True)

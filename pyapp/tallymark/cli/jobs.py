@@ -6,9 +6,10 @@ import os.path
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from rich.text import Text
 
 from tallymark import functions
 from tallymark.cli.common import (
@@ -21,10 +22,9 @@ from tallymark.cli.common import (
     time_gone_by,
 )
 from tallymark.functions.call import Connection, Json
-
-# What draws is imported in the commands: `tallymark --help` imports this module, and draws nothing.
-if TYPE_CHECKING:
-    from rich.text import Text
+from tallymark.terminal import job_view, screen
+from tallymark.terminal.rows import Shown, table, totals
+from tallymark.terminal.text import plain, wrapped
 
 #: How many jobs `list_jobs` returns at most at a time.
 PAGE = 1_000
@@ -83,10 +83,6 @@ def jobs(
     Jobs are in the order of their ids. A job is marked as stalled when it has been silent for longer than is usual for
     it. Rates are shown for the first 50 running jobs, since each takes a query of its own.
     """
-    from tallymark.terminal.rows import Shown, table, totals
-    from tallymark.terminal.screen import make_console, room_of, show
-    from tallymark.terminal.text import wrapped
-
     with connected(url) as connection:
         now = server_time(connection)
         updated_since = now - since if isinstance(since, timedelta) else since
@@ -103,13 +99,13 @@ def jobs(
         )
         return
     shown = [Shown(job, rates.get(job["id"]), job["id"] in stalled) for job in found]
-    console = make_console()
-    room = room_of(console)
+    console = screen.make_console()
+    room = screen.room_of(console)
     headings, lines = table(shown, now, room)
     last = totals(shown)
     if page["next"] is not None:
         last.append(f"; there are more: see --limit, or --cursor {page['next']}")
-    show(console, [headings, *(line for of_one in lines for line in of_one), *wrapped(last, room)])
+    screen.show(console, [headings, *(line for of_one in lines for line in of_one), *wrapped(last, room)])
 
 
 @click.group()
@@ -138,7 +134,8 @@ def create(job_id: str, url: str, attributes: dict[str, Any] | None, *, as_json:
     if as_json:
         print_json(made)
     else:
-        _confirm(job_id, " is registered" if made["created"] else " was registered before")
+        what = "is registered" if made["created"] else "was registered before"
+        click.secho(f"job {plain(job_id)} {what}", fg="green")
 
 
 @job.command()
@@ -175,9 +172,6 @@ def show(job_id: str, url: str, timeline: int, at: int | None, *, as_json: bool)
             # These would be those of the job as it is.
             rate, stalled, durations = None, None, []
 
-    from tallymark.terminal import job_view, screen
-    from tallymark.terminal.rows import Shown
-
     console = screen.make_console()
     room = screen.room_of(console)
     screen.show(
@@ -205,7 +199,7 @@ def command(job_id: str, url: str, command: str, by: str | None, *, as_json: boo
     if as_json:
         print_json(asked)
     else:
-        _confirm(job_id, f", which is {asked['status']}, is asked to {asked['command']}")
+        click.secho(f"job {plain(job_id)}, which is {asked['status']}, is asked to {asked['command']}", fg="green")
 
 
 @job.command()
@@ -229,11 +223,6 @@ def diagnose(job_id: str, url: str, *, verify: bool | None, as_json: bool) -> No
     if as_json:
         print_json(found)
     else:
-        from rich.text import Text
-
-        from tallymark.terminal import screen
-        from tallymark.terminal.text import plain, wrapped
-
         console = screen.make_console()
         room = screen.room_of(console)
         verdict = Text(plain(f"job {job_id}: {found['verdict']}"), _SEVERITY_STYLES[found["severity"]])
@@ -248,12 +237,8 @@ def diagnose(job_id: str, url: str, *, verify: bool | None, as_json: bool) -> No
     sys.exit(1 if found["problems"] or found["warnings"] else 0)
 
 
-def _finding(finding: functions.Finding, room: int | None) -> "list[Text]":
+def _finding(finding: functions.Finding, room: int | None) -> list[Text]:
     """Lay out a finding: its severity, what was found, and below that what to do."""
-    from rich.text import Text
-
-    from tallymark.terminal.text import plain, wrapped
-
     beside = None if room is None else max(room - _INDENT, 20)
     lines = wrapped(Text(plain(finding["says"])), beside)
     if finding["next"]:
@@ -301,12 +286,6 @@ def read_stalled(connection: Connection, found: Sequence[Json]) -> dict[str, fun
     stalled = functions.stalled_jobs(connection, id_prefix=os.path.commonprefix(running))  # noqa: RUF071 - letter by letter is what is wanted
     wanted = set(running)
     return {item.id: item for item in stalled if item.id in wanted}
-
-
-def _confirm(job_id: str, what: str) -> None:
-    from tallymark.terminal.text import plain
-
-    click.secho(f"job {plain(job_id)}{what}", fg="green")
 
 
 def _user() -> str | None:

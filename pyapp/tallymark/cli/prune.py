@@ -35,14 +35,13 @@ from tallymark.cli.common import (
 from tallymark.functions.call import Connection
 from tallymark.functions.errors import Conflict, JobNotFound, Unavailable
 from tallymark.server.private_file import open_private
+from tallymark.terminal.screen import ProgressLine
 from tallymark.terminal.text import count, plain
 
 #: What the first line of an archive says it is; a later release may write another number.
 FORMAT = "tallymark job 1"
 #: How many jobs are asked for at a time.
 PAGE = 1_000
-#: On a terminal the progress is shown this often.
-_PROGRESS_SECONDS = 0.2
 #: A crawler in a long transaction may lock a job's row: it is waited for this long, then the next job is taken.
 _LOCK_TIMEOUT = "2s"
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -136,7 +135,7 @@ def prune(
             run.delete_ended(_moment(connection, delete_ended), archive)
         if older_than is not None:
             run.fold(_moment(connection, older_than), keep)
-        run.show_progress("")
+        run.progress.clear()
     outcome = run.outcome
     if as_json:
         print_json(asdict(outcome))
@@ -156,10 +155,10 @@ class _Run:
 
     def __init__(self, connection: Connection, share: float, *, dry_run: bool) -> None:
         self.outcome = Outcome()
+        self.progress = ProgressLine(patience=0)
         self._connection = connection
         self._share = share
         self._dry_run = dry_run
-        self._progress_at = 0.0
 
     def fold(self, older_than: datetime, keep: int) -> None:
         """Fold the old events of all jobs."""
@@ -190,7 +189,7 @@ class _Run:
                 pruned = functions.prune_job(self._connection, job_id, older_than, keep_newest=keep)
             self.outcome.events += pruned.events
             done = f"{count(self.outcome.events, 'event')} of {count(self.outcome.jobs, 'job')}"
-            self.show_progress(f"{done} pruned, at {job_id}")
+            self.progress.show(f"{done} pruned, at {job_id}")
             self._rest(began)
             if not pruned.more:
                 return
@@ -209,7 +208,7 @@ class _Run:
                 began = time.monotonic()
                 if self._dry_run or self._delete(job, archive):
                     self.outcome.deleted += 1
-                self.show_progress(f"{count(self.outcome.deleted, 'job')} deleted, at {job.id}")
+                self.progress.show(f"{count(self.outcome.deleted, 'job')} deleted, at {job.id}")
                 self._rest(began)
             last = page[-1].id
 
@@ -243,12 +242,6 @@ class _Run:
         """Pause for as long as the share asks for."""
         if not self._dry_run:
             time.sleep((time.monotonic() - began) * (1 / self._share - 1))
-
-    def show_progress(self, text: str) -> None:
-        """Show on a terminal how far it is; an empty text clears the line."""
-        if sys.stderr.isatty() and (not text or time.monotonic() > self._progress_at):
-            click.echo(f"\r{plain(text)}\033[K", nl=False, err=True)
-            self._progress_at = time.monotonic() + _PROGRESS_SECONDS
 
 
 def _moment(connection: Connection, given: timedelta | datetime) -> datetime:

@@ -7,6 +7,8 @@ import click
 
 from tallymark.cli.common import Command, data_option
 from tallymark.settings import Settings
+from tallymark.terminal.screen import make_console, room_of, show
+from tallymark.terminal.tables import folded_lines
 
 
 def _listening(command: Command) -> Command:
@@ -63,9 +65,6 @@ def settings() -> None:
 
     Settings are environment variables. Passwords and tokens are masked.
     """
-    from tallymark.terminal.screen import make_console, room_of, show
-    from tallymark.terminal.tables import folded_lines
-
     console = make_console()
     rows = [tuple(row) for row in Settings.from_env().rows()]
     headings = ("setting", "value", "default", "meaning")

@@ -5,28 +5,19 @@ import logging
 import secrets
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import click
 
 from tallymark.cli.common import INTERRUPTED, CannotRun, Interrupt, Number, data_option, json_option
 from tallymark.settings import Settings, SettingsError
+from tallymark.terminal.screen import can_redraw, make_console, room_of, show
 
 if TYPE_CHECKING:
-    from tallymark.simulate.crowd import Crowd
+    from tallymark.simulate.picture import LineView, TableView
 
 #: Job ids have at most 255 characters: this leaves room for what is added to the prefix.
 _LONGEST_PREFIX = 200
-
-
-class View(Protocol):
-    """How the run is shown."""
-
-    def show(self, crowd: "Crowd", doing: str) -> None:
-        """Show the crowd at work."""
-
-    def close(self) -> None:
-        """Leave the last picture as it is."""
 
 
 def _prefix(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -127,7 +118,6 @@ def simulate(
         click.echo(json.dumps({**verdict.as_json(), "seed": seed}, ensure_ascii=False))
     else:
         from tallymark.simulate.picture import verdict_lines
-        from tallymark.terminal.screen import make_console, room_of, show
 
         console = make_console()
         show(console, verdict_lines(verdict, seed, room_of(console)))
@@ -157,9 +147,8 @@ def _place(url: str | None, token: str | None, data: Path | None) -> tuple[str, 
     return (url or settings.url).rstrip("/"), token
 
 
-def _view(*, as_json: bool, svg: Path | None) -> View:
+def _view(*, as_json: bool, svg: Path | None) -> "LineView | TableView":
     from tallymark.simulate.picture import LineView, TableView
-    from tallymark.terminal.screen import can_redraw, make_console
 
     console = make_console()
     if svg is not None or (can_redraw(console) and not as_json):

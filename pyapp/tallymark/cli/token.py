@@ -7,6 +7,8 @@ import click
 
 from tallymark import functions
 from tallymark.cli.common import ADMIN, connected, database_options, json_option, print_json, time_to_come
+from tallymark.terminal.screen import make_console, room_of, show
+from tallymark.terminal.tables import folded_lines
 
 
 @click.group()
@@ -106,9 +108,6 @@ def _as_json(item: functions.Token) -> dict[str, object]:
 
 
 def _print_table(known: list[functions.Token]) -> None:
-    from tallymark.terminal.screen import make_console, room_of, show
-    from tallymark.terminal.tables import folded_lines
-
     rows = [
         (
             item.name,

@@ -1,14 +1,16 @@
-"""The command that follows jobs: watch."""
+"""The command that follows jobs: watch. In a terminal it draws pictures, each over the one before."""
 
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import datetime
 
 import click
+from rich.console import Console
+from rich.text import Text
 
 from tallymark import functions
 from tallymark.cli.common import (
@@ -23,48 +25,25 @@ from tallymark.cli.common import (
     json_option,
     server_time,
 )
-from tallymark.cli.jobs import list_jobs
+from tallymark.cli.jobs import MOST_RATES, read_rate, read_stalled
+from tallymark.cli.watched import NamedJobs, RunningJobs
 from tallymark.functions.call import Connection, Json
+from tallymark.terminal import job_view
+from tallymark.terminal.rows import WIDE, Shown, table, totals
+from tallymark.terminal.screen import Screen, can_redraw, make_console, spaced
+from tallymark.terminal.text import clock, count, duration, plain
+
+Watched = NamedJobs | RunningJobs
 
 #: After a reading that took long the database is left alone for so many times as long.
 _REST = 3
-#: A job that has ended stays in the picture of running jobs for so long.
-LINGER_SECONDS = 10.0
-#: More running jobs than this are not followed.
-MOST_RUNNING = 10_000
-#: Reading all running jobs takes at most one part in so many of the time; in between only changed ones are read.
-_COMPLETE_SHARE = 10
-#: An update that was recorded a moment before another may be committed after it.
-_OVERLAP = timedelta(seconds=5)
-
-
-class Watched(Protocol):
-    """Jobs that are followed. `gone` are ids of deleted ones; `more` says that there are more than are followed."""
-
-    gone: set[str]
-    more: bool
-
-    def read(self, connection: Connection, now: datetime) -> list[Json]:
-        """Read them, and return those that are new or changed since the last time."""
-
-    def jobs(self) -> list[Json]:
-        """Return them as they were read last, in the order in which they are shown."""
-
-
-class View(Protocol):
-    """How the jobs are shown."""
-
-    def read(self, connection: Connection, watched: Watched, new: list[Json], now: datetime) -> None:
-        """Read what else is shown of them."""
-
-    def draw(self) -> None:
-        """Show what was read last."""
-
-    def away(self, reason: str) -> None:
-        """Show that the database is away."""
-
-    def close(self) -> None:
-        """Leave the last picture as it is."""
+#: How many types of a single job are shown, and how many events are kept.
+_TYPES, _EVENTS = 8, 500
+#: Stalled jobs are asked for at most so often, and rates take at most this part of the time.
+_STALLED_SECONDS = 5.0
+_RATES_SHARE = 0.25
+#: Lines of the picture of a table that are no jobs: the headings, an empty one, the totals, and that of the cursor.
+_AROUND = 4
 
 
 @click.command()
@@ -105,7 +84,12 @@ def watch(
 
 
 def _follow(
-    database: Database, watched: Watched, view: View, interrupt: Interrupt, interval: float, until: "NamedJobs | None"
+    database: Database,
+    watched: Watched,
+    view: "_Lines | _JobView | _TableView",
+    interrupt: Interrupt,
+    interval: float,
+    until: NamedJobs | None,
 ) -> int | None:
     """Read and show until all is done; return the exit code, or None when this process was asked to end."""
 
@@ -139,15 +123,11 @@ def _follow(
         database.close()
 
 
-def _view(*, single: bool, interval: float, as_json: bool) -> View:
-    # Imported here: `tallymark --help` imports this module, and draws nothing.
-    from tallymark.cli.live import JobView, TableView
-    from tallymark.terminal.screen import can_redraw, make_console
-
+def _view(*, single: bool, interval: float, as_json: bool) -> "_Lines | _JobView | _TableView":
     console = make_console()
     if as_json or not can_redraw(console):
         return _Lines(as_json=as_json)
-    return JobView(console) if single else TableView(console, interval)
+    return _JobView(console) if single else _TableView(console, interval)
 
 
 class _Lines:
@@ -166,8 +146,6 @@ class _Lines:
         self._gone = set(watched.gone)
 
     def draw(self) -> None:
-        from tallymark.terminal.text import plain
-
         if self._away:
             self._note("the database is back")
             self._away = False
@@ -190,117 +168,126 @@ class _Lines:
 
     def _note(self, what: str) -> None:
         """Print on standard error what is not a job's line."""
-        from tallymark.terminal.text import plain
-
         click.echo(f"tallymark: {plain(what)}", err=True)
 
 
-class NamedJobs:
-    """Jobs that were named on the command line."""
+class _Picture:
+    """A picture, and whether it is of now."""
 
-    def __init__(self, ids: Sequence[str]) -> None:
-        self._ids = list(dict.fromkeys(ids))
-        self._known: dict[str, Json] = {}
-        self.gone: set[str] = set()
-        self.more = False
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._screen = Screen(console)
+        self._lines: list[Text] = []
+        self._away_since: float | None = None
 
-    def read(self, connection: Connection, now: datetime) -> list[Json]:  # noqa: ARG002 - the others need it
-        """Read each by its id; JobNotFound is raised where there never was such a job."""
-        found = []
-        for job_id in self._ids:
-            try:
-                found.append(_read_job(connection, job_id))
-            except functions.JobNotFound:
-                if job_id not in self._known:
-                    raise
-                self.gone.add(job_id)
-            else:
-                self.gone.discard(job_id)
-        new = _changed(found, self._known)
-        self._known |= {job["id"]: job for job in found}
-        return new
+    def draw(self) -> None:
+        """Draw what was read last."""
+        self._away_since = None
+        self._screen.draw(self._lines)
 
-    def jobs(self) -> list[Json]:
-        """Return them in the order in which they were named."""
-        return [self._known[job_id] for job_id in self._ids]
+    def away(self, reason: str) -> None:
+        """Draw the last picture again, and since when the database is away."""
+        now = time.monotonic()
+        self._away_since = self._away_since or now
+        since = duration(now - self._away_since)
+        note = Text(f"the database is away, trying again ({since}): {plain(reason)}", "bold red")
+        self._screen.draw([*self._lines[: self._console.height - 2], note])
 
-    def exit_code(self) -> int | None:
-        """Return 0 when all have finished, 1 when one has ended otherwise or is gone, None while neither is so."""
-        jobs = self.jobs()
-        # A job with an end has ended; the database knows which statuses end a job.
-        if self.gone or any(job["finishedAt"] and job["status"] != "finished" for job in jobs):
-            return 1
-        return 0 if all(job["finishedAt"] for job in jobs) else None
+    def close(self) -> None:
+        """Leave the last picture as it is."""
+        self._screen.close()
 
 
-class RunningJobs:
-    """All running jobs, the one that started last first."""
+class _TableView(_Picture):
+    """Many jobs, a line or two each. `interval` is the time from one picture to the next, in seconds."""
 
-    def __init__(self) -> None:
-        self._running: dict[str, Json] = {}
-        self._ended: dict[str, tuple[Json, float]] = {}
-        self._complete_due = 0.0
-        self.gone: set[str] = set()
-        self.more = False
+    def __init__(self, console: Console, interval: float) -> None:
+        super().__init__(console)
+        self._interval = interval
+        self._rates: dict[str, tuple[float, Json | None]] = {}
+        self._stalled: dict[str, functions.StalledJob] = {}
+        self._stalled_due = 0.0
 
-    def read(self, connection: Connection, now: datetime) -> list[Json]:
-        """Read those that run, or of many only those that changed. Jobs that have ended since are returned, too."""
+    def read(self, connection: Connection, watched: Watched, _new: list[Json], now: datetime) -> None:
+        """Read which jobs stall, and the rates of those that fit the terminal."""
+        jobs = watched.jobs()
+        width, height = self._console.size
+        fit = height if width >= WIDE else height // 2
+        self._read_stalled(connection, jobs)
+        self._read_rates(connection, [job["id"] for job in jobs[:fit] if job["status"] == "running"])
+        shown = [
+            Shown(job, self._rates.get(job["id"], (0, None))[1], job["id"] in self._stalled, job["id"] in watched.gone)
+            for job in jobs
+        ]
+        self._lines = self._picture(shown, now, more=watched.more)
+
+    def _picture(self, shown: list[Shown], now: datetime, *, more: bool) -> list[Text]:
+        width, height = self._console.size
+        last = Text.assemble((clock(now), "dim"), "  ", totals(shown), " or more" if more else "")
+        if not shown:
+            return [Text("no job is running"), Text(clock(now), "dim")]
+        headings, lines = table(shown[:height], now, width)
+        fitting: list[Text] = []
+        told = 0
+        for of_one in lines:
+            if len(fitting) + len(of_one) > height - _AROUND:
+                break
+            fitting += of_one
+            told += 1
+        hidden = len(shown) - told
+        return [headings, *fitting, Text(f"and {count(hidden, 'more job')}" if hidden else "", "dim"), last]
+
+    def _read_stalled(self, connection: Connection, jobs: list[Json]) -> None:
         began = time.monotonic()
-        self._ended = {job_id: kept for job_id, kept in self._ended.items() if kept[1] > began}
-        if began < self._complete_due:
-            return self._read_changed(connection, now)
-        page = list_jobs(connection, MOST_RUNNING, status="running")
-        running = {job["id"]: _slim(job) for job in page["jobs"]}
-        more = page["next"] is not None
-        left = []
-        # Where there are too many, a job that is not in the list may still run.
-        for job_id in () if more else self._running.keys() - running.keys():
-            with suppress(functions.JobNotFound):
-                left.append(_read_job(connection, job_id))
-        new = _changed(page["jobs"], self._running)
-        # Kept only now that all was read: the connection may break at any time.
-        self._running, self.more = running, more
-        ended = time.monotonic()
-        self._ended |= {job["id"]: (_slim(job), ended + LINGER_SECONDS) for job in left}
-        self._complete_due = ended + (ended - began) * _COMPLETE_SHARE
-        return [*new, *left]
+        if began >= self._stalled_due:
+            self._stalled = read_stalled(connection, jobs)
+            ended = time.monotonic()
+            self._stalled_due = ended + max(_STALLED_SECONDS, (ended - began) / _RATES_SHARE)
 
-    def jobs(self) -> list[Json]:
-        """Return them, and those that ended a moment ago."""
-        ended = (job for job_id, (job, _until) in self._ended.items() if job_id not in self._running)
-        # By their start, so that no job changes its place when it is updated.
-        return sorted(
-            [*self._running.values(), *ended],
-            key=lambda job: (job["startedAt"] or job["createdAt"], job["id"]),
-            reverse=True,
-        )
-
-    def _read_changed(self, connection: Connection, now: datetime) -> list[Json]:
-        newest = max((job["updatedAt"] for job in self._running.values()), default=None)
-        since = (datetime.fromisoformat(newest) if newest else now) - _OVERLAP
-        found = list_jobs(connection, MOST_RUNNING, status="running", updated_since=since)["jobs"]
-        new = _changed(found, self._running)
-        self._running |= {job["id"]: _slim(job) for job in found}
-        return new
+    def _read_rates(self, connection: Connection, running: list[str]) -> None:
+        """Read as many rates as there is time for, the oldest first."""
+        began = time.monotonic()
+        self._rates = {job_id: self._rates.get(job_id, (0.0, None)) for job_id in running}
+        for job_id in sorted(running, key=lambda job_id: self._rates[job_id][0])[:MOST_RATES]:
+            self._rates[job_id] = (time.monotonic(), read_rate(connection, job_id))
+            if time.monotonic() - began > self._interval * _RATES_SHARE:
+                break
 
 
-def _read_job(connection: Connection, job_id: str) -> Json:
-    """Read a job as `list_jobs` returns it, without its timeline."""
-    job = functions.get_job(connection, job_id, timeline_limit=0)
-    del job["progress"]["timeline"]
-    return job
+class _JobView(_Picture):
+    """One job, and the newest of its events."""
 
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._events: deque[functions.Event] = deque(maxlen=_EVENTS)
+        self._created = ""
 
-def _changed(found: Iterable[Json], known: dict[str, Json]) -> list[Json]:
-    """Return the jobs that are not known or have an event since."""
-    return [job for job in found if _tag(job) != _tag(known.get(job["id"]))]
+    def read(self, connection: Connection, watched: Watched, _new: list[Json], now: datetime) -> None:
+        """Read its rate, whether it stalls, and the events that are new."""
+        [job] = watched.jobs()
+        gone = job["id"] in watched.gone
+        rate = None if gone else read_rate(connection, job["id"])
+        self._read_events(connection, job)
+        stalled = read_stalled(connection, [] if gone else [job]).get(job["id"])
+        width, height = self._console.size
+        item = Shown(job, rate, stalled is not None, gone)
+        head = job_view.head(item, now=now, room=width, stalled=stalled, most=1)
+        # Events have room on a small terminal, too: the last facts are left out first.
+        lines = spaced(head[: max(height * 2 // 5, 3)], job_view.counts(job, width, min(height // 6, _TYPES)))
+        # The cursor has a line, the headings have one, and one is empty.
+        fit = max(height - len(lines) - 3, 0)
+        newest = list(self._events)[-fit:] if fit else []
+        self._lines = spaced(lines, job_view.event_lines(newest, width))
 
-
-def _tag(job: Json | None) -> tuple[object, ...] | None:
-    # The time of its creation tells a job from an earlier one with the same id.
-    return None if job is None else (job["createdAt"], job["lastSeq"])
-
-
-def _slim(job: Json) -> Json:
-    """Leave out what may be large and is not shown of many jobs at once."""
-    return job | {"resumeState": None}
+    def _read_events(self, connection: Connection, job: Json) -> None:
+        if job["createdAt"] != self._created:
+            # Another job with the same id, or the first reading.
+            self._events.clear()
+            self._created = job["createdAt"]
+        seen = self._events[-1].seq if self._events else 0
+        if seen == job["lastSeq"]:
+            return
+        # Of many that came at once, those that would be dropped again need not be read.
+        after = max(seen, job["lastSeq"] - _EVENTS)
+        with suppress(functions.JobNotFound):
+            self._events += functions.timeline(connection, job["id"], after_seq=after, max_events=_EVENTS)

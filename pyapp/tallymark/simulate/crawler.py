@@ -31,15 +31,10 @@ class Broken(Exception):  # noqa: N818 - as above
 
 @dataclass(frozen=True)
 class Site:
-    """Where and how all crawlers of a run work.
+    """Where all crawlers of a run work: a server, so many items a second, for about so many seconds.
 
-    Attributes:
-        url: The server's address.
-        token: One that may write.
-        rate: Items a second of each crawler.
-        seconds: How long the run is meant to last.
-        ending: Set when it is over: crawlers then pause and leave.
-        abandoned: Set when updates that the server has not got by then are given up.
+    `ending` is set when the run is over: crawlers then pause and leave. `abandoned` is set when updates that the server
+    has not got by then are given up.
     """
 
     url: str
@@ -57,16 +52,9 @@ class Site:
 
 @dataclass
 class Truth:
-    """What a crawler has really done, by its own count.
+    """What a crawler has really done, by its own count: the first `done` items of its plan.
 
-    Attributes:
-        status: The status in which it left its job.
-        done: How many items; they are the first ones of its plan.
-        items_by_type: The same by type, and what else it counts.
-        last_id: The id of the last item.
-        state: The resume state that it left.
-        total: The total that it reported.
-        complaints: What it saw that must not happen.
+    `state` is the resume state that it left, `complaints` are what it saw that must not happen.
     """
 
     status: str = "queued"

@@ -44,15 +44,9 @@ _LOOK_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Options:
-    """How large the crowd is, and how long it works.
+    """So many jobs at once, whose ids begin with `prefix`, for so many seconds, each with `rate` items a second.
 
-    Attributes:
-        jobs: How many jobs at once.
-        seconds: For how long.
-        rate: Items a second of each.
-        prefix: What the jobs' ids begin with.
-        seed: Where random numbers begin.
-        chaos: Whether the network is a bad one.
+    The same seed draws the same crawls. With `chaos` the network is a bad one.
     """
 
     jobs: int

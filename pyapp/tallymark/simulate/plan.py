@@ -35,16 +35,9 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """A crawl.
+    """A crawl: the areas that it discovers, then so many items of each type, in pages of at most `page_size`.
 
-    Attributes:
-        job_id: The job.
-        owner: The owner of the site.
-        areas: What its discovery finds, as the protocol has it.
-        counts: How many items there are of each type, in the order of the crawl.
-        page_size: At most how many items a request brings.
-        turns: What happens, by the number of the item before which it does.
-        style: How a crawler with the client counts: each item, by pages, or by keys.
+    `turns` is what happens, by the number of the item before which it does, `style` how a client counts.
     """
 
     job_id: str

@@ -27,16 +27,9 @@ class Difference(NamedTuple):
 
 @dataclass
 class Verdict:
-    """What came of a run.
+    """What came of a run: of so many jobs, `old` had old crawlers, and `checked` were read back.
 
-    Attributes:
-        jobs: How many jobs there were.
-        checked: How many of them were read back.
-        old: How many of them had old crawlers.
-        items: How many items were really processed.
-        statuses: How many jobs were left in which status.
-        chaos: What was sent, and what happened to it.
-        differences: All that is wrong.
+    `items` were really processed, `chaos` counts what was sent and what happened to it.
     """
 
     jobs: int = 0

@@ -2,16 +2,18 @@
 
 import io
 import sys
+import time
 from collections.abc import Iterable
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from tallymark.terminal.text import cut
+from tallymark.terminal.text import cut, plain
 
 #: What stands for what a terminal without Unicode cannot show.
 _ASCII = str.maketrans("━╸─…→", "#=-~>")
+_PROGRESS_SECONDS = 0.2
 
 
 def make_console() -> Console:
@@ -49,6 +51,31 @@ def spaced(*parts: list[Text]) -> list[Text]:
     """Join groups of lines with an empty line between them; groups without lines are left out."""
     told = [part for part in parts if part]
     return [line for place, part in enumerate(told) for line in ([Text(), *part] if place else part)]
+
+
+class ProgressLine:
+    """One line on standard error that says how far a command is; only on a terminal, and only when it takes long."""
+
+    def __init__(self, patience: float) -> None:
+        """Show nothing for so many seconds."""
+        self._due = time.monotonic() + patience
+        self._shown = False
+
+    def show(self, text: str) -> None:
+        """Replace the line, at most five times a second."""
+        if sys.stderr.isatty() and time.monotonic() > self._due:
+            self._write(plain(text))
+            self._due = time.monotonic() + _PROGRESS_SECONDS
+            self._shown = True
+
+    def clear(self) -> None:
+        """Remove the line."""
+        if self._shown:
+            self._write("")
+
+    def _write(self, text: str) -> None:
+        sys.stderr.write(f"\r{text}\033[K")
+        sys.stderr.flush()
 
 
 class Screen:
