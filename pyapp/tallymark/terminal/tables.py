@@ -5,8 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions
-from rich.measure import Measurement
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -31,42 +30,37 @@ class Column(NamedTuple):
     middle: bool = False
 
 
-class _Ends:
-    """A cell of which both ends stay legible when it is shortened."""
-
-    def __init__(self, text: Text) -> None:
-        self._text = text
-
-    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Sequence[Text]:
-        return [cut(self._text, options.max_width, middle=True)]
-
-    def __rich_measure__(self, _console: Console, _options: ConsoleOptions) -> Measurement:
-        return Measurement(1, self._text.cell_len)
-
-
 def table_lines(columns: Sequence[Column], rows: Sequence[Sequence[Text]], room: int | None) -> list[Text]:
     """Lay out a table: a line of headings and one for each row. Columns without any text are left out."""
     kept = [place for place in range(len(columns)) if any(row[place].plain for row in rows)]
+    longest = {place: max(cell_len(columns[place].heading), *(row[place].cell_len for row in rows)) for place in kept}
+    widths = longest if room is None else _fitting(columns, longest, room - _GAP * (len(kept) - 1))
     table = Table(box=None, pad_edge=False, header_style="bold")
-    least = _GAP * (len(kept) - 1)
     for place in kept:
         column = columns[place]
-        heading = cell_len(column.heading)
-        longest = max(heading, *(row[place].cell_len for row in rows))
-        shortest = longest if column.least is None else min(longest, max(column.least, heading))
-        least += shortest
         table.add_column(
             Text(column.heading),
             justify="right" if column.right else "left",
+            width=widths[place],
+            no_wrap=True,
             overflow="ellipsis",
-            no_wrap=column.least is None,
-            min_width=shortest,
         )
     for row in rows:
-        table.add_row(*(_cell(columns[place], row[place]) for place in kept))
-    # Below that width rich would drop whole columns: such a narrow terminal shows the left part of the table.
-    lines = _laid_out(table, None if room is None else max(room, least))
+        table.add_row(*(cut(row[place], widths[place], middle=columns[place].middle) for place in kept))
+    lines = _laid_out(table, _UNLIMITED)
     return lines if room is None else [cut(line, room) for line in lines]
+
+
+def _fitting(columns: Sequence[Column], longest: dict[int, int], room: int) -> dict[int, int]:
+    """Share room among columns: first what each needs at least, maybe more than there is, then the narrowest grow."""
+    widths = {}
+    for place, most in longest.items():
+        column = columns[place]
+        widths[place] = most if column.least is None else min(most, max(column.least, cell_len(column.heading)))
+    for _ in range(room - sum(widths.values())):
+        if growing := [place for place in widths if widths[place] < longest[place]]:
+            widths[min(growing, key=lambda place: widths[place])] += 1
+    return widths
 
 
 def folded_lines(
@@ -78,21 +72,13 @@ def folded_lines(
         table.add_column(Text(heading), overflow="fold", no_wrap=heading == whole)
     for row in rows:
         table.add_row(*(Text(plain(text)) for text in row))
-    return _laid_out(table, room)
+    return _laid_out(table, _UNLIMITED if room is None else room)
 
 
-def _laid_out(table: Table, room: int | None) -> list[Text]:
-    options = _LAYOUT.options.update(max_width=_UNLIMITED if room is None else room)
+def _laid_out(table: Table, width: int) -> list[Text]:
     lines = []
-    for segments in _LAYOUT.render_lines(table, options, pad=False):
+    for segments in _LAYOUT.render_lines(table, _LAYOUT.options.update(max_width=width), pad=False):
         line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
         line.rstrip()
         lines.append(line)
     return lines
-
-
-def _cell(column: Column, text: Text) -> Text | _Ends:
-    if column.middle:
-        return _Ends(text)
-    text.no_wrap, text.overflow = True, "ellipsis"
-    return text
