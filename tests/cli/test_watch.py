@@ -13,7 +13,7 @@ from tests.cli.terminal import FAST, in_terminal, piped
 
 from tallymark import functions
 from tallymark.cli import cli
-from tallymark.cli.connect import server_time
+from tallymark.cli.common import server_time
 from tallymark.cli.watched import RunningJobs
 from tallymark.functions.call import Json
 from tallymark.schema.migrate import migrate
@@ -216,9 +216,9 @@ def test_an_empty_terminal_says_that_nothing_runs(db: Connection, db_url: str) -
     ("arguments", "said"),
     [
         (["gone"], "There is no job 'gone'"),
-        (["--until-done"], "Name them"),
+        (["--until-done"], "needs the names of jobs"),
         (["--interval", "0.1"], "0.1 is not in the range"),
-        (["--interval", "nan"], "is no number"),
+        (["--interval", "nan"], "nan is not a number"),
     ],
 )
 def test_what_cannot_be_watched_is_said(db_url: str, arguments: list[str], said: str) -> None:

@@ -208,4 +208,7 @@ def test_without_a_database_the_command_says_what_is_missing(monkeypatch: pytest
     monkeypatch.setenv("TALLYMARK_DATA_DIR", str(tmp_path))
     result = run()
     assert result.exit_code == 2
-    assert result.output == f"Error: no DATABASE_URL is set, and no `tallymark up` runs on {tmp_path}\n"
+    assert result.output == (
+        f"Error: DATABASE_URL is not set, and no `tallymark up` runs on {tmp_path};"
+        " set DATABASE_URL, or start `tallymark up`\n"
+    )

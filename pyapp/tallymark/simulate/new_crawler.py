@@ -1,4 +1,4 @@
-"""A crawler that uses the client: it is paused, cancelled, killed and restarted, and goes on where the client says."""
+"""A crawler with the client: it is paused, cancelled, killed and restarted, and goes on where the client says."""
 
 import time
 from collections import Counter
@@ -8,16 +8,16 @@ from random import Random
 from tallymark.client import Job, ProgressClient
 from tallymark.client.transport import HttpTransport
 from tallymark.simulate.chaos import ChaosTransport, Mischief
-from tallymark.simulate.crawler import Base, Broken, Ended, Site
+from tallymark.simulate.crawler import Broken, Crawler, Ended, Site
 from tallymark.simulate.plan import Page, Plan
 
-#: Areas are told in parts of so many.
+#: Areas are reported in parts of so many.
 _AREAS_AT_ONCE = 12
-#: Who counts by keys goes back by so many items when it resumes: what was counted is not counted again.
+#: A crawler that counts by keys goes back by so many items when it resumes: what was counted is not counted again.
 _OVERLAP = 7
-#: The client never gives up: at the end all is to be at the server.
+#: The client never gives up: at the end the server is to have everything.
 _RETRIES = 1_000_000
-#: How many crawls look for areas anew when they are resumed.
+#: Which part of the crawls looks for areas again when resumed.
 _REDISCOVER = 0.3
 
 
@@ -25,78 +25,67 @@ class Killed(Exception):  # noqa: N818 - reads as what it is in an except clause
     """The crawler's process is no more."""
 
 
-class Failed(Exception):  # noqa: N818 - stands for any error of a crawl
-    """What ends a crawl."""
+class Failed(Exception):  # noqa: N818
+    """Stands for any error that ends a crawl."""
 
 
-class NewCrawler:
+class NewCrawler(Crawler):
     """Works on one job, with one client after the other."""
 
     def __init__(self, site: Site, plan: Plan, dice: Random, mischief: Mischief, spool: Path) -> None:
-        """Make it.
-
-        Args:
-            site: Where and how it works.
-            plan: What it will find.
-            dice: Where chance comes from.
-            mischief: What happens to its requests.
-            spool: A directory of its own.
-        """
-        self.base = Base(site, plan, dice, mischief, old=False)
+        """Keep updates in a directory of its own, `spool`."""
+        super().__init__(site, plan, dice, mischief)
         self._spool = spool / "0"
         self._kills = 0
         self._killed = False
         self._again = True
 
     def run(self) -> None:
-        """Crawl, in as many runs as it takes."""
+        """Crawl, in as many runs as it takes; each delivers all it has."""
         while self._again:
             self._again = False
             self._run_once()
 
-    def settle(self) -> None:
-        """Do nothing: each run delivers all it has."""
-
     def _run_once(self) -> None:
-        base = self.base
-        transport = ChaosTransport(HttpTransport(base.site.url, base.site.token), base.mischief)
+        transport = ChaosTransport(HttpTransport(self.site.url, self.site.token), self.mischief)
         client = ProgressClient(
-            base.site.url, token=base.site.token, spool=self._spool, retries=_RETRIES, transport=transport
+            self.site.url, token=self.site.token, spool=self._spool, retries=_RETRIES, transport=transport
         )
-        attributes = {"command": "crawl", "account": base.plan.owner, "crawler": "client"}
-        job = client.job(base.plan.job_id, attributes=attributes)
+        attributes = {"command": "crawl", "account": self.plan.owner, "crawler": "client"}
+        job = client.job(self.plan.job_id, attributes=attributes)
         try:
             self._crawl(job)
         except Killed:
             self._die(transport)
         finally:
-            base.takes_commands = False
-            # What was killed sends nothing any more: only its thread is left, and ends by itself.
+            self.takes_commands = False
+            # A killed crawler sends nothing any more: only its thread is left, and ends by itself.
             client.close(timeout=0.01 if self._killed else 5.0)
         if self._again:
-            base.rest_or_end()
+            # Somebody restarts it; at once when the run is over.
+            self.site.ending.wait(self.site.repair)
 
     def _crawl(self, job: Job) -> None:
-        base, truth = self.base, self.base.truth
-        # Not in a `with`: who is killed leaves no block.
+        truth = self.truth
+        # Not in a `with`: a killed process leaves no block.
         job.start()
         try:
             start = self._begin(job)
             self._discover(job)
-            for page in base.plan.pages(start):
+            for page in self.plan.pages(start):
                 self._turn(job, page)
                 if job.should_stop:
                     break
                 self._collect(job, page)
-            base.takes_commands = False
-            if truth.done < base.plan.total and job.should_stop:
+            self.takes_commands = False
+            if truth.done < self.plan.total and job.should_stop:
                 truth.status = "cancelled" if job.command == "cancel" else "paused"
                 self._again = truth.status == "paused"
-                base.doing = f"{truth.status} by an operator"
-                # Who has seen the command and leaves is taken to obey it.
+                self.doing = f"{truth.status} by an operator"
+                # A crawler that has seen a command and leaves is taken to obey it.
                 job.__exit__(None, None, None)
             else:
-                base.doing = "finalizing"
+                self.doing = "finalizing"
                 job.stage("finalization", operation="finalization")
                 truth.status, truth.state = "finished", None
                 job.complete(message=f"all {truth.done} items are done")
@@ -108,12 +97,12 @@ class NewCrawler:
         self._deliver(job)
 
     def _begin(self, job: Job) -> int:
-        """Take up what was done before, and see that it is right; return where to go on."""
-        base, plan, truth = self.base, self.base.plan, self.base.truth
+        """Resume, and check that it is at the right place; return the number of the item to go on with."""
+        plan, truth = self.plan, self.truth
         told = job.resume
         number = plan.after(told.last_processed_id)
         if self._killed:
-            # What it had not told anybody is done once more.
+            # What it had not reported is done once more.
             self._killed = False
             if number > truth.done:
                 raise Broken(f"resumes after item {number}, but only {truth.done} were done before it was killed")
@@ -125,27 +114,26 @@ class NewCrawler:
             raise Broken(f"resumes at {theirs}, by the {told.source}, but was at {mine}")
         job.total(plan.total)
         truth.total = plan.total
-        base.takes_commands = True
+        self.takes_commands = True
         return max(number - _OVERLAP, 0) if plan.style == "keys" else number
 
     def _discover(self, job: Job) -> None:
-        base, truth = self.base, self.base.truth
-        if truth.done and base.dice.random() > _REDISCOVER:
+        if self.truth.done and self.dice.random() > _REDISCOVER:
             return
-        base.doing = "discovering"
+        self.doing = "discovering"
         job.stage("discovery", operation="discovery")
-        for first in range(0, len(base.plan.areas), _AREAS_AT_ONCE):
-            base.wait(min(base.site.mending, 0.5))
-            job.discovered(base.plan.areas[first : first + _AREAS_AT_ONCE])
-            truth.discover(base.plan, first + _AREAS_AT_ONCE)
+        for first in range(0, len(self.plan.areas), _AREAS_AT_ONCE):
+            self.wait(min(self.site.repair, 0.5))
+            job.discovered(self.plan.areas[first : first + _AREAS_AT_ONCE])
+            self.truth.discover(self.plan, first + _AREAS_AT_ONCE)
 
     def _collect(self, job: Job, page: Page) -> None:
-        base, plan, truth = self.base, self.base.plan, self.base.truth
+        plan, truth = self.plan, self.truth
         if plan.item(page.first)[1].endswith("-1"):
             job.stage(f"collecting {page.type}", operation=page.operation, data_type=page.type)
-            truth.state = base.state()
+            truth.state = self.state()
             job.checkpoint(truth.state)
-        base.work(page)
+        self.work(page)
         numbers = range(page.first, page.last + 1)
         if plan.asks:
             job.advance("requests", processed=0)
@@ -161,69 +149,65 @@ class NewCrawler:
                     raise Broken(f"{item} was {'' if number < truth.done else 'not '}counted a second time")
                 truth.process(plan, number)
         else:
-            # An iterator has no length: the total of the job is told once for all types.
+            # An iterator has no length: the total of the job was reported once for all types.
             for number in job.track(iter(numbers), type=page.type, id=lambda n: plan.item(n)[1], bar=False):
                 truth.process(plan, number)
 
     def _turn(self, job: Job, page: Page) -> None:
-        """Let happen what happens before a page."""
-        base, turn = self.base, self.base.turn(page)
+        """Do what the plan has before a page."""
+        turn = self.turn(page)
         if turn == "kill":
-            self._kill()
-        elif turn == "pause":
+            self._killed = self._again = True
+            self.mischief.note("killed")
+            self.doing = "killed"
+            raise Killed
+        if turn == "pause":
             self._again = True
             raise Ended
-        elif turn == "credential":
+        if turn == "credential":
             self._credential(job)
         elif turn is not None:
-            kind, message, code = base.error(page)
+            kind, message, code = self.error(page)
             error = type(kind, (Failed,), {"__module__": "gitlab.exceptions"})(message)
             if turn == "error":
                 job.error(error, code=code, page=page.first)
                 return
             self._again = turn == "retry"
-            base.doing = "failed"
+            self.doing = "failed"
             raise error
 
     def _credential(self, job: Job) -> None:
-        about = {"type": "token", "providerId": self.base.plan.owner, "instanceType": "gitlab"}
+        about = {"type": "token", "providerId": self.plan.owner, "instanceType": "gitlab"}
         said = {"severity": "critical", "errorType": "expired", "message": "401 Unauthorized: the token has expired"}
         job.credential("expiry", **about, **said)
-        self.base.rest("credential expired")
+        self.rest("credential expired")
         job.credential("renewal", **about, severity="warning", message="a new token was asked for")
-        self.base.rest("credential is renewed")
+        self.rest("credential is renewed")
         job.credential("resumed", **about, severity="info", message="the new token works")
 
     def _pause(self, job: Job) -> None:
-        truth = self.base.truth
-        self.base.doing = "pausing"
-        truth.status, truth.state = "paused", self.base.state()
-        job.pause(truth.state)
-
-    def _kill(self) -> None:
-        self._killed = self._again = True
-        self.base.mischief.note("killed")
-        self.base.doing = "killed"
-        raise Killed
+        self.doing = "pausing"
+        self.truth.status, self.truth.state = "paused", self.state()
+        job.pause(self.truth.state)
 
     def _die(self, transport: ChaosTransport) -> None:
-        """Leave nothing but the disk as it is now, as a process that is killed does."""
+        """Leave nothing but the disk as it is now, as a killed process does."""
         transport.cut()
         self._kills += 1
         left, self._spool = self._spool, self._spool.with_name(str(self._kills))
         self._spool.mkdir(parents=True)
-        # The dead crawler's thread may be writing a last update: that is there in full or not at all.
+        # The killed crawler's thread may be writing a last update, which is there in full or not at all.
         while (files := _contents(left)) != _contents(left):
             time.sleep(0.01)
         for name, content in files.items():
             (self._spool / name).write_bytes(content)
 
     def _deliver(self, job: Job) -> None:
-        """Wait until the server has all."""
+        """Wait until the server has everything."""
         if job.undelivered:
-            self.base.doing = f"{self.base.doing}, delivering"
+            self.doing = f"{self.doing}, delivering"
         while job.undelivered:
-            if self.base.site.abandoned.wait(0.05):
+            if self.site.abandoned.wait(0.05):
                 raise Broken(f"{job.undelivered} updates are not at the server")
 
 
