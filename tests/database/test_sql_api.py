@@ -40,7 +40,8 @@ def test_the_callers_that_a_comment_names_are_those_that_may_call(db: Connection
         (name, said, granted)
         for name, said, granted in db.execute(
             "SELECT proname, substring(obj_description(oid, 'pg_proc') FROM 'Callers: ([^.]*)\\.'),"
-            " (SELECT string_agg(r, ', ' ORDER BY r DESC) FROM (SELECT grantee::regrole::text AS r FROM aclexplode(proacl) WHERE grantee <> proowner) AS a)"
+            " (SELECT string_agg(grantee::regrole::text, ', ' ORDER BY grantee::regrole::text DESC)"
+            "  FROM aclexplode(proacl) WHERE grantee <> proowner)"
             " FROM pg_proc WHERE pronamespace = 'tallymark'::regnamespace"
         )
         if said is not None and sorted(said.split(", "), reverse=True) != granted.split(", ")

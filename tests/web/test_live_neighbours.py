@@ -18,6 +18,8 @@ from tallymark.web.live.poller import Pause, Poller, Subscriber, WakeChain
 if TYPE_CHECKING:
     from tests.web.conftest import Web
 
+pytestmark = pytest.mark.slow
+
 StartWeb = Callable[..., "Web"]
 Update = Callable[..., dict[str, object]]
 Connection = psycopg.Connection[Any]

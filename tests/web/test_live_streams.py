@@ -234,6 +234,7 @@ def test_a_client_that_reads_nothing_costs_nobody_else_anything(web: "Web", job:
     assert len(told) < rounds / 2
 
 
+@pytest.mark.slow
 def test_the_queue_admits_no_more_than_it_may_in_the_order_of_arrival() -> None:
     """Fifty callers, three places."""
     queue = AdmissionQueue(3)
