@@ -33,7 +33,7 @@ function Node({ branch: { area, more } }: { branch: Branch }) {
             type="button"
             class="area-toggle"
             aria-expanded={open}
-            aria-label={`What belongs to ${name}`}
+            aria-label={`Areas below ${name}`}
             onClick={() => setOpen(!open)}
           >
             <span class="area-arrow" aria-hidden="true">

@@ -66,7 +66,7 @@ export function Commands({ job, sending, send }: Commanding & { job: Job }) {
             <p class="job-id fw-bold">
               <bdi>{job.id}</bdi>
             </p>
-            <p>Its crawler is asked to stop, with its next report. What it has counted so far stays.</p>
+            <p>The crawler gets the command with the answer to its next report. What it has counted so far is kept.</p>
           </div>
           <div class="btn-list justify-content-end">
             <button type="submit" class="btn">
@@ -104,14 +104,14 @@ export function Asked({ job, failed }: Pick<Commanding, "failed"> & { job: Job }
       {job.command && (
         <div class="alert alert-warning mb-3" data-command={job.command}>
           <div class="text-body">
-            Asked to <strong>{job.command}</strong>. It waits for the crawler, which is told with its next report.
+            Requested: <strong>{job.command}</strong>. The crawler gets the command with the answer to its next report.
           </div>
         </div>
       )}
       {!job.command && obeyed && (
         <div class="alert alert-success mb-3" data-obeyed={obeyed}>
           <div class="text-body">
-            The crawler was asked to {obeyed}, and has answered. The job is <strong>{job.status}</strong> now.
+            The crawler has obeyed the command to {obeyed}. The job is <strong>{job.status}</strong> now.
           </div>
         </div>
       )}

@@ -29,8 +29,8 @@ export function Head({ job, past }: { job: Job; past: boolean }) {
         )}
         <dl class="facts mt-3 mb-0">
           <Fact name="Stage">{text(progress.stage)}</Fact>
-          <Fact name="Doing">{text(progress.operationType?.replaceAll("_", " "))}</Fact>
-          <Fact name="Collecting">{text(progress.currentDataType)}</Fact>
+          <Fact name="Operation">{text(progress.operationType?.replaceAll("_", " "))}</Fact>
+          <Fact name="Data type">{text(progress.currentDataType)}</Fact>
           {goes && rate?.itemsPerSecond != null && (
             <Fact name="Rate" beside={interval(rate.low, rate.high, speed)}>
               <span class="tabular">{speed(rate.itemsPerSecond)}</span>

@@ -33,7 +33,7 @@ export function StateTab({ job, at }: { job: Job; at: number | null }) {
         <Card title="Where it resumes">
           {lastProcessedId === undefined && job.resumeState === null ? (
             <Empty title="Nothing to resume from">
-              A crawler that is started again begins anew, or with its counts. It keeps its place by reporting{" "}
+              A crawler that is started again begins from the start, or from its counts. It keeps its place by reporting{" "}
               <code>progress</code> or <code>lastProcessedId</code>.
             </Empty>
           ) : (
@@ -95,7 +95,7 @@ function Raw({ id, at }: { id: string; at: number | null }) {
       await navigator.clipboard.writeText(text ?? "");
       setCopied("Copied");
     } catch {
-      setCopied("The browser does not allow it");
+      setCopied("Not copied: the browser does not allow it");
     }
   }
 
@@ -124,7 +124,7 @@ function Raw({ id, at }: { id: string; at: number | null }) {
             <a class="text-decoration-underline" href={address} target="_blank" rel="noreferrer">
               the API
             </a>{" "}
-            gives for this job, with its newest 100 events.
+            returns for this job, with its newest 100 events.
           </p>
         )
       ) : (

@@ -99,7 +99,7 @@ export function Timeline({
           <button
             type="button"
             class="btn btn-sm"
-            title={following ? "New events wait until you say so" : "New events come in on top"}
+            title={following ? "Let new events wait" : "Show new events as they come"}
             onClick={follow}
           >
             {following ? "Hold" : "Follow"}
@@ -130,8 +130,8 @@ export function Timeline({
         {story.begun && story.older === null && story.shown.length > 0 && (
           <p class="p-3 mb-0 text-center text-secondary small">
             {story.prunedSeq > 0
-              ? `Events up to ${count(story.prunedSeq)} were pruned: what they add up to is in the job.`
-              : "This is where it begins."}
+              ? `Events up to ${count(story.prunedSeq)} were pruned; the job still has what they add up to.`
+              : "This is the first event."}
           </p>
         )}
       </div>
@@ -152,7 +152,7 @@ export function News({ waiting, one, onClick }: { waiting: number | null; one: s
 
 function NoEvents({ filtered }: { filtered: boolean }) {
   return filtered ? (
-    <Empty title="No events of this kind">Choose another kind above, or all.</Empty>
+    <Empty title="No events of this kind">Choose another kind above, or show all.</Empty>
   ) : (
     <Empty title="Nothing reported yet">
       The job is registered. Its events appear here as soon as its crawler reports <code>started</code>.

@@ -41,18 +41,18 @@ export function Verification({ found, error, asking, verify }: ReturnType<typeof
   return (
     <div role="status" data-verified={found?.verified}>
       {error && <Failure error={error} retry={verify} />}
-      {!error && asking && !found && <p class="text-secondary">Folding the ledger…</p>}
+      {!error && asking && !found && <p class="text-secondary">Comparing with the ledger…</p>}
       {found?.verified && (
         <div class="alert alert-success mb-3">
           <div class="text-body">
-            Exact: the state is the fold of its {count(found.events)} {found.events === 1 ? "event" : "events"}.
+            Exact: the state matches its ledger of {count(found.events)} {found.events === 1 ? "event" : "events"}.
           </div>
         </div>
       )}
       {found && !found.verified && (
         <div class="alert alert-danger mb-3">
           <div class="w-100 text-body">
-            <h2 class="alert-title h4">Not exact: the state is not what its ledger says</h2>
+            <h2 class="alert-title h4">Not exact: the state does not match its ledger</h2>
             <div class="table-responsive">
               <table class="table table-sm mb-0">
                 <thead>
@@ -60,7 +60,7 @@ export function Verification({ found, error, asking, verify }: ReturnType<typeof
                     <th scope="col">Event</th>
                     <th scope="col">Field</th>
                     <th scope="col">Stored</th>
-                    <th scope="col">By the ledger</th>
+                    <th scope="col">From the ledger</th>
                   </tr>
                 </thead>
                 <tbody>

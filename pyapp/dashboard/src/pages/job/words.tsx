@@ -108,7 +108,7 @@ function updateWords(d: Details): Words {
   const what = listed([counts(d), typeCounts(d)]);
   const body = [what, after(what.length > 0 ? " · " : "", tail(d))];
   if (what.length === 0 && tail(d).length === 0) {
-    return beginning ?? "Reported, with nothing new to count";
+    return beginning ?? "Reported nothing new to count";
   }
   return beginning ? [beginning, ": ", body] : body;
 }
@@ -116,7 +116,7 @@ function updateWords(d: Details): Words {
 function stageWords(d: Details): Words {
   const [from, to] = [said(d, "fromStage"), said(d, "toStage") ?? said(d, "stage")];
   if (to) {
-    return from ? ["Went from stage ", from, " to ", to] : ["Entered stage ", to];
+    return from ? ["Moved from stage ", from, " to ", to] : ["Entered stage ", to];
   }
   return from ? ["Left stage ", from] : "Changed stage";
 }

@@ -57,7 +57,7 @@ export function Attention(props: { stalled: Stalled[]; failures: string }) {
         )}
         {failed.length > 0 && (
           <div>
-            <h3 class="subheader">Failed in the last day</h3>
+            <h3 class="subheader">Failed in the last 24 hours</h3>
             <ul>
               {failed.map((row) => (
                 <li key={row.id}>

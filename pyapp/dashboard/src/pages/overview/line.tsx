@@ -70,9 +70,9 @@ function Left({ row, rate }: { row: Row; rate: Rate | undefined }) {
 }
 
 const ASKED = {
-  pause: "pause asked",
-  resume: "resume asked",
-  cancel: "cancel asked",
+  pause: "pause requested",
+  resume: "resume requested",
+  cancel: "cancel requested",
 };
 
 /** What is out of the ordinary about a job. */
@@ -81,7 +81,7 @@ function Markers({ row, stalled }: { row: Row; stalled: Stalled | undefined }) {
   return (
     <>
       {row.command && (
-        <div class="marker marker-asked" title="The crawler is told with the answer to its next update.">
+        <div class="marker marker-asked" title="The answer to the crawler's next update carries the command.">
           {ASKED[row.command] ?? row.command}
         </div>
       )}

@@ -23,7 +23,7 @@ export function JobTable(props: {
         </button>
       )}
       <table role="table" class={`job-table ${outdated ? "outdated" : ""}`} aria-busy={outdated}>
-        <caption class="visually-hidden">Jobs, those that were registered last first</caption>
+        <caption class="visually-hidden">Jobs, most recently registered first</caption>
         <thead role="rowgroup">
           <tr role="row">
             <th role="columnheader" scope="col" class="cell-job">

@@ -17,7 +17,7 @@ export function Endpoint() {
   return (
     <Part
       title="Endpoint"
-      about={`Requests and how long their answers took; the goal is ${duration(GOAL)}. Streams are not counted.`}
+      about={`Requests, and how long the answers took; the goal is ${duration(GOAL)}. Streams are not counted.`}
       loaded={loaded}
       beside={
         loaded.data && (

@@ -23,7 +23,7 @@ export function Part<T>({
     <Card title={title} padded={false} beside={beside}>
       <p class="text-secondary small part-note">{about}</p>
       {refused ? (
-        <p class="part-word">Not for you: {error.message}</p>
+        <p class="part-word">You may not see this: {error.message}</p>
       ) : (
         <>
           {error && (

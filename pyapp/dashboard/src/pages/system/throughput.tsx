@@ -22,7 +22,7 @@ export function Throughput() {
   return (
     <Part
       title="Events and errors"
-      about={`By the minute, for the last ${MINUTES} full ones.`}
+      about={`For each of the last ${MINUTES} complete minutes.`}
       loaded={loaded}
       beside={
         loaded.data && (
