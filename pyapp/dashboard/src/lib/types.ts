@@ -227,18 +227,18 @@ export interface JobFrequency {
   lastUpdateAt: string | null;
 }
 
-/** Whether the newest jobs are what their ledgers say. */
+/** Whether the newest jobs match their ledgers. */
 export interface Accuracy {
   checked: number;
   exact: number;
   differing: string[];
-  /** Too long to be looked at in passing. */
+  /** Jobs whose ledgers were too long to compare. */
   skipped: number;
 }
 
 export interface DatabaseFigures {
   version: string;
-  /** Null where that may not be known. */
+  /** Null if the server's user may not know it. */
   bytes: number | null;
   startedAt: string;
   replica: boolean;
@@ -267,6 +267,6 @@ export interface RouteFigures {
 export interface EndpointFigures {
   routes: RouteFigures[];
   since: string;
-  /** Where there is one. */
+  /** Present if there is a replica. */
   replica?: { used: boolean; lagSeconds: number | null };
 }

@@ -6,7 +6,7 @@ import "./areas/areas.css";
 import { type Level, useLevel } from "./areas/load";
 import { AreaText, areaAddress, Branches } from "./areas/tree";
 
-/** The areas that jobs discovered, across all jobs, as a tree. */
+/** The areas that all jobs discovered, as a tree. */
 export function AreasPage() {
   const root = usePlace().parameters.get("root") || null;
   const { level, error, reload } = useLevel(root);

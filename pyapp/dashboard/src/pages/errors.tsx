@@ -8,7 +8,7 @@ import "./errors/errors.css";
 import { Groups } from "./errors/groups";
 import { MOST_GROUPS, search, useErrors, WINDOWS, type Window, windowOf } from "./errors/load";
 
-/** What went wrong lately, of all jobs, like with like. */
+/** Recent errors of all jobs, in groups. */
 export function ErrorsPage() {
   const { parameters } = usePlace();
   const window = windowOf(parameters.get("window"));

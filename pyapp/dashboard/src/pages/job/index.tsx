@@ -28,7 +28,7 @@ const TABS: [name: string, title: string][] = [
   ["state", "State"],
 ];
 
-/** One job: how far it is, how it got there, and what can be asked of it. */
+/** One job: how far it is, how it got there, and the commands for it. */
 export function JobPage() {
   const id = usePlace().parameters.get("id");
   if (!id) {
@@ -184,7 +184,7 @@ function Tabs({ chosen }: { chosen: string }) {
                 href={`${path}?${address}`}
                 aria-current={chosen === name ? "page" : undefined}
                 onClick={(click) => {
-                  // Followed by us where the page need not begin at its top again.
+                  // Handled here, so that the page does not scroll to its top.
                   if (click.button === 0 && !click.ctrlKey && !click.metaKey && !click.shiftKey && !click.altKey) {
                     click.preventDefault();
                     setParameters({ tab: name });

@@ -21,7 +21,7 @@ const ELSEWHERE = [
   "timeline",
 ];
 
-/** What is kept of a job: where it resumes, what its registrar and its crawler added, and all of it as it is. */
+/** The stored state of a job: where it resumes, its attributes, further fields, and the raw JSON. */
 export function StateTab({ job, at }: { job: Job; at: number | null }) {
   const { lastProcessedId, ...others } = job.progress;
   const further = Object.fromEntries(
@@ -70,7 +70,7 @@ export function StateTab({ job, at }: { job: Job; at: number | null }) {
   );
 }
 
-/** The job as the API gives it, read when somebody wants it. */
+/** The job as the API returns it, read on demand. */
 function Raw({ id, at }: { id: string; at: number | null }) {
   const [text, setText] = useState<string | null>(null);
   const [error, setError] = useState<ApiError | null>(null);

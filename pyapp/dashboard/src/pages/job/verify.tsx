@@ -8,12 +8,12 @@ import { Said, Value } from "./values";
 interface Verified {
   id: string;
   verified: boolean;
-  /** How many the ledger has. */
+  /** How many events the ledger has. */
   events: number;
   differences: { seq: number; field: string; stored: Json; folded: Json }[];
 }
 
-/** Whether the state is what the ledger says: asked at a click, since the whole ledger is folded for it. */
+/** Compares the state with the ledger: at a click, because the whole ledger is folded for it. */
 export function useVerify(id: string) {
   const [found, setFound] = useState<Verified | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
@@ -36,7 +36,7 @@ export function useVerify(id: string) {
   return { found, error, asking, verify };
 }
 
-/** What came of it. */
+/** The result. */
 export function Verification({ found, error, asking, verify }: ReturnType<typeof useVerify>) {
   return (
     <div role="status" data-verified={found?.verified}>

@@ -5,7 +5,7 @@ import { cut, isObject, listed, member, plainly, Said } from "./values";
 
 type Words = ComponentChildren;
 
-/** Kinds of events that the ledger has of itself, and what people call them. */
+/** The kinds of events that the server gives, and their names for people. */
 export const KINDS: Record<string, string> = {
   progress_update: "Progress",
   stage_change: "Stages",
@@ -35,7 +35,7 @@ const COMMANDS: Record<string, string> = {
   cancel: "cancel the job",
 };
 
-/** How many types of an update are named in its sentence; its details have all. */
+/** How many types are named in the sentence of an update; its details have all types. */
 const MOST_TYPES = 4;
 const MOST_CHARACTERS = 240;
 
@@ -121,7 +121,7 @@ function stageWords(d: Details): Words {
   return from ? ["Left stage ", from] : "Changed stage";
 }
 
-/** An event of the crawler's own: whatever it says. */
+/** An event of the crawler's own, as it was sent. */
 function ownWords({ event, details }: { event: string; details: Json }): Words {
   const parts = isObject(details)
     ? Object.entries(details)

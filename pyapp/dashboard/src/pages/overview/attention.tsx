@@ -8,7 +8,7 @@ import type { FailuresPage, Stalled } from "../../lib/types";
 import { Time } from "../../parts/basics";
 import { oneLine, Silence } from "./words";
 
-/** A phone shows so many of each kind: the style sheet sees to it. */
+/** A phone shows this many of each kind; the style sheet hides the others. */
 const FEW = 3;
 
 /**

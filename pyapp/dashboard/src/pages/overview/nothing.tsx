@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { boot } from "../../lib/boot";
 import { Empty } from "../../parts/basics";
 
-/** What is shown where there is no job at all: how to report on the first one. */
+/** Shown if there is no job at all: how to report on the first one. */
 export function NoJobYet() {
   const id = `${boot.jobPrefix}job_1`;
   const post = (path: string, body: object) =>
@@ -42,7 +42,7 @@ function Copy({ text }: { text: string }) {
   );
 }
 
-/** What is shown where filters leave nothing, or a page lies behind the last job. */
+/** Shown if no job matches the filters, or if the page is behind the last job. */
 export function NoneFound({ filtered, first }: { filtered: boolean; first: string | null }) {
   return (
     <Empty title={filtered ? "No jobs match" : "No more jobs"}>

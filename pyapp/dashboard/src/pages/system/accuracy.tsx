@@ -8,7 +8,7 @@ import { Card, Failure } from "../../parts/basics";
 
 const JOBS = 20;
 
-/** Whether counts are exact: found out at a click, because whole ledgers are read for it. */
+/** Whether counts are exact: checked at a click, because whole ledgers are read for it. */
 export function Accuracy() {
   const [wanted, setWanted] = useState(false);
   const { data, error, loading, reload } = useLoaded<Checked>(wanted ? `${API}/accuracy` : null, { jobs: JOBS });

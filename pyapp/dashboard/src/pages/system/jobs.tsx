@@ -9,7 +9,7 @@ import { Nothing, Part, Table } from "./part";
 
 const MOST_FREQUENT = 10;
 
-/** Running jobs that have fallen silent. */
+/** Running jobs that are stalled. */
 export function StalledJobs() {
   const loaded = useLoaded<{ jobs: Stalled[] }>(`${API}/stalled`, { limit: MOST_STALLED }, 10);
   return (
