@@ -97,7 +97,7 @@ def test_who_reported_last_is_told(db: Connection) -> None:
     at = datetime.now(UTC) - timedelta(seconds=30)
     report(db, "j", [{"workerId": "w7", "timestamp": at.isoformat(), "status": "paused", "message": "taking a rest"}])
     finding = found(db, "j")["last_update"]
-    assert "the worker w7 and said paused: taking a rest" in finding["says"]
+    assert "worker w7 with the status paused: taking a rest" in finding["says"]
     assert datetime.fromisoformat(finding["facts"]["occurredAt"]) == at
     assert datetime.fromisoformat(finding["facts"]["recordedAt"]) > at
     assert "not_running" in found(db, "j")

@@ -1,6 +1,6 @@
--- The status a job has after an update of the given status. The one list of statuses that the wire protocol knows.
--- The letters are lowered as ASCII, since in a Turkish database FAILED would not become failed.
--- PL/pgSQL, so that it is not inlined: setting up a CASE of ten arms in each transaction would cost more than the call.
+-- The one list of the statuses that the wire protocol knows. Letters are lowered as ASCII, because in a Turkish
+-- database FAILED would not become failed. PL/pgSQL, so that it is not inlined: setting up a CASE of ten arms in each
+-- transaction would cost more than the call.
 
 CREATE OR REPLACE FUNCTION tallymark.job_status(update_status text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -23,10 +23,12 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.job_status(text) IS
-'The status of a job after an update.
-Arguments: update_status, the status an update gives, in any letter case.
-Returns: running, finished, failed, paused, cancelled, credential_expired, waiting_credential_renewal or
-credential_renewed; null for a status that the wire protocol does not know.';
+'Gives the status of a job after an update with the given status. Pure: it reads no table.
+Arguments: update_status: the status of an update, in any letter case.
+Returns: running (for started, processing and new_areas_discovered), finished (completed), failed, paused, cancelled,
+credential_expired (credential_expiry), waiting_credential_renewal (credential_renewal) or credential_renewed
+(credential_resumed); null for a status that the wire protocol does not know, and for null.
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.job_status(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.job_status(text) TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- How many bytes a JSON value takes.
+-- Gives the size of a JSON value.
 
 CREATE OR REPLACE FUNCTION tallymark.json_bytes(value jsonb) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -6,9 +6,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN octet_length(replace(replace(value::text, ', ', ','), '": ', '":'));
 
 COMMENT ON FUNCTION tallymark.json_bytes(jsonb) IS
-'How many bytes a JSON value takes, written without blanks between its parts.
-Arguments: value.
-Returns: bytes of UTF-8; null for null. Blanks behind a comma inside of a string are not counted either, which only
-favours the crawler.';
+'Gives the size of a JSON value in bytes of UTF-8, written without blanks between its parts.
+Returns: the number of bytes; null for null. Blanks after a comma inside a string are not counted either, which is in
+the crawler''s favour.';
 
 REVOKE ALL ON FUNCTION tallymark.json_bytes(jsonb) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- Whether the item types of an update have names of a fit length, and are not too many.
+-- Tells whether an update's item types are few enough and their names have an allowed length.
 
 CREATE OR REPLACE FUNCTION tallymark.type_names_hold(counts jsonb) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -12,8 +12,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.type_names_hold(jsonb) IS
-'Whether the item types of an update are at most 200, with names of 1 to 100 characters.
-Arguments: counts, the value of itemsByType.
-Returns: true or false; false for what is no object.';
+'Tells whether itemsByType has at most 200 types, with names of 1 to 100 characters.
+Arguments: counts: the value of itemsByType.
+Returns: true or false; false for a value that is not an object.';
 
 REVOKE ALL ON FUNCTION tallymark.type_names_hold(jsonb) FROM PUBLIC;

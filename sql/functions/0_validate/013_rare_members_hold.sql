@@ -34,9 +34,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.rare_members_hold(jsonb) IS
-'Whether those members of an update that most updates do not have (updateId, workerId, counting, error, progress, areas,
-timeline, credentialStatus and the legacy names) are what the wire protocol asks for.
-Arguments: payload, the update as a JSON object without members that are null.
+'Tells whether the members that most updates do not have (updateId, workerId, counting, error, progress, areas,
+timeline, credentialStatus and the legacy names) keep to the wire protocol.
+Arguments: payload: the update, a JSON object without members that are null.
 Returns: true or false.';
 
 REVOKE ALL ON FUNCTION tallymark.rare_members_hold(jsonb) FROM PUBLIC;

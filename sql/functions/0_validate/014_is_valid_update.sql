@@ -1,7 +1,7 @@
--- The rules of the wire protocol for the members of an update, once: here for the members that most updates have, in
--- rare_members_hold for the others. It is one expression, and most of that one JSON path, because every update pays for
--- it: PostgreSQL sets each statement up anew in each transaction. update_problems finds the members at fault by asking
--- this for each member alone. The timestamp is left to parse_timestamp.
+-- The one place for the rules of the wire protocol about members: those that most updates have are checked here, the
+-- others in rare_members_hold. It is one expression, and most of that is one JSON path, because every update pays for
+-- it: PostgreSQL sets up each statement again in each transaction. update_problems finds the members at fault by
+-- calling this with one member at a time. The timestamp is left to parse_timestamp.
 --
 -- A type is asked of a member itself: in a filter, JSON path would unwrap an array and judge its elements.
 
@@ -27,7 +27,7 @@ RETURN jsonb_path_match(payload, '
   AND (payload ->> 'operationType' IN ('discovery', 'branch_crawling', 'data_collection', 'finalization')) IS NOT FALSE
   AND (greatest(char_length(payload ->> 'currentDataType'), char_length(payload ->> 'stage')) <= 100) IS NOT FALSE
   AND (char_length(payload ->> 'lastProcessedId') <= 255) IS NOT FALSE
-  -- In a text of 100 bytes no name is too long, and names are few; an empty one is looked for.
+  -- In a text of 100 bytes no name is too long and there are few names, so only an empty name must be looked for.
   AND CASE WHEN octet_length((payload -> 'itemsByType')::text) > 100 OR payload -> 'itemsByType' ? ''
     THEN tallymark.type_names_hold(payload -> 'itemsByType') ELSE true END
   AND CASE WHEN payload ?| ARRAY['updateId', 'workerId', 'counting', 'error', 'progress', 'areas', 'timeline',
@@ -35,10 +35,10 @@ RETURN jsonb_path_match(payload, '
     THEN tallymark.rare_members_hold(payload) ELSE true END;
 
 COMMENT ON FUNCTION tallymark.is_valid_update(text, jsonb) IS
-'Whether each member of an update is what the wire protocol asks for; the timestamp and the entries of timeline aside.
-Arguments: job_id, the job it is for; payload, the update as a JSON object without members that are null.
-Returns: true or false.
-Whole numbers go up to 2^53-1, the largest that a JSON reader with IEEE 754 doubles holds exactly (RFC 8259, section 6);
-7278.0 is one, as in JSON Schema.';
+'Tells whether each member of an update keeps to the wire protocol. The timestamp and the entries of timeline are not
+checked here.
+Arguments: job_id: the job that the update is for; payload: the update, a JSON object without members that are null.
+Returns: true or false. Whole numbers go up to 2^53-1, the largest that a JSON reader with IEEE 754 doubles holds
+exactly (RFC 8259, section 6); 7278.0 is one, as in JSON Schema.';
 
 REVOKE ALL ON FUNCTION tallymark.is_valid_update(text, jsonb) FROM PUBLIC;

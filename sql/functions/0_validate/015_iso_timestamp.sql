@@ -1,4 +1,4 @@
--- An instant as the text that the wire protocol uses.
+-- Writes an instant as the wire protocol does.
 
 CREATE OR REPLACE FUNCTION tallymark.iso_timestamp(instant timestamptz) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -12,8 +12,7 @@ RETURN to_char(
 );
 
 COMMENT ON FUNCTION tallymark.iso_timestamp(timestamptz) IS
-'An instant as ISO 8601 text in UTC, such as 2025-01-06T19:15:30.000Z.
-Arguments: instant, any timestamptz.
+'Writes an instant as ISO 8601 text in UTC, such as 2025-01-06T19:15:30.000Z.
 Returns: the text, with milliseconds, or with microseconds where the instant has them; null for null.';
 
 REVOKE ALL ON FUNCTION tallymark.iso_timestamp(timestamptz) FROM PUBLIC;

@@ -1,5 +1,5 @@
--- Whether an update can be merged as it is. Most can, and are too short for anything in them to be cut, which begins at
--- 1000 characters. One expression, which PostgreSQL puts into its callers.
+-- Tells whether an update can be merged as it is. Most can: they are too short to need cutting, which begins at 1000
+-- characters. One expression, which PostgreSQL inlines into its callers.
 
 CREATE OR REPLACE FUNCTION tallymark.is_plain_update(job_id text, payload jsonb, canonical text, at timestamptz)
 RETURNS boolean
@@ -7,15 +7,16 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN at IS NOT NULL AND octet_length(canonical) <= 1000 AND strpos(canonical, ': null') = 0
   AND NOT payload ?| ARRAY['processed', 'total', 'groupCount', 'projectCount', 'errorTimestamp', 'lastAreasDiscovery',
     'areas', 'timeline']
-  -- This one must bring areas.
+  -- new_areas_discovered must give areas.
   AND (payload -> 'status' = '"processing"'
     OR lower((payload ->> 'status') COLLATE "C") IS DISTINCT FROM 'new_areas_discovered')
   AND tallymark.is_valid_update(job_id, payload);
 
 COMMENT ON FUNCTION tallymark.is_plain_update(text, jsonb, text, timestamptz) IS
-'Whether an update is right, and in the form in which it is merged; what is not goes through prepare_update.
-Arguments: job_id, the job it is for; payload, the update; canonical, its text as jsonb writes it; at, its timestamp as
-parse_timestamp reads it.
-Returns: true; false or null where it is not known to be.';
+'Tells whether an update is valid and already in the form in which it is merged. Any other update goes through
+prepare_update.
+Arguments: job_id: the job that the update is for; payload: the update; canonical: its text as jsonb writes it; at:
+its timestamp as parse_timestamp reads it.
+Returns: true; false or null where that is not certain.';
 
 REVOKE ALL ON FUNCTION tallymark.is_plain_update(text, jsonb, text, timestamptz) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- What the wire protocol asks of each member, in words.
+-- Describes what the wire protocol requires of each member.
 
 CREATE OR REPLACE FUNCTION tallymark.member_rule(member text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -31,8 +31,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.member_rule(text) IS
-'What the wire protocol asks of a member of an update, in words; the rule itself is is_valid_update.
-Arguments: member, its name.
-Returns: the words; null for a member that may be anything.';
+'Describes what the wire protocol requires of a member of an update. The rule itself is in is_valid_update.
+Arguments: member: the name of the member.
+Returns: the text of a problem, such as must be a string; null for a member that may be anything.';
 
 REVOKE ALL ON FUNCTION tallymark.member_rule(text) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- What is wrong with the events that a crawler sends for the timeline.
+-- Finds what is wrong with the events that a crawler sends for its timeline.
 
 CREATE OR REPLACE FUNCTION tallymark.timeline_problems(events jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -33,8 +33,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.timeline_problems(jsonb) IS
-'What is wrong with the events of a crawler''s own timeline.
-Arguments: events, an array.
+'Finds what is wrong with the events of a crawler''s own timeline.
+Arguments: events: an array.
 Returns: an array of {"field", "problem"}, empty where all is well.';
 
 REVOKE ALL ON FUNCTION tallymark.timeline_problems(jsonb) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- What is wrong with the member itemsByType, type by type.
+-- Finds what is wrong with itemsByType, type by type.
 
 CREATE OR REPLACE FUNCTION tallymark.counts_problems(counts jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -13,9 +13,9 @@ BEGIN
     RETURN jsonb_build_array(
       jsonb_build_object('field', 'itemsByType', 'problem', tallymark.member_rule('itemsByType')));
   END IF;
-  -- Where there are far too many, looking at some is enough.
+  -- Of far too many types it is enough to check some.
   FOR v_type, v_count IN SELECT e.key, e.value FROM jsonb_each(counts_problems.counts) AS e LIMIT 1000 LOOP
-    IF NOT tallymark.is_valid_update('', jsonb_build_object('processedItems', v_count)) THEN -- any count will do
+    IF NOT tallymark.is_valid_update('', jsonb_build_object('processedItems', v_count)) THEN -- stands for any count
       v_problems := v_problems || jsonb_build_object('field', 'itemsByType.' || left(v_type, 100),
         'problem', tallymark.member_rule('processedItems'));
     END IF;
@@ -34,8 +34,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.counts_problems(jsonb) IS
-'What is wrong with the itemsByType of an update, type by type.
-Arguments: counts, the value of the member.
-Returns: an array of {"field", "problem"}, empty where all is well; at most some 200.';
+'Finds what is wrong with the itemsByType of an update, type by type.
+Arguments: counts: the value of the member.
+Returns: an array of {"field", "problem"}, empty where all is well, of about 200 entries at most.';
 
 REVOKE ALL ON FUNCTION tallymark.counts_problems(jsonb) FROM PUBLIC;

@@ -1,11 +1,11 @@
--- What is wrong with the areas that a crawler discovered, area by area.
+-- Finds what is wrong with the areas of an update, area by area.
 
 CREATE OR REPLACE FUNCTION tallymark.areas_problems(areas jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  -- A path and a job's id, or two paths, fit into one entry of an index.
+  -- Short enough that a path and a job's id, or two paths, fit into one index entry.
   c_path_rule CONSTANT text := 'must be a string of 1 to 1000 bytes';
   v_problems jsonb := '[]'::jsonb;
   v_area jsonb;
@@ -55,8 +55,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.areas_problems(jsonb) IS
-'What is wrong with the areas of an update, area by area.
-Arguments: areas, an array.
-Returns: an array of {"field", "problem"}, empty where all is well; at most some 200.';
+'Finds what is wrong with the areas of an update, area by area.
+Arguments: areas: an array.
+Returns: an array of {"field", "problem"}, empty where all is well, of about 200 entries at most.';
 
 REVOKE ALL ON FUNCTION tallymark.areas_problems(jsonb) FROM PUBLIC;

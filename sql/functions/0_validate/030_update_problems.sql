@@ -1,4 +1,4 @@
--- Every problem of an update at once, member by member.
+-- Finds all problems of an update at once, member by member.
 
 CREATE OR REPLACE FUNCTION tallymark.update_problems(job_id text, payload jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -45,8 +45,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.update_problems(text, jsonb) IS
-'Everything that is wrong with an update, at once.
-Arguments: job_id, the job it is for; payload, the update as a JSON object without members that are null.
+'Finds everything that is wrong with an update.
+Arguments: job_id: the job that the update is for; payload: the update, a JSON object without members that are null.
 Returns: an array of {"field", "problem"}; null where all is well.';
 
 REVOKE ALL ON FUNCTION tallymark.update_problems(text, jsonb) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- Refuses an update: every problem at once, under the heading that the wire protocol gives it.
+-- Refuses an update: all problems at once, under the message that the wire protocol gives them.
 
 CREATE OR REPLACE FUNCTION tallymark.refuse_update(payload jsonb, missing text[], problems jsonb) RETURNS void
 LANGUAGE plpgsql STABLE
@@ -24,13 +24,14 @@ BEGIN
     v_message := 'Invalid progress payload';
   END IF;
   RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = v_message, DETAIL = v_details::text,
-    HINT = 'Correct what is named and send the update again: nothing of it was taken.';
+    HINT = 'Correct the named fields and send the update again. Nothing of it was stored.';
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.refuse_update(jsonb, text[], jsonb) IS
 'Refuses an update.
-Arguments: payload, the update; missing, required fields it does not give; problems, an array of {"field", "problem"}.
-Errors: always TK400; MESSAGE is what the wire protocol answers as error, DETAIL the array of all problems as JSON.';
+Arguments: payload: the update; missing: the required members that it lacks; problems: an array of {"field",
+"problem"}.
+Errors: TK400, always. MESSAGE is what the wire protocol answers as error, DETAIL the array of all problems as JSON.';
 
 REVOKE ALL ON FUNCTION tallymark.refuse_update(jsonb, text[], jsonb) FROM PUBLIC;

@@ -5,10 +5,10 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  -- An id that no job can have is a mistake in the call, not a job that is missing.
+  -- An id that no job can have is an error in the call, not a missing job.
   v_problems CONSTANT jsonb := tallymark.update_problems(refuse_unknown_job.job_id, '{}');
 BEGIN
-  IF refuse_unknown_job.job_id IS NULL THEN -- must not go by unseen: the update would be lost
+  IF refuse_unknown_job.job_id IS NULL THEN -- without this check the update would be lost silently
     PERFORM tallymark.refuse_update('{}', '{taskId}', NULL);
   END IF;
   IF v_problems IS NOT NULL THEN
@@ -22,7 +22,6 @@ $$;
 
 COMMENT ON FUNCTION tallymark.refuse_unknown_job(text) IS
 'Refuses a call for a job that is not registered.
-Arguments: job_id, its id.
-Errors: always; TK400 where it is null or no job can have it, else TK404.';
+Errors: TK400 where the id is null or no job can have it; TK404 otherwise.';
 
 REVOKE ALL ON FUNCTION tallymark.refuse_unknown_job(text) FROM PUBLIC;

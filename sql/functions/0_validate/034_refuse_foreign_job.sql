@@ -1,4 +1,4 @@
--- Refuses a call for a job that the caller has no business with.
+-- Refuses a call for a job that the caller's token does not cover.
 
 CREATE OR REPLACE FUNCTION tallymark.refuse_foreign_job(job_id text, job_prefix text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE
@@ -13,9 +13,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.refuse_foreign_job(text, text) IS
-'Refuses a call for a job that is not the caller''s to touch.
-Arguments: job_id, null where the call names none; job_prefix, what the ids of the caller''s jobs begin with, null or
-empty for all jobs.
+'Refuses a call for a job whose id does not begin with the caller''s prefix.
+Arguments: job_id: the job, or null where the call names none; job_prefix: the prefix, null or empty for all jobs.
 Errors: TK403.';
 
 REVOKE ALL ON FUNCTION tallymark.refuse_foreign_job(text, text) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- A refusal as a value: in a batch, the result of an update that was not taken.
+-- Gives a refusal as a value: in a batch, the result of an update that was not accepted.
 
 CREATE OR REPLACE FUNCTION tallymark.refusal(sqlstate text, message text, detail text) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -12,9 +12,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.refusal(text, text, text) IS
-'What a caller reads of an update in a batch that was refused.
-Arguments: sqlstate, one of ours (TK and the HTTP status); message and detail of the error.
-Returns: {"status": the HTTP status that it would have had alone, "error", "details": an array of {"field", "problem"}},
-and where there are none of these, "detail", a sentence.';
+'Gives the result of an update in a batch that was refused.
+Arguments: sqlstate: one of ours, TK and the HTTP status; message, detail: those of the error.
+Returns: {"status": the HTTP status that the update would have got alone, "error", "details": an array of {"field",
+"problem"}}; where there are no such problems, also "detail", a sentence.';
 
 REVOKE ALL ON FUNCTION tallymark.refusal(text, text, text) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- The refusal of an update for a job that is not registered, as a value.
+-- Gives the refusal of an update for an unknown job as a value.
 
 CREATE OR REPLACE FUNCTION tallymark.unknown_job_refusal(job_id text) RETURNS jsonb
 LANGUAGE plpgsql STABLE
@@ -10,7 +10,7 @@ DECLARE
   v_detail text;
 BEGIN
   PERFORM tallymark.refuse_unknown_job(unknown_job_refusal.job_id);
-  RETURN NULL; -- never: it always raises
+  RETURN NULL; -- not reached: it always raises
 EXCEPTION WHEN SQLSTATE 'TK400' OR SQLSTATE 'TK404' THEN
   GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL;
   RETURN tallymark.refusal(v_sqlstate, v_message, v_detail);
@@ -18,8 +18,7 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.unknown_job_refusal(text) IS
-'What refuse_unknown_job raises, as a value.
-Arguments: job_id, of a job that is not registered.
-Returns: see refusal.';
+'Gives what refuse_unknown_job raises as a value, in the form of refusal.
+Arguments: job_id: an id under which no job is registered.';
 
 REVOKE ALL ON FUNCTION tallymark.unknown_job_refusal(text) FROM PUBLIC;

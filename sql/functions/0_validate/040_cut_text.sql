@@ -1,4 +1,4 @@
--- A text, cut to a number of bytes without cutting a character in two.
+-- Cuts a text to a number of bytes, between two characters.
 
 CREATE OR REPLACE FUNCTION tallymark.cut_text(value text, most_bytes integer) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -11,7 +11,7 @@ BEGIN
   IF length(v_bytes) <= v_length THEN
     RETURN left(cut_text.value, cut_text.most_bytes);
   END IF;
-  -- A byte 10xxxxxx goes on with the character before it (RFC 3629, section 3).
+  -- A byte 10xxxxxx continues a character (RFC 3629, section 3).
   WHILE get_byte(v_bytes, v_length) BETWEEN 128 AND 191 LOOP
     v_length := v_length - 1;
   END LOOP;
@@ -20,8 +20,7 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.cut_text(text, integer) IS
-'A text, cut so that it takes at most so many bytes of UTF-8, between two characters.
-Arguments: value; most_bytes, 1 or more.
-Returns: the text''s beginning, or all of it; null for null.';
+'Cuts a text so that it takes at most most_bytes bytes of UTF-8, never inside a character.
+Returns: the beginning of the text, or all of it; null for null.';
 
 REVOKE ALL ON FUNCTION tallymark.cut_text(text, integer) FROM PUBLIC;

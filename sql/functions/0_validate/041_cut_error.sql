@@ -1,4 +1,4 @@
--- The error of an update, cut to what the ledger keeps.
+-- Cuts the error of an update to what the ledger keeps.
 
 CREATE OR REPLACE FUNCTION tallymark.cut_error(error jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -17,8 +17,8 @@ BEGIN
   IF jsonb_typeof(cut_error.error) = 'string' THEN
     RETURN to_jsonb(tallymark.cut_text(cut_error.error #>> '{}', c_most_bytes));
   END IF;
-  -- What tells most comes first, shorter where JSON's escapes make it longer; a member that no longer fits is left out
-  -- whole.
+  -- The most telling members come first, cut shorter where JSON's escapes make them longer; another member that does
+  -- not fit is left out.
   LOOP
     v_cut := tallymark.without_nulls(jsonb_build_object(
       'type', left(cut_error.error ->> 'type', 200),
@@ -43,10 +43,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.cut_error(jsonb) IS
-'The error of an update, cut to 8 KB: a string by its bytes, an object by those of its JSON.
-Arguments: error, a JSON string or object.
-Returns: what is short enough as it is; the string''s first 8192 bytes; or the object with type and code (200
-characters each), message and stack (3072 bytes each, or less) and as many of its other members, context first, as
-fit.';
+'Cuts the error of an update to 8 KB: a string by its bytes, an object by the bytes of its JSON.
+Arguments: error: a JSON string or object.
+Returns: the error itself where it is short enough; the first 8192 bytes of a string; of an object type and code (200
+characters each), message and stack (3072 bytes each, or less), and as many of its other members as fit, context
+first.';
 
 REVOKE ALL ON FUNCTION tallymark.cut_error(jsonb) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- An object without its members that are null; nested objects stay as they are, unlike with jsonb_strip_nulls.
+-- Removes an object's null members. Nested objects stay as they are, unlike with jsonb_strip_nulls.
 
 CREATE OR REPLACE FUNCTION tallymark.without_nulls(object jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -12,8 +12,7 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.without_nulls(jsonb) IS
-'A JSON object without those of its own members that are null.
-Arguments: object. Errors: 22023 or 22P02 where it is no object.
-Returns: the object; nulls deeper inside stay.';
+'Removes the members of a JSON object that are null. Nulls deeper inside stay.
+Errors: 22023 or 22P02 where the value is not an object.';
 
 REVOKE ALL ON FUNCTION tallymark.without_nulls(jsonb) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- The longer way for an update that is not in its plainest form: judge it in full, and bring it into that form.
+-- The longer way, for an update that is not plain: validates it in full and brings it into the form that is merged.
 
 CREATE OR REPLACE FUNCTION tallymark.prepare_update(job_id text, payload jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -22,7 +22,7 @@ BEGIN
     AND tallymark.json_bytes(prepare_update.payload) > c_most_bytes
   THEN
     RAISE EXCEPTION USING ERRCODE = 'TK413', MESSAGE = 'Progress payload too large',
-      DETAIL = format('The update takes %s bytes as JSON; at most %s are taken.',
+      DETAIL = format('The update has %s bytes as JSON; at most %s are accepted.',
         tallymark.json_bytes(prepare_update.payload), c_most_bytes);
   END IF;
   v_update := tallymark.without_nulls(prepare_update.payload); -- a null counts as not given
@@ -75,10 +75,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.prepare_update(text, jsonb) IS
-'Judges an update, and gives it in the form that is merged and kept in the ledger.
-Arguments: job_id, the job it is for; payload, the update as it came.
-Returns: {"update": the update without nulls, with the legacy names processed and total replaced, and with what is too
-long cut, areas as prepare_areas gives them; "warnings": an array of what was changed, in words}.
-Errors: TK400, with every problem in DETAIL; TK413, too large.';
+'Validates an update and brings it into the form that is merged and kept in the ledger.
+Arguments: job_id: the job that the update is for; payload: the update as it came.
+Returns: {"update": the update without nulls, with the legacy names processed and total replaced, with long texts cut,
+and with areas as prepare_areas gives them, "warnings": an array of texts that say what was changed}.
+Errors: TK400, with all problems in DETAIL; TK413 where it is larger than 1 MiB as JSON without blanks.';
 
 REVOKE ALL ON FUNCTION tallymark.prepare_update(text, jsonb) FROM PUBLIC;

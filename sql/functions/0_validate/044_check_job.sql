@@ -1,4 +1,4 @@
--- Refuses a registration that is not right, naming every problem at once.
+-- Refuses an invalid registration and names all its problems at once.
 
 CREATE OR REPLACE FUNCTION tallymark.check_job(job_id jsonb, attributes jsonb) RETURNS void
 LANGUAGE plpgsql STABLE
@@ -15,7 +15,7 @@ BEGIN
   ELSIF jsonb_typeof(check_job.job_id) <> 'string' OR char_length(check_job.job_id #>> '{}') NOT BETWEEN 1 AND 255 THEN
     v_problems := v_problems || '{"field": "taskId", "problem": "must be a string of 1 to 255 characters"}';
   END IF;
-  IF tallymark.has_huge_number(check_job.attributes) THEN -- before any of it is written as text
+  IF tallymark.has_huge_number(check_job.attributes) THEN -- before anything is written as text
     v_problems := v_problems || (tallymark.number_problem(check_job.attributes) -> 0 || '{"field": "attributes"}');
   ELSIF jsonb_typeof(check_job.attributes) <> 'object' OR tallymark.json_bytes(check_job.attributes) > c_most_bytes
   THEN
@@ -28,14 +28,14 @@ BEGIN
   IF v_problems <> '[]' THEN
     RAISE EXCEPTION USING ERRCODE = 'TK400', DETAIL = v_problems::text,
       MESSAGE = CASE WHEN v_missing THEN 'Missing required fields: taskId' ELSE 'Invalid job' END,
-      HINT = 'Correct what is named: no job was registered.';
+      HINT = 'Correct the named fields. No job was registered.';
   END IF;
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.check_job(jsonb, jsonb) IS
-'Refuses a registration that is not right.
-Arguments: job_id and attributes, as they came, as JSON.
-Errors: TK400, with every problem in DETAIL as an array of {"field", "problem"}.';
+'Refuses a registration that is not valid.
+Arguments: job_id, attributes: as they came, as JSON.
+Errors: TK400, with all problems in DETAIL as an array of {"field", "problem"}.';
 
 REVOKE ALL ON FUNCTION tallymark.check_job(jsonb, jsonb) FROM PUBLIC;

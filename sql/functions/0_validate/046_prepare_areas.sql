@@ -1,4 +1,4 @@
--- The areas of an update in the form that is merged and kept in the ledger.
+-- Brings the areas of an update into the form that is merged and kept in the ledger.
 
 CREATE OR REPLACE FUNCTION tallymark.prepare_areas(areas jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -11,14 +11,14 @@ DECLARE
 BEGIN
   FOR v_area IN SELECT a.value FROM jsonb_array_elements(prepare_areas.areas) AS a LOOP
     v_area := tallymark.without_nulls(v_area);
-    IF v_area ? 'gitlabId' THEN -- the original's name
+    IF v_area ? 'gitlabId' THEN -- the original's name for it
       v_area := (jsonb_build_object('externalId', v_area -> 'gitlabId') || v_area) - 'gitlabId';
     END IF;
     v_area := v_area || jsonb_build_object('type', lower((v_area ->> 'type') COLLATE "C"));
     IF NOT v_areas ? (v_area ->> 'fullPath') THEN
       v_paths := v_paths || (v_area ->> 'fullPath');
     END IF;
-    -- Of an area that is named twice, what is said later goes before.
+    -- Where an area is given twice, the later members win.
     v_areas := v_areas
       || jsonb_build_object(v_area ->> 'fullPath', coalesce(v_areas -> (v_area ->> 'fullPath'), '{}') || v_area);
   END LOOP;
@@ -29,8 +29,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.prepare_areas(jsonb) IS
-'The areas of an update in the form that is merged.
-Arguments: areas, an array without problems (see areas_problems).
-Returns: an array with each path once, without members that are null, gitlabId as externalId, types in lower case.';
+'Brings the areas of an update into the form that is merged.
+Arguments: areas: an array without problems (see areas_problems).
+Returns: an array with each path once, without members that are null, with gitlabId as externalId and types in lower
+case.';
 
 REVOKE ALL ON FUNCTION tallymark.prepare_areas(jsonb) FROM PUBLIC;

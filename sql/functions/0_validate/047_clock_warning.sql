@@ -1,4 +1,4 @@
--- What a crawler hears whose clock runs ahead.
+-- Warns a crawler whose clock runs ahead.
 
 CREATE OR REPLACE FUNCTION tallymark.clock_warning(now timestamptz) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -12,8 +12,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.clock_warning(timestamptz) IS
-'What a crawler hears whose clock runs ahead.
-Arguments: now, by the server''s clock.
+'Gives the warning for an update whose timestamp is ahead of the server''s clock.
+Arguments: now: the time by the server''s clock.
 Returns: an array of one text.';
 
 REVOKE ALL ON FUNCTION tallymark.clock_warning(timestamptz) FROM PUBLIC;

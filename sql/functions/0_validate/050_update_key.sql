@@ -1,4 +1,4 @@
--- The key by which an update counts once.
+-- Gives the key by which an update counts once.
 
 CREATE OR REPLACE FUNCTION tallymark.update_key(payload jsonb, canonical text) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL SAFE
@@ -15,10 +15,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.update_key(jsonb, text) IS
-'The key by which an update counts once on its job. Its first character keeps the kinds apart; an
-operator''s command has ! and its number.
-Arguments: payload, the update, without nulls; canonical, the text of the update as it was given, as jsonb writes it.
-Returns: = and the updateId; or, where there is none, # and 128 bits of the SHA-256 (FIPS 180-4) of the canonical text,
-in hexadecimal; or, where there is no timestamp either, ~ and a random UUID, so that nothing is taken for a duplicate.';
+'Gives the key by which an update counts once on its job. The first character tells the kinds of keys apart; the key of
+an operator''s command is ! and the number of its event.
+Arguments: payload: the update without nulls; canonical: the text of the update as it came, as jsonb writes it.
+Returns: = and the updateId; without an updateId, # and 128 bits of the SHA-256 (FIPS 180-4) of the canonical text, in
+hexadecimal; without a timestamp as well, ~ and a random UUID, so that nothing is taken for a duplicate.';
 
 REVOKE ALL ON FUNCTION tallymark.update_key(jsonb, text) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- One update of a batch, judged by itself: what is wrong with it is a value here, so that it spoils none of the others.
+-- Validates one update of a batch. What is wrong with it is a value here, so that the other updates are not affected.
 
 CREATE OR REPLACE FUNCTION tallymark.judge_update(number bigint, payload jsonb, required text[], job_prefix text)
 RETURNS tallymark.batch_update
@@ -15,7 +15,7 @@ DECLARE
 BEGIN
   v.number := judge_update.number;
   v.warnings := '[]'::jsonb;
-  IF tallymark.has_huge_number(judge_update.payload) THEN -- before any of it is written as text
+  IF tallymark.has_huge_number(judge_update.payload) THEN -- before anything is written as text
     v.refusal := tallymark.refusal('TK400', 'Invalid progress payload',
       tallymark.number_problem(judge_update.payload)::text);
     RETURN v;
@@ -37,16 +37,16 @@ BEGIN
   RETURN v;
 EXCEPTION WHEN SQLSTATE 'TK400' OR SQLSTATE 'TK403' OR SQLSTATE 'TK413' THEN
   GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL;
-  v.payload := NULL; -- it may be anything
+  v.payload := NULL; -- it may be any JSON value
   v.refusal := tallymark.refusal(v_sqlstate, v_message, v_detail);
   RETURN v;
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.judge_update(bigint, jsonb, text[], text) IS
-'Judges one update of a batch by itself.
-Arguments: number, its place in the batch; payload, the update as it came; required, members that it must have;
-job_prefix, what the ids of the caller''s jobs begin with, empty for all jobs.
+'Validates one update of a batch by itself.
+Arguments: number: its place in the batch; payload: the update as it came; required: members that it must have;
+job_prefix: the prefix that its job''s id must have, empty for all jobs.
 Returns: number, job_id, at (its timestamp, or null), key, payload in the form that is merged, and warnings; or, where
 it must be refused, refusal.';
 

@@ -1,4 +1,4 @@
--- Running totals: each worker's highest report, summed over the workers.
+-- Merges running totals: the highest report of each worker, summed over the workers.
 
 CREATE OR REPLACE FUNCTION tallymark.count_by_worker(
   INOUT workers jsonb, INOUT processed numeric, INOUT items jsonb, payload jsonb
@@ -14,15 +14,15 @@ DECLARE
   v_mine jsonb;
   v_my_items jsonb;
 BEGIN
-  -- The legacy names of running totals. Greatest compares JSON numbers as numbers, and passes over a null.
+  -- The legacy names of running totals. greatest compares JSON numbers as numbers and ignores nulls.
   IF count_by_worker.payload ?| '{groupCount,projectCount}' THEN
     v_running := v_running || tallymark.without_nulls(jsonb_build_object(
       'groups', greatest(v_running -> 'groups', count_by_worker.payload -> 'groupCount'),
       'projects', greatest(v_running -> 'projects', count_by_worker.payload -> 'projectCount')));
   END IF;
 
-  -- While only the unnamed worker has reported, and only processedItems, its highest is the total and is kept only
-  -- there.
+  -- While only the unnamed worker has reported, and only processedItems, its highest value is the job's total and is
+  -- stored only there.
   IF workers IS NULL AND v_worker = '' AND v_running = '{}' THEN
     processed := greatest(processed, v_processed);
     RETURN;
@@ -54,10 +54,11 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.count_by_worker(jsonb, numeric, jsonb, jsonb) IS
-'Merges the running totals of an update: the highest value that each worker reported, summed over the workers.
-Arguments: workers, what each worker has reported, {"worker": {"processedItems": n, "itemsByType": {"type": n}}}, the
-unnamed worker under "", null while only it has reported and only processedItems; processed and items, the merged
-processedItems and itemsByType, the update''s increments among them, null where there are none; payload, the update.
-Returns: workers, processed and items as they are afterwards.';
+'Merges the running totals of an update: the highest value that each worker has reported, summed over the workers.
+Arguments: workers: what each worker has reported, {"worker": {"processedItems": n, "itemsByType": {"type": n}}}, the
+unnamed worker under "", null while only that one has reported and only processedItems; processed, items: the merged
+processedItems and itemsByType, which already include the update''s increments, null where there are none; payload: the
+update.
+Returns: workers, processed and items after the update.';
 
 REVOKE ALL ON FUNCTION tallymark.count_by_worker(jsonb, numeric, jsonb, jsonb) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- Which fields of an update win: all of the newest one's, and of a late one those that no newer update gave.
+-- Finds which fields of an update win: all of them if it is the newest; of a late one those that no newer update gave.
 
 CREATE OR REPLACE FUNCTION tallymark.winning_fields(job tallymark.job, at timestamptz, key text, fields jsonb)
 RETURNS jsonb
@@ -23,9 +23,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.winning_fields(tallymark.job, timestamptz, text, jsonb) IS
-'Which newest-wins fields of an update win. Of two updates the one of the later time is the newer, on a tie the one of
-the larger key, by its bytes.
-Arguments: job, the state so far; at and key, time and key of the update; fields, the fields it gives.
-Returns: the object of those fields that win, with their values.';
+'Finds which newest-wins fields of an update win. Of two updates the one with the later time is the newer; at the same
+time, the one with the larger key, by its bytes.
+Arguments: job: the state so far; at, key: time and key of the update; fields: the fields that it gives.
+Returns: an object of the fields that win, with their values.';
 
 REVOKE ALL ON FUNCTION tallymark.winning_fields(tallymark.job, timestamptz, text, jsonb) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- The clocks of fields that were given at one moment, in the form the job's row keeps them.
+-- Builds the clocks of fields that one update gave, as the job's row keeps them.
 
 CREATE OR REPLACE FUNCTION tallymark.clocks_of(fields text[], at timestamptz, key text) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -13,8 +13,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.clocks_of(text[], timestamptz, text) IS
-'The clocks of fields that one update gave.
-Arguments: fields, their names; at and key, time and key of the update.
-Returns: {"field": [microseconds since 1970, key]}. A number, since the text of a time depends on the session''s zone.';
+'Builds the clocks of the fields that one update gave.
+Arguments: fields: their names; at, key: time and key of the update.
+Returns: {"field": [microseconds since 1970, key]}. A number, because the text of a time depends on the session''s time
+zone.';
 
 REVOKE ALL ON FUNCTION tallymark.clocks_of(text[], timestamptz, text) FROM PUBLIC;

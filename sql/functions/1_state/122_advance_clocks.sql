@@ -1,4 +1,4 @@
--- The clocks of a job's state after an update: who gave the status and the newest-wins fields, and when.
+-- Updates the clocks of a job's state: which update gave the status and the newest-wins fields, and when.
 
 CREATE OR REPLACE FUNCTION tallymark.advance_clocks(
   job tallymark.job, at timestamptz, key text, status text, winning jsonb
@@ -32,7 +32,7 @@ BEGIN
   END IF;
 
   job.clocks := job.clocks - 'status';
-  IF v_status_key <> job.newest_key THEN -- the status is not of the newest update: a tie that a terminal status won
+  IF v_status_key <> job.newest_key THEN -- the newest update did not give the status: a terminal status won a tie
     job.clocks := job.clocks || tallymark.clocks_of('{status}', job.newest_at, v_status_key);
   END IF;
   RETURN job;
@@ -41,8 +41,8 @@ $$;
 
 COMMENT ON FUNCTION tallymark.advance_clocks(tallymark.job, timestamptz, text, text, jsonb) IS
 'Sets status, newest_at, newest_key, newest_fields and clocks of a job''s state as they are after an update.
-Arguments: job, the state so far; at and key, time and key of the update; status, the job status it stands for; winning,
-what winning_fields makes of its fields.
-Returns: the state with those columns set.';
+Arguments: job: the state so far; at, key: time and key of the update; status: the job status that it stands for;
+winning: its fields that win, as winning_fields gives them.
+Returns: the state with these columns set.';
 
 REVOKE ALL ON FUNCTION tallymark.advance_clocks(tallymark.job, timestamptz, text, text, jsonb) FROM PUBLIC;

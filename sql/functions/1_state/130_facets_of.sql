@@ -1,5 +1,5 @@
--- What jobs are searched by, in a column of its own because it changes seldom: an index on progress, which changes with
--- every merge, would keep every merge from being a HOT update.
+-- Gives what jobs are searched by. It has a column of its own because it seldom changes: an index on progress, which
+-- every merge changes, would keep every merge from being a HOT update.
 
 CREATE OR REPLACE FUNCTION tallymark.facets_of(progress jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -15,8 +15,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.facets_of(jsonb) IS
-'What a job can be searched by.
-Arguments: progress, the merged state.
+'Gives what a job can be searched by.
+Arguments: progress: the merged state.
 Returns: {"stage", "operationType", "currentDataType", "itemTypes": [names]}, without those that are not known.';
 
 REVOKE ALL ON FUNCTION tallymark.facets_of(jsonb) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- How far a job is, in percent.
+-- Gives how much of a job is done, in percent.
 
 CREATE OR REPLACE FUNCTION tallymark.progress_percentage(progress jsonb) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -8,10 +8,11 @@ RETURN CASE WHEN (progress -> 'totalItems')::numeric > 0
 END;
 
 COMMENT ON FUNCTION tallymark.progress_percentage(jsonb) IS
-'How far a job is.
-Arguments: progress, its merged state.
-Returns: percent with one decimal, rounded down, so that 100 is only said of what is done, and never more than that;
-null while the total is unknown or 0.';
+'Gives how much of a job is done, in percent. Pure: it reads no table.
+Arguments: progress: the merged state of the job, such as the member progress of get_job.
+Returns: the percentage with one decimal, rounded down, so that 100 means that all is done, and never more than 100;
+null while the total is unknown or 0.
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.progress_percentage(jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.progress_percentage(jsonb) TO tallymark_reader, tallymark_admin;

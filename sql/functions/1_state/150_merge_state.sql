@@ -1,12 +1,12 @@
--- The merge: the state of a job and one more update give the next state. Whatever merges or folds the
--- updates of a job goes through here: single updates and batches under the lock, and all that folds the ledger anew.
+-- The merge: the state of a job and one more update give the next state. All merging of a job's updates goes through
+-- here: single updates and batches under the lock, and everything that folds the ledger.
 --
 -- The state depends only on the set of the updates, not on their order:
---   counts are sums, or sums of maxima;
---   a newest-wins field belongs to the update of the largest (time, key) that gave it. The newest update of all is
---   remembered with the names of the fields it gave (newest_*); a field that an older one gave has its clock in clocks.
---   So an update in order, of the same shape as the one before, touches no clock.
--- What seldom runs stands in a statement of its own: a statement that does not run need not be set up either.
+-- - counts are sums, or sums of maxima;
+-- - a newest-wins field belongs to the update with the largest (time, key) that gave it. The newest update of all is
+--   remembered with the names of the fields that it gave (newest_*); a field that an older one gave has its clock in
+--   clocks. So an update that comes in order, with the same fields as the one before, touches no clock.
+-- What seldom runs stands in a statement of its own, because a statement that does not run need not be set up.
 
 CREATE OR REPLACE FUNCTION tallymark.merge_state(job tallymark.job, at timestamptz, key text, payload jsonb)
 RETURNS tallymark.job
@@ -14,8 +14,8 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  v_status text := 'running'; -- what processing stands for, as nearly every update does
-  -- All members but those that have a rule of their own.
+  v_status text := 'running'; -- for processing, the status of nearly every update
+  -- All members except those with a rule of their own.
   v_fields jsonb := merge_state.payload - ARRAY['taskId', 'status', 'timestamp', 'updateId', 'workerId', 'counting',
     'processedItems', 'itemsByType', 'groupCount', 'projectCount', 'timeline', 'areas'];
   v_processed numeric := (job.progress -> 'processedItems')::numeric;
@@ -37,10 +37,10 @@ BEGIN
     job.newest_at := merge_state.at;
     job.newest_key := merge_state.key;
     IF job.clocks = '{}' THEN
-      v_before := '{}'; -- every field there was is given anew
+      v_before := '{}'; -- the update gives every field that there was
     END IF;
   ELSIF merge_state.at < job.newest_at AND v_fields - job.newest_fields = '{}' THEN
-    v_fields := '{}'; -- late, and the newest update gave all of it: so it is with several workers at once
+    v_fields := '{}'; -- late, and the newest update gave all its fields: common with several workers
   ELSE
     v_new_facet := true; -- perhaps
     v_fields := tallymark.winning_fields(job, merge_state.at, merge_state.key, v_fields);
@@ -78,7 +78,7 @@ BEGIN
     THEN tallymark.without_nulls(jsonb_build_object('processedItems', v_processed, 'itemsByType', v_items))
     ELSE jsonb_build_object('processedItems', v_processed, 'itemsByType', v_items) END);
 
-  -- 3. What follows from the rest. Where no facet can be new, it is enough that the known ones still hold.
+  -- 3. What follows from the rest. Where no facet can be new, it is enough to check that the known ones still hold.
   IF v_new_facet OR NOT job.progress @> (job.facets - 'itemTypes') THEN
     job.facets := tallymark.facets_of(job.progress);
   END IF;
@@ -89,10 +89,11 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.merge_state(tallymark.job, timestamptz, text, jsonb) IS
-'Merges one update into the state of a job. Whatever the order of the updates, the state comes out the same.
-Arguments: job, the state so far (a row of tallymark.job; last_seq, updated_at and what registrar and operators gave
-are not touched); at, when the update happened, not later than now; key, its key; payload, the update as prepare_update
-gives it. The areas of an update are merged by merge_areas, and counted by with_area_counts.
-Returns: the state afterwards.';
+'Merges one update into the state of a job. The result does not depend on the order of the updates. The areas of an
+update are merged by merge_areas and counted by with_area_counts.
+Arguments: job: the state so far, a row of tallymark.job (last_seq, updated_at, attributes and requested commands are
+not touched); at: when the update happened, not later than now; key: its key; payload: the update as prepare_update
+gives it.
+Returns: the state after the update.';
 
 REVOKE ALL ON FUNCTION tallymark.merge_state(tallymark.job, timestamptz, text, jsonb) FROM PUBLIC;

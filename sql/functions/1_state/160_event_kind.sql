@@ -1,4 +1,4 @@
--- Which kind of event an update is on the timeline: the most telling one.
+-- Gives the kind of event that an update is on the timeline: the most telling one.
 
 CREATE OR REPLACE FUNCTION tallymark.event_kind(payload jsonb, stage_changed boolean) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -30,9 +30,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.event_kind(jsonb, boolean) IS
-'The kind of the one event that an update appends to the timeline: the most telling that fits.
-Arguments: payload, the update; stage_changed, whether the stage of the job is another since this update.
+'Gives the kind of the one event that an update appends to the timeline: the most telling one that fits.
+Arguments: payload: the update; stage_changed: whether this update changed the stage of the job.
 Returns: error, completion, credential_status_change, areas_discovered, discovery_progress, stage_change or
-progress_update, in that order of precedence.';
+progress_update, in this order of precedence.';
 
 REVOKE ALL ON FUNCTION tallymark.event_kind(jsonb, boolean) FROM PUBLIC;

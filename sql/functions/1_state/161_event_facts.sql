@@ -1,4 +1,4 @@
--- What only the moment of the merge knows about an event. The rest of an event's details is read from the update itself
+-- Gives the details of an event that are known only during the merge. All other details are read from the update itself
 -- (see event_details), so that most events store nothing here.
 
 CREATE OR REPLACE FUNCTION tallymark.event_facts(
@@ -23,7 +23,7 @@ BEGIN
       'summary', tallymark.progress_summary(after.progress));
   END IF;
   IF event_facts.event = 'areas_discovered' THEN
-    -- The update's own counts of these types are not added, so what they grew by are the areas that were new.
+    -- The update's own counts of these types are not added, so the growth is the number of new areas.
     v_facts := v_facts || jsonb_build_object(
       'newGroups', (after.progress #> '{itemsByType,groups}')::numeric
         - coalesce((before.progress #> '{itemsByType,groups}')::numeric, 0),
@@ -35,10 +35,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.event_facts(text, timestamptz, tallymark.job, tallymark.job) IS
-'What an event''s details hold beyond the update itself.
-Arguments: event, its kind; at, when it happened; before and after, the state of the job before and after the update.
+'Gives the details of an event that the update itself does not hold.
+Arguments: event: its kind; at: when it happened; before, after: the state of the job before and after the update.
 Returns: fromStage and toStage where the stage changed; for a completion finalCounts, duration (milliseconds from the
-first report to this one) and summary; for areas newGroups and newProjects, how many more the job has (fewer,
-where areas turned out to be of another type); null where there is nothing to add.';
+first report to this one) and summary; for areas newGroups and newProjects, how many more of them the job has
+(negative where areas turned out to be of another type); null where there is nothing to add.';
 
 REVOKE ALL ON FUNCTION tallymark.event_facts(text, timestamptz, tallymark.job, tallymark.job) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- What the crawler hears.
+-- Builds the answer to an update that was accepted.
 
 CREATE OR REPLACE FUNCTION tallymark.acknowledgement(
   job tallymark.job, seq bigint, duplicate boolean, payload jsonb, warnings jsonb, with_resume boolean DEFAULT true
@@ -7,7 +7,7 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  -- What is the same in most answers is a constant: a member that jsonb_build_object makes costs as much as ten there.
+  -- Members that most answers share are a constant: one member in jsonb_build_object costs as much as ten there.
   v_ack jsonb := '{"status": "received", "duplicate": false, "warnings": [], "command": null}' || jsonb_build_object(
     'seq', acknowledgement.seq, 'message', 'Progress update acknowledged for task ' || job.id);
   v_status text;
@@ -25,9 +25,9 @@ BEGIN
           'resumeState', job.resume_state,
           'itemsByType', coalesce(job.progress -> 'itemsByType', '{}'),
           'processedItems', coalesce(job.progress -> 'processedItems', '0')),
-        -- What the crawler reports next should be newer than this. Always six digits, so the texts sort as the times.
+        -- The crawler's next update should be newer than this. Always six digits, so that texts sort like times.
         'newestTimestamp', to_char(job.newest_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-        -- While workers is null, the job's processedItems is the unnamed worker's: see count_by_worker.
+        -- While workers is null, the job's processedItems is that of the unnamed worker (see count_by_worker).
         'worker', '{"processedItems": 0, "itemsByType": {}}' || coalesce(
           coalesce(job.workers, jsonb_build_object('', jsonb_build_object(
             'processedItems', coalesce(job.progress -> 'processedItems', '0'))))
@@ -49,14 +49,14 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.acknowledgement(tallymark.job, bigint, boolean, jsonb, jsonb, boolean) IS
-'What the crawler hears about an update that was taken.
-Arguments: job, its state after the update; seq, the number of the update''s event; duplicate, whether it was there
-already; payload, the update; warnings, an array of texts; with_resume, whether resume and what goes with it may go
-along.
-Returns: the acknowledgement of the wire protocol; where the update''s status is started, with resume
-{"lastProcessedId", "resumeState", "itemsByType", "processedItems"}, which tells a restarted crawler where to go
-on, newestTimestamp, the time of the job''s newest update in UTC with microseconds, and worker {"processedItems",
-"itemsByType"}, the highest running totals that the update''s worker, or the unnamed one, has reported; where it is
-credential_*, with credentialGuidance, lines for the admin.';
+'Builds the answer to an update that was accepted.
+Arguments: job: its state after the update; seq: the number of the update''s event; duplicate: whether the update was
+in the ledger already; payload: the update; warnings: an array of texts; with_resume: whether the answer may have
+resume, newestTimestamp and worker.
+Returns: the acknowledgement of the wire protocol. For the status started it has resume {"lastProcessedId",
+"resumeState", "itemsByType", "processedItems"}, from which a restarted crawler continues, newestTimestamp, the time
+of the job''s newest update in UTC with microseconds, and worker {"processedItems", "itemsByType"}, the highest running
+totals that the update''s worker (or the unnamed one) has reported. For credential_* it has credentialGuidance, lines
+for the admin.';
 
 REVOKE ALL ON FUNCTION tallymark.acknowledgement(tallymark.job, bigint, boolean, jsonb, jsonb, boolean) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- What an admin is told about a credential.
+-- Tells an admin what to do about a job's credentials.
 
 CREATE OR REPLACE FUNCTION tallymark.credential_guidance(update_status text, credential jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -12,25 +12,26 @@ DECLARE
     ' of ' || nullif(concat_ws(' at ', credential_guidance.credential ->> 'providerId',
       credential_guidance.credential ->> 'instanceType'), ''), '');
 BEGIN
-  -- What the crawler says goes first: it knows the provider.
+  -- The crawler's own lines come first: it knows the provider.
   RETURN v_own || CASE
     WHEN v_status IN ('credential_expiry', 'credential_expired') THEN jsonb_build_array(
-      format('The credentials%s have expired or were refused; the crawler cannot go on with them.', v_whose),
-      'Renew them at the provider, with the same scopes, and enter them where the crawler takes them from.',
-      'Nothing is lost: the crawler goes on where it stopped.')
+      format('The credentials%s have expired or were refused; the crawler cannot continue with them.', v_whose),
+      'Renew them at the provider, with the same scopes, and store them where the crawler reads them.',
+      'Nothing is lost: the crawler continues where it stopped.')
     WHEN v_status IN ('credential_renewal', 'waiting_credential_renewal') THEN jsonb_build_array(
-      format('The crawler waits for new credentials%s.', v_whose),
-      'It goes on by itself as soon as it has them.')
+      format('The crawler is waiting for new credentials%s.', v_whose),
+      'It continues by itself as soon as it has them.')
     WHEN v_status IN ('credential_resumed', 'credential_renewed') THEN jsonb_build_array(
-      format('The new credentials%s work; the crawler goes on. There is nothing to do.', v_whose))
+      format('The new credentials%s work, and the crawler continues. There is nothing to do.', v_whose))
   END;
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.credential_guidance(text, jsonb) IS
-'What an admin is told about a credential.
-Arguments: update_status, credential_expiry, credential_renewal or credential_resumed, in any letter case, or what
-job_status makes of it; credential, the update''s credentialStatus {"providerId", "instanceType", "adminGuidance": [texts], ...}, or null.
-Returns: an array of lines: the crawler''s own adminGuidance, then ours; null for another status.';
+'Tells an admin what to do about a job''s credentials.
+Arguments: update_status: credential_expiry, credential_renewal or credential_resumed, in any letter case, or the job
+status that job_status makes of it; credential: the update''s credentialStatus {"providerId", "instanceType",
+"adminGuidance": [texts], ...}, or null.
+Returns: an array of lines: the crawler''s own adminGuidance, then ours; null for any other status.';
 
 REVOKE ALL ON FUNCTION tallymark.credential_guidance(text, jsonb) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- The counts of a job, with the areas that were new to it.
+-- Adds newly discovered areas to the counts of a job.
 
 CREATE OR REPLACE FUNCTION tallymark.with_area_counts(job tallymark.job, grown jsonb) RETURNS tallymark.job
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -7,7 +7,7 @@ AS $$
 DECLARE
   v_items jsonb := coalesce(job.progress -> 'itemsByType', '{}');
 BEGIN
-  -- Both members are there from the first areas on, if with 0: which of them were needed would depend on the order.
+  -- Both types are set from the first areas on, even to 0: otherwise their presence would depend on the order.
   SELECT v_items || jsonb_object_agg(g.key, coalesce((v_items -> g.key)::numeric, 0) + g.value::numeric) INTO v_items
   FROM jsonb_each(with_area_counts.grown) AS g;
   job.progress := job.progress || jsonb_build_object('itemsByType', v_items);
@@ -17,8 +17,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.with_area_counts(tallymark.job, jsonb) IS
-'Adds areas to the itemsByType of a job''s state.
-Arguments: job, the state; grown, {"groups": n, "projects": n}: how many more areas of each type the job has.
-Returns: the state with progress and facets as they are then.';
+'Adds newly discovered areas to the itemsByType of a job''s state.
+Arguments: job: the state; grown: {"groups": n, "projects": n}, how many more areas of each type the job has.
+Returns: the state with its new progress and facets.';
 
 REVOKE ALL ON FUNCTION tallymark.with_area_counts(tallymark.job, jsonb) FROM PUBLIC;

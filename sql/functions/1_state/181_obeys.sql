@@ -1,4 +1,4 @@
--- Whether a crawler that reports a status has done what an operator asked.
+-- Tells whether a crawler that reports a status obeys a command with it.
 
 CREATE OR REPLACE FUNCTION tallymark.obeys(command text, job_status text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -10,8 +10,8 @@ RETURN CASE command
 END;
 
 COMMENT ON FUNCTION tallymark.obeys(text, text) IS
-'Whether a crawler that reports a status has done what an operator asked.
-Arguments: command, pause, cancel or resume; job_status, the status its job has by the update, see job_status.
-Returns: true or false; null for another command.';
+'Tells whether a crawler that reports a status obeys a command with it.
+Arguments: command: pause, cancel or resume; job_status: the status of the job after the update (see job_status).
+Returns: true or false; null for any other command.';
 
 REVOKE ALL ON FUNCTION tallymark.obeys(text, text) FROM PUBLIC;

@@ -1,4 +1,5 @@
--- An operator's command has been obeyed when an update says so that is newer than all there was when it was given.
+-- Withdraws a command that an update has obeyed. Only an update counts that is newer than all there was when the
+-- command was given.
 
 CREATE OR REPLACE FUNCTION tallymark.heed_command(job tallymark.job, at timestamptz, payload jsonb)
 RETURNS tallymark.job
@@ -11,14 +12,14 @@ BEGIN
   IF tallymark.obeys(job.requested_command,
     tallymark.job_status(coalesce(heed_command.payload ->> 'status', 'processing')))
   THEN
-    -- Held against the crawlers' clocks, not ours: theirs may be behind. So it makes no difference, either, in which
-    -- order the updates come.
+    -- Compared with times of the crawlers' clocks, not of ours, since theirs may be behind. So the order in which the
+    -- updates arrive makes no difference either.
     SELECT (e.details ->> 'after')::timestamptz INTO v_after FROM tallymark.job_event AS e
     WHERE e.job_id = job.id AND e.seq = job.command_seq;
     IF NOT FOUND THEN -- it was pruned
       SELECT b.command_after INTO v_after FROM tallymark.job_baseline AS b WHERE b.job_id = job.id;
     END IF;
-    -- An end wins a tie of times, so it was not there before: the job would have ended.
+    -- At the same time an end counts as newer: had it come before the command, the job would have ended.
     IF v_after IS NULL OR heed_command.at > v_after OR (heed_command.at = v_after
       AND tallymark.is_terminal(tallymark.job_status(heed_command.payload ->> 'status')))
     THEN
@@ -31,8 +32,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.heed_command(tallymark.job, timestamptz, jsonb) IS
-'Takes what an operator asks back, when an update shows that it was done.
-Arguments: job, its state, with requested_command; at, when the update happened; payload, the update.
-Returns: the state with requested_command and command_seq as they are then.';
+'Withdraws a job''s pending command where an update shows that it was obeyed.
+Arguments: job: the state, with requested_command; at: when the update happened; payload: the update.
+Returns: the state with requested_command and command_seq as they are after the update.';
 
 REVOKE ALL ON FUNCTION tallymark.heed_command(tallymark.job, timestamptz, jsonb) FROM PUBLIC;

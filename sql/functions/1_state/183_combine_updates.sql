@@ -1,6 +1,6 @@
--- What updates of a batch amount to, so that many cost one merge: the law of the algebra that a state merged with one
--- update and then with another is the state merged with the two combined, for updates of one kind in the order of their
--- times. Counts add up, running totals have a highest, and of every field the last one wins.
+-- Combines updates of a batch, so that many cost one merge. It rests on a law of the algebra: a state merged with one
+-- update and then with another equals the state merged with the two combined, for updates of one kind in the order of
+-- their times. Counts add up, of running totals the highest is kept, and of every other field the last value.
 
 CREATE OR REPLACE FUNCTION tallymark.combine_updates(
   updates tallymark.batch_update[], jobs tallymark.job[] DEFAULT '{}'
@@ -14,14 +14,14 @@ BEGIN
   RETURN QUERY
   WITH shaped AS (
     SELECT u.number, u.job_id, u.at, u.key, u.payload, u.seq, u.payload ->> 'processedItems' AS processed,
-      -- What must be the same for two to be combined: all members but these, and which of these there are.
+      -- Two updates can be combined if all other members are equal, and if both give the same of these (gives).
       CASE WHEN u.payload -> 'status' = '"processing"'
           AND NOT u.payload ?| '{counting,groupCount,projectCount,areas,timeline}'
         THEN u.payload - '{timestamp,updateId,processedItems,itemsByType,lastProcessedId,message,progress}'::text[]
       END AS shape,
       ARRAY[u.payload ? 'processedItems', u.payload ? 'itemsByType', u.payload ? 'lastProcessedId',
         u.payload ? 'message', u.payload ? 'progress'] AS gives,
-      -- A late one is merged by itself: what it brings that is new may be less than what those beside it bring.
+      -- A late update is merged by itself: fewer of its fields may win than of those next to it.
       u.at > greatest(j.newest_at, max(u.at) OVER (PARTITION BY u.job_id ORDER BY u.number
         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), '-infinity') AS is_newest
     FROM unnest(combine_updates.updates) AS u LEFT JOIN unnest(combine_updates.jobs) AS j ON j.id = u.job_id
@@ -58,12 +58,11 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.combine_updates(tallymark.batch_update[], tallymark.job[]) IS
-'Combines updates that can be merged as one: of one job, next to each other, reports of plain progress that differ in
-nothing but counts, cursor, message and resume state, each newer than all before it.
-Arguments: updates, each new to its job; jobs, their states before, none where they are
-new.
-Returns: rows in the order of jobs and places: job_id; run, its number in the job, from 1; first_number and first_at,
-place and time of the run''s first update; number, at and key of its last; payload, what they amount to; seq, of the
-last one''s event.';
+'Combines updates that can be merged as one: updates of one job that follow each other, report plain progress, differ
+only in counts, cursor, message and resume state, and are each newer than all before them.
+Arguments: updates: each new to its job; jobs: their states before, without those of new jobs.
+Returns: rows in the order of jobs and places: job_id; run, its number within the job, from 1; first_number, first_at:
+place and time of the run''s first update; number, at, key: those of its last; payload: the combined update; seq: that
+of the last update''s event.';
 
 REVOKE ALL ON FUNCTION tallymark.combine_updates(tallymark.batch_update[], tallymark.job[]) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- By which a baseline that was changed by other means is noticed.
+-- Gives the digest by which a baseline that was changed by hand is found.
 
 CREATE OR REPLACE FUNCTION tallymark.baseline_digest(
   job_id text, seq bigint, updates bigint, state jsonb, command_after timestamptz
@@ -8,8 +8,9 @@ RETURN sha256(convert_to(jsonb_build_array(job_id, seq, updates, state,
   (extract(epoch FROM command_after) * 1000000)::bigint)::text, 'UTF8'));
 
 COMMENT ON FUNCTION tallymark.baseline_digest(text, bigint, bigint, jsonb, timestamptz) IS
-'The digest of a baseline: the events that it stands for are gone, so this is what shows a change from elsewhere.
+'Gives the digest of a baseline. The events that the baseline stands for are gone, so only this shows that somebody
+changed it.
 Arguments: the columns of tallymark.job_baseline.
-Returns: SHA-256 of them.';
+Returns: their SHA-256.';
 
 REVOKE ALL ON FUNCTION tallymark.baseline_digest(text, bigint, bigint, jsonb, timestamptz) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- The heart: one update is merged into its job and put on the record, or changes nothing at all.
+-- The core: merges one update into its job and appends it to the ledger, or changes nothing at all.
 
 CREATE OR REPLACE FUNCTION tallymark.merge_progress(job_id text, payload jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -22,7 +22,7 @@ BEGIN
   v_canonical := v_update::text;
   v_at := tallymark.parse_timestamp(v_update ->> 'timestamp');
 
-  -- 1. Judge the update by itself; none of this needs the job. Most are plain, right as they are.
+  -- 1. Judge the update by itself; none of this needs the job. Most updates are plain and need no preparation.
   IF tallymark.is_plain_update(merge_progress.job_id, v_update, v_canonical, v_at) IS NOT TRUE THEN
     v_prepared := tallymark.prepare_update(merge_progress.job_id, v_update);
     v_update := v_prepared -> 'update';
@@ -40,21 +40,21 @@ BEGIN
   IF v_at > v_now THEN
     v_warnings := v_warnings || tallymark.clock_warning(v_now);
   END IF;
-  v_at := least(v_at, v_now); -- an update without a timestamp is of now, too
+  v_at := least(v_at, v_now); -- an update without a timestamp also counts as of now
   IF v_job.attributes ->> 'counting' IS NOT NULL AND NOT v_update ? 'counting' THEN
-    -- Kept with the update, so that a fold needs nothing else.
+    -- Stored with the update, so that a fold needs only the ledger.
     v_update := v_update || jsonb_build_object('counting', v_job.attributes -> 'counting');
   END IF;
 
-  IF v_job.pruned_seq > 0 AND tallymark.is_pruned(v_job.id, v_key) THEN -- its key is in the ledger no more
+  IF v_job.pruned_seq > 0 AND tallymark.is_pruned(v_job.id, v_key) THEN -- its key is no longer in the ledger
     RETURN tallymark.acknowledge_duplicate(v_job, v_key, v_update);
   END IF;
 
-  -- 3. Merge in memory, append to the ledger, store. A duplicate ends at the ledger, where its key stands already.
+  -- 3. Merge in memory, append to the ledger, store. A duplicate ends at the ledger, which has its key already.
   v_next := tallymark.merge_state(v_job, v_at, v_key, v_update);
   v_next.last_seq := v_job.last_seq + 1;
   IF v_update ? 'areas' THEN
-    -- These are rows of their own, so whether it is a duplicate must be known before.
+    -- Areas are stored before the event, so a duplicate must be recognised here.
     IF EXISTS (
       SELECT FROM tallymark.job_event AS e WHERE e.job_id = merge_progress.job_id AND e.update_key = v_key)
     THEN
@@ -88,17 +88,27 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.merge_progress(text, jsonb) IS
-'Merges one update into a job and appends it to the job''s ledger, atomically and once.
-Arguments: job_id, a registered job; payload, the update as a JSON object in the shape of the wire protocol (taskId may
-be left out; without a status it counts as processing, without a timestamp as of now). The same updateId, or without one
-the same content, counts once on a job; an update with neither updateId nor timestamp counts every time.
-Returns: {"status": "received", "message", "seq": the number of its event, "duplicate": whether it was there already,
-"warnings": [texts], "command": what an operator asks of the crawler, or null}, for the status started with "resume",
-"newestTimestamp" and "worker", for credential_* with "credentialGuidance".
-Errors: TK400, with every problem in DETAIL as an array of {"field", "problem"}; TK404, no such job; TK413, too large.
-Many updates go faster through merge_progress_batch.
-Locks: the job''s row, until the end of the transaction. Callers that update several jobs in one transaction go in the
-order of the ids (by their bytes).';
+'Merges an update into its job and appends it to the job''s ledger, atomically and once. The update is there when the
+transaction commits; a rollback leaves nothing of it. Many updates go faster through merge_progress_batch.
+Arguments: job_id: a registered job; payload: the update, a JSON object in the shape of the wire protocol, at most 1
+MiB as JSON without blanks. Unlike over HTTP, taskId may be left out; without a status the update counts as
+processing, without a timestamp as of now. The same updateId counts once on a job, however often it is sent; without
+an updateId the same content counts once, since the timestamp is part of it. An update with neither updateId nor
+timestamp counts at every call, because nothing tells a retry from a second update: give one of them whenever the call
+may be repeated.
+Returns: {"status": "received", "message", "seq": the number of the update''s event, "duplicate": whether it was in the
+ledger already, "warnings": [texts], "command": pause, resume or cancel, which an operator asks of the crawler, or
+null}. For the status started also "resume": {"lastProcessedId", "resumeState", "itemsByType", "processedItems"},
+"newestTimestamp" and "worker": {"processedItems", "itemsByType"}; for credential_* also "credentialGuidance":
+[texts].
+Errors: TK400 where the update is not valid, with all problems in DETAIL as a JSON array of {"field", "problem"};
+TK404 where there is no such job; TK413 where the update is too large. Nothing of the update is kept then.
+Callers: tallymark_writer, tallymark_admin.
+Locks: the job''s row, until the end of the transaction, so keep the transaction short. A caller that updates several
+jobs in one transaction must do so in the order of their ids, by their bytes (ORDER BY id COLLATE "C"), to avoid
+deadlocks.
+Example: SELECT tallymark.merge_progress(''job_1'', ''{"status": "processing", "timestamp": "2025-01-06T19:15:30.000Z",
+"processedItems": 150, "itemsByType": {"issues": 50}}'');';
 
 REVOKE ALL ON FUNCTION tallymark.merge_progress(text, jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.merge_progress(text, jsonb) TO tallymark_writer, tallymark_admin;

@@ -1,4 +1,4 @@
--- What the crawler hears about an update that was taken before.
+-- Builds the answer to an update that was accepted before.
 
 CREATE OR REPLACE FUNCTION tallymark.acknowledge_duplicate(
   job tallymark.job, key text, payload jsonb, with_resume boolean DEFAULT true
@@ -11,7 +11,7 @@ DECLARE
 BEGIN
   SELECT e.* INTO v_first FROM tallymark.job_event AS e
   WHERE e.job_id = acknowledge_duplicate.job.id AND e.update_key = acknowledge_duplicate.key;
-  IF NOT FOUND THEN -- it was pruned, and what it said is not known any more
+  IF NOT FOUND THEN -- it was pruned, so its content is no longer known
     SELECT p.seq, acknowledge_duplicate.payload INTO STRICT v_first.seq, v_first.payload
     FROM tallymark.pruned_update AS p
     WHERE p.job_id = acknowledge_duplicate.job.id
@@ -19,16 +19,16 @@ BEGIN
   END IF;
   RETURN tallymark.acknowledgement(acknowledge_duplicate.job, v_first.seq, true, acknowledge_duplicate.payload,
     CASE WHEN v_first.payload = acknowledge_duplicate.payload THEN '[]'
-      ELSE '["another update with this updateId was taken before; that one counts, this one does not"]'::jsonb END,
+      ELSE '["another update with this updateId was accepted before; only that one counts"]'::jsonb END,
     acknowledge_duplicate.with_resume);
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.acknowledge_duplicate(tallymark.job, text, jsonb, boolean) IS
-'What the crawler hears about an update that was taken before.
-Arguments: job, its state; key, the update''s key, which stands in the job''s ledger, or did before it was pruned; payload, the update as it came
-now; with_resume, whether resume may go along.
-Returns: the acknowledgement, with the seq of the first time, duplicate true, and a warning where an updateId was used
-for another content, as far as that is still known.';
+'Builds the answer to an update that was accepted before.
+Arguments: job: its state; key: the update''s key, which is in the job''s ledger, or was before it was pruned; payload:
+the update as it came now; with_resume: whether the answer may have resume.
+Returns: the acknowledgement, with the seq of the first time, duplicate true, and a warning where the updateId was
+used for another content, as far as that is still known.';
 
 REVOKE ALL ON FUNCTION tallymark.acknowledge_duplicate(tallymark.job, text, jsonb, boolean) FROM PUBLIC;

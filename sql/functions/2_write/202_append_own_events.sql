@@ -1,4 +1,4 @@
--- The crawler's own events, as they are, behind the event of the update that brought them.
+-- Appends a crawler's own events unchanged, after the event of the update that carried them.
 
 CREATE OR REPLACE FUNCTION tallymark.append_own_events(
   job_id text, after_seq bigint, recorded_at timestamptz, events jsonb
@@ -7,7 +7,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  -- No update_key and no payload: they are on the record, and a fold passes them over.
+  -- Without update_key and payload: a fold ignores them.
   INSERT INTO tallymark.job_event AS e (job_id, seq, event, occurred_at, recorded_at, details)
   SELECT append_own_events.job_id, append_own_events.after_seq + own.number, own.event ->> 'event',
     tallymark.parse_timestamp(own.event ->> 'timestamp'), append_own_events.recorded_at,
@@ -18,9 +18,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.append_own_events(text, bigint, timestamptz, jsonb) IS
-'Appends the events of a crawler''s own timeline to the ledger, as they are.
-Arguments: job_id, whose row the caller has locked; after_seq, the number of the last event; recorded_at, now; events,
-an array of {"timestamp", "event", "details"} without problems.
+'Appends the events of a crawler''s own timeline to the ledger unchanged.
+Arguments: job_id: a job whose row the caller has locked; after_seq: the number of the last event; recorded_at: now;
+events: an array of {"timestamp", "event", "details"} without problems.
 Returns: the number of the last event afterwards.';
 
 REVOKE ALL ON FUNCTION tallymark.append_own_events(text, bigint, timestamptz, jsonb) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- The areas of an update become rows of its job, once per path.
+-- Stores the areas of an update as rows of its job, one per path.
 
 CREATE OR REPLACE FUNCTION tallymark.merge_areas(job_id text, at timestamptz, key text, areas jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
@@ -21,7 +21,7 @@ BEGIN
   FROM jsonb_array_elements(merge_areas.areas) AS g
   ON CONFLICT ON CONSTRAINT job_area_pkey DO UPDATE SET
     (details, clocks) = (
-      -- Each member is that of the newest update that gave it, as with the fields of a job.
+      -- Each member has the value of the newest update that gave it, like the fields of a job.
       SELECT a.details || coalesce(jsonb_object_agg(m.key, m.value), '{}'),
         a.clocks || coalesce(jsonb_object_agg(m.key, jsonb_build_array(v_microseconds, merge_areas.key)), '{}')
       FROM jsonb_each(excluded.details) AS m
@@ -37,10 +37,11 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.merge_areas(text, timestamptz, text, jsonb) IS
-'Records the areas of an update, each once per job and path; a rediscovery brings its members up to date.
-Arguments: job_id, whose row the caller has locked; at and key, time and key of the update, which must not have been
-merged before; areas, as prepare_areas gives them.
-Returns: {"groups": n, "projects": n}: how many more the job has now (fewer, where an area turned out to be of another
-type).';
+'Stores the areas of an update, one row per job and path. An area that is discovered again gets the newest value of
+each member.
+Arguments: job_id: a job whose row the caller has locked; at, key: time and key of the update, which must not have
+been merged before; areas: as prepare_areas gives them.
+Returns: {"groups": n, "projects": n}: how many more of them the job has now (negative where an area turned out to be
+of another type).';
 
 REVOKE ALL ON FUNCTION tallymark.merge_areas(text, timestamptz, text, jsonb) FROM PUBLIC;

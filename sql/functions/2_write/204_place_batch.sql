@@ -1,4 +1,5 @@
--- The updates of a batch, held against their jobs, which are locked: what each counts as, and which of them are new.
+-- Compares the updates of a batch with their jobs, which are locked: at what time each counts, and which of them are
+-- new.
 
 CREATE OR REPLACE FUNCTION tallymark.place_batch(
   updates tallymark.batch_update[], jobs tallymark.job[], now timestamptz
@@ -17,7 +18,7 @@ BEGIN
       )::tallymark.batch_update
     FROM (
       SELECT u.number, u.job_id, u.key, j.last_seq,
-        -- What has no time, or one ahead of our clock, is of now; the order in the batch stays.
+        -- An update without a time, or ahead of our clock, counts as of now; the order in the batch is kept.
         CASE WHEN u.at <= place_batch.now THEN u.at
           ELSE place_batch.now - (cardinality(place_batch.updates) - u.number) * interval '1 microsecond' END AS at,
         CASE WHEN j.attributes ->> 'counting' IS NOT NULL AND NOT u.payload ? 'counting'
@@ -37,10 +38,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.place_batch(tallymark.batch_update[], tallymark.job[], timestamptz) IS
-'Holds the updates of a batch against their jobs.
-Arguments: updates, as judge_update gives them; jobs, those of them that are registered, locked; now, by the server''s
-clock, read under the locks.
-Returns: the updates with the time at which they count, the job''s counting, and seq: the number of the event that an
-update gets, null for what is refused or a duplicate, of the ledger or of the batch itself.';
+'Compares the updates of a batch with their jobs: sets the time at which each counts and numbers the new ones.
+Arguments: updates: as judge_update gives them; jobs: those of their jobs that are registered, locked; now: by the
+server''s clock, read under the locks.
+Returns: the updates with the time at which they count, the job''s default for counting, and seq: the number of the
+event that an update gets, null for a refused update and for a duplicate, of the ledger or within the batch.';
 
 REVOKE ALL ON FUNCTION tallymark.place_batch(tallymark.batch_update[], tallymark.job[], timestamptz) FROM PUBLIC;

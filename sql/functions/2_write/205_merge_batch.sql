@@ -1,11 +1,12 @@
--- Many updates of any jobs, in one transaction: judged one by one, then locked, looked up, merged and stored together.
+-- Merges many updates of any jobs in one transaction: judged one by one, then locked, looked up, merged and stored
+-- together.
 
 CREATE OR REPLACE FUNCTION tallymark.merge_batch(updates jsonb, required text[], job_prefix text) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
--- Planned once in a session: planning these statements for each batch took longer than merging fifty updates.
+-- Planned once per session: planning these statements for each batch took longer than merging fifty updates.
 SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off -- such a plan may be made when the tables are empty
+SET enable_seqscan = off -- the plan may be made while the tables are empty
 AS $$
 DECLARE
   c_most_updates CONSTANT integer := 1000;
@@ -67,7 +68,7 @@ BEGIN
     END IF;
     v_event := tallymark.event_kind(v_run.payload,
       v_before.progress -> 'stage' IS DISTINCT FROM v_job.progress -> 'stage');
-    IF v_event <> 'progress_update' THEN -- all of a run name the same stage, so it is the first that changes it
+    IF v_event <> 'progress_update' THEN -- all of a run have the same stage, so only its first can change it
       v_numbers := v_numbers || v_run.first_number;
       v_events := v_events || v_event;
       v_facts := v_facts || tallymark.event_facts(v_event, v_run.at, v_before, v_job);
@@ -92,7 +93,7 @@ BEGIN
   FROM unnest(v_states) AS s WHERE j.id = s.id;
 
   -- 5. Acknowledge each, by the state after all of them. What a restarted crawler needs may be large: of several that
-  -- started the same job the last one is told.
+  -- started the same job only the last one gets it.
   v_numbers := ARRAY(
     SELECT max(u.number) FROM unnest(v_updates) AS u
     WHERE u.refusal IS NULL AND lower((u.payload ->> 'status') COLLATE "C") = 'started' GROUP BY u.job_id);
@@ -110,9 +111,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.merge_batch(jsonb, text[], text) IS
-'Merges many updates: what merge_progress_batch and receive_progress have in common.
-Arguments: updates, a JSON array of at most 1000; required, the members that each must have; job_prefix, what the ids of
-the caller''s jobs begin with, null or empty for all jobs.
-Returns and errors: see merge_progress_batch.';
+'Merges many updates: the common part of merge_progress_batch and receive_progress.
+Arguments: updates: a JSON array of at most 1000; required: the members that each must have; job_prefix: the prefix
+that the jobs'' ids must have, null or empty for all jobs.
+Returns: see merge_progress_batch.
+Errors: see merge_progress_batch.';
 
 REVOKE ALL ON FUNCTION tallymark.merge_batch(jsonb, text[], text) FROM PUBLIC;

@@ -1,10 +1,10 @@
--- Which updates of a batch the ledgers have already: one look into the index of keys for each.
+-- Finds which updates of a batch are in the ledgers already: one lookup in the index of keys for each.
 
 CREATE OR REPLACE FUNCTION tallymark.known_updates(updates tallymark.batch_update[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
--- The plan is kept for the session and may be made while the ledger is small, when any way to read it looks as good as
--- any other. The next key in order can only be found in the index of keys.
+-- The plan is kept for the session and may be made while the ledger is small, when every way to read it looks equally
+-- good. Only the index of keys can give the next key in order.
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_sort = off
@@ -20,8 +20,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.known_updates(tallymark.batch_update[]) IS
-'Which updates of a batch are in the ledgers already.
-Arguments: updates, as judge_update gives them, of jobs that the caller has locked.
+'Finds which updates of a batch are in the ledgers already.
+Arguments: updates: as judge_update gives them, of jobs that the caller has locked.
 Returns: their numbers.';
 
 REVOKE ALL ON FUNCTION tallymark.known_updates(tallymark.batch_update[]) FROM PUBLIC;

@@ -1,10 +1,10 @@
--- Which updates of a batch were taken before, and pruned since.
+-- Finds which updates of a batch were accepted before and have been pruned since.
 
 CREATE OR REPLACE FUNCTION tallymark.known_pruned_updates(updates tallymark.batch_update[], jobs tallymark.job[])
 RETURNS bigint[]
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
--- As known_updates has it: the plan is kept, and may be made while the table is small.
+-- As in known_updates: the plan is kept, and may be made while the table is small.
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 AS $$
@@ -20,8 +20,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.known_pruned_updates(tallymark.batch_update[], tallymark.job[]) IS
-'Which updates of a batch have events that were pruned.
-Arguments: updates, as judge_update gives them; jobs, their jobs, which the caller has locked.
+'Finds which updates of a batch have events that were pruned.
+Arguments: updates: as judge_update gives them; jobs: their jobs, which the caller has locked.
 Returns: their numbers.';
 
 REVOKE ALL ON FUNCTION tallymark.known_pruned_updates(tallymark.batch_update[], tallymark.job[]) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- Whether an update was taken before, and its event pruned since.
+-- Tells whether an update was accepted before and its event pruned since.
 
 CREATE OR REPLACE FUNCTION tallymark.is_pruned(job_id text, key text) RETURNS boolean
 LANGUAGE plpgsql STABLE
@@ -11,8 +11,7 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.is_pruned(text, text) IS
-'Whether an update was taken before, and its event pruned since.
-Arguments: job_id, whose row the caller has locked; key, as update_key gives it.
-Returns: true or false.';
+'Tells whether an update was accepted before and its event pruned since.
+Arguments: job_id: a job whose row the caller has locked; key: as update_key gives it.';
 
 REVOKE ALL ON FUNCTION tallymark.is_pruned(text, text) FROM PUBLIC;

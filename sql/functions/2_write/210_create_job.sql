@@ -19,10 +19,13 @@ $$;
 
 COMMENT ON FUNCTION tallymark.create_job(text, jsonb) IS
 'Registers a job, so that crawlers can report on it. Registering it again changes nothing.
-Arguments: job_id, 1 to 255 characters; attributes, a JSON object of the registrar''s own, at most 64 KB. One of them
-has a meaning here: {"counting": "cumulative"} makes running totals the default of the job''s updates.
+Arguments: job_id: its id, 1 to 255 characters; attributes: a JSON object of the registrar''s own, at most 64 KB, null
+for {}. One attribute has a meaning here: {"counting": "cumulative"} makes running totals the default of the job''s
+updates.
 Returns: the job as get_job gives it, without events, and "created": whether it is new.
-Errors: TK400, with every problem in DETAIL as an array of {"field", "problem"}.';
+Errors: TK400 where an argument is not valid, with all problems in DETAIL as a JSON array of {"field", "problem"}.
+Callers: tallymark_writer, tallymark_admin.
+Example: SELECT tallymark.create_job(''job_1'', ''{"account": "acme"}'');';
 
 REVOKE ALL ON FUNCTION tallymark.create_job(text, jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.create_job(text, jsonb) TO tallymark_writer, tallymark_admin;

@@ -1,4 +1,4 @@
--- What an operator asks of a crawler; it hears of it in its next acknowledgement.
+-- Records what an operator asks of a job's crawler; the crawler learns of it from its next acknowledgement.
 
 CREATE OR REPLACE FUNCTION tallymark.request_command(job_id text, command text, requested_by text DEFAULT NULL)
 RETURNS jsonb
@@ -18,7 +18,7 @@ BEGIN
   END IF;
   IF v_problems <> '[]' THEN
     RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = 'Invalid command', DETAIL = v_problems::text,
-      HINT = 'Correct what is named: nothing was asked of the crawler.';
+      HINT = 'Correct the named fields. No command was given.';
   END IF;
 
   v_job := (SELECT j FROM tallymark.job AS j WHERE j.id = request_command.job_id FOR NO KEY UPDATE);
@@ -26,12 +26,12 @@ BEGIN
     PERFORM tallymark.refuse_unknown_job(request_command.job_id);
   ELSIF tallymark.is_terminal(v_job.status) THEN
     RAISE EXCEPTION USING ERRCODE = 'TK409', MESSAGE = 'Job has ended',
-      DETAIL = format('The job is %s: there is no crawler to %s it.', v_job.status, request_command.command),
-      HINT = 'A crawler that reports started makes it run again.';
+      DETAIL = format('The job is %s, so there is no crawler to %s it.', v_job.status, request_command.command),
+      HINT = 'The job runs again when a crawler reports started.';
   END IF;
   IF v_job.requested_command IS DISTINCT FROM request_command.command THEN
     v_now := clock_timestamp();
-    -- Its key begins with a character of its own, so that it is no crawler's event.
+    -- Its key begins with a character of its own, so it cannot equal the key of an update.
     INSERT INTO tallymark.job_event AS e (job_id, seq, event, update_key, occurred_at, recorded_at, details)
     VALUES (v_job.id, v_job.last_seq + 1, 'command_requested', '!' || (v_job.last_seq + 1), v_now, v_now,
       tallymark.without_nulls(jsonb_build_object('command', request_command.command,
@@ -45,14 +45,19 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.request_command(text, text, text) IS
-'Asks something of a job''s crawler: every acknowledgement carries it until it is obeyed, or something else is asked.
-Obeyed means that an update, newer than all there was when it was asked, reports a status that fits: for pause paused,
-for resume a running job, for each of them an end. Asking again for what is asked already changes nothing.
-Arguments: job_id, a registered job; command, pause, resume or cancel; requested_by, who asks, for the record, at most
-255 characters.
-Returns: the job as get_job gives it, without events. On the record as the event command_requested.
-Errors: TK400, no such command; TK404, no such job; TK409, the job has ended.
-Locks: the job''s row, until the end of the transaction.';
+'Gives a command to a job''s crawler. Every acknowledgement carries the command until the crawler obeys it or another
+command is given. The crawler obeys by an update that is newer than all there was when the command was given, and
+whose status fits: paused for pause; started, processing or another status of a running job for resume; an end of the
+job for any command. Giving the pending command again changes nothing. The command is in the ledger, as the event
+command_requested.
+Arguments: job_id: a registered job; command: pause, resume or cancel; requested_by: who gives it, for the ledger, at
+most 255 characters, null for nobody in particular.
+Returns: the job as get_job gives it, without events.
+Errors: TK400 where there is no such command, or where requested_by or job_id is not valid; TK404 where there is no
+such job; TK409 where the job has ended.
+Callers: tallymark_writer, tallymark_admin.
+Locks: the job''s row, until the end of the transaction.
+Example: SELECT tallymark.request_command(''job_1'', ''pause'', ''alice'');';
 
 REVOKE ALL ON FUNCTION tallymark.request_command(text, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.request_command(text, text, text) TO tallymark_writer, tallymark_admin;

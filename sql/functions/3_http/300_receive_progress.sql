@@ -1,4 +1,4 @@
--- The wire protocol's door: what HTTP asks of an update beyond what merge_progress asks.
+-- Where updates arrive from HTTP: what the wire protocol requires beyond merge_progress.
 
 CREATE OR REPLACE FUNCTION tallymark.receive_progress(
   body jsonb, idempotency_key text DEFAULT NULL, job_prefix text DEFAULT NULL
@@ -14,7 +14,7 @@ BEGIN
   IF jsonb_typeof(v_update) = 'array' THEN
     RETURN tallymark.merge_batch(v_update, c_required, receive_progress.job_prefix);
   END IF;
-  IF tallymark.has_huge_number(v_update) THEN -- before any member is written as text
+  IF tallymark.has_huge_number(v_update) THEN -- before anything is written as text
     PERFORM tallymark.refuse_update('{}', '{}', tallymark.number_problem(v_update));
   END IF;
   v_job_id := v_update ->> 'taskId';
@@ -34,14 +34,16 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.receive_progress(jsonb, text, text) IS
-'Takes an update, or a batch of them, as it comes over HTTP. Unlike a SQL caller of merge_progress, a crawler must give
-taskId, status and timestamp.
-Arguments: body, the request''s body: an object, or an array of at most 1000; idempotency_key, the header of that name,
-taken as updateId where body has none, without a meaning for a batch; job_prefix, what the ids of the caller''s jobs
-begin with, null or empty for all jobs.
-Returns: the acknowledgement of merge_progress; for a batch the results of merge_progress_batch.
-Errors: TK400, TK404, TK413, as merge_progress, and TK403, not the caller''s job; MESSAGE is what the wire protocol
-answers as error.';
+'Merges an update, or a batch of updates, as it arrives over HTTP. Unlike a SQL caller of merge_progress, a crawler
+must give taskId, status and timestamp.
+Arguments: body: the body of the request, an object or an array of at most 1000; idempotency_key: the header of that
+name, used as updateId where body has none, ignored for a batch; job_prefix: the beginning of the ids of the caller''s
+jobs, null or empty for all jobs.
+Returns: the acknowledgement of merge_progress; for a batch the array of merge_progress_batch, where the status of a
+refused update may also be 403.
+Errors: TK400, TK404 and TK413 as merge_progress and merge_progress_batch; TK403 where the id of a single update''s job
+does not begin with job_prefix. MESSAGE is what the wire protocol answers as error.
+Callers: tallymark_writer, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.receive_progress(jsonb, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.receive_progress(jsonb, text, text) TO tallymark_writer, tallymark_admin;

@@ -1,4 +1,4 @@
--- The registrar's door: a job as it comes over HTTP.
+-- Where registrations arrive from HTTP.
 
 CREATE OR REPLACE FUNCTION tallymark.receive_job(body jsonb, job_prefix text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -16,11 +16,13 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.receive_job(jsonb, text) IS
-'Registers a job as it comes over HTTP.
-Arguments: body, {"taskId", "attributes"}; job_prefix, what the ids of the caller''s jobs begin with, null or empty for
-all jobs.
-Returns: the job, and "created", as create_job.
-Errors: TK400, with every problem in DETAIL; TK403, not the caller''s job.';
+'Registers a job as it arrives over HTTP.
+Arguments: body: the body of the request, {"taskId", "attributes"}; job_prefix: the beginning of the ids of the
+caller''s jobs, null or empty for all jobs.
+Returns: the job and "created", as create_job.
+Errors: TK400 where body is not valid, with all problems in DETAIL as a JSON array of {"field", "problem"}; TK403
+where the job''s id does not begin with job_prefix.
+Callers: tallymark_writer, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.receive_job(jsonb, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.receive_job(jsonb, text) TO tallymark_writer, tallymark_admin;

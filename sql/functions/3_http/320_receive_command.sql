@@ -1,4 +1,4 @@
--- The operator's door: a command as it comes over HTTP.
+-- Where operators' commands arrive from HTTP.
 
 CREATE OR REPLACE FUNCTION tallymark.receive_command(body jsonb, job_id text, requested_by text DEFAULT NULL)
 RETURNS jsonb
@@ -17,11 +17,13 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.receive_command(jsonb, text, text) IS
-'Takes an operator''s command as it comes over HTTP.
-Arguments: body, the request''s body {"command": "pause", "resume" or "cancel"}; job_id, from the path; requested_by,
-the name of the token that was shown, or null.
-Returns: the job as get_job gives it.
-Errors: TK400, TK404, TK409, as request_command; MESSAGE is what the wire protocol answers as error.';
+'Gives a command to a job''s crawler as it arrives over HTTP.
+Arguments: body: the body of the request, {"command": "pause"}, "resume" or "cancel"; job_id: the job, from the path;
+requested_by: the name of the caller''s token, or null.
+Returns: the job as get_job gives it, without events.
+Errors: TK400, TK404 and TK409 as request_command; TK400 also where body is not an object. MESSAGE is what the wire
+protocol answers as error.
+Callers: tallymark_writer, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.receive_command(jsonb, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.receive_command(jsonb, text, text) TO tallymark_writer, tallymark_admin;

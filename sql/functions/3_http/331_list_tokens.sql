@@ -1,4 +1,4 @@
--- All tokens, without what would let anybody in.
+-- Lists all tokens, without anything that could be used to sign in.
 
 CREATE OR REPLACE FUNCTION tallymark.list_tokens()
 RETURNS TABLE (
@@ -16,8 +16,11 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.list_tokens() IS
-'All tokens in the order of their names, also those that are expired or revoked; neither they nor their digests.
-Returns: rows of name, scopes, job_prefix, created_at, expires_at, revoked_at.';
+'Lists all tokens in the order of their names, expired and revoked ones included. Neither the tokens nor their digests
+are shown.
+Returns: rows of name, scopes, job_prefix (empty for all jobs), created_at, expires_at (null for never), revoked_at
+(null where it was not revoked).
+Callers: tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.list_tokens() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.list_tokens() TO tallymark_admin;

@@ -13,17 +13,19 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION USING ERRCODE = 'TK404', MESSAGE = 'Token not found',
       DETAIL = format('There is no token %s.', quote_nullable(revoke_token.name)),
-      HINT = 'tallymark.list_tokens() has their names.';
+      HINT = 'tallymark.list_tokens() lists the names.';
   END IF;
   RETURN v_revoked_at;
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.revoke_token(text) IS
-'Revokes a token; revoking it again changes nothing. The endpoint may let it in for as long as it remembers tokens.
-Arguments: name, as it was made under.
-Returns: when it was revoked, the first time.
-Errors: TK404, no such token.';
+'Revokes a token. Revoking it again changes nothing. An endpoint that has just checked the token may accept it for as
+long as it caches tokens.
+Arguments: name: the name under which the token was created.
+Returns: when the token was revoked for the first time.
+Errors: TK404 where there is no such token.
+Callers: tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.revoke_token(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.revoke_token(text) TO tallymark_admin;

@@ -1,4 +1,4 @@
--- What a token opens, for the endpoint, which has only its digest to ask with.
+-- Tells the endpoint, which knows only the digest of a token, what the token allows.
 
 CREATE OR REPLACE FUNCTION tallymark.check_token(digest bytea) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -10,7 +10,7 @@ BEGIN
       'name', t.name,
       'scopes', to_jsonb(t.scopes),
       'jobPrefix', t.job_prefix,
-      -- Not the time itself: the endpoint's clock may be another.
+      -- Not the time itself, because the endpoint's clock may differ.
       'secondsLeft', extract(epoch FROM t.expires_at - statement_timestamp()))
     FROM tallymark.api_token AS t
     WHERE t.digest = check_token.digest AND t.revoked_at IS NULL
@@ -19,10 +19,11 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.check_token(bytea) IS
-'What a token opens.
-Arguments: digest, the SHA-256 of the token.
-Returns: {"name", "scopes", "jobPrefix", "secondsLeft"}, the last null where it does not expire; null where there is no
-such token, or it is expired or revoked.';
+'Tells what a token allows.
+Arguments: digest: the SHA-256 of the token.
+Returns: {"name", "scopes": [write, read, admin], "jobPrefix", "secondsLeft": until it expires, null for never}; null
+where there is no such token, or it has expired or was revoked.
+Callers: tallymark_writer, tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.check_token(bytea) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.check_token(bytea) TO tallymark_writer, tallymark_reader, tallymark_admin;

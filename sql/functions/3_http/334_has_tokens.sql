@@ -1,4 +1,4 @@
--- Whether there is a token at all: without one the endpoint says that it is not configured.
+-- Tells whether there is any token: without one the endpoint answers that it is not configured.
 
 CREATE OR REPLACE FUNCTION tallymark.has_tokens() RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -10,8 +10,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.has_tokens() IS
-'Whether any token was ever made, be it expired or revoked by now.
-Returns: true or false.';
+'Tells whether any token was ever created, expired and revoked ones included.
+Returns: true or false.
+Callers: tallymark_writer, tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.has_tokens() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.has_tokens() TO tallymark_writer, tallymark_reader, tallymark_admin;

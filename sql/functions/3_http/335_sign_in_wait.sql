@@ -1,4 +1,4 @@
--- How long somebody has to wait before trying to sign in again.
+-- Tells how long to wait before the next attempt to sign in.
 
 CREATE OR REPLACE FUNCTION tallymark.sign_in_wait(source text) RETURNS integer
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -9,7 +9,7 @@ DECLARE
   c_longest CONSTANT integer := 60;
 BEGIN
   RETURN coalesce((
-    -- Never longer than the longest, also where the server's clock was set back.
+    -- Never longer than c_longest, even after the server's clock was set back.
     SELECT least(c_longest, greatest(0, ceil(extract(epoch FROM s.last_failed_at - clock_timestamp())
       + least(c_longest, 2 ^ least(s.failures - c_free, 10)))::integer))
     FROM tallymark.sign_in AS s
@@ -19,10 +19,12 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.sign_in_wait(text) IS
-'How long whoever tries to sign in has to wait before trying again: 5 failures are free, after each further one it is 2,
-4, 8 and so on up to 60 seconds from the last failure, and 15 minutes after that all are forgotten.
-Arguments: source, where the attempts come from, such as an address, of which the first 255 characters count.
-Returns: seconds, rounded up; 0 for at once.';
+'Tells how long a source has to wait before it may try to sign in to the dashboard again. The first 5 failures cost
+nothing; after each further one the wait is 2, 4, 8 seconds and so on, up to 60, from the last failure. All failures
+are forgotten 15 minutes after the last.
+Arguments: source: where the attempts come from, such as an address, of which the first 255 characters count.
+Returns: seconds, rounded up; 0 where there is no wait.
+Callers: tallymark_writer, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.sign_in_wait(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.sign_in_wait(text) TO tallymark_writer, tallymark_admin;

@@ -1,4 +1,4 @@
--- Takes note of a failed attempt to sign in.
+-- Records a failed attempt to sign in.
 
 CREATE OR REPLACE FUNCTION tallymark.note_failed_sign_in(source text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -7,21 +7,21 @@ AS $$
 DECLARE
   c_most_deleted CONSTANT integer := 10;
   c_highest CONSTANT integer := 1000000; -- more are no longer counted
-  c_lock CONSTANT bigint := 531974614; -- any constant of our own
+  c_lock CONSTANT bigint := 531974614; -- arbitrary, but not used elsewhere
   v_now CONSTANT timestamptz := clock_timestamp();
   v_forgotten CONSTANT timestamptz := v_now - interval '15 minutes';
 BEGIN
   IF note_failed_sign_in.source IS NULL THEN
     RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = 'Invalid sign-in',
-      DETAIL = '[{"field": "source", "problem": "must be a text"}]';
+      DETAIL = '[{"field": "source", "problem": "must not be null"}]';
   END IF;
   INSERT INTO tallymark.sign_in AS s (source, failures, last_failed_at)
   VALUES (left(note_failed_sign_in.source, 255), 1, v_now)
   ON CONFLICT ON CONSTRAINT sign_in_pkey DO UPDATE
   SET failures = CASE WHEN s.last_failed_at > v_forgotten THEN least(s.failures + 1, c_highest) ELSE 1 END,
     last_failed_at = greatest(s.last_failed_at, v_now);
-  -- More than one for each that is added, so that the table stays small. One session at a time, and the others do not
-  -- wait for it: each of them holds its own row alone, so that nobody waits in a circle.
+  -- Deletes more rows than it adds, so that the table stays small. Only one session at a time does so, and the others
+  -- skip it instead of waiting: each of them holds only its own row, so there can be no deadlock.
   IF pg_try_advisory_xact_lock(c_lock) THEN
     DELETE FROM tallymark.sign_in AS d
     WHERE d.last_failed_at <= v_forgotten
@@ -33,9 +33,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.note_failed_sign_in(text) IS
-'Takes note of a failed attempt to sign in, and forgets a few that were more than 15 minutes ago.
-Arguments: source, where it came from, such as an address, of which the first 255 characters count.
-Errors: TK400, source is null.';
+'Records a failed attempt to sign in to the dashboard, and deletes a few records that are older than 15 minutes.
+Arguments: source: where the attempt came from, such as an address, of which the first 255 characters count.
+Errors: TK400 where source is null.
+Callers: tallymark_writer, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.note_failed_sign_in(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.note_failed_sign_in(text) TO tallymark_writer, tallymark_admin;

@@ -1,4 +1,4 @@
--- An event's details in the original's shape: what the update brought, and what the moment of the merge added.
+-- Gives an event's details in the original's shape: what the update gave and what was known only during the merge.
 
 CREATE OR REPLACE FUNCTION tallymark.event_details(payload jsonb, facts jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -11,7 +11,7 @@ BEGIN
   IF p IS NULL THEN
     RETURN coalesce(event_details.facts, '{}'); -- an event of the crawler's own
   END IF;
-  -- Timelines are read by the thousand, so nulls go the quick way where nothing lies deeper.
+  -- Events are read by the thousand, so the faster function removes the nulls where no value has members of its own.
   v_details := jsonb_strip_nulls(jsonb_build_object(
     'status', coalesce(lower((p ->> 'status') COLLATE "C"), 'processing'),
     'processedItems', p -> 'processedItems', 'totalItems', p -> 'totalItems',
@@ -40,13 +40,13 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.event_details(jsonb, jsonb) IS
-'The details of a timeline event in the original''s shape.
-Arguments: payload, the update that the event stands for, null for an event of the crawler''s own; facts, what the
-ledger keeps beside it.
-Returns: an object with those of status, processedItems, totalItems, itemsByType, currentDataType, stage, operationType,
-groupCount, projectCount, groupTotal, projectTotal, groupsCount, projectsCount, totalDiscovered (how many areas of each
-kind), lastProcessedId, message, workerId, credentialStatus, errorType, errorMessage, errorCode, stack, context that the
-update gave, and with fromStage, toStage, finalCounts, duration (milliseconds), summary, newGroups, newProjects where
-the event has them.';
+'Gives the details of a timeline event in the original''s shape.
+Arguments: payload: the update that the event stands for, null for an event of the crawler''s own; facts: what the
+ledger keeps beside the update.
+Returns: an object with those of status, processedItems, totalItems, itemsByType, currentDataType, stage,
+operationType, groupCount, projectCount, groupTotal, projectTotal, groupsCount, projectsCount, totalDiscovered (how
+many areas of each type), lastProcessedId, message, workerId, credentialStatus, errorType, errorMessage, errorCode,
+stack, context that the update gave, and with fromStage, toStage, finalCounts, duration (milliseconds), summary,
+newGroups, newProjects where the event has them.';
 
 REVOKE ALL ON FUNCTION tallymark.event_details(jsonb, jsonb) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- A job's row as JSON in the original's shape, without its timeline: the one definition, for whoever shows a job.
+-- The one definition of a job as JSON in the original's shape, for everything that shows a job.
 
 CREATE OR REPLACE FUNCTION tallymark.job_document(job tallymark.job) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -26,10 +26,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.job_document(tallymark.job) IS
-'A job''s row as JSON in the original''s shape, without its timeline.
-Arguments: job, a row of tallymark.job.
-Returns: {"id", "status", "progress": the merged state, "resumeState", "lastSeq", "percentage", "summary", "startedAt",
-"finishedAt", "updatedAt", "createdAt", "attributes", "command"}; while the status is one of its credentials also
-"credentialGuidance", what credential_guidance has to say of it.';
+'Gives a job as JSON in the original''s shape, without its timeline.
+Arguments: job: a row of tallymark.job.
+Returns: {"id", "status", "progress": the merged state, "resumeState", "lastSeq", "percentage", "summary",
+"startedAt", "finishedAt", "updatedAt", "createdAt", "attributes", "command"}; while the job has a credential status
+also "credentialGuidance" (see credential_guidance).';
 
 REVOKE ALL ON FUNCTION tallymark.job_document(tallymark.job) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- What tells a state of a job from all others.
+-- Gives a text that identifies a state of a job, for callers that poll for a newer one.
 
 CREATE OR REPLACE FUNCTION tallymark.job_tag(created_at timestamptz, last_seq bigint) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -6,8 +6,8 @@ LANGUAGE sql STABLE PARALLEL SAFE
 RETURN to_hex((extract(epoch FROM created_at) * 1000000)::bigint) || '-' || last_seq;
 
 COMMENT ON FUNCTION tallymark.job_tag(timestamptz, bigint) IS
-'What tells a state of a job from all others, for those who ask whether there is a newer one.
-Arguments: created_at and last_seq of the job.
-Returns: the tag: hexadecimal digits, a hyphen, and digits.';
+'Gives a text that identifies a state of a job, for callers that poll for a newer one.
+Arguments: created_at, last_seq: those of the job.
+Returns: hexadecimal digits, a hyphen, and decimal digits.';
 
 REVOKE ALL ON FUNCTION tallymark.job_tag(timestamptz, bigint) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- A job's row as a line of an overview: what is shown of it among many others, and no more.
+-- Gives a job as a row of an overview.
 
 CREATE OR REPLACE FUNCTION tallymark.job_row(job tallymark.job) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -22,7 +22,7 @@ BEGIN
     'command', job.requested_command,
     'error', CASE WHEN v_error IS NOT NULL THEN jsonb_build_object(
       'type', left(v_error ->> 'type', 200),
-      -- An error may be a mere text.
+      -- An error may be a string.
       'message', left(CASE jsonb_typeof(v_error) WHEN 'object' THEN v_error ->> 'message' ELSE v_error #>> '{}' END,
         200)) END,
     'lastSeq', job.last_seq,
@@ -34,8 +34,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.job_row(tallymark.job) IS
-'A job''s row as a line of an overview.
-Arguments: job, a row of tallymark.job.
+'Gives a job as a row of an overview, with what is shown of a job among many others.
+Arguments: job: a row of tallymark.job.
 Returns: {"id", "status", "percentage", "summary", "stage", "operationType", "processedItems", "totalItems",
 "itemTypes": how many, "credentialStatus", "command", "error": {"type", "message", 200 characters each} or null,
 "lastSeq", "startedAt", "finishedAt", "updatedAt", "createdAt"}.';

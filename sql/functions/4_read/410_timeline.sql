@@ -1,4 +1,4 @@
--- The timeline of a job, a page at a time.
+-- Reads the timeline of a job, a page at a time.
 
 CREATE OR REPLACE FUNCTION tallymark.timeline(
   job_id text, after_seq bigint DEFAULT 0, max_events integer DEFAULT 100, event_kind text DEFAULT NULL,
@@ -7,41 +7,31 @@ CREATE OR REPLACE FUNCTION tallymark.timeline(
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-  c_most_bytes CONSTANT integer := 16777216;
 BEGIN
-  IF NOT EXISTS (SELECT FROM tallymark.job AS j WHERE j.id = timeline.job_id) THEN
-    PERFORM tallymark.refuse_unknown_job(timeline.job_id);
-  END IF;
   RETURN QUERY
-  SELECT e.seq, e.occurred_at, e.event, e.shown, e.recorded_at
-  FROM (
-    SELECT p.seq, p.occurred_at, p.event, p.recorded_at, p.shown, row_number() OVER page AS number,
-      sum(octet_length(p.shown::text)) OVER page AS bytes
-    FROM (
-      SELECT n.*, tallymark.event_details(n.payload, n.details) AS shown FROM tallymark.job_event AS n
-      WHERE n.job_id = timeline.job_id AND n.seq > coalesce(timeline.after_seq, 0)
-        AND (timeline.event_kind IS NULL OR n.event = timeline.event_kind)
-        AND (timeline.event_kinds IS NULL OR n.event = ANY (timeline.event_kinds))
-      ORDER BY n.seq
-      LIMIT least(greatest(coalesce(timeline.max_events, 100), 0), 1000)
-    ) AS p
-    WINDOW page AS (ORDER BY p.seq)
-  ) AS e
-  -- A page of the largest events there can be would be more than one JSON document holds.
-  WHERE e.number = 1 OR e.bytes <= c_most_bytes
-  ORDER BY e.seq;
+  SELECT r.* FROM tallymark.timeline_rows(timeline.job_id, ARRAY(
+    SELECT n FROM tallymark.job_event AS n
+    WHERE n.job_id = timeline.job_id AND n.seq > coalesce(timeline.after_seq, 0)
+      AND (timeline.event_kind IS NULL OR n.event = timeline.event_kind)
+      AND (timeline.event_kinds IS NULL OR n.event = ANY (timeline.event_kinds))
+    ORDER BY n.seq
+    LIMIT least(greatest(coalesce(timeline.max_events, 100), 0), 1000))) AS r;
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.timeline(text, bigint, integer, text, text[]) IS
-'The timeline of a job in the order of its ledger.
-Arguments: job_id; after_seq, the number of the last event already seen; max_events, at most 1000, and no more than
-16 MB of details hold; event_kind, only
-events of this kind, null for all; event_kinds, only events of one of these kinds, null for all.
-Returns: rows of seq, timestamp (when it happened, by the crawler''s clock), event, details (see event_details),
-recorded_at (when it was recorded, by the server''s clock).
-Errors: TK404, no such job.';
+'Reads the timeline of a job in the order of its ledger, a page at a time.
+Arguments: job_id: a registered job; after_seq: the number of the last event already seen, 0 or null to begin with the
+first; max_events: how many events at most, 0 to 1000, null for 100, and at most 16 MB of details; event_kind: only
+events of this kind, null for all; event_kinds: only events of one of these kinds, null for all.
+Returns: rows of seq (the number of the event), timestamp (when it happened, by the crawler''s clock), event (its kind:
+error, completion, credential_status_change, areas_discovered, discovery_progress, stage_change, progress_update,
+command_requested, or a name of the crawler''s own), details (an object with what the update gave, and for a change of
+stage fromStage and toStage, for an error errorType, errorMessage, errorCode, stack and context, for a completion
+finalCounts, duration in milliseconds and summary, for areas newGroups and newProjects), recorded_at (when it was
+recorded, by the server''s clock).
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.timeline(text, bigint, integer, text, text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.timeline(text, bigint, integer, text, text[])

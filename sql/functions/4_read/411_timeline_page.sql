@@ -1,4 +1,4 @@
--- A page of the timeline as one JSON document, as HTTP gives it.
+-- Gives a page of the timeline as one JSON document, as HTTP answers it.
 
 CREATE OR REPLACE FUNCTION tallymark.timeline_page(
   job_id text, after_seq bigint DEFAULT 0, max_events integer DEFAULT 100, event_kind text DEFAULT NULL,
@@ -10,8 +10,8 @@ AS $$
 DECLARE
   v_events jsonb;
 BEGIN
-  SELECT coalesce(jsonb_agg(jsonb_build_object('seq', t.seq, 'timestamp', tallymark.iso_timestamp(t."timestamp"),
-    'event', t.event, 'details', t.details, 'recordedAt', tallymark.iso_timestamp(t.recorded_at)) ORDER BY t.seq), '[]')
+  SELECT coalesce(jsonb_agg(
+    tallymark.event_document(t.seq, t."timestamp", t.event, t.details, t.recorded_at) ORDER BY t.seq), '[]')
   INTO v_events
   FROM tallymark.timeline(timeline_page.job_id, timeline_page.after_seq, timeline_page.max_events,
     timeline_page.event_kind, timeline_page.event_kinds) AS t;
@@ -27,11 +27,12 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.timeline_page(text, bigint, integer, text, text[]) IS
-'A page of a job''s timeline as one JSON document.
+'Reads a page of a job''s timeline as one JSON document.
 Arguments: as those of timeline.
 Returns: {"events": [{"seq", "timestamp", "event", "details", "recordedAt"}], "next": the after_seq of the next page,
-null where there is none}; where events were pruned also "prunedSeq": the number of the last one that was.
-Errors: TK404, no such job.';
+null where there is none}; where events were pruned also "prunedSeq": the number of the last pruned event.
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.timeline_page(text, bigint, integer, text, text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.timeline_page(text, bigint, integer, text, text[])

@@ -1,4 +1,4 @@
--- The timeline of a job from its end backwards, a page at a time.
+-- Reads the timeline of a job from its end backwards, a page at a time.
 
 CREATE OR REPLACE FUNCTION tallymark.timeline_before(
   job_id text, before_seq bigint DEFAULT NULL, max_events integer DEFAULT 100, event_kinds text[] DEFAULT NULL
@@ -7,40 +7,28 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  c_most_bytes CONSTANT integer := 16777216;
   c_largest CONSTANT bigint := 9223372036854775807;
 BEGIN
-  IF NOT EXISTS (SELECT FROM tallymark.job AS j WHERE j.id = timeline_before.job_id) THEN
-    PERFORM tallymark.refuse_unknown_job(timeline_before.job_id);
-  END IF;
   RETURN QUERY
-  SELECT e.seq, e.occurred_at, e.event, e.shown, e.recorded_at
-  FROM (
-    SELECT p.seq, p.occurred_at, p.event, p.recorded_at, p.shown, row_number() OVER page AS number,
-      sum(octet_length(p.shown::text)) OVER page AS bytes
-    FROM (
-      SELECT n.*, tallymark.event_details(n.payload, n.details) AS shown FROM tallymark.job_event AS n
-      WHERE n.job_id = timeline_before.job_id
-        AND n.seq < coalesce(nullif(timeline_before.before_seq, 0), c_largest)
-        AND (timeline_before.event_kinds IS NULL OR n.event = ANY (timeline_before.event_kinds))
-      ORDER BY n.seq DESC
-      LIMIT least(greatest(coalesce(timeline_before.max_events, 100), 0), 1000)
-    ) AS p
-    WINDOW page AS (ORDER BY p.seq DESC)
-  ) AS e
-  -- A page of the largest events there can be would be more than one JSON document holds.
-  WHERE e.number = 1 OR e.bytes <= c_most_bytes
-  ORDER BY e.seq DESC;
+  SELECT r.* FROM tallymark.timeline_rows(timeline_before.job_id, ARRAY(
+    SELECT n FROM tallymark.job_event AS n
+    WHERE n.job_id = timeline_before.job_id
+      AND n.seq < coalesce(nullif(timeline_before.before_seq, 0), c_largest)
+      AND (timeline_before.event_kinds IS NULL OR n.event = ANY (timeline_before.event_kinds))
+    ORDER BY n.seq DESC
+    LIMIT least(greatest(coalesce(timeline_before.max_events, 100), 0), 1000))) AS r;
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.timeline_before(text, bigint, integer, text[]) IS
-'The timeline of a job against the order of its ledger, the newest event first.
-Arguments: job_id; before_seq, only events with smaller numbers, null or 0 for all; max_events, at most 1000, and no
-more than 16 MB of details hold; event_kinds, only events of one of these kinds, null for all.
+'Reads the timeline of a job from its end backwards, the newest event first, a page at a time.
+Arguments: job_id: a registered job; before_seq: only events with smaller numbers, null or 0 for all; max_events: how
+many events at most, 0 to 1000, null for 100, and at most 16 MB of details; event_kinds: only events of one of these
+kinds, null for all.
 Returns: rows as those of timeline.
-Errors: TK404, no such job.
-Cost: that of the page; where only some kinds are asked for, the events from there on until the page is full.';
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_reader, tallymark_admin.
+Cost: reads the events of the page; with event_kinds also the events between them.';
 
 REVOKE ALL ON FUNCTION tallymark.timeline_before(text, bigint, integer, text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.timeline_before(text, bigint, integer, text[]) TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- A job in the original's shape.
+-- Reads a job in the original's shape.
 
 CREATE OR REPLACE FUNCTION tallymark.get_job(job_id text, timeline_limit integer DEFAULT 100) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -18,12 +18,15 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.get_job(text, integer) IS
-'A job in the original''s shape.
-Arguments: job_id; timeline_limit, how many of its newest events go along, 0 to 1000, as far as
-16 MB hold them.
-Returns: {"id", "status", "progress": the merged state with "timeline", "resumeState", "lastSeq", "percentage",
-"summary", "startedAt", "finishedAt", "updatedAt", "createdAt", "attributes", "command"}.
-Errors: TK404, no such job.';
+'Reads a job in the original''s shape, its newest events included.
+Arguments: job_id: a registered job; timeline_limit: how many of its newest events to include, 0 to 1000, null for
+100, and at most 16 MB of JSON.
+Returns: {"id", "status", "progress": the merged state, with "timeline": [{"seq", "timestamp", "event", "details"}] in
+the order of the ledger, "resumeState", "lastSeq": the number of the last event, "percentage", "summary", "startedAt",
+"finishedAt", "updatedAt", "createdAt", "attributes", "command": the pending command, or null}; while the job has a
+credential status also "credentialGuidance": [texts].
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.get_job(text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.get_job(text, integer) TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- A job for those who may know it already: its tag, and the job itself only where the tag is news to them.
+-- Reads a job for callers that may know it already: its tag, and the job itself only where the tag is new to them.
 
 CREATE OR REPLACE FUNCTION tallymark.read_job(
   job_id text, timeline_limit integer DEFAULT 100, known_tags text[] DEFAULT '{}'
@@ -7,7 +7,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  -- A stable function reads by one snapshot, so that the tag is that of the very state that goes along.
+  -- A stable function reads in one snapshot, so the tag belongs to the state that is returned.
   SELECT tallymark.job_tag(j.created_at, j.last_seq) INTO read_job.tag
   FROM tallymark.job AS j WHERE j.id = read_job.job_id;
   IF NOT FOUND THEN
@@ -21,11 +21,14 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.read_job(text, integer, text[]) IS
-'A job and a tag that changes whenever the job does, for polling: who knows the tag already is not given the job again.
-Arguments: job_id; timeline_limit, as get_job has it (who changes it between two calls must not name the tag of the
-first); known_tags, the tags that the caller knows, ''*'' for any.
-Returns: one row of tag, and job, as get_job gives it, null where the caller knows the tag; it is then not even read.
-Errors: TK404, no such job.';
+'Reads a job and a tag that changes whenever the job does, for polling: a caller that knows the tag already does not
+get the job again.
+Arguments: job_id: a registered job; timeline_limit: as that of get_job (a caller that changes it between two calls
+must not pass the tag of the first); known_tags: the tags that the caller knows, * for any.
+Returns: one row of tag and job: the job as get_job gives it, or null where the caller knows the tag; then the job is
+not even read.
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.read_job(text, integer, text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.read_job(text, integer, text[]) TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- Jobs by what they are searched by, a page at a time.
+-- Lists jobs by what they are searched by, a page at a time.
 
 CREATE OR REPLACE FUNCTION tallymark.list_jobs(
   status text DEFAULT NULL, stage text DEFAULT NULL, operation_type text DEFAULT NULL,
@@ -7,12 +7,12 @@ CREATE OR REPLACE FUNCTION tallymark.list_jobs(
 ) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
--- Planned anew for the filters of each call, since a plan that must do for any of them would use no index: what is not
--- asked for is constant then, and falls out of the condition.
+-- Planned again for the filters of each call: a plan for any filters could use no index. Filters that are null are
+-- constants then, and drop out of the condition.
 SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
-  c_most_bytes CONSTANT integer := 16777216;
+  c_most_bytes CONSTANT integer := tallymark.page_byte_limit();
   v_after CONSTANT text := tallymark.cursor_id(list_jobs.cursor);
   v_most CONSTANT integer := least(greatest(coalesce(list_jobs.max_jobs, 100), 0), 1000);
   v_facets CONSTANT jsonb := nullif(tallymark.without_nulls(jsonb_build_object('stage', list_jobs.stage,
@@ -37,7 +37,7 @@ BEGIN
   LOOP
     v_document := tallymark.job_document(v_job);
     v_bytes := v_bytes + octet_length(v_document::text);
-    -- More would be too much for one JSON document; the next page has it.
+    -- One JSON document must not grow larger; the next page has the rest.
     IF cardinality(v_jobs) = v_most OR (v_bytes > c_most_bytes AND v_last IS NOT NULL) THEN
       RETURN jsonb_build_object('jobs', to_jsonb(v_jobs), 'next', encode(convert_to(v_last, 'UTF8'), 'hex'));
     END IF;
@@ -49,18 +49,22 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.list_jobs(text, text, text, text, text, timestamptz, text, text, integer, text) IS
-'Jobs in the order of the bytes of their ids, a page at a time. An id never changes, so whoever follows "next" to the
-end gets every job that is there all the while once, whatever is reported or registered meanwhile.
-Arguments, each null for any: status, that of the job; stage, operation_type, current_data_type, item_type, what the job
-is at and what it has counted; updated_since, only jobs that had an update recorded at or after this instant, by the
-server''s clock; q, a part of the id, letter for letter; id_prefix, how the id begins; max_jobs, at most 1000, and no
-more than 16 MB hold; cursor, the "next" of the page before.
-Returns: {"jobs": [jobs as get_job gives them, without timeline], "next": the cursor of the next page, null where there
-is none}.
-Errors: TK400, cursor is none.
-Cost: that of the page, also with id_prefix, and with status, of which there is an index in the order of the ids. The
-facets have an index, too; a rare one is found by it and sorted, a common one in passing. For updated_since and q jobs
-are looked at one by one from the cursor on until the page is full: there is no index on what each merge changes.';
+'Lists jobs in the order of their ids (by their bytes), a page at a time. Ids never change, so a caller that follows
+"next" to the end gets each job that is there all the time exactly once, whatever is reported or registered meanwhile.
+Filters that are null do not restrict the list.
+Arguments: status: the status of the job, such as running; stage, operation_type, current_data_type: the current value
+of that field; item_type: a type that the job has counted; updated_since: only jobs for which an update was recorded
+at or after this instant, by the server''s clock; q: a part of the id, case-sensitive; id_prefix: the beginning of the
+id; max_jobs: how many jobs at most, 0 to 1000, null for 100, and at most 16 MB of JSON; cursor: the "next" of the
+page before.
+Returns: {"jobs": [jobs as get_job gives them, without timeline], "next": the cursor of the next page, null where
+there is none}.
+Errors: TK400 where the cursor is not valid.
+Callers: tallymark_reader, tallymark_admin.
+Cost: reads the jobs of the page, also with id_prefix, and with status, which has an index in the order of the ids.
+The facets (stage to item_type) have an index, too: a rare value is found by it and sorted, a common one by reading
+jobs in order. With updated_since and q jobs are read one by one from the cursor until the page is full, because what
+each merge changes has no index.';
 
 REVOKE ALL ON FUNCTION
   tallymark.list_jobs(text, text, text, text, text, timestamptz, text, text, integer, text) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- A job as it was.
+-- Reads a job as it was after one of its events.
 
 CREATE OR REPLACE FUNCTION tallymark.job_at(job_id text, seq bigint, timeline_limit integer DEFAULT 100) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -15,7 +15,7 @@ BEGIN
     PERFORM tallymark.refuse_unknown_job(job_at.job_id);
   ELSIF (job_at.seq BETWEEN v_pruned AND v_last) IS NOT TRUE THEN
     PERFORM tallymark.refuse_query('at', format('must be %s to %s, the number of the job''s last event', v_pruned,
-      v_last) || CASE WHEN job_at.seq BETWEEN 0 AND v_pruned THEN '; what was before has been pruned' ELSE '' END);
+      v_last) || CASE WHEN job_at.seq BETWEEN 0 AND v_pruned THEN '; earlier events were pruned' ELSE '' END);
   END IF;
   v_job := tallymark.fold_ledger(job_at.job_id, job_at.seq);
   v_job.updated_at := coalesce((
@@ -29,11 +29,14 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.job_at(text, bigint, integer) IS
-'A job as it was after one of its events, folded from the ledger.
-Arguments: job_id; seq, the number of the event, 0 for before the first; timeline_limit, as get_job has it.
-Returns: the job as get_job gave it then, without what no event tells: createdAt, attributes.
-Errors: TK404, no such job; TK400, no such event.
-Cost: the events up to this one are merged anew.';
+'Reads a job as it was after one of its events, by folding the ledger up to there.
+Arguments: job_id: a registered job; seq: the number of the event, 0 for the state before the first; timeline_limit:
+as that of get_job.
+Returns: the job as get_job gave it then, without createdAt and attributes, which no event holds.
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long, or where there is no such
+event, or it was pruned.
+Callers: tallymark_reader, tallymark_admin.
+Cost: reads and merges the events up to this one.';
 
 REVOKE ALL ON FUNCTION tallymark.job_at(text, bigint, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.job_at(text, bigint, integer) TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- One field of a job, under the name that a job is read by.
+-- Reads one field of a job by the name that a job's readers know.
 
 CREATE OR REPLACE FUNCTION tallymark.field_value(job tallymark.job, field text) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -7,7 +7,7 @@ AS $$
 BEGIN
   RETURN CASE
     WHEN job.progress ? field_value.field THEN job.progress -> field_value.field
-    -- Only itemsByType is looked into: the name of a field may have a dot, and so may that of a type.
+    -- Only itemsByType has a path: the names of fields and of types may contain dots.
     WHEN field_value.field LIKE 'itemsByType.%' THEN job.progress -> 'itemsByType' -> substr(field_value.field, 13)
     WHEN field_value.field = 'status' THEN to_jsonb(job.status)
     WHEN field_value.field = 'resumeState' THEN job.resume_state
@@ -18,9 +18,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.field_value(tallymark.job, text) IS
-'One field of a job.
-Arguments: job, a row of tallymark.job; field, a member of progress, such as processedItems, a type, such as
-itemsByType.issues, or status, resumeState, percentage, summary, startedAt, finishedAt.
-Returns: what the job has there; null where it has nothing.';
+'Reads one field of a job.
+Arguments: job: a row of tallymark.job; field: a member of progress, such as processedItems; a type, such as
+itemsByType.issues; or status, resumeState, percentage, summary, startedAt, finishedAt.
+Returns: the value; null where the job has none.';
 
 REVOKE ALL ON FUNCTION tallymark.field_value(tallymark.job, text) FROM PUBLIC;

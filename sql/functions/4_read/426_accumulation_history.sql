@@ -1,4 +1,4 @@
--- How a field came to be what it is: which event brought what, and what there was after it.
+-- Shows how a field got its value: what each event gave, and the value after it.
 
 CREATE OR REPLACE FUNCTION tallymark.accumulation_history(
   job_id text, field text, after_seq bigint DEFAULT 0, max_events integer DEFAULT 100
@@ -17,7 +17,7 @@ DECLARE
     WHEN 'itemsByType.groups' THEN 'groupCount' WHEN 'itemsByType.projects' THEN 'projectCount' END;
   v_counts_areas CONSTANT boolean := accumulation_history.field
     IN ('itemsByType', 'itemsByType.groups', 'itemsByType.projects');
-  c_most_bytes CONSTANT integer := 16777216;
+  c_most_bytes CONSTANT integer := tallymark.page_byte_limit();
   v_bytes bigint := 0;
   v_left integer := least(greatest(coalesce(accumulation_history.max_events, 100), 0), 1001);
   v_state tallymark.job;
@@ -26,7 +26,7 @@ DECLARE
   v_areas record;
   v_known record;
 BEGIN
-  -- It begins behind what was pruned.
+  -- The history begins after the pruned events.
   SELECT greatest(accumulation_history.after_seq, j.pruned_seq) INTO v_after
   FROM tallymark.job AS j WHERE j.id = accumulation_history.job_id;
   IF NOT FOUND THEN
@@ -42,8 +42,8 @@ BEGIN
     INTO v_areas FROM tallymark.fold_areas(accumulation_history.job_id, v_after) AS a;
   END IF;
 
-  -- In the order of the ledger. The state does not depend on the order, so the fold up to an event and the next event
-  -- merged give the fold up to that one.
+  -- In the order of the ledger. The state does not depend on the order of the updates, so the fold up to one event,
+  -- merged with the next event, is the fold up to the next.
   FOR v_event IN
     SELECT e.* FROM tallymark.job_event AS e
     WHERE e.job_id = accumulation_history.job_id AND e.seq > v_after AND e.payload IS NOT NULL AND v_left > 0
@@ -52,7 +52,7 @@ BEGIN
     v_before := value;
     v_state := tallymark.merge_state(v_state, v_event.occurred_at, v_event.update_key, v_event.payload);
     IF v_counts_areas AND v_event.payload ? 'areas' THEN
-      -- How many of which type there are depends on all areas so far: a newer update may give one another type.
+      -- The counts by type depend on all areas so far, because a newer update may change the type of one.
       v_known := v_areas;
       SELECT count(*) FILTER (WHERE a.details ->> 'type' = 'group') AS groups,
         count(*) FILTER (WHERE a.details ->> 'type' = 'project') AS projects
@@ -76,16 +76,19 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.accumulation_history(text, text, bigint, integer) IS
-'How a field of a job came to be what it is, in the order of the ledger.
-Arguments: job_id; field, as in field_value, such as processedItems, itemsByType.issues, stage, status, percentage;
-after_seq, the number of the last event already seen; max_events, at most 1000, and
-no more than 16 MB hold.
+'Shows how a field of a job got its value, in the order of the ledger.
+Arguments: job_id: a registered job; field: a member of progress, such as processedItems or stage; a type, such as
+itemsByType.issues; or status, resumeState, percentage, summary, startedAt, finishedAt; after_seq: the number of the
+last event already seen, 0 or null to begin with the first; max_events: how many rows at most, 0 to 1001, null for
+100, and about 16 MB of JSON.
 Returns: a row for each update that gave the field or changed it: seq, timestamp (when it happened, by the crawler''s
-clock), event, given (what the update gave; null where the field followed from something else), value (what the job had
-after it, as job_at says; null for nothing). An update that came late and lost leaves value as it was.
-Errors: TK404, no such job; TK400, no field.
-Cost: the ledger is folded up to the last event of the page. Where areas are counted, they are folded anew for each
-update that brought some.';
+clock), event, given (what the update gave; null where the field changed for another reason), value (what the job had
+after it, as in job_at; null for nothing). A late update that lost against a newer one leaves value unchanged. The
+history begins after the pruned events.
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long, or where field is null.
+Callers: tallymark_reader, tallymark_admin.
+Cost: folds the ledger up to the last event of the page. Where areas are counted, they are folded again for each
+update that gave some.';
 
 REVOKE ALL ON FUNCTION tallymark.accumulation_history(text, text, bigint, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.accumulation_history(text, text, bigint, integer)

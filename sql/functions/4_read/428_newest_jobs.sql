@@ -1,4 +1,4 @@
--- Jobs as an overview shows them: the newest first, a page at a time.
+-- Lists jobs for an overview: the newest first, a page at a time.
 
 CREATE OR REPLACE FUNCTION tallymark.newest_jobs(
   status text DEFAULT NULL, stage text DEFAULT NULL, operation_type text DEFAULT NULL,
@@ -7,11 +7,11 @@ CREATE OR REPLACE FUNCTION tallymark.newest_jobs(
 ) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
--- Planned anew for the filters of each call, see list_jobs.
+-- Planned again for the filters of each call, see list_jobs.
 SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
-  c_most_bytes CONSTANT integer := 16777216;
+  c_most_bytes CONSTANT integer := tallymark.page_byte_limit();
   v_place CONSTANT text := tallymark.cursor_id(newest_jobs.cursor);
   v_most CONSTANT integer := least(greatest(coalesce(newest_jobs.max_jobs, 50), 0), 1000);
   v_facets CONSTANT jsonb := nullif(tallymark.without_nulls(jsonb_build_object('stage', newest_jobs.stage,
@@ -44,7 +44,7 @@ BEGIN
   LOOP
     v_row := tallymark.job_row(v_job);
     v_bytes := v_bytes + octet_length(v_row::text);
-    -- More would be too much for one JSON document; the next page has it.
+    -- One JSON document must not grow larger; the next page has the rest.
     IF cardinality(v_jobs) = v_most OR (v_bytes > c_most_bytes AND v_next IS NOT NULL) THEN
       RETURN jsonb_build_object('jobs', to_jsonb(v_jobs), 'next', encode(convert_to(v_next, 'UTF8'), 'hex'));
     END IF;
@@ -56,15 +56,20 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.newest_jobs(text, text, text, text, text, text, text, integer, text) IS
-'Jobs as an overview shows them, a page at a time, those first that were registered last. When a job was registered
-never changes, so whoever follows "next" to the end gets every job that is there all the while once.
-Arguments, each null for any: status, stage, operation_type, current_data_type, item_type, q, id_prefix, as those of
-list_jobs; max_jobs, at most 1000, null for 50, and no more than 16 MB hold; cursor, the "next" of the page before.
-Returns: {"jobs": [as job_row gives them], "next": the cursor of the next page, null where there is none}.
-Errors: TK400, cursor is none.
-Cost: that of the page, also with status (job_created_idx, job_status_created_idx). With id_prefix and the facets it is
-that, or that of all jobs that match, whichever is expected to be less; with q jobs are looked at one by one from the
-cursor on until the page is full.';
+'Lists jobs for an overview, the last registered first, a page at a time. The time of registration never changes, so a
+caller that follows "next" to the end gets each job that is there all the time exactly once. Filters that are null do
+not restrict the list.
+Arguments: status, stage, operation_type, current_data_type, item_type, q, id_prefix: as those of list_jobs; max_jobs:
+how many jobs at most, 0 to 1000, null for 50, and at most 16 MB of JSON; cursor: the "next" of the page before.
+Returns: {"jobs": [{"id", "status", "percentage", "summary", "stage", "operationType", "processedItems", "totalItems",
+"itemTypes": how many, "credentialStatus", "command", "error": {"type", "message", 200 characters each} or null,
+"lastSeq", "startedAt", "finishedAt", "updatedAt", "createdAt"}], "next": the cursor of the next page, null where
+there is none}.
+Errors: TK400 where the cursor is not valid.
+Callers: tallymark_reader, tallymark_admin.
+Cost: reads the jobs of the page, also with status (job_created_idx, job_status_created_idx). With id_prefix and the
+facets it reads these or all jobs that match, whichever the planner expects to be fewer; with q it reads jobs one by
+one from the cursor until the page is full.';
 
 REVOKE ALL ON FUNCTION tallymark.newest_jobs(text, text, text, text, text, text, text, integer, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.newest_jobs(text, text, text, text, text, text, text, integer, text)

@@ -1,4 +1,4 @@
--- How many jobs there are of each status.
+-- Counts the jobs of each status.
 
 CREATE OR REPLACE FUNCTION tallymark.jobs_by_status(id_prefix text DEFAULT NULL, at_most integer DEFAULT NULL)
 RETURNS jsonb
@@ -7,7 +7,7 @@ SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
-  -- queued, and those that job_status gives.
+  -- queued, and the statuses that job_status gives.
   c_statuses CONSTANT text[] := '{queued,running,paused,finished,failed,cancelled,credential_expired,
     waiting_credential_renewal,credential_renewed}'::text[];
   v_most CONSTANT bigint := CASE WHEN jobs_by_status.at_most IS NOT NULL THEN greatest(jobs_by_status.at_most, 0) END;
@@ -32,12 +32,13 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.jobs_by_status(text, integer) IS
-'How many jobs there are of each status.
-Arguments: id_prefix, only jobs whose id begins like this, null for all; at_most, up to how many are counted of each
-status, null for all.
-Returns: {"statuses": {"queued": {"jobs", "more": whether there are more than were counted}, and so for each status},
-"jobs": the sum, "more": whether any has more}.
-Cost: the entries of job_status_idx that are counted.';
+'Counts the jobs of each status.
+Arguments: id_prefix: only jobs whose ids begin with this, null for all; at_most: count up to this many jobs of each
+status, null for no limit.
+Returns: {"statuses": {"queued": {"jobs", "more": whether there are more than were counted}, and so on for each
+status}, "jobs": the sum, "more": whether any status has more}.
+Callers: tallymark_reader, tallymark_admin.
+Cost: reads the entries of job_status_idx that are counted.';
 
 REVOKE ALL ON FUNCTION tallymark.jobs_by_status(text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.jobs_by_status(text, integer) TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- The state of a job, folded from its ledger alone.
+-- Computes the state of a job from its ledger alone.
 
 CREATE OR REPLACE FUNCTION tallymark.fold_ledger(job_id text, up_to_seq bigint DEFAULT NULL) RETURNS tallymark.job
 LANGUAGE plpgsql STABLE
@@ -8,7 +8,7 @@ DECLARE
   v_state tallymark.job := tallymark.fold_updates(fold_ledger.job_id, fold_ledger.up_to_seq);
   v_areas jsonb;
 BEGIN
-  -- Areas are counted by what they are after all of the updates.
+  -- Areas are counted by the type that they have after all updates.
   IF v_state.progress ? 'lastAreasDiscovery' THEN
     SELECT jsonb_build_object('groups', count(*) FILTER (WHERE a.details ->> 'type' = 'group'),
       'projects', count(*) FILTER (WHERE a.details ->> 'type' = 'project'))
@@ -28,8 +28,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.fold_ledger(text, bigint) IS
-'The state of a job, folded anew from its ledger alone; where events were pruned, from the baseline and what follows.
-Arguments: job_id; up_to_seq, the number of the last event that counts, null for all, not below job.pruned_seq.
+'Computes the state of a job again from its ledger alone; where events were pruned, from the baseline and the events
+after it.
+Arguments: job_id: the job; up_to_seq: the number of the last event that counts, null for all, not below
+job.pruned_seq.
 Returns: a row of tallymark.job with the columns that follow from the updates; the others are null.';
 
 REVOKE ALL ON FUNCTION tallymark.fold_ledger(text, bigint) FROM PUBLIC;

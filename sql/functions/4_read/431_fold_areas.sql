@@ -1,4 +1,4 @@
--- The areas of a job, folded from its ledger alone.
+-- Computes the areas of a job from its ledger alone.
 
 CREATE OR REPLACE FUNCTION tallymark.fold_areas(job_id text, up_to_seq bigint DEFAULT NULL)
 RETURNS TABLE (full_path text, details jsonb, clocks jsonb, discovered_at timestamptz)
@@ -11,7 +11,7 @@ BEGIN
     jsonb_object_agg(n.name, jsonb_build_array(n.at, n.update_key)),
     min(n.first_at)
   FROM (
-    -- Of each member of each area the newest that was given, out of all there are.
+    -- The newest value of each member of each area.
     SELECT DISTINCT ON (g.path, g.name) g.path, g.name, g.value, g.at, g.update_key,
       min(g.occurred_at) OVER (PARTITION BY g.path) AS first_at
     FROM (
@@ -22,7 +22,7 @@ BEGIN
       WHERE e.job_id = fold_areas.job_id AND e.payload ? 'areas'
         AND (fold_areas.up_to_seq IS NULL OR e.seq <= fold_areas.up_to_seq)
       UNION ALL
-      -- What was pruned.
+      -- The areas of pruned updates.
       SELECT b.full_path, m.key, m.value, (b.clocks -> m.key ->> 0)::bigint,
         (b.clocks -> m.key ->> 1) COLLATE "C", b.discovered_at
       FROM tallymark.job_baseline_area AS b, jsonb_each(b.details) AS m
@@ -35,8 +35,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.fold_areas(text, bigint) IS
-'The areas of a job, folded anew from its ledger alone; where events were pruned, from the baseline and what follows.
-Arguments: job_id; up_to_seq, the number of the last event that counts, null for all, not below job.pruned_seq.
+'Computes the areas of a job again from its ledger alone; where events were pruned, from the baseline and the events
+after it.
+Arguments: job_id: the job; up_to_seq: the number of the last event that counts, null for all, not below
+job.pruned_seq.
 Returns: rows as those of tallymark.job_area.';
 
 REVOKE ALL ON FUNCTION tallymark.fold_areas(text, bigint) FROM PUBLIC;

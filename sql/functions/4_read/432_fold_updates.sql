@@ -1,4 +1,4 @@
--- The updates of a job, merged anew: the baseline, and the ledger behind it.
+-- Merges the updates of a job again: the baseline and the ledger after it.
 
 CREATE OR REPLACE FUNCTION tallymark.fold_updates(job_id text, up_to_seq bigint DEFAULT NULL) RETURNS tallymark.job
 LANGUAGE plpgsql STABLE
@@ -8,8 +8,8 @@ DECLARE
   v_state tallymark.job;
   v_event tallymark.job_event;
 BEGIN
-  -- What was pruned has become the state to begin with. The state does not depend on the order of the updates, so
-  -- that also holds where later ones happened before some of those.
+  -- The pruned updates have become the state to begin with. The state does not depend on the order of the updates, so
+  -- this holds even where updates in the ledger happened before some of the pruned ones.
   v_state := (
     SELECT jsonb_populate_record(NULL::tallymark.job, b.state) FROM tallymark.job_baseline AS b
     WHERE b.job_id = fold_updates.job_id);
@@ -18,8 +18,8 @@ BEGIN
     INTO v_state.status, v_state.progress, v_state.facets, v_state.newest_fields, v_state.clocks;
   END IF;
   v_state.id := fold_updates.job_id;
-  -- In the order in which the updates happened, not that in which they came: the state must be the same, and a state
-  -- that depends on how they came would show here.
+  -- In the order in which the updates happened, not in which they arrived: the state must be the same, and a state that
+  -- depended on the order of arrival would show here.
   FOR v_event IN
     SELECT e.* FROM tallymark.job_event AS e
     WHERE e.job_id = fold_updates.job_id AND e.payload IS NOT NULL
@@ -33,8 +33,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.fold_updates(text, bigint) IS
-'The updates of a job, merged anew, without its areas and what was asked of its crawler: fold_ledger has these too.
-Arguments: job_id; up_to_seq, the number of the last event that counts, null for all, not below job.pruned_seq.
+'Merges the updates of a job again, without its areas and its commands, which fold_ledger adds.
+Arguments: job_id: the job; up_to_seq: the number of the last event that counts, null for all, not below
+job.pruned_seq.
 Returns: a row of tallymark.job with the columns that follow from the updates; the others are null.';
 
 REVOKE ALL ON FUNCTION tallymark.fold_updates(text, bigint) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- What is asked of a job's crawler, from its ledger alone.
+-- Finds the pending command of a job from its ledger alone.
 
 CREATE OR REPLACE FUNCTION tallymark.pending_command(
   job_id text, up_to_seq bigint DEFAULT NULL, OUT command text, OUT seq bigint, OUT after timestamptz
@@ -7,7 +7,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  -- The last command, unless one of the updates obeyed it. One in the baseline was obeyed by none of those in there.
+  -- The last command, unless an update obeyed it. A command in the baseline was not obeyed by the updates in there.
   SELECT c.command, c.seq, c.after INTO pending_command.command, pending_command.seq, pending_command.after
   FROM (
     SELECT e.details ->> 'command' AS command, e.seq, (e.details ->> 'after')::timestamptz AS after
@@ -32,9 +32,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.pending_command(text, bigint) IS
-'What an operator asks of a job''s crawler and it has not done, from the ledger alone.
-Arguments: job_id; up_to_seq, the number of the last event that counts, null for all, not below job.pruned_seq.
-Returns: command; seq, the number of its event; after, the time of the newest update that there was when it was given,
-null where there was none. All null where nothing is asked.';
+'Finds the command that a job''s crawler has not obeyed yet, from the ledger alone.
+Arguments: job_id: the job; up_to_seq: the number of the last event that counts, null for all, not below
+job.pruned_seq.
+Returns: command; seq: the number of its event; after: the time of the newest update that there was when it was given,
+null where there was none. All are null where no command is pending.';
 
 REVOKE ALL ON FUNCTION tallymark.pending_command(text, bigint) FROM PUBLIC;

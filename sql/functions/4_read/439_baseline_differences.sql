@@ -1,4 +1,4 @@
--- Where the baseline of a job is not what prune_job left.
+-- Finds where the baseline of a job is not what prune_job stored.
 
 CREATE OR REPLACE FUNCTION tallymark.baseline_differences(job_id text)
 RETURNS TABLE (seq bigint, field text, stored jsonb, folded jsonb)
@@ -24,8 +24,7 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.baseline_differences(text) IS
-'Where the baseline of a job is not what prune_job left: it was changed, or keys of its updates are missing.
-Arguments: job_id.
-Returns: rows as those of verify_differences; none where all is well, or nothing was pruned.';
+'Finds where the baseline of a job is not what prune_job stored: it was changed, or keys of its updates are missing.
+Returns: rows as those of verify_differences; none where all is well or nothing was pruned.';
 
 REVOKE ALL ON FUNCTION tallymark.baseline_differences(text) FROM PUBLIC;

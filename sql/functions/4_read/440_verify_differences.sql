@@ -1,4 +1,4 @@
--- Where the stored state of a job is not what its ledger says.
+-- Finds where the stored state of a job differs from its ledger.
 
 CREATE OR REPLACE FUNCTION tallymark.verify_differences(job_id text)
 RETURNS TABLE (seq bigint, field text, stored jsonb, folded jsonb)
@@ -9,13 +9,15 @@ DECLARE
   v_stored tallymark.job;
   v_folded tallymark.job;
 BEGIN
-  -- A stable function reads all by one snapshot: no update comes between the state and the ledger, no crawler waits.
+  -- A stable function reads everything in one snapshot: no update comes between the state and the ledger, and no
+  -- crawler waits.
   SELECT j.* INTO v_stored FROM tallymark.job AS j WHERE j.id = verify_differences.job_id;
   IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(verify_differences.job_id);
   END IF;
 
-  -- 1. The ledger by itself: numbers without gaps, a baseline that nobody changed, and updates that still have the updateId they were entered under.
+  -- 1. The ledger by itself: numbers without gaps, an unchanged baseline, and updates that still have the updateId in
+  -- their key.
   RETURN QUERY
   SELECT n.number, 'seq'::text, to_jsonb(n.seq), to_jsonb(n.number)
   FROM (SELECT e.seq, v_stored.pruned_seq + row_number() OVER (ORDER BY e.seq) AS number
@@ -30,14 +32,14 @@ BEGIN
   ORDER BY e.seq LIMIT 1;
   BEGIN
     v_folded := tallymark.fold_ledger(verify_differences.job_id);
-  EXCEPTION WHEN data_exception THEN -- there is an update in the ledger that no crawler can have sent
+  EXCEPTION WHEN data_exception THEN -- the ledger holds an update that no crawler can have sent
     RETURN QUERY
     SELECT e.seq, 'payload'::text, e.payload, NULL::jsonb
     FROM tallymark.job_event AS e
     WHERE e.job_id = verify_differences.job_id
       AND (jsonb_typeof(e.payload) <> 'object' OR tallymark.is_valid_update(e.job_id, e.payload) IS FALSE)
     ORDER BY e.seq LIMIT 1;
-    IF NOT FOUND THEN -- whatever it is, there is something
+    IF NOT FOUND THEN -- no such update was found, but something is wrong
       RETURN QUERY SELECT v_stored.last_seq, 'ledger'::text, NULL::jsonb, to_jsonb(SQLERRM);
     END IF;
     RETURN;
@@ -55,9 +57,8 @@ BEGIN
     FULL JOIN jsonb_each(v_folded.progress) AS f ON f.key = s.key
     UNION ALL
     SELECT c.name, to_jsonb(v_stored) -> c.name, to_jsonb(v_folded) -> c.name
-    FROM unnest(ARRAY['status', 'facets', 'workers', 'newest_at', 'newest_key', 'newest_fields', 'clocks',
-      'resume_state', 'last_seq', 'pruned_seq', 'started_at', 'finished_at', 'requested_command',
-      'command_seq']) AS c (name)
+    FROM unnest(tallymark.state_columns() || ARRAY['last_seq', 'pruned_seq']) AS c (name)
+    WHERE c.name <> 'progress' -- it is compared above, member by member
     UNION ALL
     SELECT 'areas: ' || coalesce(a.full_path, f.full_path),
       to_jsonb(a) - '{job_id,full_path,type,parent_path}'::text[], to_jsonb(f) - 'full_path'
@@ -70,12 +71,16 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.verify_differences(text) IS
-'Folds the ledger of a job anew and compares the outcome with the stored state.
-Arguments: job_id.
-Returns: a row for each difference, none where all is well: seq, the event at which it shows (the first number that is
-not what it should be, or the newest event that gave the field); field, a member of progress, a column of
-tallymark.job, or areas: and a path; stored, what the row holds; folded, what the ledger says.
-Errors: TK404, no such job. Takes no lock.';
+'Folds the ledger of a job again and finds where the stored state differs from the result.
+Arguments: job_id: a registered job.
+Returns: a row for each difference, none where all is well: seq (the event at which it shows: the first number that is
+wrong, or the newest event that gave the field), field (a member of progress, a column of tallymark.job, areas: and a
+path, or what is wrong with the ledger itself, such as seq, updateId, payload or baseline), stored (what the database
+holds), folded (what the ledger adds up to).
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_reader, tallymark_admin.
+Locks: none.
+Cost: reads the job''s ledger and merges each update of it again.';
 
 REVOKE ALL ON FUNCTION tallymark.verify_differences(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.verify_differences(text) TO tallymark_reader, tallymark_admin;

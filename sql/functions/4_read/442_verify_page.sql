@@ -1,11 +1,11 @@
--- Whether the stored state of a job is the fold of its ledger, and where not, as one JSON document, as HTTP gives it.
+-- Gives the outcome of a verification as one JSON document, as HTTP answers it.
 
 CREATE OR REPLACE FUNCTION tallymark.verify_page(job_id text) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  c_most_bytes CONSTANT integer := 16777216;
+  c_most_bytes CONSTANT integer := tallymark.page_byte_limit();
   c_most CONSTANT integer := 1000;
   v_last_seq bigint;
   v_shown jsonb;
@@ -27,12 +27,14 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.verify_page(text) IS
-'verify_differences of a job as one JSON document.
-Arguments: job_id.
-Returns: {"id", "verified": whether there are none, "events": the number of the last one, "differences": [{"seq",
-"field", "stored", "folded"}], at most 1000 and as far as 16 MB hold them}.
-Errors: TK404, no such job. Takes no lock.
-Cost: reads the job''s ledger and merges each update of it anew.';
+'Gives the differences of verify_differences as one JSON document.
+Arguments: job_id: a registered job.
+Returns: {"id", "verified": whether there are no differences, "events": the number of the last event, "differences":
+[{"seq", "field", "stored", "folded"}], at most 1000 and at most 16 MB of JSON}.
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_reader, tallymark_admin.
+Locks: none.
+Cost: reads the job''s ledger and merges each update of it again.';
 
 REVOKE ALL ON FUNCTION tallymark.verify_page(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.verify_page(text) TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- Whether the newest jobs are what their ledgers say.
+-- Verifies the newest jobs.
 
 CREATE OR REPLACE FUNCTION tallymark.verify_newest(
   max_jobs integer DEFAULT 20, most_events integer DEFAULT 10000, id_prefix text DEFAULT NULL
@@ -37,13 +37,15 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.verify_newest(integer, integer, text) IS
-'Compares the jobs that were registered last with the folds of their ledgers.
-Arguments: max_jobs, at most 1000, null for 20; most_events, how many events are read for it in all, null for 10000: a
-job with more than are left is skipped, and one with fewer may still follow; id_prefix, only jobs whose id begins like
-this, null for all.
-Returns: {"checked": how many jobs, "exact": how many of these are what their ledgers say, "differing": [the ids of the
-others], "skipped": how many were not checked}. Takes no lock.
-Cost: reads most_events events at most, and merges each anew.';
+'Verifies the jobs that were registered last: compares each with the fold of its ledger.
+Arguments: max_jobs: how many jobs, 0 to 1000, null for 20; most_events: how many events are read in all, null for
+10000 (a job with more events than are left of these is skipped, and a smaller one after it may still be verified);
+id_prefix: only jobs whose ids begin with this, null for all.
+Returns: {"checked": how many jobs, "exact": how many of these equal their ledgers, "differing": [the ids of the
+others], "skipped": how many were not checked}.
+Callers: tallymark_reader, tallymark_admin.
+Locks: none.
+Cost: reads at most most_events events and merges each again.';
 
 REVOKE ALL ON FUNCTION tallymark.verify_newest(integer, integer, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.verify_newest(integer, integer, text) TO tallymark_reader, tallymark_admin;

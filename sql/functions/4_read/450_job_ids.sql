@@ -1,4 +1,4 @@
--- The ids of all jobs, a page at a time.
+-- Lists the ids of all jobs, a page at a time.
 
 CREATE OR REPLACE FUNCTION tallymark.job_ids(after_id text DEFAULT '', max_jobs integer DEFAULT 1000)
 RETURNS TABLE (id text)
@@ -15,9 +15,11 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.job_ids(text, integer) IS
-'The ids of all jobs in the order of their bytes, a page at a time.
-Arguments: after_id, the last id already seen; max_jobs, at most 10000.
-Returns: rows of id.';
+'Lists the ids of all jobs in the order of their bytes, a page at a time.
+Arguments: after_id: the last id already seen, empty for the first page; max_jobs: how many ids at most, 0 to 10000,
+null for 1000.
+Returns: rows of id.
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.job_ids(text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.job_ids(text, integer) TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- Where in a job's ledger a moment is.
+-- Finds where in a job's ledger a moment is.
 
 CREATE OR REPLACE FUNCTION tallymark.seq_since(job_id text, at timestamptz) RETURNS bigint
 LANGUAGE plpgsql STABLE
@@ -9,8 +9,8 @@ DECLARE
   v_high bigint;
   v_middle bigint;
 BEGIN
-  -- Events are recorded in the order of their numbers, so there is no need for an index on the time. What is not in the
-  -- ledger any more was before all that is.
+  -- Events are recorded in the order of their numbers, so no index on the time is needed. Pruned events were recorded
+  -- before all that are left.
   SELECT coalesce(max(e.seq), 0) + 1 INTO v_high FROM tallymark.job_event AS e WHERE e.job_id = seq_since.job_id;
   WHILE v_low < v_high LOOP
     v_middle := (v_low + v_high) / 2;
@@ -27,9 +27,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.seq_since(text, timestamptz) IS
-'The first event of a job that was recorded at or after a moment.
-Arguments: job_id; at, by the server''s clock.
-Returns: its number; one more than that of the last event where there is none.
-Cost: as many look-ups as the number of events has binary digits.';
+'Finds the first event of a job that was recorded at or after a moment, by binary search.
+Arguments: job_id: the job; at: by the server''s clock.
+Returns: its number; one more than that of the last event where there is none.';
 
 REVOKE ALL ON FUNCTION tallymark.seq_since(text, timestamptz) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- How fast a job is going, and when it will be done.
+-- Tells how fast a job proceeds and when it will be done.
 
 CREATE OR REPLACE FUNCTION tallymark.job_rate(
   job_id text, recent interval DEFAULT '5 minutes', as_of timestamptz DEFAULT NULL
@@ -8,7 +8,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   c_parts CONSTANT integer := 10;
-  c_t CONSTANT numeric := 2.262; -- Student's t: 95 % of it are between -t and t, with 9 degrees of freedom
+  c_t CONSTANT numeric := 2.262; -- Student's t with 9 degrees of freedom: 95 % lie between -t and t
   c_look_back CONSTANT bigint := 1000;
   v_now CONSTANT timestamptz := coalesce(job_rate.as_of, statement_timestamp());
   v_recent CONSTANT interval := coalesce(job_rate.recent, '5 minutes');
@@ -25,17 +25,17 @@ BEGIN
   IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(job_rate.job_id);
   ELSIF v_recent <= '0'::interval THEN
-    PERFORM tallymark.refuse_query('window', 'must be more than nothing');
+    PERFORM tallymark.refuse_query('window', 'must be greater than 0');
   END IF;
   v_left := (v_job.progress -> 'totalItems')::numeric - coalesce((v_job.progress -> 'processedItems')::numeric, 0);
-  -- A young job is watched from its first event on; what that one brought was done before it.
+  -- The window of a young job begins with its first event; the items of that event were done before it.
   SELECT greatest(v_now - v_recent, min(e.recorded_at)) INTO v_begin
   FROM tallymark.job_event AS e WHERE e.job_id = job_rate.job_id AND e.seq = 1;
   v_seconds := extract(epoch FROM v_now - v_begin);
   IF v_job.status = 'running' AND v_seconds > 0 THEN
     v_first := tallymark.seq_since(job_rate.job_id, v_begin);
     WITH reported AS (
-      -- Running totals of each worker, or where there are none the counts by type, which may be either.
+      -- The running totals of each worker; where there are none, the counts by type, which may be totals or increments.
       SELECT e.seq, e.recorded_at, coalesce(e.payload ->> 'workerId', '') AS counter,
         (e.payload -> 'processedItems')::numeric AS count, true AS is_total
       FROM tallymark.job_event AS e
@@ -51,7 +51,7 @@ BEGIN
       SELECT r.seq, r.recorded_at, CASE WHEN NOT r.is_total THEN r.count ELSE greatest(r.count - coalesce(
           max(r.count) FILTER (WHERE r.is_total) OVER (PARTITION BY r.counter ORDER BY r.seq
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
-          -- What a worker had before is not known, unless this is all there ever was.
+          -- A worker's earlier total is not known, unless these are all events there ever were.
           CASE WHEN v_first > c_look_back OR v_job.pruned_seq > 0 THEN r.count ELSE 0 END), 0) END AS items
       FROM reported AS r
     ), parts AS (
@@ -72,17 +72,22 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.job_rate(text, interval, timestamptz) IS
-'How fast a running job is going, over the last while, and when it will be done if it goes on like that.
-Arguments: job_id; recent, over how long, null for 5 minutes; as_of, up to when, null for now.
-Returns: {"id", "windowSeconds", "updates": how many brought counts, and the members that rate_document gives}. The
-rate is that of processedItems, or where the job has none that of all of itemsByType.
-By the time of recording, the server''s: it rises with the numbers of the events, so the window is found without an
-index and read alone, and a crawler''s clock that is behind does not empty it. Reports that a crawler kept back count
-when they come. A job that is not running has no rate; one that runs and is silent goes at 0.
-The interval: the window is cut into 10 parts, and the rates of these are taken for a sample, whose mean lies within
-Student''s t times the standard error (95 %; t = 2.262). Parts that follow on each other are not independent, so take it
-as a hint. Below 2 updates there is none.
-Errors: TK404, no such job; TK400, no window.';
+'Tells how fast a running job has proceeded over a recent window, and when it will be done at that rate.
+Arguments: job_id: a registered job; recent: the length of the window, greater than 0, null for 5 minutes; as_of: the
+end of the window, null for now.
+Returns: {"id", "windowSeconds", "updates": how many updates in the window gave counts, "itemsPerSecond", "low" and
+"high": the 95 % confidence interval of the rate, "itemsLeft", "etaSeconds", "etaSecondsLow", "etaSecondsHigh", "eta":
+the instant, where it is within a century}. A value that is not known is null, and so is etaSecondsHigh where the job
+may never be done. The rate is that of processedItems, or where the job has none the sum of itemsByType. A job that is
+not running has no rate; a running job without updates has the rate 0.
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long, or where recent is not
+greater than 0.
+Callers: tallymark_reader, tallymark_admin.
+Notes: The window goes by the time of recording, on the server''s clock. It rises with the numbers of the events, so
+the window is found without an index, and a crawler''s slow clock does not empty it. Reports that a crawler kept back
+count when they arrive. For the interval the window is cut into 10 parts, whose rates are taken as a sample: the mean
+lies within Student''s t times the standard error (95 %, t = 2.262). Parts that follow each other are not independent,
+so take the interval as a hint. With fewer than 2 updates there is none.';
 
 REVOKE ALL ON FUNCTION tallymark.job_rate(text, interval, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.job_rate(text, interval, timestamptz) TO tallymark_reader, tallymark_admin;

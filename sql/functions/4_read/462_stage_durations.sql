@@ -1,4 +1,4 @@
--- How long a job has been in each of its stages.
+-- Tells how long a job has been in each of its stages.
 
 CREATE OR REPLACE FUNCTION tallymark.stage_durations(job_id text, as_of timestamptz DEFAULT NULL)
 RETURNS TABLE (stage text, seq bigint, started_at timestamptz, ended_at timestamptz, seconds numeric)
@@ -18,7 +18,7 @@ BEGIN
     greatest(round(extract(epoch FROM coalesce(s.ended_at, v_now) - s.started_at), 3), 0)
   FROM (
     SELECT e.details ->> 'toStage' AS stage, e.seq, e.occurred_at AS started_at,
-      -- An update takes the stage over only if it is newer than the one that gave it, so these times never go back.
+      -- Only an update newer than the one that gave the stage changes it, so these times never decrease.
       lead(e.occurred_at, 1, v_finished_at) OVER (ORDER BY e.seq) AS ended_at
     FROM tallymark.job_event AS e
     WHERE e.job_id = stage_durations.job_id AND e.payload IS NOT NULL AND e.details ? 'toStage'
@@ -28,12 +28,13 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.stage_durations(text, timestamptz) IS
-'How long a job was in each of its stages, from the changes of stage in its ledger.
-Arguments: job_id; as_of, up to when the stage that is still open counts, null for now.
-Returns: a row for each time that a stage was entered, in the order of the ledger: stage; seq, the event that entered
-it; started_at and ended_at, by the crawlers'' clocks, ended_at null for the stage that a job which has not ended is in;
-seconds, with milliseconds.
-Errors: TK404, no such job.
+'Tells how long a job was in each of its stages, from the changes of stage in its ledger.
+Arguments: job_id: a registered job; as_of: up to when the current stage counts, null for now.
+Returns: a row for each time that a stage was entered, in the order of the ledger: stage; seq (the event that entered
+it); started_at and ended_at (by the crawlers'' clocks; ended_at is null for the current stage of a job that has not
+ended); seconds (with milliseconds).
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_reader, tallymark_admin.
 Cost: reads the job''s ledger.';
 
 REVOKE ALL ON FUNCTION tallymark.stage_durations(text, timestamptz) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- How often a job is reported on.
+-- Tells how often a job is reported on.
 
 CREATE OR REPLACE FUNCTION tallymark.update_frequency(job_id text, max_updates integer DEFAULT 100)
 RETURNS TABLE (
@@ -28,13 +28,14 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.update_frequency(text, integer) IS
-'How often a job is reported on, from its newest updates and by the time of recording, the server''s.
-Arguments: job_id; max_updates, how many of the newest updates count, at most 10000, null for 100.
-Returns: one row of updates, how many there were; per_minute, null where all came at once or there are fewer than 2;
-median_gap and long_gap, the median and the 95th percentile of the time from one to the next, null below 2; last_update,
-null where there was none.
-Errors: TK404, no such job.
-Cost: reads these updates alone.';
+'Tells how often a job is reported on, from its newest updates and by the time of recording, on the server''s clock.
+Arguments: job_id: a registered job; max_updates: how many of the newest updates to look at, 0 to 10000, null for 100.
+Returns: one row: updates (how many there were); per_minute (null where all came at once or there are fewer than 2);
+median_gap and long_gap (the median and the 95th percentile of the time between two updates, null with fewer than 2);
+last_update (null where there was none).
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_reader, tallymark_admin.
+Cost: reads only these updates.';
 
 REVOKE ALL ON FUNCTION tallymark.update_frequency(text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.update_frequency(text, integer) TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- What two messages of the same error have in common.
+-- Reduces a message to what all occurrences of the same error have in common.
 
 CREATE OR REPLACE FUNCTION tallymark.normalise_message(message text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -8,11 +8,11 @@ DECLARE
   c_longest CONSTANT integer := 1000;
   v_text text := left(normalise_message.message, c_longest);
 BEGIN
-  -- The order matters: an address may have all of the others in it, and a UUID is made of numbers.
+  -- The order matters: a URL may contain all of the others, and a UUID contains numbers.
   v_text := regexp_replace(v_text, '[[:alpha:]][[:alnum:]+.-]*://[^[:space:]"''<>]+', '<url>', 'g');
   v_text := regexp_replace(v_text, '\y[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\y', '<uuid>', 'gi');
   v_text := regexp_replace(v_text, '"[^"]*"|`[^`]*`', '<string>', 'g');
-  -- Not the apostrophe inside a word.
+  -- An apostrophe inside a word is not a quotation mark.
   v_text := regexp_replace(v_text, '(^|[^[:alnum:]])''[^'']*''(?![[:alnum:]])', '\1<string>', 'g');
   v_text := regexp_replace(v_text, '\y(0x[0-9a-f]+|(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{8,})\y', '<hex>', 'gi');
   v_text := regexp_replace(v_text, '[0-9]+([.,:][0-9]+)*', '<number>', 'g');
@@ -21,11 +21,11 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.normalise_message(text) IS
-'A message without what differs from one occurrence of the same error to the next, so that occurrences can be counted.
-Arguments: message, of which the first 1000 characters count.
-Returns: the message with <url>, <uuid>, <string> (what is quoted), <hex> (0x..., or 8 and more digits with letters
-among them) and <number> in place of such, and with single blanks; null for null.
-The method, replacing variable parts by patterns before grouping, is the preprocessing of log parsers such as Drain (He,
-Zhu, Zheng and Lyu, 2017).';
+'Removes from a message what differs between occurrences of the same error, so that they can be counted together.
+Replacing variable parts with patterns before grouping is the preprocessing of log parsers such as Drain (He, Zhu,
+Zheng and Lyu, 2017).
+Arguments: message: of which the first 1000 characters count.
+Returns: the message with <url>, <uuid>, <string> (for quoted text), <hex> (for 0x..., or 8 and more hexadecimal
+digits with letters among them) and <number> in place of these, and with single blanks; null for null.';
 
 REVOKE ALL ON FUNCTION tallymark.normalise_message(text) FROM PUBLIC;

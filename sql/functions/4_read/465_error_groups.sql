@@ -1,4 +1,4 @@
--- The errors of all jobs, like with like.
+-- Groups the errors of all jobs.
 
 CREATE OR REPLACE FUNCTION tallymark.error_groups(
   since timestamptz DEFAULT NULL, max_groups integer DEFAULT 100, id_prefix text DEFAULT NULL
@@ -13,7 +13,7 @@ DECLARE
   c_parts CONSTANT integer := 24;
   v_now CONSTANT timestamptz := statement_timestamp();
   v_since CONSTANT timestamptz := coalesce(error_groups.since, v_now - interval '1 day');
-  -- Nothing was recorded before there was a clock; from minus infinity there are no equal parts.
+  -- Minus infinity cannot be divided into equal parts, and nothing was recorded before the epoch.
   v_begin CONSTANT timestamptz := greatest(v_since, 'epoch');
   v_part CONSTANT numeric := CASE WHEN v_begin < v_now THEN extract(epoch FROM v_now - v_begin) / c_parts END;
 BEGIN
@@ -25,10 +25,10 @@ BEGIN
   FROM (
     SELECT f.type, f.message, count(*) AS errors, count(DISTINCT f.job_id) AS jobs,
       min(f.recorded_at) AS first_seen, max(f.recorded_at) AS last_seen,
-      -- The newest; text and numbers have no common array, and a row has no maximum before PostgreSQL 18.
+      -- The newest. Two arrays, because text and number have no common one, and rows no max before PostgreSQL 18.
       (array_agg(f.job_id ORDER BY f.recorded_at DESC, f.job_id, f.seq DESC))[1] AS sample_job,
       (array_agg(f.seq ORDER BY f.recorded_at DESC, f.job_id, f.seq DESC))[1] AS sample_seq,
-      -- What is recorded at this very moment belongs to the last part.
+      -- An error recorded exactly now belongs to the last part.
       array_agg(least(floor(extract(epoch FROM f.recorded_at - v_begin) / v_part), c_parts - 1)::smallint) AS parts
     FROM (
       SELECT x.job_id, x.seq, x.recorded_at, s.details ->> 'errorType' AS type,
@@ -49,14 +49,17 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.error_groups(timestamptz, integer, text) IS
-'The errors that crawlers reported, grouped by their type and their message as normalise_message gives it.
-Arguments: since, only what was recorded at or after this instant, by the server''s clock, null for the last 24 hours;
-max_groups, at most 1000, null for 100; id_prefix, only jobs whose id begins like this, null for all.
-Returns: a row for each group, those with the most errors first: type and message, either may be null; errors, how many
-there were; jobs, on how many jobs; first_seen and last_seen, when they were recorded; sample_job, sample_seq and
-sample, the newest of them: its job, its number there, its message word for word (1000 characters);
-trend, how many there were in each of 24 equal parts of the time from since to now, the oldest first.
-Cost: all errors since then, found by an index (job_event_error_idx).';
+'Groups the errors that crawlers reported by type and normalised message: in the message URLs, UUIDs, quoted texts,
+hexadecimal digits and numbers are replaced with <url>, <uuid>, <string>, <hex> and <number>.
+Arguments: since: only errors that were recorded at or after this instant, by the server''s clock, null for the last 24
+hours; max_groups: how many groups at most, 0 to 1000, null for 100; id_prefix: only jobs whose ids begin with this,
+null for all.
+Returns: a row for each group, the largest first: type and message (either may be null); errors (how many); jobs (on
+how many jobs); first_seen and last_seen (when they were recorded); sample_job, sample_seq and sample (the newest of
+them: its job, its event and its message unchanged, at most 1000 characters); trend (how many there were in each of 24
+equal parts of the time from since to now, the oldest first).
+Callers: tallymark_reader, tallymark_admin.
+Cost: reads all errors since then, found by an index (job_event_error_idx).';
 
 REVOKE ALL ON FUNCTION tallymark.error_groups(timestamptz, integer, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.error_groups(timestamptz, integer, text) TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- A rate, and what follows from it for the rest of the work.
+-- Gives a rate as JSON, with the time that the rest of the work will take.
 
 CREATE OR REPLACE FUNCTION tallymark.rate_document(
   rate numeric, error numeric, items_left numeric, at timestamptz
@@ -11,7 +11,7 @@ DECLARE
   v_low CONSTANT numeric := greatest(rate_document.rate - rate_document.error, 0);
   v_high CONSTANT numeric := rate_document.rate + rate_document.error;
   v_seconds CONSTANT numeric := rate_document.items_left / nullif(rate_document.rate, 0);
-  c_longest CONSTANT numeric := 3155760000; -- a century: who would be told more is not told when
+  c_longest CONSTANT numeric := 3155760000; -- a century: beyond that no instant is given
 BEGIN
   RETURN jsonb_build_object(
     'itemsPerSecond', trim_scale(round(rate_document.rate, c_places)),
@@ -28,10 +28,11 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.rate_document(numeric, numeric, numeric, timestamptz) IS
-'A rate as JSON, and when the rest of the work will be done at it.
-Arguments: rate, items a second, null where it is not known; error, how far the true one may be from it, or null;
-items_left, how much is to do, or null; at, now.
+'Gives a rate as JSON, with the time at which the rest of the work will be done.
+Arguments: rate: items a second, null where it is not known; error: how far the true rate may be from it, or null;
+items_left: how many items are left, or null; at: now.
 Returns: {"itemsPerSecond", "low", "high", "itemsLeft", "etaSeconds", "etaSecondsLow", "etaSecondsHigh", "eta": the
-instant, if it is within a century}; null what is not known, and etaSecondsHigh where it may also take for ever.';
+instant, where it is within a century}. A value that is not known is null, and so is etaSecondsHigh where the work may
+never be done.';
 
 REVOKE ALL ON FUNCTION tallymark.rate_document(numeric, numeric, numeric, timestamptz) FROM PUBLIC;

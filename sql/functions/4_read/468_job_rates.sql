@@ -1,4 +1,4 @@
--- How fast several jobs are going.
+-- Tells how fast several jobs proceed.
 
 CREATE OR REPLACE FUNCTION tallymark.job_rates(
   ids text[], recent interval DEFAULT '5 minutes', id_prefix text DEFAULT NULL
@@ -12,7 +12,7 @@ BEGIN
   IF cardinality(job_rates.ids) > c_most THEN
     PERFORM tallymark.refuse_query('id', format('must be given at most %s times', c_most));
   ELSIF coalesce(job_rates.recent, '5 minutes') <= '0'::interval THEN
-    PERFORM tallymark.refuse_query('window', 'must be more than nothing'); -- also where there is none of the jobs
+    PERFORM tallymark.refuse_query('window', 'must be greater than 0'); -- also where job_rate is not called
   END IF;
   RETURN (
     SELECT jsonb_build_object('rates',
@@ -24,11 +24,12 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.job_rates(text[], interval, text) IS
-'How fast several jobs are going.
-Arguments: ids, at most 100; those of no job are passed over; recent, over how long, null for 5 minutes;
-id_prefix, only jobs whose id begins like this, null for all.
-Returns: {"rates": {an id: what job_rate gives}}.
-Errors: TK400, no window, or too many ids.
+'Tells how fast several jobs proceed.
+Arguments: ids: at most 100 jobs; ids without a job are ignored; recent: the length of the window, greater than 0,
+null for 5 minutes; id_prefix: only jobs whose ids begin with this, null for all.
+Returns: {"rates": {id: what job_rate gives}}.
+Errors: TK400 where recent is not greater than 0, or there are too many ids.
+Callers: tallymark_reader, tallymark_admin.
 Cost: that of job_rate for each job that is running.';
 
 REVOKE ALL ON FUNCTION tallymark.job_rates(text[], interval, text) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- What jobs say of an area, for those who may see these jobs.
+-- Gives what jobs say about an area, from the jobs that the caller may see.
 
 CREATE OR REPLACE FUNCTION tallymark.area_as_seen(full_path text, id_prefix text, job_id text)
 RETURNS TABLE (parent_path text, type text, name text)
@@ -18,8 +18,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.area_as_seen(text, text, text) IS
-'What the job says of an area that found it last.
-Arguments: full_path, the area; id_prefix, only jobs whose id begins like this, null for all; job_id, only this job,
+'Gives what the job that discovered an area last says about it.
+Arguments: full_path: the area; id_prefix: only jobs whose ids begin with this, null for all; job_id: only this job,
 null for all.
 Returns: one row of parent_path, type and name; none where none of these jobs discovered it.';
 

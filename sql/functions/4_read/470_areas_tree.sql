@@ -1,4 +1,4 @@
--- The areas that jobs discovered, as a tree.
+-- Lists the areas that jobs discovered, as a tree.
 
 CREATE OR REPLACE FUNCTION tallymark.areas_tree(
   root_path text DEFAULT NULL, max_depth integer DEFAULT NULL, max_areas integer DEFAULT 1000,
@@ -20,7 +20,7 @@ BEGIN
   WITH RECURSIVE walk (area_path, level, trail) AS (
     SELECT t.full_path, 0, ARRAY[t.full_path]
     FROM (
-      SELECT DISTINCT ON (a.full_path) a.full_path, a.parent_path -- as area_as_seen has it, in one pass
+      SELECT DISTINCT ON (a.full_path) a.full_path, a.parent_path -- as in area_as_seen, in one pass
       FROM tallymark.job_area AS a
       WHERE (areas_tree.job_id IS NULL OR a.job_id = areas_tree.job_id)
         AND (areas_tree.id_prefix IS NULL OR starts_with(a.job_id, areas_tree.id_prefix))
@@ -28,13 +28,13 @@ BEGIN
       ORDER BY a.full_path, a.discovered_at DESC, a.job_id
     ) AS t
     WHERE areas_tree.root_path IS NOT NULL
-      -- At the top is also what belongs to an area that nobody has discovered.
+      -- An area whose parent no job has discovered is at the top, too.
       OR t.parent_path IS NULL OR t.parent_path = t.full_path OR NOT EXISTS (
         SELECT FROM tallymark.job_area AS p
         WHERE p.full_path = t.parent_path AND (areas_tree.job_id IS NULL OR p.job_id = areas_tree.job_id)
           AND (areas_tree.id_prefix IS NULL OR starts_with(p.job_id, areas_tree.id_prefix)))
     UNION ALL
-    -- An area has one parent here, so it is come to once, and from no circle but that of root_path itself.
+    -- Each area has one parent here, so it is reached once, and never from a circle unless root_path is in it.
     SELECT c.full_path, w.level + 1, w.trail || c.full_path
     FROM walk AS w
     CROSS JOIN LATERAL (
@@ -49,7 +49,7 @@ BEGIN
   ), shown AS (
     SELECT w.* FROM walk AS w
     UNION ALL
-    -- The rest is what goes round in a circle, or is too deep; all of it is shown at the top.
+    -- The rest is in a circle or too deep; all of it is shown at the top.
     SELECT DISTINCT a.full_path, 0, ARRAY[a.full_path]
     FROM tallymark.job_area AS a
     WHERE areas_tree.root_path IS NULL AND areas_tree.max_depth IS NULL
@@ -70,17 +70,18 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.areas_tree(text, integer, integer, text, text) IS
-'The areas that jobs discovered, each followed by those that belong to it.
-Arguments: root_path, the area to begin with, null for all at the top; max_depth, how far below these, at most and by
-default 100; max_areas, at most 10000, null for 1000; id_prefix, only what jobs whose id begins like this discovered,
-null for all; job_id, only what this job discovered, null for all.
-Where jobs do not agree on an area, the one that found it last is believed. Areas that are said to belong to each other
-are at the top, and left out where max_depth is given.
-Returns: rows of path; parent, the path of the area it belongs to, which may be one that nobody discovered, null where
-there is none; depth, 0 for where it begins; type; name, null where none was given; jobs, how many of the jobs with
-id_prefix discovered it. Nothing for a root_path that nobody discovered.
-Errors: TK404, no such job.
-Cost: a few look-ups by index for each area below root_path, of the job, or else of all there are.';
+'Lists the areas that jobs discovered as a tree: each is followed by the areas that belong to it. Where jobs disagree
+about an area, the one that discovered it last counts. Areas whose parents form a circle, and areas more than 100
+levels deep, are listed at the top where neither root_path nor max_depth is given.
+Arguments: root_path: the area to begin with, null for all at the top; max_depth: how many levels below these, at most
+100, null for 100; max_areas: how many rows at most, 0 to 10000, null for 1000; id_prefix: only areas of jobs whose
+ids begin with this, null for all; job_id: only areas of this job, null for all.
+Returns: rows of path; parent (the path of the area it belongs to, which may be one that no job discovered, null where
+there is none); depth (0 for where the tree begins); type; name (null where none was given); jobs (how many of the
+jobs with id_prefix discovered it). No rows for a root_path that no job discovered.
+Errors: TK404 where there is no such job; TK400 where job_id is empty or too long.
+Callers: tallymark_reader, tallymark_admin.
+Cost: a few index lookups for each area below root_path, of the job, or else of all there are.';
 
 REVOKE ALL ON FUNCTION tallymark.areas_tree(text, integer, integer, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.areas_tree(text, integer, integer, text, text)

@@ -1,4 +1,4 @@
--- The jobs that ended, day by day.
+-- Counts the jobs that ended, day by day.
 
 CREATE OR REPLACE FUNCTION tallymark.jobs_per_day(
   days integer DEFAULT 30, id_prefix text DEFAULT NULL, as_of timestamptz DEFAULT NULL
@@ -36,14 +36,15 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.jobs_per_day(integer, text, timestamptz) IS
-'The jobs that ended on each of the last days, in UTC and by the crawlers'' clocks. A job that runs again is not
+'Counts the jobs that ended on each of the last days, in UTC and by the crawlers'' clocks. A job that runs again is not
 counted.
-Arguments: days, today among them, at most 3660, null for 30; id_prefix, only jobs whose id begins like this, null for
-all; as_of, null for now.
-Returns: a row for each day, the oldest first: day; finished, failed, cancelled, how many ended that way; items, the sum
-of their processedItems; median_duration, from their first report to their end, null where none ended; success_rate,
-finished jobs of those that finished or failed, 0 to 1, null where there are none.
-Cost: the jobs that ended in these days, found by an index (job_finished_idx).';
+Arguments: days: how many days, today included, 0 to 3660, null for 30; id_prefix: only jobs whose ids begin with
+this, null for all; as_of: the moment for which to answer, null for now.
+Returns: a row for each day, the oldest first: day; finished, failed and cancelled (how many ended that way); items
+(the sum of their processedItems); median_duration (from their first report to their end, null where none ended);
+success_rate (finished jobs among those that finished or failed, 0 to 1, null where there are none).
+Callers: tallymark_reader, tallymark_admin.
+Cost: reads the jobs that ended on these days, found by an index (job_finished_idx).';
 
 REVOKE ALL ON FUNCTION tallymark.jobs_per_day(integer, text, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.jobs_per_day(integer, text, timestamptz) TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- The events of all jobs, minute by minute.
+-- Counts the events of all jobs, minute by minute.
 
 CREATE OR REPLACE FUNCTION tallymark.events_per_minute(
   minutes integer DEFAULT 30, id_prefix text DEFAULT NULL, as_of timestamptz DEFAULT NULL
@@ -18,7 +18,7 @@ BEGIN
   LEFT JOIN (
     SELECT m.minute, sum(m.events)::bigint AS events, sum(m.errors)::bigint AS errors, count(*) AS jobs
     FROM (
-      -- For each job by itself first: a count of distinct jobs would sort all of the events.
+      -- Grouped by job first, because counting distinct jobs would sort all events.
       SELECT date_trunc('minute', e.recorded_at) AS minute, count(*) AS events,
         count(*) FILTER (WHERE e.event = 'error' AND e.payload IS NOT NULL) AS errors
       FROM tallymark.job_event AS e
@@ -33,12 +33,13 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.events_per_minute(integer, text, timestamptz) IS
-'The events of all jobs in each of the last minutes, by the time of recording, the server''s.
-Arguments: minutes, how many, the one that is not yet full among them, at most 1440, null for 30; id_prefix, only jobs
-whose id begins like this, null for all; as_of, null for now.
-Returns: a row for each minute, the oldest first: minute, when it began; events, how many were recorded; errors, how
-many of them are errors that crawlers reported; jobs, of how many jobs they are.
-Cost: the events of these minutes, found by job_event_recorded_idx.';
+'Counts the events of all jobs in each of the last minutes, by the time of recording, on the server''s clock.
+Arguments: minutes: how many minutes, the current one included, 0 to 1440, null for 30; id_prefix: only jobs whose ids
+begin with this, null for all; as_of: the moment for which to answer, null for now.
+Returns: a row for each minute, the oldest first: minute (when it began); events (how many were recorded); errors (how
+many of these are errors that crawlers reported); jobs (how many jobs had events).
+Callers: tallymark_reader, tallymark_admin.
+Cost: reads the events of these minutes, found by job_event_recorded_idx.';
 
 REVOKE ALL ON FUNCTION tallymark.events_per_minute(integer, text, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.events_per_minute(integer, text, timestamptz) TO tallymark_reader, tallymark_admin;

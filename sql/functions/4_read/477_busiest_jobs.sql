@@ -1,4 +1,4 @@
--- The running jobs that are reported on most often.
+-- Lists the running jobs that are reported on most often.
 
 CREATE OR REPLACE FUNCTION tallymark.busiest_jobs(max_jobs integer DEFAULT 20, id_prefix text DEFAULT NULL)
 RETURNS TABLE (id text, per_minute numeric, median_gap interval, long_gap interval, last_update timestamptz)
@@ -24,11 +24,13 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.busiest_jobs(integer, text) IS
-'The running jobs that are reported on most often, of the 500 of them that were registered last.
-Arguments: max_jobs, null for 20; id_prefix, only jobs whose id begins like this, null for all.
-Returns: rows of id, and of per_minute, median_gap, long_gap, last_update as update_frequency gives them, the most
-frequently reported first, those of which that cannot be told last.
-Cost: the newest 100 updates of each of these jobs (job_status_created_idx).';
+'Lists the running jobs that are reported on most often, among the 500 that were registered last.
+Arguments: max_jobs: how many jobs at most, 0 to 500, null for 20; id_prefix: only jobs whose ids begin with this,
+null for all.
+Returns: rows of id, per_minute, median_gap, long_gap and last_update (see update_frequency), the most frequently
+reported first, those without a frequency last.
+Callers: tallymark_reader, tallymark_admin.
+Cost: reads the newest 100 updates of each of these jobs (job_status_created_idx).';
 
 REVOKE ALL ON FUNCTION tallymark.busiest_jobs(integer, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.busiest_jobs(integer, text) TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- The jobs that failed last.
+-- Lists the jobs that failed last.
 
 CREATE OR REPLACE FUNCTION tallymark.recent_failures(
   since timestamptz DEFAULT NULL, max_jobs integer DEFAULT 20, id_prefix text DEFAULT NULL
@@ -23,11 +23,12 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.recent_failures(timestamptz, integer, text) IS
-'The jobs that failed last, and have not been heard of since.
-Arguments: since, only those that failed at or after this instant, by the crawlers'' clocks, null for the last 24 hours;
-max_jobs, at most 1000, null for 20; id_prefix, only jobs whose id begins like this, null for all.
-Returns: {"jobs": [as job_row gives them]}, the last one first.
-Cost: that of the jobs returned (job_failed_idx); with id_prefix that of all failures since then.';
+'Lists the jobs that failed last and have not been restarted.
+Arguments: since: only jobs that failed at or after this instant, by the crawlers'' clocks, null for the last 24 hours;
+max_jobs: how many jobs at most, 0 to 1000, null for 20; id_prefix: only jobs whose ids begin with this, null for all.
+Returns: {"jobs": [as newest_jobs gives them]}, the last failure first.
+Callers: tallymark_reader, tallymark_admin.
+Cost: reads the jobs that are returned (job_failed_idx); with id_prefix all failures since then.';
 
 REVOKE ALL ON FUNCTION tallymark.recent_failures(timestamptz, integer, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.recent_failures(timestamptz, integer, text) TO tallymark_reader, tallymark_admin;

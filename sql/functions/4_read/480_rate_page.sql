@@ -1,4 +1,4 @@
--- How fast a job is going and how often it is reported on, as one JSON document, as HTTP gives it.
+-- Gives a job's rate and frequency as one JSON document, as HTTP answers it.
 
 CREATE OR REPLACE FUNCTION tallymark.rate_page(job_id text, recent interval DEFAULT '5 minutes') RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -15,11 +15,13 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.rate_page(text, interval) IS
-'job_rate and update_frequency of a job as one JSON document.
-Arguments: job_id; recent, over how long the rate is taken.
+'Gives the job_rate and the update_frequency of a job as one JSON document.
+Arguments: job_id: a registered job; recent: the length of the window of the rate, greater than 0, null for 5 minutes.
 Returns: what job_rate returns, with "frequency": {"updates", "perMinute", "medianGapSeconds", "longGapSeconds",
 "lastUpdateAt"}.
-Errors: TK404, no such job; TK400, no window.';
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long, or where recent is not
+greater than 0.
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.rate_page(text, interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.rate_page(text, interval) TO tallymark_reader, tallymark_admin;

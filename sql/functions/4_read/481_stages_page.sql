@@ -1,4 +1,4 @@
--- How long a job has been in each of its stages, as one JSON document, as HTTP gives it.
+-- Gives the durations of a job's stages as one JSON document, as HTTP answers it.
 
 CREATE OR REPLACE FUNCTION tallymark.stages_page(job_id text) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -14,10 +14,11 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.stages_page(text) IS
-'stage_durations of a job as one JSON document.
-Arguments: job_id.
-Returns: {"stages": [{"stage", "seq", "startedAt", "endedAt": null for the one it is in, "seconds"}]}.
-Errors: TK404, no such job.';
+'Gives the stage_durations of a job as one JSON document.
+Arguments: job_id: a registered job.
+Returns: {"stages": [{"stage", "seq", "startedAt", "endedAt": null for the current stage, "seconds"}]}.
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.stages_page(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.stages_page(text) TO tallymark_reader, tallymark_admin;

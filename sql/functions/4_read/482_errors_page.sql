@@ -1,4 +1,4 @@
--- The errors of all jobs, grouped, as one JSON document, as HTTP gives it.
+-- Gives the grouped errors of all jobs as one JSON document, as HTTP answers it.
 
 CREATE OR REPLACE FUNCTION tallymark.errors_page(
   since timestamptz DEFAULT NULL, max_groups integer DEFAULT 100, id_prefix text DEFAULT NULL
@@ -24,10 +24,11 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.errors_page(timestamptz, integer, text) IS
-'error_groups as one JSON document.
+'Gives error_groups as one JSON document.
 Arguments: as those of error_groups.
 Returns: {"since", "until", "errors": [{"type", "message", "count", "jobs", "firstSeen", "lastSeen", "trend": [24
-numbers, the oldest first], "sample": {"taskId", "seq", "message"}}]}.';
+numbers, the oldest first], "sample": {"taskId", "seq", "message"}}]}.
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.errors_page(timestamptz, integer, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.errors_page(timestamptz, integer, text) TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- Jobs that have fallen silent, as one JSON document, as HTTP gives it.
+-- Gives the stalled jobs as one JSON document, as HTTP answers it.
 
 CREATE OR REPLACE FUNCTION tallymark.stalled_page(id_prefix text DEFAULT NULL, max_jobs integer DEFAULT 1000)
 RETURNS jsonb
@@ -15,9 +15,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.stalled_page(text, integer) IS
-'stalled_jobs as one JSON document.
-Arguments: id_prefix, max_jobs, as those of stalled_jobs.
-Returns: {"jobs": [{"id", "lastUpdateAt", "silentSeconds", "allowedSeconds"}]}, the longest silent first.';
+'Gives stalled_jobs, with its defaults, as one JSON document.
+Arguments: id_prefix, max_jobs: as those of stalled_jobs.
+Returns: {"jobs": [{"id", "lastUpdateAt", "silentSeconds", "allowedSeconds"}]}, the longest silent first.
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.stalled_page(text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.stalled_page(text, integer) TO tallymark_reader, tallymark_admin;

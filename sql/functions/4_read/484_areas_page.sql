@@ -1,4 +1,4 @@
--- Areas as one JSON document, as HTTP gives it.
+-- Gives areas as one JSON document, as HTTP answers it.
 
 CREATE OR REPLACE FUNCTION tallymark.areas_page(
   root_path text DEFAULT NULL, max_depth integer DEFAULT NULL, max_areas integer DEFAULT 1000,
@@ -17,10 +17,12 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.areas_page(text, integer, integer, text, text) IS
-'areas_tree as one JSON document.
+'Gives areas_tree as one JSON document.
 Arguments: as those of areas_tree.
-Returns: {"areas": [{"path", "parent", "depth", "type", "name", "jobs"}]}, each followed by those that belong to it.
-Errors: TK404, no such job.';
+Returns: {"areas": [{"path", "parent", "depth", "type", "name", "jobs"}]}, each followed by the areas that belong to
+it.
+Errors: TK404 where there is no such job; TK400 where job_id is empty or too long.
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.areas_page(text, integer, integer, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.areas_page(text, integer, integer, text, text) TO tallymark_reader, tallymark_admin;

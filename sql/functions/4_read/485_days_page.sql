@@ -1,4 +1,4 @@
--- The jobs that ended, day by day, as one JSON document, as HTTP gives it.
+-- Gives the jobs that ended, day by day, as one JSON document, as HTTP answers it.
 
 CREATE OR REPLACE FUNCTION tallymark.days_page(days integer DEFAULT 30, id_prefix text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -15,10 +15,11 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.days_page(integer, text) IS
-'jobs_per_day as one JSON document.
-Arguments: as those of jobs_per_day.
+'Gives jobs_per_day as one JSON document.
+Arguments: days, id_prefix: as those of jobs_per_day.
 Returns: {"days": [{"day", "finished", "failed", "cancelled", "items", "medianDurationSeconds", "successRate"}]}, the
-oldest first.';
+oldest first.
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.days_page(integer, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.days_page(integer, text) TO tallymark_reader, tallymark_admin;

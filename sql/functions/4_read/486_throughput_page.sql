@@ -1,4 +1,4 @@
--- The events of all jobs, minute by minute, as one JSON document, as HTTP gives it.
+-- Gives the events of all jobs, minute by minute, as one JSON document, as HTTP answers it.
 
 CREATE OR REPLACE FUNCTION tallymark.throughput_page(minutes integer DEFAULT 30, id_prefix text DEFAULT NULL)
 RETURNS jsonb
@@ -24,11 +24,13 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.throughput_page(integer, text) IS
-'events_per_minute as one JSON document, and what the last 60 seconds had.
-Arguments: minutes, as that of events_per_minute, 0 for none, where only the last 60 seconds matter; id_prefix.
+'Gives events_per_minute, and the rates of the last 60 seconds, as one JSON document.
+Arguments: minutes: as that of events_per_minute, 0 where only the last 60 seconds matter; id_prefix: only jobs whose
+ids begin with this, null for all.
 Returns: {"minutes": [{"minute", "events", "errors", "jobs"}], the oldest first, "eventsPerSecond" and
 "errorsPerMinute": over the last 60 seconds}.
-Cost: the events of these minutes, found by job_event_recorded_idx.';
+Callers: tallymark_reader, tallymark_admin.
+Cost: reads the events of these minutes, found by job_event_recorded_idx.';
 
 REVOKE ALL ON FUNCTION tallymark.throughput_page(integer, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.throughput_page(integer, text) TO tallymark_reader, tallymark_admin;

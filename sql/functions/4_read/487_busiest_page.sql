@@ -1,4 +1,4 @@
--- The running jobs that are reported on most often, as one JSON document, as HTTP gives it.
+-- Gives the busiest jobs as one JSON document, as HTTP answers it.
 
 CREATE OR REPLACE FUNCTION tallymark.busiest_page(max_jobs integer DEFAULT 20, id_prefix text DEFAULT NULL)
 RETURNS jsonb
@@ -17,10 +17,11 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.busiest_page(integer, text) IS
-'busiest_jobs as one JSON document.
+'Gives busiest_jobs as one JSON document.
 Arguments: as those of busiest_jobs.
 Returns: {"jobs": [{"id", "perMinute", "medianGapSeconds", "longGapSeconds", "lastUpdateAt"}]}, the most frequently
-reported first.';
+reported first.
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.busiest_page(integer, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.busiest_page(integer, text) TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- How many events of which jobs are old enough to be pruned.
+-- Counts the events of jobs that are old enough to be pruned.
 
 CREATE OR REPLACE FUNCTION tallymark.prunable_events(
   ids text[], older_than timestamptz, keep_newest integer DEFAULT 100
@@ -26,11 +26,12 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.prunable_events(text[], timestamptz, integer) IS
-'How many events of some jobs may be pruned.
-Arguments: ids, of the jobs; older_than, events that were recorded before this are old; keep_newest, how many of the
-newest events of a job stay however old they are, null for 100.
+'Counts how many events of some jobs may be pruned.
+Arguments: ids: the jobs; older_than: events that were recorded before this are old; keep_newest: how many of a job''s
+newest events stay however old they are, null for 100.
 Returns: a row for each job that has any: id, events.
-Cost: two look-ups for each job, and some twenty for one that has any.';
+Callers: tallymark_admin.
+Cost: two lookups for each job, and about twenty more for a job that has any.';
 
 REVOKE ALL ON FUNCTION tallymark.prunable_events(text[], timestamptz, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.prunable_events(text[], timestamptz, integer) TO tallymark_admin;

@@ -1,4 +1,4 @@
--- Old events of a job become its baseline, a part at a time, beside crawlers that report on it.
+-- Folds old events of a job into its baseline, a part at a time, while crawlers report on it.
 
 CREATE OR REPLACE FUNCTION tallymark.prune_job(
   job_id text, older_than timestamptz, keep_newest integer DEFAULT 100, max_events integer DEFAULT 1000
@@ -16,7 +16,7 @@ DECLARE
   v_after timestamptz;
   v_updates bigint;
 BEGIN
-  -- 1. One at a time. Crawlers do not take this lock, so they wait for nothing yet.
+  -- 1. One prune_job at a time. Crawlers do not take this lock, so they do not wait yet.
   PERFORM pg_advisory_xact_lock(c_pruning, hashtext(prune_job.job_id));
   SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = prune_job.job_id;
   IF NOT FOUND THEN
@@ -37,10 +37,10 @@ BEGIN
   END IF;
 
   -- 2. What they add up to. They can change no more, so this needs no lock either.
-  SELECT jsonb_build_object('status', f.status, 'progress', f.progress, 'facets', f.facets, 'workers', f.workers,
-      'newest_at', f.newest_at, 'newest_key', f.newest_key, 'newest_fields', f.newest_fields, 'clocks', f.clocks,
-      'resume_state', f.resume_state, 'started_at', f.started_at, 'finished_at', f.finished_at,
-      'requested_command', c.command, 'command_seq', c.seq), c.after
+  SELECT (
+      SELECT jsonb_object_agg(s.key, s.value)
+      FROM jsonb_each(to_jsonb(f) || jsonb_build_object('requested_command', c.command, 'command_seq', c.seq)) AS s
+      WHERE s.key = ANY (tallymark.state_columns())), c.after
   INTO v_state, v_after
   FROM tallymark.fold_updates(v_job.id, v_to) AS f, tallymark.pending_command(v_job.id, v_to) AS c;
   IF EXISTS (SELECT FROM tallymark.job_event AS e
@@ -57,10 +57,10 @@ BEGIN
   WHERE e.job_id = v_job.id AND e.seq <= v_to AND e.payload IS NOT NULL;
   GET DIAGNOSTICS v_updates = ROW_COUNT;
 
-  -- 3. Lock order: the job's row, then its ledger, as whoever merges has it. A merge that waits for the row finds the
-  -- keys when it has it.
+  -- 3. Lock order: the job's row, then its ledger, as in a merge. A merge that waits for the row finds the keys of the
+  -- pruned updates once it has the row.
   PERFORM FROM tallymark.job AS j WHERE j.id = v_job.id FOR NO KEY UPDATE;
-  IF NOT FOUND THEN -- deleted while this was under way
+  IF NOT FOUND THEN -- the job was deleted meanwhile
     PERFORM tallymark.refuse_unknown_job(v_job.id);
   END IF;
   DELETE FROM tallymark.job_event AS e WHERE e.job_id = v_job.id AND e.seq <= v_to;
@@ -79,13 +79,16 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.prune_job(text, timestamptz, integer, integer) IS
-'Folds the oldest events of a job into its baseline and takes them out of the ledger. The state stays as it is, the fold
-of the rest stays the state, and an update that was pruned is still recognised when it comes again.
-Arguments: job_id; older_than, events that were recorded before this are old; keep_newest, how many of the newest stay
-however old they are, null for 100; max_events, how many are taken at most, 1 to 10000, null for 1000.
-Returns: {"id", "events": how many were taken, "prunedSeq": the number of the last one that is gone, "more": whether it
-is worth calling again}. Alone in a transaction, call after call.
-Errors: TK404, no such job.
+'Folds the oldest events of a job into its baseline and deletes them from the ledger. The state of the job stays as it
+is, the fold of the baseline and the rest still gives that state, and a pruned update is still recognised when it
+comes again. Call it alone in a transaction, and again while more is true.
+Arguments: job_id: a registered job; older_than: events that were recorded before this are old; keep_newest: how many
+of the newest events stay however old they are, null for 100; max_events: how many events at most, 1 to 10000, null
+for 1000.
+Returns: {"id", "events": how many were pruned, "prunedSeq": the number of the last pruned event, 0 where there is
+none, "more": whether another call may prune more}.
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_admin.
 Locks: one prune_job of a job at a time; the job''s row only while the events are deleted, not while they are folded.';
 
 REVOKE ALL ON FUNCTION tallymark.prune_job(text, timestamptz, integer, integer) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- The jobs that ended long ago.
+-- Lists the jobs that ended long ago.
 
 CREATE OR REPLACE FUNCTION tallymark.ended_jobs(
   ended_before timestamptz, after_id text DEFAULT '', max_jobs integer DEFAULT 1000
@@ -9,13 +9,13 @@ SET plan_cache_mode = force_custom_plan
 AS $$
 BEGIN
   RETURN QUERY
-  -- By index, status by status: most jobs have ended, but the others need not be looked at.
+  -- By index, status by status, so that jobs that have not ended are not read.
   SELECT j.id, j.last_seq, j.finished_at
   FROM unnest(ARRAY['finished', 'failed', 'cancelled']) AS s (status)
   CROSS JOIN LATERAL (
     SELECT n.id, n.last_seq, n.finished_at FROM tallymark.job AS n
     WHERE n.status = s.status AND n.id > ended_jobs.after_id COLLATE "C"
-      -- By the crawlers' clocks, and by ours: one that ended long ago and was heard of today is not left alone yet.
+      -- By the crawlers' clocks and by ours: a job that ended long ago but was reported on today stays.
       AND n.finished_at < ended_jobs.ended_before AND n.updated_at < ended_jobs.ended_before
     ORDER BY n.id LIMIT least(greatest(coalesce(ended_jobs.max_jobs, 1000), 0), 10000)
   ) AS j
@@ -25,11 +25,13 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.ended_jobs(timestamptz, text, integer) IS
-'The jobs in a terminal status that nobody reported on for long, in the order of their ids.
-Arguments: ended_before: they ended, and were last reported on, before this; after_id, the last id already seen;
-max_jobs, at most 10000, null for 1000.
-Returns: rows of id, last_seq (which delete_job wants to know), ended_at.
-Cost: reads job_status_idx on from after_id.';
+'Lists the jobs in a terminal status that ended and were last reported on before a moment, in the order of their ids, a
+page at a time.
+Arguments: ended_before: the moment; after_id: the last id already seen, empty for the first page; max_jobs: how many
+jobs at most, 0 to 10000, null for 1000.
+Returns: rows of id, last_seq (the expected_seq of delete_job), ended_at.
+Callers: tallymark_admin.
+Cost: reads job_status_idx from after_id on.';
 
 REVOKE ALL ON FUNCTION tallymark.ended_jobs(timestamptz, text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.ended_jobs(timestamptz, text, integer) TO tallymark_admin;

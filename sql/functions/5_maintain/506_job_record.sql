@@ -1,4 +1,4 @@
--- All that is known of a job beside its ledger, for an archive.
+-- Gives everything about a job except its ledger, for an archive.
 
 CREATE OR REPLACE FUNCTION tallymark.job_record(job_id text) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -22,11 +22,12 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.job_record(text) IS
-'All that is known of a job but its ledger.
-Arguments: job_id.
-Returns: {"job": its row, by the names of the columns, "document": the job as get_job gives it, without a timeline,
+'Gives everything that is stored about a job except its ledger, for an archive.
+Arguments: job_id: a registered job.
+Returns: {"job": its row, by the names of the columns, "document": the job as get_job gives it, without timeline,
 "areas": the rows of tallymark.job_area, "baseline": the row of tallymark.job_baseline, or null}.
-Errors: TK404, no such job.';
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.job_record(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.job_record(text) TO tallymark_admin;

@@ -1,4 +1,4 @@
--- The ledger of a job as it stands, for an archive.
+-- Reads the ledger of a job as it is stored, for an archive.
 
 CREATE OR REPLACE FUNCTION tallymark.ledger_page(
   job_id text, after_seq bigint DEFAULT 0, max_events integer DEFAULT 1000
@@ -7,7 +7,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  c_most_bytes CONSTANT bigint := 16777216;
+  c_most_bytes CONSTANT bigint := tallymark.page_byte_limit();
 BEGIN
   IF NOT EXISTS (SELECT FROM tallymark.job AS j WHERE j.id = ledger_page.job_id) THEN
     PERFORM tallymark.refuse_unknown_job(ledger_page.job_id);
@@ -29,11 +29,12 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.ledger_page(text, bigint, integer) IS
-'The ledger of a job as it stands, with the updates themselves, a page at a time.
-Arguments: job_id; after_seq, the number of the last event already seen; max_events, at most 10000, null for 1000, and
-no more than some 16 MB hold.
+'Reads the ledger of a job as it is stored, with the updates themselves, a page at a time.
+Arguments: job_id: a registered job; after_seq: the number of the last event already seen, 0 or null to begin with the
+first; max_events: how many events at most, 0 to 10000, null for 1000, and about 16 MB of updates.
 Returns: rows of seq and event, the row of tallymark.job_event by the names of its columns, without job_id.
-Errors: TK404, no such job.';
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.ledger_page(text, bigint, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.ledger_page(text, bigint, integer) TO tallymark_admin;

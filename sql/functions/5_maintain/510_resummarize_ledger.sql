@@ -1,4 +1,4 @@
--- After old events made room for new ones, where in the ledger the newest are is noted anew.
+-- Updates the index that says which pages of the ledger hold which times, after events were pruned.
 
 CREATE OR REPLACE FUNCTION tallymark.resummarize_ledger(first_page bigint DEFAULT 0, max_pages integer DEFAULT 8192)
 RETURNS bigint
@@ -13,8 +13,8 @@ DECLARE
     + least(greatest(coalesce(resummarize_ledger.max_pages, 8192), c_range), 1048576));
   v_page bigint := greatest(resummarize_ledger.first_page, 0) / c_range * c_range;
 BEGIN
-  -- The entry for a range of pages only ever widens: pages that held old events and hold new ones now would be read by
-  -- whoever looks for either.
+  -- The index entry for a range of pages never shrinks by itself: pages that held old events and now hold new ones
+  -- would be read in searches for either.
   WHILE v_page < v_last LOOP
     PERFORM brin_desummarize_range(v_index, v_page);
     PERFORM brin_summarize_range(v_index, v_page);
@@ -25,9 +25,12 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.resummarize_ledger(bigint, integer) IS
-'Notes anew which times the pages of the ledger hold, after events were pruned and others took their room.
-Arguments: first_page, where to begin; max_pages, how many pages of 8 kB are read at most.
-Returns: the first page of the next call, null where all is done. Alone in a transaction, call after call.
+'Updates the index that says which pages of the ledger hold which times, after events were pruned and new ones have
+taken their room. Call it alone in a transaction, and again from the page that it returns.
+Arguments: first_page: the page to begin with, null for the first; max_pages: how many pages (of 8 kB unless the
+server was built with another size) to read at most, 32 to 1048576, null for 8192.
+Returns: the first page of the next call; null when all is done.
+Callers: tallymark_admin.
 Locks: none that crawlers or readers wait for; autovacuum of the ledger waits.';
 
 REVOKE ALL ON FUNCTION tallymark.resummarize_ledger(bigint, integer) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- What is wrong with which jobs, as far as operators are to be told.
+-- Finds what is wrong with jobs, as far as operators should know.
 
 CREATE OR REPLACE FUNCTION tallymark.alert_conditions(
   max_age interval DEFAULT '1 day', most_errors integer DEFAULT 10, errors_within interval DEFAULT '5 minutes'
@@ -23,7 +23,7 @@ BEGIN
       j.progress #> '{error,message}', j.progress -> 'message'),
     'summary', tallymark.progress_summary(j.progress))
   FROM tallymark.job AS j
-  -- By our clock; the crawler's tells where to begin to look, and may be some days behind, as a spool may be.
+  -- By our clock; the crawler's clock only narrows the search, and may be days behind where updates lay in a spool.
   WHERE j.status = 'failed' AND j.finished_at >= v_since - interval '7 days' AND j.updated_at >= v_since
   UNION ALL
   SELECT j.id, 'credentials', jsonb_build_object('since', tallymark.iso_timestamp(j.newest_at), 'status', j.status,
@@ -51,15 +51,17 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.alert_conditions(interval, integer, interval) IS
-'What is wrong with which jobs, at this moment:
-stalled, silent for longer than its habit allows, see stalled_jobs; failed; credentials, its crawler waits for new ones;
-errors, most_errors errors or more within errors_within; mismatch, it was not what its ledger says when it was last
-checked, see note_verification.
-Arguments: max_age: what began longer ago is not told, null for a day (a mismatch is always told); most_errors;
-errors_within.
-Returns: rows of job_id, kind, facts: {"since": when it began, "said": what the crawler said of it or what is to be
-done, or null, "summary", "seq", "allowedSeconds", "status", "errors", "withinSeconds", "difference"}, what fits the kind.
-Cost: that of stalled_jobs, and the events of errors_within.';
+'Finds what is wrong with jobs at this moment. The kinds: stalled (a running job has been silent for longer than its
+habit allows, see stalled_jobs); failed; credentials (its crawler waits for new ones); errors (most_errors errors or
+more within errors_within); mismatch (its state differed from its ledger when it was last verified, see
+note_verification).
+Arguments: max_age: what began longer ago is left out, except a mismatch, null for a day; most_errors: how many errors
+are too many; errors_within: the time in which they are counted, up to now.
+Returns: rows of job_id, kind, facts: an object with those members that fit the kind: "since": when it began, "said":
+what the crawler said about it, or what to do, or null, "summary", "seq", "allowedSeconds", "status", "errors",
+"withinSeconds", "difference".
+Callers: tallymark_reader, tallymark_admin.
+Cost: that of stalled_jobs, and of reading the events of errors_within.';
 
 REVOKE ALL ON FUNCTION tallymark.alert_conditions(interval, integer, interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.alert_conditions(interval, integer, interval)

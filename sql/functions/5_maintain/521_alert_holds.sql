@@ -1,4 +1,4 @@
--- Whether what an alert was opened for is still so.
+-- Tells whether the condition that an alert was opened for still exists.
 
 CREATE OR REPLACE FUNCTION tallymark.alert_holds(
   job_id text, kind text, facts jsonb, most_errors integer, errors_within interval
@@ -12,17 +12,17 @@ BEGIN
   SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = alert_holds.job_id;
   RETURN CASE
     WHEN v_job.id IS NULL THEN false
-    -- The same silence, however long it lasts: nobody has reported since.
+    -- The same silence, however long: there was no report since.
     WHEN alert_holds.kind = 'stalled' THEN v_job.status = 'running'
       AND tallymark.iso_timestamp(v_job.updated_at) = alert_holds.facts ->> 'since'
-    -- The same failure: one that follows a restart is another, also where nobody looked in between.
+    -- The same failure: a failure after a restart is another one, even if raise_alerts did not run in between.
     WHEN alert_holds.kind = 'failed' THEN v_job.status = 'failed' AND NOT EXISTS (
       SELECT FROM tallymark.job_event AS e
       WHERE e.job_id = v_job.id AND e.seq > (alert_holds.facts -> 'seq')::bigint AND e.payload IS NOT NULL
         AND e.occurred_at > (alert_holds.facts ->> 'since')::timestamptz
         AND NOT tallymark.is_terminal(tallymark.job_status(coalesce(e.payload ->> 'status', 'processing'))))
     WHEN alert_holds.kind = 'credentials' THEN v_job.status IN ('credential_expired', 'waiting_credential_renewal')
-    -- Over when it is half as bad, so that it does not come and go with every error.
+    -- Over at half the number of errors, so that the alert does not open and close with every error.
     WHEN alert_holds.kind = 'errors' THEN 2 * (
       SELECT count(*) FROM tallymark.job_event AS e
       WHERE e.job_id = v_job.id AND e.event = 'error' AND e.payload IS NOT NULL
@@ -34,9 +34,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.alert_holds(text, text, jsonb, integer, interval) IS
-'Whether what an alert was opened for is still so.
-Arguments: job_id, kind and facts, those of the alert; most_errors and errors_within, as alert_conditions has them.
-Returns: false where it is over: the job was reported on, was started again, has credentials, has half as many errors,
-verifies again, or is gone.';
+'Tells whether the condition that an alert was opened for still exists.
+Arguments: job_id, kind, facts: those of the alert; most_errors, errors_within: as those of alert_conditions.
+Returns: false where it is over: the job was reported on, was restarted, has credentials, has at most half as many
+errors, verifies again, or was deleted.';
 
 REVOKE ALL ON FUNCTION tallymark.alert_holds(text, text, jsonb, integer, interval) FROM PUBLIC;

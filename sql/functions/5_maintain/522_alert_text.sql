@@ -1,4 +1,4 @@
--- What an alert says to people.
+-- Writes the text of an alert for people.
 
 CREATE OR REPLACE FUNCTION tallymark.alert_text(alert tallymark.alert, recovered boolean) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -10,34 +10,36 @@ DECLARE
 BEGIN
   IF alert_text.recovered THEN
     RETURN CASE alert.kind
-      WHEN 'stalled' THEN 'The job is no longer silent: it was reported on, or is not running any more.'
-      WHEN 'failed' THEN 'The job is no longer failed: it was started again, or is gone.'
-      WHEN 'credentials' THEN 'The job no longer waits for credentials.'
+      WHEN 'stalled' THEN 'The job is no longer silent: there was an update, or it is no longer running.'
+      WHEN 'failed' THEN 'The failure is over: the job was restarted or deleted.'
+      WHEN 'credentials' THEN 'The job is no longer waiting for credentials.'
       WHEN 'errors' THEN 'The job reports fewer errors again.'
-      ELSE 'The job is what its ledger says again.' END
-      || format(' It was noticed at %s and was over at %s.', tallymark.iso_timestamp(alert.opened_at),
+      ELSE 'The state of the job matches its ledger again.' END
+      || format(' The alert was opened at %s and closed at %s.', tallymark.iso_timestamp(alert.opened_at),
         tallymark.iso_timestamp(alert.recovered_at));
   END IF;
   IF v_facts ? 'difference' THEN
     v_said := format('%s at event %s', v_facts #>> '{difference,field}', v_facts #>> '{difference,seq}');
   END IF;
   RETURN format(CASE alert.kind
-    WHEN 'stalled' THEN 'Nobody has reported on the job since %1$s; by its habit it should have been heard of within '
-      '%2$s s. See whether its crawler runs and can reach the server.'
-    WHEN 'failed' THEN 'The job failed at %1$s. A crawler that reports started makes it run again.'
+    WHEN 'stalled' THEN 'The job has had no update since %1$s; by its habit one was due within %2$s s. '
+      'Check whether its crawler is running and can reach the server.'
+    WHEN 'failed' THEN 'The job failed at %1$s. It runs again when a crawler reports started.'
     WHEN 'credentials' THEN 'The job has been waiting for credentials since %1$s.'
-    WHEN 'errors' THEN 'The job has reported %2$s errors since %1$s.'
-    ELSE 'The job was not what its ledger says when it was checked at %1$s. See who was in the database by hand: '
-      'tallymark verify names each difference.' END,
+    WHEN 'errors' THEN CASE v_facts ->> 'errors' WHEN '1' THEN 'The job reported 1 error at %1$s.'
+      ELSE 'The job has reported %2$s errors since %1$s.' END
+    ELSE 'The state of the job did not match its ledger when it was verified at %1$s. Check who changed the '
+      'database by hand; tallymark verify names each difference.' END,
     v_facts ->> 'since', coalesce(v_facts ->> 'allowedSeconds', v_facts ->> 'errors'))
-    || coalesce(' It was at ' || (v_facts ->> 'summary') || '.', '')
+    || coalesce(' Its progress was ' || (v_facts ->> 'summary') || '.', '')
     || coalesce(E'\n' || v_said, '');
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.alert_text(tallymark.alert, boolean) IS
-'What an alert says to people.
-Arguments: alert, a row of tallymark.alert; recovered, whether it is said that it is over.
-Returns: some sentences: what is wrong since when, and what to do about it; on its own line what the crawler said.';
+'Writes the text of an alert for people.
+Arguments: alert: a row of tallymark.alert; recovered: whether to say that the condition is over.
+Returns: a few sentences: what is wrong since when, and what to do about it; on a line of its own what the crawler
+said.';
 
 REVOKE ALL ON FUNCTION tallymark.alert_text(tallymark.alert, boolean) FROM PUBLIC;

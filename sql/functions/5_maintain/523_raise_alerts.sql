@@ -1,4 +1,4 @@
--- Alerts are opened for what is wrong, and closed where it is over: once for each episode, whoever watches.
+-- Opens alerts for what is wrong and closes those that are over: once for each episode, however many processes watch.
 
 CREATE OR REPLACE FUNCTION tallymark.raise_alerts(
   max_age interval DEFAULT '1 day', most_errors integer DEFAULT 10, errors_within interval DEFAULT '5 minutes'
@@ -12,13 +12,13 @@ DECLARE
   v_opened bigint;
   v_recovered bigint;
 BEGIN
-  -- One at a time, in statements that see what the one before has done: a condition that was seen before somebody
-  -- else closed its alert would open it again.
+  -- One caller at a time, in statements that see what the caller before has done: a condition that was read before
+  -- another caller closed its alert would open it again.
   PERFORM pg_advisory_xact_lock(c_watching, 0);
   v_now := clock_timestamp();
   UPDATE tallymark.alert AS a
   SET recovered_at = v_now,
-    -- It is said after the opening, and where that is still to be said, it is its turn then.
+    -- The message about the opening goes first: while it is pending, its due time stays.
     due_at = CASE WHEN a.opening_sent_at IS NULL THEN a.due_at ELSE v_now END
   WHERE a.recovered_at IS NULL
     AND NOT tallymark.alert_holds(a.job_id, a.kind, a.facts, raise_alerts.most_errors, raise_alerts.errors_within);
@@ -34,9 +34,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.raise_alerts(interval, integer, interval) IS
-'Looks at all jobs: opens an alert for each condition that has none, and closes those whose condition is over.
+'Looks at all jobs, opens an alert for each condition that has none, and closes the alerts whose condition is over.
 Arguments: as those of alert_conditions.
-Returns: {"opened", "recovered": how many, "open": how many are open now}.
+Returns: {"opened" and "recovered": how many alerts were opened and closed, "open": how many are open now}.
+Callers: tallymark_admin.
 Locks: one caller at a time; no job.
 Cost: that of alert_conditions, and a look at the job of each open alert.';
 

@@ -1,4 +1,4 @@
--- The messages that are to be sent, each to one of those who ask.
+-- Hands out the messages that are due, each to one watcher.
 
 CREATE OR REPLACE FUNCTION tallymark.claim_alert_messages(
   watcher text, lease interval DEFAULT '2 minutes', max_messages integer DEFAULT 20, max_age interval DEFAULT '1 day'
@@ -21,7 +21,7 @@ BEGIN
     ORDER BY n.due_at, n.job_id, n.kind
     LIMIT least(greatest(coalesce(claim_alert_messages.max_messages, 20), 0), 1000)
   ) AS due
-  -- Of two who found the same one the second waits for the first, and then finds it claimed.
+  -- Of two watchers that found the same message the second waits for the first and then finds it claimed.
   WHERE a.job_id = due.job_id AND a.kind = due.kind AND a.opened_at = due.opened_at AND a.due_at <= v_now
   RETURNING a.job_id, a.kind, a.opened_at, a.opening_sent_at IS NOT NULL,
     left(encode(sha256(convert_to(jsonb_build_array(a.job_id, a.kind,
@@ -32,14 +32,17 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.claim_alert_messages(text, interval, integer, interval) IS
-'Hands out the messages about alerts that are to be sent: for each alert one that it was opened, and after that was
-sent, and it is over, one that it has recovered.
-Arguments: watcher, who asks: a name that no other process has; lease, for how long nobody else gets them, longer than
-sending takes: after it a message whose watcher has died is handed out again; max_messages, at most 1000; max_age, what
-is older is not sent any more, as after a long time without anybody to send, null for a day.
-Returns: rows of job_id, kind, opened_at (the alert), recovered (which message), message_id (the same each time it is
-handed out, so that a receiver can tell a second copy), body (text for people), delivered_to (receivers that have it).
-Each is to be told to confirm_alert_message or to fail_alert_message.';
+'Hands out the messages about alerts that are due: for each alert one when it was opened, and, after that one was sent
+and the condition is over, one that it has recovered. The caller must report the outcome of each to
+confirm_alert_message or fail_alert_message.
+Arguments: watcher: the caller, by a name that no other process has; lease: how long no other watcher gets these
+messages, longer than sending takes (afterwards the message of a watcher that died is handed out again); max_messages:
+how many messages at most, 0 to 1000, null for 20; max_age: messages about older openings and recoveries are not sent
+any more, null for a day.
+Returns: rows of job_id, kind, opened_at (these name the alert), recovered (which of its messages), message_id (the
+same each time that it is handed out, so that a receiver can recognise a second copy), body (text for people),
+delivered_to (the receivers that have it already).
+Callers: tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.claim_alert_messages(text, interval, integer, interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.claim_alert_messages(text, interval, integer, interval) TO tallymark_admin;

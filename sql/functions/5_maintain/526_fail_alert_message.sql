@@ -1,4 +1,4 @@
--- A message about an alert could not be sent; it is tried again later.
+-- Records that a message about an alert could not be sent; it is handed out again later.
 
 CREATE OR REPLACE FUNCTION tallymark.fail_alert_message(
   watcher text, job_id text, kind text, opened_at timestamptz, delivered_to text[], error text
@@ -11,7 +11,7 @@ DECLARE
   v_now CONSTANT timestamptz := clock_timestamp();
   v_due timestamptz;
 BEGIN
-  -- Who cannot be reached for so long must not keep the others from hearing that it is over.
+  -- A receiver that cannot be reached for so long must not keep the message about the recovery from the others.
   UPDATE tallymark.alert AS a
   SET due_at = CASE WHEN a.attempts < c_most_attempts
       THEN v_now + least(interval '5 seconds' * power(2, a.attempts - 1), '10 minutes')
@@ -31,11 +31,14 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.fail_alert_message(text, text, text, timestamptz, text[], text) IS
-'Takes note that a message of claim_alert_messages could not be sent to all receivers.
-Arguments: watcher, who claimed it; job_id, kind, opened_at, as it was handed out; delivered_to, the receivers that have
-it: they do not get it again; error, why not.
-Returns: from when on it is handed out again: after 5 seconds, then twice as long each time, up to 10 minutes; null where
-it has been tried 12 times, which ends it, or was handed out to somebody else meanwhile.';
+'Records that a message of claim_alert_messages could not be sent to all receivers.
+Arguments: watcher: the watcher that claimed it; job_id, kind, opened_at: as it was handed out; delivered_to: the
+receivers that have it and do not get it again; error: why the others did not get it, of which 500 characters are
+kept.
+Returns: when it is handed out again: after 5 seconds, then after twice as long each time, up to 10 minutes. After 12
+attempts it is given up: then null, or, where the condition is over, when the message about that is handed out. Null
+also where another watcher has claimed it.
+Callers: tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.fail_alert_message(text, text, text, timestamptz, text[], text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.fail_alert_message(text, text, text, timestamptz, text[], text) TO tallymark_admin;

@@ -1,4 +1,4 @@
--- The alerts, those that were noticed last first.
+-- Lists alerts, the newest first.
 
 CREATE OR REPLACE FUNCTION tallymark.list_alerts(
   only_open boolean DEFAULT true, max_alerts integer DEFAULT 1000, id_prefix text DEFAULT NULL
@@ -23,12 +23,14 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.list_alerts(boolean, integer, text) IS
-'The alerts, those that were noticed last first.
-Arguments: only_open, null or true for those that are not over; max_alerts, at most 10000, null for 1000; id_prefix, only
-jobs whose id begins like this, null for all.
-Returns: rows of job_id, kind, opened_at, recovered_at, told_at (when operators had been told, null where not yet), says
-(text for people), facts (see alert_conditions), last_error (why a message could not be sent).
-They are as fresh as the last raise_alerts, which tallymark watchdog calls.';
+'Lists alerts, the last opened first, as of the last call of raise_alerts, which tallymark watchdog makes. The view
+current_alerts shows the open ones.
+Arguments: only_open: true or null for open alerts only, false for all; max_alerts: how many alerts at most, 0 to
+10000, null for 1000; id_prefix: only jobs whose ids begin with this, null for all.
+Returns: rows of job_id, kind, opened_at, recovered_at (null while it is open), told_at (when the message about the
+opening was sent or given up, null where not yet), says (text for people), facts (see alert_conditions), last_error
+(why a message could not be sent).
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.list_alerts(boolean, integer, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.list_alerts(boolean, integer, text) TO tallymark_reader, tallymark_admin;

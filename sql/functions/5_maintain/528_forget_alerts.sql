@@ -1,4 +1,4 @@
--- Alerts that are long over, or have been open for very long, are forgotten.
+-- Deletes alerts that have been over, or open, for long.
 
 CREATE OR REPLACE FUNCTION tallymark.forget_alerts(older_than interval DEFAULT '90 days') RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -8,7 +8,7 @@ DECLARE
   v_forgotten bigint;
 BEGIN
   DELETE FROM tallymark.alert AS a
-  -- What has been wrong for so long, operators know; a mismatch is noticed anew as long as it lasts.
+  -- Operators know what has been wrong for so long. A mismatch stays, since it would be reported again.
   WHERE coalesce(a.recovered_at, CASE WHEN a.kind <> 'mismatch' THEN a.opened_at END)
     < clock_timestamp() - coalesce(forget_alerts.older_than, '90 days');
   GET DIAGNOSTICS v_forgotten = ROW_COUNT;
@@ -17,9 +17,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.forget_alerts(interval) IS
-'Deletes alerts that have been over for long, or open for as long without being over.
-Arguments: older_than, null for 90 days.
-Returns: how many.';
+'Deletes alerts that have been over for long, and alerts that have been open for as long, except a mismatch.
+Arguments: older_than: for how long, null for 90 days.
+Returns: how many alerts were deleted.
+Callers: tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.forget_alerts(interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.forget_alerts(interval) TO tallymark_admin;

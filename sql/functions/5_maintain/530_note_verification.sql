@@ -1,4 +1,4 @@
--- A job is verified, and the outcome kept.
+-- Verifies a job and stores the outcome.
 
 CREATE OR REPLACE FUNCTION tallymark.note_verification(job_id text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -9,7 +9,7 @@ DECLARE
   v_events bigint;
   v_difference jsonb;
 BEGIN
-  -- In one statement, and so by one snapshot: the number is that of the state that was verified.
+  -- In one statement, and so in one snapshot: the number belongs to the state that was verified.
   SELECT j.last_seq, (
     SELECT jsonb_build_object('seq', d.seq, 'field', d.field)
     FROM tallymark.verify_differences(j.id) AS d ORDER BY d.seq, d.field LIMIT 1)
@@ -22,17 +22,19 @@ BEGIN
   ON CONFLICT ON CONSTRAINT job_check_pkey DO UPDATE
   SET checked_at = excluded.checked_at, events = excluded.events, exact = excluded.exact,
     difference = excluded.difference
-  WHERE c.checked_at < excluded.checked_at; -- of two at once the one that began last knows better
+  WHERE c.checked_at < excluded.checked_at; -- of two at the same time the one that began last counts
   RETURN v_difference IS NULL;
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.note_verification(text) IS
-'Verifies a job, as verify_job does, and keeps the outcome: it is in the metrics, and a mismatch is an alert.
-Arguments: job_id.
-Returns: whether the job is what its ledger says.
-Errors: TK404, no such job.
-Cost: reads the job''s ledger and merges each update of it anew. Takes no lock on the job.';
+'Verifies a job, as verify_job does, and stores the outcome: the metrics show it, and a mismatch raises an alert.
+Arguments: job_id: a registered job.
+Returns: whether the stored state is the fold of the ledger.
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_admin.
+Locks: no job.
+Cost: reads the job''s ledger and merges each update of it again.';
 
 REVOKE ALL ON FUNCTION tallymark.note_verification(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.note_verification(text) TO tallymark_admin;

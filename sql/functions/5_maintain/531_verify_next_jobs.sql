@@ -1,4 +1,4 @@
--- The next jobs are verified, of those that something happened to since they were last.
+-- Verifies the next jobs among those that have changed since they were last verified.
 
 CREATE OR REPLACE FUNCTION tallymark.verify_next_jobs(
   after_id text DEFAULT '', most_events bigint DEFAULT 20000, max_jobs integer DEFAULT 1000,
@@ -25,7 +25,7 @@ BEGIN
     WHERE j.id > verify_next_jobs.after_id COLLATE "C"
     ORDER BY j.id LIMIT least(greatest(coalesce(verify_next_jobs.max_jobs, 1000), 1), 10000)
   LOOP
-    -- One at least, however long it is, so that there is always an end.
+    -- At least one job, however long its ledger, so that each call makes progress.
     EXIT WHEN v_job.is_due AND v_checked > 0 AND v_events + v_job.events > verify_next_jobs.most_events;
     v_last := v_job.id;
     v_looked_at := v_looked_at + 1;
@@ -45,13 +45,14 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.verify_next_jobs(text, bigint, integer, interval) IS
-'Verifies the next jobs, in the order of their ids, of those that something happened to since they were last verified,
-that differed then, or that it is long ago for; and keeps each outcome, see note_verification.
-Arguments: after_id, where to go on; most_events, how many events are read in all, unless the first job has more;
-max_jobs, how many jobs are looked at, at most 10000, null for 1000; again_after, after how long a job is verified again
-though nothing happened to it, null for never.
-Returns: {"checked": how many, "differing": [ids], "skipped": how many have more than a million events, "next": the
-after_id of the next call, null where it is time to begin anew}.';
+'Verifies the next jobs in the order of their ids and stores each outcome (see note_verification). Jobs are due that
+have changed since they were last verified, that differed then, or whose verification is older than again_after.
+Arguments: after_id: the id after which to begin; most_events: how many events are read in all, unless the first due
+job has more; max_jobs: how many jobs are looked at, 1 to 10000, null for 1000; again_after: after how long an
+unchanged job is verified again, null for never.
+Returns: {"checked": how many jobs were verified, "differing": [ids], "skipped": how many due jobs have more than
+1000000 events, "next": the after_id of the next call, null where it is time to begin again from the first job}.
+Callers: tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.verify_next_jobs(text, bigint, integer, interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.verify_next_jobs(text, bigint, integer, interval) TO tallymark_admin;

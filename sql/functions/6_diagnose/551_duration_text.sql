@@ -1,4 +1,4 @@
--- How long something takes, for people.
+-- Writes a duration for people.
 
 CREATE OR REPLACE FUNCTION tallymark.duration_text(span interval) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -19,8 +19,7 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.duration_text(interval) IS
-'How long something takes, for people: in the one unit that fits.
-Arguments: span; a negative one counts as none.
-Returns: such as 3.2 s, 14 minutes, 5 hours or 12 days; null for null.';
+'Writes a duration for people, in the one unit that fits, such as 3.2 s, 14 minutes, 5 hours or 12 days. A negative
+duration counts as 0.';
 
 REVOKE ALL ON FUNCTION tallymark.duration_text(interval) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- One finding of a diagnosis.
+-- Builds one finding of a diagnosis.
 
 CREATE OR REPLACE FUNCTION tallymark.finding(
   code text, severity text, says text, next text DEFAULT NULL, facts jsonb DEFAULT '{}'
@@ -13,9 +13,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.finding(text, text, text, text, jsonb) IS
-'One finding of a diagnosis.
-Arguments: code, by which programs know it; severity, ok, note, warning or problem; says, what was found, in words;
-next, what to do about it, null for nothing; facts, the numbers and instants.
-Returns: an array of one {"code", "severity", "says", "next", "facts"}, so that findings are put together with ||.';
+'Builds one finding of a diagnosis.
+Arguments: code: the name by which programs know it; severity: ok, note, warning or problem; says: what was found;
+next: what to do about it, null for nothing; facts: the numbers and instants.
+Returns: an array of one {"code", "severity", "says", "next", "facts"}, so that findings can be joined with ||.';
 
 REVOKE ALL ON FUNCTION tallymark.finding(text, text, text, text, jsonb) FROM PUBLIC;

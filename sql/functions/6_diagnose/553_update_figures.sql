@@ -1,4 +1,4 @@
--- Statistics of a job's newest updates, which its diagnosis judges.
+-- Computes statistics of a job's newest updates, from which its diagnosis is made.
 
 CREATE OR REPLACE FUNCTION tallymark.update_figures(job_id text, max_updates integer) RETURNS jsonb
 LANGUAGE plpgsql STABLE
@@ -9,7 +9,7 @@ DECLARE
   c_most_workers CONSTANT integer := 20;
   v_figures jsonb;
 BEGIN
-  -- The ledger may be damaged, which is for verify to say: no cast may fail here.
+  -- No cast may fail here: the ledger may be damaged, and reporting that is left to verify.
   WITH updates AS MATERIALIZED (
     SELECT e.seq, e.occurred_at, e.recorded_at, e.event, coalesce(e.payload ->> 'workerId', '') AS worker,
       lower((e.payload ->> 'status') COLLATE "C") AS status, octet_length(e.payload::text) AS bytes,
@@ -50,7 +50,7 @@ BEGIN
     'latestSeconds', extract(epoch FROM max(u.newest_before - u.occurred_at)),
     'ahead', count(*) FILTER (WHERE u.said_at > u.recorded_at),
     'aheadSeconds', extract(epoch FROM max(u.said_at - u.recorded_at)),
-    -- The least delay of all: what is left of it when network and spool are taken out is the clock's.
+    -- The shortest delay: network and spool add to it, so a long one points to the crawler's clock.
     'behindSeconds', extract(epoch FROM min(u.recorded_at - u.said_at)),
     'workers', (SELECT count(*) FROM by_worker),
     'byWorker', (SELECT jsonb_agg(to_jsonb(b) ORDER BY b.last_at DESC, b.worker) FROM (
@@ -72,15 +72,17 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.update_figures(text, integer) IS
-'Statistics of a job''s newest updates.
-Arguments: job_id; max_updates, how many of the newest are looked at.
-Returns: {"updates": how many there were, "fromSeq", "toSeq"; "averageBytes", "largestBytes", "largestSeq", "large": how
-many are over 10 KB; "seconds", from the first to the last by the crawlers'' clocks; "late": how many happened before one with a lower number, "latestSeconds", by how much at most;
-"ahead": how many were of a time that was still to come, "aheadSeconds", by how much at most; "behindSeconds": the least
-time that one was on its way, by the two clocks; "workers": how many, "byWorker": [{"worker", "updates", "starts",
-"drops": how often its processedItems fell from one update to a later one, "last_at"}], the newest 20, "jumping": the
-one with the most drops; "itemsPerUpdate"; "reported", "notLower", "higher": of the pairs of increments that follow on
-each other, how many there are, do not fall, and rise; "largestReport"; "errors", "lastErrorSeq", "lastErrorAt"}.
-Cost: reads and unpacks these updates alone.';
+'Computes statistics of a job''s newest updates.
+Arguments: job_id: the job; max_updates: how many of the newest updates to look at.
+Returns: {"updates": how many there were, "fromSeq", "toSeq", "averageBytes", "largestBytes", "largestSeq", "large":
+how many are over 10 KB, "seconds": from the first to the last by the crawlers'' clocks, "late": how many happened
+before an update with a lower number, "latestSeconds": by how much at most, "ahead": how many had a timestamp ahead of
+the server''s clock, "aheadSeconds": by how much at most, "behindSeconds": the shortest time from an update''s timestamp
+to its recording, "workers": how many, "byWorker": [{"worker", "updates", "starts", "drops": how often its
+processedItems fell from one update to a later one, "last_at"}] for the 20 workers that reported last, "jumping": the
+one with the most drops beyond its starts, "itemsPerUpdate", "reported", "notLower" and "higher": of the pairs of
+consecutive increments, how many there are, do not fall, and rise, "largestReport", "errors", "lastErrorSeq",
+"lastErrorAt"}.
+Cost: reads and unpacks only these updates.';
 
 REVOKE ALL ON FUNCTION tallymark.update_figures(text, integer) FROM PUBLIC;

@@ -1,11 +1,11 @@
--- Diagnosis, stalled progress: who reported last, and whether the job is silent for longer than it should be.
+-- Diagnosis, stalled progress: who reported last, and whether the job has been silent for too long.
 
 CREATE OR REPLACE FUNCTION tallymark.diagnose_progress(job tallymark.job, figures jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  c_unknown_habit CONSTANT interval := '15 minutes'; -- as stalled_jobs has it
+  c_unknown_habit CONSTANT interval := '15 minutes'; -- the default of stalled_jobs
   v_now CONSTANT timestamptz := statement_timestamp();
   v_last tallymark.job_event;
   v_who text;
@@ -18,19 +18,20 @@ BEGIN
   WHERE e.job_id = job.id AND e.seq = (diagnose_progress.figures ->> 'toSeq')::bigint;
   IF v_last.seq IS NULL THEN
     IF job.pruned_seq > 0 THEN
-      RETURN tallymark.finding('all_pruned', 'note', 'All of its updates were pruned; its state is kept.', NULL,
+      RETURN tallymark.finding('all_pruned', 'note', 'All its updates were pruned. Its state is kept.', NULL,
         jsonb_build_object('prunedSeq', job.pruned_seq, 'updatedAt', tallymark.iso_timestamp(job.updated_at)));
     END IF;
     v_age := tallymark.duration_text(v_now - job.created_at);
     RETURN tallymark.finding('never_reported',
       CASE WHEN job.created_at < v_now - c_unknown_habit THEN 'warning' ELSE 'note' END,
       format('It was registered %s ago, and no crawler has reported on it yet.', v_age),
-      'See whether its crawler was started, with this id as taskId, the right address and a token that may write.',
+      'Check whether its crawler was started with this id as taskId, the right address and a token that may write.',
       jsonb_build_object('createdAt', tallymark.iso_timestamp(job.created_at)));
   END IF;
 
-  v_who := coalesce('the worker ' || (v_last.payload ->> 'workerId'), 'a crawler without a workerId');
-  v_found := tallymark.finding('last_update', 'ok', format('The last update, number %s, came %s ago from %s and said %s.',
+  v_who := coalesce('worker ' || (v_last.payload ->> 'workerId'), 'a crawler without a workerId');
+  v_found := tallymark.finding('last_update', 'ok', format(
+      'The last update, number %s, came %s ago from %s with the status %s.',
       v_last.seq, tallymark.duration_text(v_now - v_last.recorded_at), v_who,
       coalesce(v_last.payload ->> 'status', 'processing')
       || coalesce(': ' || left(v_last.payload ->> 'message', 200), '')), NULL,
@@ -42,40 +43,40 @@ BEGIN
   SELECT f.* INTO v_habit FROM tallymark.update_frequency(job.id, 50) AS f;
   IF v_stalled.id IS NOT NULL THEN
     v_found := v_found || tallymark.finding('silent', 'problem', format(
-        'It is running and has been silent for %s; by its own habit it should be heard of within %s.',
+        'It is running and has been silent for %s; by its habit an update was due within %s.',
         tallymark.duration_text(v_stalled.silent), tallymark.duration_text(v_stalled.allowed)),
-      'See whether the crawler''s process lives, then whether it reaches the server (its log has the answers it gets, '
-      'and tallymark.job_intake what was refused). Started again, it goes on where it stopped.',
+      'Check whether the crawler''s process is running, then whether it reaches the server (its log shows the answers '
+      'that it gets, tallymark.job_intake what was refused). After a restart it continues where it stopped.',
       jsonb_build_object('lastUpdateAt', tallymark.iso_timestamp(v_stalled.last_update),
         'silentSeconds', round(extract(epoch FROM v_stalled.silent)),
         'allowedSeconds', round(extract(epoch FROM v_stalled.allowed))));
   ELSIF job.status = 'failed' THEN
     v_found := v_found || tallymark.finding('failed', 'problem',
       format('It failed at %s.', tallymark.iso_timestamp(job.finished_at)),
-      'Read its last error below. A crawler that reports started makes it run again, and goes on where it stopped.',
+      'Read its last error below. The job runs again, from where it stopped, when a crawler reports started.',
       jsonb_build_object('finishedAt', tallymark.iso_timestamp(job.finished_at)));
   ELSIF tallymark.is_terminal(job.status) THEN
-    v_found := v_found || tallymark.finding('ended', 'ok', format('It is %s, so nothing more is expected of it.',
+    v_found := v_found || tallymark.finding('ended', 'ok', format('It is %s, so no more updates are expected.',
       job.status), NULL, jsonb_build_object('finishedAt', tallymark.iso_timestamp(job.finished_at)));
   ELSIF job.status = 'running' THEN
-    v_found := v_found || tallymark.finding('heard_of', 'ok', 'It is heard of as often as is its habit'
-        || coalesce(': mostly every ' || tallymark.duration_text(v_habit.median_gap) || ', at times after '
-          || tallymark.duration_text(v_habit.long_gap) || '.', ', of which one update says nothing yet.'), NULL,
+    v_found := v_found || tallymark.finding('heard_of', 'ok', coalesce(
+        'Updates come as usual: mostly every ' || tallymark.duration_text(v_habit.median_gap) || ', sometimes after '
+          || tallymark.duration_text(v_habit.long_gap) || '.', 'With a single update its habit is not known yet.'), NULL,
       jsonb_build_object('perMinute', v_habit.per_minute,
         'medianGapSeconds', round(extract(epoch FROM v_habit.median_gap), 3),
         'longGapSeconds', round(extract(epoch FROM v_habit.long_gap), 3)));
   ELSE
     v_found := v_found || tallymark.finding('not_running', 'ok',
-      format('It is %s, so silence is to be expected.', job.status));
+      format('It is %s, so silence is expected.', job.status));
   END IF;
   RETURN v_found;
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.diagnose_progress(tallymark.job, jsonb) IS
-'Diagnosis, stalled progress: who reported last and when by both clocks, and silence against the job''s own habit, by
-the rule of stalled_jobs.
-Arguments: job, a row of tallymark.job; figures, as update_figures gives them.
+'Diagnoses stalled progress: who reported last and when by both clocks, and whether the job has been silent for longer
+than its own habit allows, by the rule of stalled_jobs.
+Arguments: job: a row of tallymark.job; figures: as update_figures gives them.
 Returns: an array of findings: never_reported, all_pruned, or last_update and one of silent, failed, ended, heard_of,
 not_running.';
 

@@ -5,7 +5,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  c_patience CONSTANT bigint := 5; -- updates, in which a crawler can have heard of a command and obeyed it
+  c_patience CONSTANT bigint := 5; -- events, within which a crawler should have received a command and obeyed it
   v_now CONSTANT timestamptz := statement_timestamp();
   v_since bigint;
   v_refused record;
@@ -17,12 +17,13 @@ BEGIN
     v_since := job.last_seq - job.command_seq;
     v_found := v_found || tallymark.finding('command_waiting', CASE WHEN v_since >= c_patience THEN 'warning'
         ELSE 'note' END,
-      format('It was asked to %s, and its crawler has not done so', job.requested_command) || CASE v_since
-        WHEN 0 THEN '; it has not reported since, so it has not heard of it.'
-        ELSE format(' in %s events since.', v_since) END,
+      format('The command %s is pending', job.requested_command) || CASE v_since
+        WHEN 0 THEN '; the crawler has not reported since it was given, so it does not know of it.'
+        WHEN 1 THEN ': there has been 1 event since, and the crawler has not obeyed.'
+        ELSE format(': there have been %s events since, and the crawler has not obeyed.', v_since) END,
       CASE v_since WHEN 0 THEN 'Wait for its next update; if it is silent, see above.'
-        ELSE 'A crawler obeys by reporting paused, processing or cancelled; one that knows no commands must be ended by '
-          'hand.' END,
+        ELSE 'A crawler obeys by reporting paused, processing or cancelled; one that does not know commands must be '
+          'stopped by hand.' END,
       jsonb_build_object('command', job.requested_command, 'seq', job.command_seq, 'eventsSince', v_since,
         'requestedAt', (SELECT tallymark.iso_timestamp(e.recorded_at) FROM tallymark.job_event AS e
           WHERE e.job_id = job.id AND e.seq = job.command_seq),
@@ -31,9 +32,9 @@ BEGIN
   END IF;
   IF job.status IN ('credential_expired', 'waiting_credential_renewal', 'credential_renewed') THEN
     SELECT v_found || tallymark.finding('credentials', CASE WHEN job.status = 'credential_renewed' THEN 'ok'
-        ELSE 'problem' END, 'It waits for credentials'
-        || CASE WHEN job.status = 'credential_renewed' THEN ' no longer: it has new ones.'
-          ELSE format(', since %s.', tallymark.iso_timestamp(job.newest_at)) END,
+        ELSE 'problem' END,
+        CASE WHEN job.status = 'credential_renewed' THEN 'It is no longer waiting for credentials: it has new ones.'
+          ELSE format('It has been waiting for credentials since %s.', tallymark.iso_timestamp(job.newest_at)) END,
       string_agg(g.line, ' ' ORDER BY g.number), jsonb_build_object('status', job.status,
         'since', tallymark.iso_timestamp(job.newest_at), 'credentialStatus', job.progress -> 'credentialStatus'))
     INTO v_found
@@ -41,7 +42,7 @@ BEGIN
       WITH ORDINALITY AS g (line, number);
   END IF;
 
-  -- Whoever reports and is refused is not silent, though the ledger looks so.
+  -- A crawler whose updates are refused is not silent, though the ledger looks as if it were.
   SELECT sum(i.times) AS times, max(i.last_at) AS last_at,
     (array_agg(i.code || coalesce(', ' || i.last_problem, '') ORDER BY i.last_at DESC))[1] AS said
   INTO v_refused FROM tallymark.job_intake AS i
@@ -49,9 +50,9 @@ BEGIN
     AND i.last_at > CASE WHEN job.last_seq > 0 THEN job.updated_at ELSE job.created_at END;
   IF v_refused.last_at IS NOT NULL AND NOT tallymark.is_terminal(job.status) THEN
     v_found := v_found || tallymark.finding('only_refused', 'problem', format(
-        'Its crawler does report, and is refused: the last time %s ago, after the last update that was taken. %s',
+        'Its crawler reports, but its updates are refused: the last one %s ago, after the last accepted update. %s',
         tallymark.duration_text(v_now - v_refused.last_at), v_refused.said),
-      'Correct what the crawler sends; its updates are taken from then on.',
+      'Correct what the crawler sends; then its updates are accepted.',
       jsonb_build_object('lastAt', tallymark.iso_timestamp(v_refused.last_at)));
   END IF;
 
@@ -62,12 +63,15 @@ BEGIN
     v_found := v_found || tallymark.finding('errors',
       CASE WHEN NOT tallymark.is_terminal(job.status) AND v_error.recorded_at > v_now - interval '1 hour'
         THEN 'warning' ELSE 'note' END,
-      format('Its crawler reported %s errors in its newest %s updates, the last one %s ago%s.',
-        diagnose_waiting.figures -> 'errors', diagnose_waiting.figures -> 'updates',
+      format('Its crawler reported %s %s in its newest %s %s, the last one %s ago%s.',
+        diagnose_waiting.figures -> 'errors',
+        CASE diagnose_waiting.figures ->> 'errors' WHEN '1' THEN 'error' ELSE 'errors' END,
+        diagnose_waiting.figures -> 'updates',
+        CASE diagnose_waiting.figures ->> 'updates' WHEN '1' THEN 'update' ELSE 'updates' END,
         tallymark.duration_text(v_now - v_error.recorded_at),
         coalesce(': ' || nullif(concat_ws(', ', v_details ->> 'errorType',
           left(coalesce(v_details ->> 'errorMessage', v_details ->> 'message'), 300)), ''), '')),
-      'tallymark job show JOB has it on the timeline, with its stack where the crawler gave one.',
+      'tallymark job show JOB shows it on the timeline, with its stack if the crawler gave one.',
       jsonb_build_object('errors', diagnose_waiting.figures -> 'errors', 'lastSeq', v_error.seq,
         'lastAt', tallymark.iso_timestamp(v_error.recorded_at), 'errorType', v_details -> 'errorType',
         'errorMessage', left(coalesce(v_details ->> 'errorMessage', v_details ->> 'message'), 1000)));
@@ -79,8 +83,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.diagnose_waiting(tallymark.job, jsonb) IS
-'Diagnosis, stalled progress: what the job may be waiting for, whether its crawler is refused, and its errors.
-Arguments: job, a row of tallymark.job; figures, as update_figures gives them.
+'Diagnoses stalled progress: what the job may be waiting for, whether its crawler is refused, and its errors.
+Arguments: job: a row of tallymark.job; figures: as update_figures gives them.
 Returns: an array of findings: command_waiting, credentials, only_refused, errors or no_errors.';
 
 REVOKE ALL ON FUNCTION tallymark.diagnose_waiting(tallymark.job, jsonb) FROM PUBLIC;

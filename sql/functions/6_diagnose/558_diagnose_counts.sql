@@ -5,7 +5,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  c_pairs CONSTANT bigint := 6; -- of reports, at least, and twice as many where there is nothing to compare with
+  c_pairs CONSTANT bigint := 6; -- this many reports at least, twice as many without a total to compare with
   c_times CONSTANT numeric := 2;
   f CONSTANT jsonb := diagnose_counts.figures;
   v_processed numeric;
@@ -26,21 +26,21 @@ BEGIN
   v_known := coalesce(v_processed, v_total);
   v_facts := jsonb_build_object('counted', v_counted, 'processedItems', v_processed, 'totalItems', v_total,
     'largestReport', f -> 'largestReport');
-  -- Increments go up and down; what never falls, and mostly rises, is a running total.
+  -- Increments go up and down; numbers that never fall and mostly rise are running totals.
   v_rising := (f ->> 'notLower')::bigint = (f ->> 'reported')::bigint
     AND (f ->> 'higher')::bigint * 2 >= (f ->> 'reported')::bigint;
   IF v_rising AND v_counted > v_known * c_times AND (f ->> 'reported')::bigint >= c_pairs THEN
     v_found := tallymark.finding('totals_as_increments', 'problem', format(
-        'itemsByType adds up to %s, while %s; and each report was at least as high as the one before (the highest '
-        'was %s). The crawler sends running totals, and they are added up: the counts are far too high.', v_counted,
+        'itemsByType adds up to %s, while %s, and each report was at least as high as the one before (the highest was '
+        '%s). The crawler sends running totals, which are summed as increments: the counts are far too high.', v_counted,
         concat_ws(' and ', 'processedItems is ' || v_processed, 'totalItems is ' || v_total), f ->> 'largestReport'),
       'Let the crawler send "counting": "cumulative". Where it cannot be changed, register its jobs with the attributes '
         '{"counting": "cumulative"} before they begin: tallymark job create JOB --attributes ''{"counting": '
-        '"cumulative"}''. What this job has counted stays.', v_facts);
+        '"cumulative"}''. The counts of this job stay as they are.', v_facts);
   ELSIF v_rising AND v_counted > 0 AND v_known IS NULL AND (f ->> 'reported')::bigint >= c_pairs * 2 THEN
     v_found := tallymark.finding('totals_as_increments', 'warning', format(
         'itemsByType adds up to %s, and of %s reports each was at least as high as the one before (the highest was '
-        '%s): these look like running totals, which are added up as if they were increments.', v_counted,
+        '%s): these look like running totals, which are summed as if they were increments.', v_counted,
         (f ->> 'reported')::bigint + 1, f ->> 'largestReport'),
       'If that is so, let the crawler send "counting": "cumulative", or register its jobs with the attributes '
         '{"counting": "cumulative"}.', v_facts);
@@ -48,26 +48,26 @@ BEGIN
     v_found := tallymark.finding('types_above_processed', 'note', format(
         'itemsByType adds up to %s, while %s.', v_counted,
         concat_ws(' and ', 'processedItems is ' || v_processed, 'totalItems is ' || v_total)),
-      'It may be meant: an item can be of several types, or have others in it.', v_facts);
+      'This may be intended: an item can be of several types, or contain other items.', v_facts);
   END IF;
   IF v_processed > v_total THEN
     v_found := v_found || tallymark.finding('processed_above_total', 'warning',
       format('It has processed %s of %s items, more than there are.', v_processed, v_total),
-      'What the workers processed is added up: so totalItems must be that of the whole job, no two of them may process '
-        'the same items, and a crawler that finds more on its way should send the new total along.', v_facts);
+      'The processedItems of all workers are summed, so totalItems must be the total of the whole job, no two workers '
+        'may process the same items, and a crawler that finds more items should send the new total.', v_facts);
   END IF;
   IF v_found = '[]' THEN
-    v_found := tallymark.finding('counts_fit', 'ok', 'Its counts fit together.', NULL, v_facts);
+    v_found := tallymark.finding('counts_fit', 'ok', 'Its counts are consistent.', NULL, v_facts);
   END IF;
   RETURN v_found;
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.diagnose_counts(tallymark.job, jsonb) IS
-'Diagnosis, data inconsistencies: running totals that are added up as if they were increments, and more items processed
+'Diagnoses data inconsistencies: running totals that are summed as if they were increments, and more items processed
 than there are.
-Arguments: job, a row of tallymark.job; figures, as update_figures gives them.
+Arguments: job: a row of tallymark.job; figures: as update_figures gives them.
 Returns: an array of findings: totals_as_increments, types_above_processed, processed_above_total; counts_fit where
-there is none of them.';
+there is none of these.';
 
 REVOKE ALL ON FUNCTION tallymark.diagnose_counts(tallymark.job, jsonb) FROM PUBLIC;

@@ -8,7 +8,7 @@ DECLARE
   c_few_items CONSTANT numeric := 10; -- the guideline: an update every 10 to 50 items
   c_many_items CONSTANT numeric := 50;
   c_often CONSTANT numeric := 600; -- a minute
-  c_least CONSTANT bigint := 20; -- fewer updates have no rate that is worth a word
+  c_least CONSTANT bigint := 20; -- fewer updates give no meaningful rate
   c_seldom CONSTANT interval := '5 minutes';
   c_long_ledger CONSTANT bigint := 100000;
   f CONSTANT jsonb := diagnose_performance.figures;
@@ -30,8 +30,9 @@ BEGIN
       WHERE e.job_id = job.id AND e.seq = (f ->> 'largestSeq')::bigint ORDER BY 2 DESC, 1 LIMIT 1;
       v_found := tallymark.finding('large_updates',
         CASE WHEN (f ->> 'large')::bigint * 10 > (f ->> 'updates')::bigint THEN 'warning' ELSE 'note' END,
-        format('%s of %s updates are larger than 10 KB; the largest, number %s, has %s bytes, %s of them in %s.',
-          f -> 'large', f -> 'updates', f -> 'largestSeq', f -> 'largestBytes', v_largest.bytes, v_largest.key),
+        format('%s of %s %s %s larger than 10 KB; the largest, number %s, has %s bytes, %s of them in %s.',
+          f -> 'large', f -> 'updates', CASE f ->> 'updates' WHEN '1' THEN 'update' ELSE 'updates' END, CASE f ->> 'large' WHEN '1' THEN 'is' ELSE 'are' END,
+          f -> 'largestSeq', f -> 'largestBytes', v_largest.bytes, v_largest.key),
         'Send only what has changed, and large lists in parts.', v_facts || jsonb_build_object('member', v_largest.key));
     ELSE
       v_found := tallymark.finding('small_updates', 'ok', format('Its updates are small: %s bytes on average, %s at most.',
@@ -40,47 +41,52 @@ BEGIN
   END IF;
 
   SELECT u.* INTO v_habit FROM tallymark.update_frequency(job.id, 50) AS u;
-  -- What comes in batches, or out of a spool, comes at once, and was not said so fast.
+  -- Updates from a batch or a spool arrive at once although they happened over a longer time.
   v_rate := CASE WHEN v_habit.updates >= c_least THEN round(least(v_habit.per_minute,
     ((f ->> 'updates')::bigint - 1) * 60 / nullif((f ->> 'seconds')::numeric, 0)), 1) END;
   v_facts := jsonb_build_object('itemsPerUpdate', v_items, 'perMinute', v_rate,
     'medianGapSeconds', round(extract(epoch FROM v_habit.median_gap), 3));
   IF v_rate > c_often AND v_items < c_few_items THEN
     v_found := v_found || tallymark.finding('too_often', 'warning', format(
-        'It is reported on %s times a minute, with %s items each time.', trim_scale(v_rate), v_items),
+        'It gets %s updates a minute, with %s %s in each.', trim_scale(v_rate), v_items,
+        CASE v_items WHEN 1 THEN 'item' ELSE 'items' END),
       'Report every 10 to 50 items, or send the updates in batches.', v_facts);
   ELSIF v_habit.median_gap > c_seldom AND job.status = 'running' THEN
     v_found := v_found || tallymark.finding('too_seldom', 'warning', format(
-        'It is reported on every %s only%s: nobody can tell for as long whether it goes on.',
-        tallymark.duration_text(v_habit.median_gap), coalesce(', with ' || v_items || ' items each time', '')),
+        'It gets an update only every %s%s; in between nobody can see whether it proceeds.',
+        tallymark.duration_text(v_habit.median_gap), coalesce(', with ' || v_items
+          || CASE v_items WHEN 1 THEN ' item' ELSE ' items' END || ' in each', '')),
       'Report every 10 to 50 items, and at least every few minutes.', v_facts);
   ELSIF v_items < c_few_items THEN
     v_found := v_found || tallymark.finding('few_items', 'note', format(
-        'An update stands for %s items on average; 10 to 50 are the guideline.', v_items),
-      'Nothing, while all is fast. With many jobs, report less often, or in batches.', v_facts);
+        'An update stands for %s %s on average; the guideline is 10 to 50.', v_items,
+        CASE v_items WHEN 1 THEN 'item' ELSE 'items' END),
+      'Nothing, as long as everything is fast. With many jobs, report less often or in batches.', v_facts);
   ELSIF v_items > c_many_items THEN
     v_found := v_found || tallymark.finding('many_items', 'note', format(
-        'An update stands for %s items on average; 10 to 50 are the guideline.', v_items),
-      'Nothing, while viewers are content with how often figures change. Report more often where they are not.', v_facts);
+        'An update stands for %s items on average; the guideline is 10 to 50.', v_items),
+      'Nothing, as long as the figures change often enough for their viewers. Otherwise report more often.', v_facts);
   ELSIF (f ->> 'updates')::bigint > 0 THEN
-    v_found := v_found || tallymark.finding('good_frequency', 'ok', 'It is reported on'
-        || coalesce(nullif(concat_ws(',', ' ' || trim_scale(v_rate) || ' times a minute', ' every ' || v_items || ' items'),
-          ''), ' too seldom yet to say how often') || '.', NULL, v_facts);
+    v_found := v_found || tallymark.finding('good_frequency', 'ok', coalesce(
+        'Updates come' || nullif(concat_ws(',', CASE v_rate WHEN 1 THEN ' once a minute'
+          ELSE ' ' || trim_scale(v_rate) || ' times a minute' END, ' every ' || v_items || ' items'), ''),
+        'There are too few updates yet to tell how often they come') || '.', NULL, v_facts);
   END IF;
 
   v_found := v_found || tallymark.finding(CASE WHEN v_events > c_long_ledger THEN 'long_ledger' ELSE 'ledger' END,
     CASE WHEN v_events > c_long_ledger THEN 'note' ELSE 'ok' END,
-    format('Its ledger has %s events', v_events)
-      || coalesce(', of some ' || round(v_events * (f ->> 'averageBytes')::numeric / 1024) || ' KB', '') || '.',
-    CASE WHEN v_events > c_long_ledger THEN 'tallymark prune folds old events; nothing that was counted is lost.' END,
+    format('Its ledger has %s %s', v_events, CASE v_events WHEN 1 THEN 'event' ELSE 'events' END)
+      || coalesce(', about ' || round(v_events * (f ->> 'averageBytes')::numeric / 1024) || ' KB', '') || '.',
+    CASE WHEN v_events > c_long_ledger THEN 'tallymark prune folds old events; no counts are lost.' END,
     jsonb_build_object('events', v_events));
   RETURN v_found;
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.diagnose_performance(tallymark.job, jsonb) IS
-'Diagnosis, performance: sizes of updates against 10 KB, items an update against 10 to 50, how often, and the ledger.
-Arguments: job, a row of tallymark.job; figures, as update_figures gives them.
+'Diagnoses performance: the size of updates against 10 KB, the items in each against 10 to 50, how often updates come,
+and the length of the ledger.
+Arguments: job: a row of tallymark.job; figures: as update_figures gives them.
 Returns: an array of findings: large_updates or small_updates; too_often, too_seldom, few_items, many_items or
 good_frequency; ledger or long_ledger.';
 

@@ -1,4 +1,4 @@
--- What is wrong with a job, in words.
+-- Tells what is wrong with a job and what to do about it.
 
 CREATE OR REPLACE FUNCTION tallymark.diagnose_job(
   job_id text, verify boolean DEFAULT NULL, max_updates integer DEFAULT 2000
@@ -52,15 +52,22 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.diagnose_job(text, boolean, integer) IS
-'What is wrong with a job, and what to do about it, in words: stalled progress, data inconsistencies, performance.
-Arguments: job_id; verify, whether its ledger is folded anew and compared, null for where it has no more than 20000
-events; max_updates, how many of its newest updates are looked at, at most 10000, null for 2000.
+'Tells what is wrong with a job and what to do about it, in three parts: stalled progress, data inconsistencies,
+performance.
+Arguments: job_id: a registered job; verify: whether to fold its ledger again and compare, null for yes where it has
+at most 20000 events; max_updates: how many of its newest updates to look at, 1 to 10000, null for 2000.
 Returns: {"id", "status", "asOf", "severity": the worst, "verdict": one sentence, "problems" and "warnings": how many,
-"updatesLookedAt", "lastSeq", "prunedSeq", "scenarios": [{"scenario": stalled, data or performance, "title", "findings":
-[{"code", "severity": ok, note, warning or problem, "says", "next": what to do, or null, "facts"}]}]}. The codes are in
-the comments of the functions diagnose_*.
-Errors: TK404, no such job.
-Cost: unpacks max_updates updates; verifying reads the whole ledger. Takes no lock.';
+"updatesLookedAt", "lastSeq", "prunedSeq", "scenarios": [{"scenario": stalled, data or performance, "title",
+"findings": [{"code", "severity": ok, note, warning or problem, "says": what was found, "next": what to do, or null,
+"facts": the figures}]}]}. The codes are stable: last_update, never_reported, all_pruned, silent, failed, ended,
+heard_of, not_running, command_waiting, credentials, only_refused, errors, no_errors, refused, duplicates, all_taken,
+verified, mismatch, not_verified, pruned, late_updates, clock_ahead, clock_behind, unnamed_workers, shared_worker,
+total_restarted, workers, in_order, totals_as_increments, types_above_processed, processed_above_total, counts_fit,
+large_updates, small_updates, too_often, too_seldom, few_items, many_items, good_frequency, ledger, long_ledger.
+Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
+Callers: tallymark_reader, tallymark_admin.
+Locks: none.
+Cost: reads and unpacks max_updates updates; verifying reads the whole ledger.';
 
 REVOKE ALL ON FUNCTION tallymark.diagnose_job(text, boolean, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.diagnose_job(text, boolean, integer) TO tallymark_reader, tallymark_admin;

@@ -1,4 +1,4 @@
--- How everything is, in figures that are watched from outside.
+-- Gives the figures by which the whole system is monitored.
 
 CREATE OR REPLACE FUNCTION tallymark.operating_figures() RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -29,11 +29,13 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.operating_figures() IS
-'How everything is, in figures that are watched from outside.
-Returns: {"jobs": {status: how many, up to 100000 of each are counted}, "stalled": how many jobs, "alerts": {kind: how
-many are open}, "checks": of the jobs that were verified lately {"exact", "differing": how many, "oldestSeconds",
-"newestSeconds": how long ago}, "tables": {name: {"rows" and "deadRows", both estimates, "bytes": with indexes}}}.
-Cost: that of stalled_jobs and of counting jobs by an index; for once in some seconds.';
+'Gives the figures by which the whole system is monitored.
+Returns: {"jobs": {status: how many, counted up to 100000 for each status}, "stalled": how many jobs, "alerts": {kind:
+how many are open}, "checks": {"exact" and "differing": how many jobs, of those that were verified, "oldestSeconds"
+and "newestSeconds": how long ago}, "tables": {name: {"rows" and "deadRows" (both are estimates), "bytes": with
+indexes}}}.
+Callers: tallymark_reader, tallymark_admin.
+Cost: that of stalled_jobs and of counting jobs by an index. Call it every few seconds at most.';
 
 REVOKE ALL ON FUNCTION tallymark.operating_figures() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.operating_figures() TO tallymark_reader, tallymark_admin;

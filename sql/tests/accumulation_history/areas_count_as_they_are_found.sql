@@ -1,5 +1,5 @@
--- Areas make the counts of groups and projects grow by those that are new, and shrink where one turns out to be of
--- another type; the history must say the same as the job as it was.
+-- New areas increase the counts of groups and projects, and an area that turns out to be of another type moves one
+-- count to the other. The history agrees with the job as it was.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

@@ -1,5 +1,5 @@
--- Which event brought what, and the value after it: the same as a job read as it was after that event, also where
--- several workers report, in increments and in totals, some of them late, some over again.
+-- The history shows what each event gave and the value after it, equal to the job read as it was after that event. This
+-- holds for several workers, increments and totals, late updates and duplicates.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(14);

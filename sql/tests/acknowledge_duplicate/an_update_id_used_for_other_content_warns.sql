@@ -1,5 +1,5 @@
--- An updateId that is used again for something else is a defect of the crawler: the first stands, and the crawler
--- hears.
+-- An updateId that is used again for other content is a defect of the crawler: the first update stays, and the answer
+-- warns.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

@@ -1,5 +1,5 @@
--- A duplicate is answered with the number of its first time; a restarted crawler that repeats its start hears where
--- to go on as of now.
+-- The answer to a duplicate has the seq of the first time; a restarted crawler that repeats its start gets the present
+-- resume point.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);

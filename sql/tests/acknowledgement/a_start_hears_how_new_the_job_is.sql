@@ -1,5 +1,6 @@
--- Newest wins, so a restarted crawler whose clock is behind would report in vain: it hears the time of the newest
--- update, in one form whatever the session's settings, and can go on from there.
+-- Newest wins, so the updates of a restarted crawler whose clock is behind would have no effect. The answer to its
+-- start has the time of the newest update, in one form whatever the session's settings, so that it can continue from
+-- there.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SET LOCAL TimeZone = 'Asia/Kathmandu';

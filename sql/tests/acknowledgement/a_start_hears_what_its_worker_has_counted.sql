@@ -1,5 +1,5 @@
--- Running totals are a maximum of each worker's own, so a restarted worker goes on from its own, not from the job's:
--- counting from the job's would count what the other workers did once more.
+-- Running totals are a maximum per worker, so a restarted worker continues from its own totals. From the job's totals
+-- it would count the items of the other workers again.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(18);

@@ -1,4 +1,4 @@
--- The originals crawlers and admins read these words: they stay as they are.
+-- The original's crawlers and admins read these texts, so they must not change.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(11);

@@ -1,4 +1,4 @@
--- What the crawler hears: status and message word for word as from the original, and the members that are new.
+-- The answer has status and message exactly as the original, and the new members.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

@@ -1,5 +1,5 @@
--- Of several statuses at one instant a terminal one wins, whatever the keys and the order; among equals the larger key
--- does. The fields go by the keys alone.
+-- Of several statuses at one instant a terminal one wins, whatever the keys and the order; otherwise the larger key
+-- wins. The other fields go by the keys alone.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(10);

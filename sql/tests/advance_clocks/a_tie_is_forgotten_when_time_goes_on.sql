@@ -1,5 +1,5 @@
--- That a terminal status once won a tie counts for that instant alone: at a later one the larger key wins again, and no
--- trace of the tie is left in the state.
+-- A tie that a terminal status won matters for that instant only: at a later one the larger key wins again, and the
+-- state keeps no trace of the tie.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

@@ -1,4 +1,4 @@
--- One job for each kind, and jobs that are well; what began long ago is not told.
+-- There is one job for each kind, and some healthy jobs. What began long ago is left out.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

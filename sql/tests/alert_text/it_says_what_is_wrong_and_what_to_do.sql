@@ -1,4 +1,4 @@
--- Every kind has a sentence, for its beginning and for its end, and none has a hole in it.
+-- Each kind has a text for its beginning and one for its end, and no text has a gap.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);
@@ -20,8 +20,8 @@ FROM (VALUES
 SELECT is_empty($$SELECT kind, recovered FROM texts WHERE length(text) < 20 OR text IS NULL$$, 'each says something');
 SELECT is_empty($$SELECT kind, text FROM texts WHERE NOT recovered AND text NOT LIKE '%2025-01-06T09:00:00.000Z%'$$,
   'since when');
-SELECT is(text, 'Nobody has reported on the job since 2025-01-06T09:00:00.000Z; by its habit it should have been heard '
-  'of within 90 s. See whether its crawler runs and can reach the server. It was at 5 items.' || E'\n100% %s',
+SELECT is(text, 'The job has had no update since 2025-01-06T09:00:00.000Z; by its habit one was due within 90 s. '
+  'Check whether its crawler is running and can reach the server. Its progress was 5 items.' || E'\n100% %s',
   'what the crawler said is no format') FROM texts WHERE kind = 'stalled' AND NOT recovered;
 SELECT ok(text LIKE '%12 errors%' AND text LIKE '%boom', 'how many errors') FROM texts
 WHERE kind = 'errors' AND NOT recovered;

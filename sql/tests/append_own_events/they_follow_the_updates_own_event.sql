@@ -1,5 +1,4 @@
--- The events of a crawler's own are appended as they are, in their order, behind the event of the update that brought
--- them.
+-- A crawler's own events are appended unchanged and in their order, after the event of the update that carried them.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);

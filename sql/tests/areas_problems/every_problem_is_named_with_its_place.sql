@@ -1,4 +1,4 @@
--- A crawler that is told every problem at once, each with its place, is mended in one go.
+-- A crawler that gets all problems at once, each with its place, can be corrected in one go.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(21);

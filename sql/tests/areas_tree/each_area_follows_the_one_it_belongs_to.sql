@@ -1,4 +1,4 @@
--- The areas of all jobs as one tree; what is said wrongly or in a circle does not take an area away.
+-- The areas of all jobs form one tree. Areas with a wrong or circular parent are not lost.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(13);

@@ -1,5 +1,5 @@
--- What other jobs say of an area is not shown to those who ask for one job, or may see only some. And where jobs do not
--- agree on where areas belong, walking the tree does not take a time that doubles with each level.
+-- Who asks for one job, or may see only some jobs, does not see what other jobs say about an area. Where jobs disagree
+-- on parents, the time to walk the tree does not double with each level.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

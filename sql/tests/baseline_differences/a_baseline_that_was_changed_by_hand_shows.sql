@@ -1,4 +1,5 @@
--- The events are gone, so verify tells by the digest and by the keys whether the baseline is what they gave.
+-- The pruned events are gone, so verification uses the digest and the keys to tell whether the baseline is what they
+-- gave.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(5);

@@ -1,4 +1,4 @@
--- A change of any column shows, and the time zone of a session does not.
+-- A change of any column changes the digest; the time zone of the session does not.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(2);

@@ -1,4 +1,4 @@
--- Running jobs in the order of how often they are reported on.
+-- Running jobs come in the order of how often they are reported on.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

@@ -1,4 +1,4 @@
--- A registration that is refused says what it is refused for, in words, and that nothing was registered.
+-- The refusal of a registration describes each problem and says that nothing was registered.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

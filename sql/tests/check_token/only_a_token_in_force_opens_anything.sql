@@ -1,4 +1,4 @@
--- The endpoint asks with a digest; what is unknown, expired or revoked is the same to it.
+-- The endpoint asks with a digest. Unknown, expired and revoked tokens look the same to it.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

@@ -1,4 +1,5 @@
--- Opening, then recovery; each to one watcher, and again where that one never said what became of it.
+-- The opening comes before the recovery. Each message goes to one watcher, and to another one when the first does not
+-- report the outcome in time.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(18);

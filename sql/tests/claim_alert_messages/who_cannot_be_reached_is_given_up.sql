@@ -1,4 +1,4 @@
--- After so many attempts the recovery has its turn; and what is old is not sent at all.
+-- After the last attempt for the opening the recovery is handed out, and old messages are not sent at all.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(5);

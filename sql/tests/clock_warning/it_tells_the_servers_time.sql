@@ -1,4 +1,4 @@
--- A crawler whose clock runs ahead is told the time that counts.
+-- A crawler whose clock is ahead gets the server's time in the warning.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(2);

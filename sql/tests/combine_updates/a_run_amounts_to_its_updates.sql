@@ -1,5 +1,5 @@
--- The law of the algebra: merged into a state, a run gives what its updates give one after the other. Tried on a
--- thousand updates that are drawn at random, late ones and ties among them, merged into states that know of newer ones.
+-- The law of the algebra: a combined run, merged into a state, gives what its updates give one after the other. A
+-- thousand random updates, late ones and ties among them, are merged into states that know newer ones.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

@@ -1,4 +1,4 @@
--- Where the law does not hold, updates stay apart: other statuses, other fields, areas, own events, running totals,
+-- Where the law does not hold, updates stay separate: other statuses, other fields, areas, own events, running totals,
 -- ties and late updates.
 BEGIN;
 SET LOCAL search_path = tap, public;

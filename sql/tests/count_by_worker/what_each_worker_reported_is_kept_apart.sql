@@ -1,15 +1,13 @@
--- What each worker reported is kept apart from the other workers' and from the increments, so that a late report can be
--- judged by what its own worker reported; while there is but one worker, nothing is kept twice.
+-- The reports of each worker are kept apart from the other workers' and from the increments, so that a late report is
+-- compared with those of its own worker. While there is only one worker, nothing is stored twice.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);
+\ir ../helpers.psql
 
-CREATE FUNCTION pg_temp.after(payload jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM tallymark.merge_progress('job', payload || jsonb_build_object('updateId', gen_random_uuid()));
-  RETURN (SELECT jsonb_build_array(j.workers, j.progress) FROM tallymark.job AS j WHERE j.id = 'job');
-END
-$$;
+CREATE FUNCTION pg_temp.after(payload jsonb) RETURNS jsonb LANGUAGE sql
+RETURN (SELECT jsonb_build_array(j.workers, j.progress)
+  FROM pg_temp.job_after(payload || jsonb_build_object('updateId', gen_random_uuid())) AS j);
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
 
 SELECT is(pg_temp.after('{"processedItems": 5, "itemsByType": {"issues": 1}}'),

@@ -1,5 +1,4 @@
--- A job is registered once; registering it again, even with other attributes or after it has progressed, changes
--- nothing.
+-- Registering a job again, even with other attributes or after it has progressed, changes nothing.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);

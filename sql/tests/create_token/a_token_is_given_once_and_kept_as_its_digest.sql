@@ -1,4 +1,4 @@
--- A token is given to whoever makes it and to nobody ever after: what the table has lets nobody in.
+-- Only the caller who creates a token ever gets it: what the table holds cannot be used as a token.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);

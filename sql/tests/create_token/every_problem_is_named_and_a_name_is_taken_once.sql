@@ -1,4 +1,4 @@
--- Whoever makes a token learns at once of all that is wrong, and cannot replace another's by its name.
+-- The caller gets all problems at once, and cannot replace another token by using its name.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(16);

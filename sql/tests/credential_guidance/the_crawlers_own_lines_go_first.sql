@@ -1,4 +1,4 @@
--- An admin is always told what to do, and what the crawler knows of its provider goes first.
+-- An admin always gets instructions, and the crawler's own lines come first, since it knows its provider.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(24);

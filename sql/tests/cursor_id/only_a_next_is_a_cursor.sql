@@ -1,4 +1,4 @@
--- What a page gives as next is read back; anything else is refused, and nothing of it reaches a statement.
+-- The "next" of a page is accepted as a cursor; anything else is refused and reaches no statement.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

@@ -1,5 +1,5 @@
--- Whatever an error is made of, what is kept of it takes no more than 8 KB: a text as text, an object as JSON,
--- escapes included.
+-- Whatever an error consists of, at most 8 KB of it are kept: of a string as text, of an object as JSON with its
+-- escapes.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);

@@ -1,4 +1,4 @@
--- A text is cut to a number of bytes, between two characters.
+-- A text is cut to a number of bytes, never inside a character.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);

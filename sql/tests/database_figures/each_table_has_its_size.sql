@@ -1,4 +1,4 @@
--- What an operator looks at: each of our tables is there, with its size.
+-- Each of our tables is listed with its size.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);

@@ -1,4 +1,4 @@
--- With all that belongs to it; a late update is refused then, and counts for no job.
+-- A job is deleted with everything that belongs to it. A late update is then refused and counts for no job.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);

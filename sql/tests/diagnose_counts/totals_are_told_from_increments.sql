@@ -1,4 +1,4 @@
--- Running totals that are added up are told by two signs at once: they never fall, and the sum is far too high.
+-- Two signs together show running totals that are summed as increments: they never fall, and the sum is far too high.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

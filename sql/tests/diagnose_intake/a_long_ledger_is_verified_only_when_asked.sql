@@ -1,4 +1,4 @@
--- Folding a ledger takes time, so a long one is folded only for who asks; what was found before is told.
+-- Folding a ledger takes time, so a long one is folded only on request. An earlier outcome is shown.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);

@@ -1,4 +1,4 @@
--- The verdict is the worst finding, and the three questions are always answered, in their order.
+-- The verdict is the worst finding, and the three parts are always there, in their order.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);
@@ -17,8 +17,8 @@ SELECT is((SELECT string_agg(s ->> 'scenario', ' ') FROM jsonb_array_elements(
 SELECT is(tallymark.diagnose_job('J one', NULL, 5) -> 'updatesLookedAt', '5', 'of as many updates as asked for');
 SELECT is(tallymark.diagnose_job('J one', NULL, -5) -> 'updatesLookedAt', '1', 'at least one');
 UPDATE tallymark.job SET progress = progress || '{"processedItems": 500}' WHERE id = 'J one';
-SELECT is(tallymark.diagnose_job('J one') ->> 'verdict', '1 problem and 1 warning: Its state is not what its ledger adds '
-  'up to: event 20 differs in processedItems.', 'the problem before the warning');
+SELECT is(tallymark.diagnose_job('J one') ->> 'verdict', '1 problem and 1 warning: Its state does not match its '
+  'ledger: event 20 differs in processedItems.', 'the problem before the warning');
 SELECT is(tallymark.diagnose_job('J one', false) ->> 'verdict', '1 warning: It has processed 500 of 400 items, more than '
   'there are.', 'one of them alone');
 SELECT throws_ok($$ SELECT tallymark.diagnose_job('J none') $$, 'TK404', NULL, 'no such job');

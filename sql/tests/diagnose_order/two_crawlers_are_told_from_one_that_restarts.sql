@@ -1,4 +1,4 @@
--- Totals that fall once for each start are one crawler's; that fall again and again, those of several.
+-- Totals that fall once for each start belong to one crawler; totals that fall more often belong to several.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

@@ -1,4 +1,5 @@
--- Updates under 10 KB, one every 10 to 50 items: what is beside that is told, and is wrong only where it hurts.
+-- The guideline is updates under 10 KB, one every 10 to 50 items. Deviations are noted, and are warnings only where
+-- they cause harm.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

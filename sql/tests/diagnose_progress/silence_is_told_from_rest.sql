@@ -1,4 +1,4 @@
--- Who is silent and should not be is told from who has ended, rests, or was never heard of.
+-- A job that is silent and should not be is told apart from one that has ended, is paused, or was never reported on.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);

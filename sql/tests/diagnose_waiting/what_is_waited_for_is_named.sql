@@ -1,4 +1,5 @@
--- A job that does not go on may wait for its crawler to obey, for credentials, or for updates that are not refused.
+-- A job that does not proceed may be waiting for its crawler to obey, for credentials, or for updates that are not
+-- refused.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);

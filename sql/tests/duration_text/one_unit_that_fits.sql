@@ -1,4 +1,4 @@
--- Times are told in the unit that people would choose.
+-- Durations are written in the unit that people would choose.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

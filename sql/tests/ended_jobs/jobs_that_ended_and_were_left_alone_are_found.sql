@@ -1,4 +1,5 @@
--- In the order of their ids, page by page; neither what runs nor what was heard of lately.
+-- Ended jobs are listed in the order of their ids, page by page, without jobs that are running or were reported on
+-- lately.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(3);

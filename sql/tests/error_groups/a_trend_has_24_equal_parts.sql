@@ -1,4 +1,4 @@
--- When the errors of a group came: how many in each of 24 equal parts of the time that was asked for.
+-- The trend of a group has the number of errors in each of 24 equal parts of the time.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);

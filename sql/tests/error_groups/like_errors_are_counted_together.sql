@@ -1,4 +1,4 @@
--- Errors of all jobs by type and by what their messages have in common, with one of them to look at.
+-- The errors of all jobs are grouped by type and by what their messages have in common, with one of them as a sample.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

@@ -1,4 +1,4 @@
--- What an admin needs to know of a credential stands on the timeline.
+-- The timeline shows what an admin needs to know about a credential.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(2);

@@ -1,4 +1,5 @@
--- An event's details have the original's names, and hold what the update brought rather than what the job has become.
+-- The details of an event have the original's names, and hold what the update gave rather than the resulting state of
+-- the job.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

@@ -1,4 +1,4 @@
--- A completion says the final counts, how long it took and a summary in words.
+-- A completion has the final counts, the duration and a summary.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

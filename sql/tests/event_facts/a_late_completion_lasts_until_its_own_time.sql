@@ -1,4 +1,4 @@
--- The duration of a completion that arrives late is that up to its own time, not up to whatever came before it.
+-- The duration of a completion that arrives late ends at its own time, not at that of earlier arrivals.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(1);

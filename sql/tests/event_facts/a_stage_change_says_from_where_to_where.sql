@@ -1,4 +1,5 @@
--- A stage_change says which stage the job left and which it entered; a stage that does not change the job's is none.
+-- A stage_change has the stage that the job left and the one that it entered. An update that does not change the stage
+-- of the job is not a stage_change.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);

@@ -1,4 +1,4 @@
--- A timeline that tells how many areas were discovered also tells how many of them the job did not know.
+-- An event with discovered areas also says how many of them were new to the job.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

@@ -1,4 +1,4 @@
--- Of several kinds that fit the most telling is taken, areas and credentials among them.
+-- Where several kinds fit, areas and credentials included, the most telling is used.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);

@@ -1,4 +1,5 @@
--- What was recorded in each minute, by the server's clock, those without any among them.
+-- Events are counted by the minute in which they were recorded, by the server's clock. Minutes without events are
+-- listed, too.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(11);

@@ -1,4 +1,4 @@
--- Fields are named as a job is read: members of progress, types of items, and what stands beside progress.
+-- Fields have the names under which a job is read: members of progress, item types, and what stands beside progress.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(11);

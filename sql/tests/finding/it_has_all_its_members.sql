@@ -1,4 +1,4 @@
--- Whoever reads a finding need not ask whether a member is there.
+-- A finding always has all its members, so that readers need not check for them.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(2);

@@ -1,4 +1,4 @@
--- The ledger alone says which areas a job had at any time, whatever was done with the rows.
+-- The ledger alone gives the areas that a job had after any event, whatever happened to the rows.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);

@@ -1,5 +1,5 @@
--- What was asked of the crawler at any time, and how many areas there were, follow from the ledger; an event of the
--- crawlers own is no command.
+-- The ledger alone gives the pending command and the number of areas after any event. A crawler's own event is never a
+-- command.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(2);

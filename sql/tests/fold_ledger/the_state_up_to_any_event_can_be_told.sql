@@ -1,4 +1,4 @@
--- The ledger alone gives the state, as it is now and as it was after any event: the row is not needed.
+-- The ledger alone gives the state, as it is now and as it was after any event, without the row.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(5);

@@ -1,4 +1,4 @@
--- The fold goes on from what was pruned, also where what is left happened before it.
+-- The fold continues from the pruned updates, also where the remaining ones happened before them.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

@@ -1,4 +1,4 @@
--- What has been wrong for months is known, but for a job that is not what its ledger says.
+-- Alerts that were closed, or have been open, for months are deleted, except mismatches.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(2);

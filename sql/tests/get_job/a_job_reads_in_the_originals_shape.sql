@@ -1,4 +1,4 @@
--- A job as one JSON document: the merged progress with its timeline, and what the protocol lists beside it.
+-- A job is one JSON document: the merged progress with its timeline, and the members of the protocol beside it.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SET LOCAL TimeZone = 'Asia/Kathmandu';

@@ -1,4 +1,4 @@
--- What the acknowledgement tells the crawler is also told to whoever reads the job, as long as it is so.
+-- The guidance that the acknowledgement gives the crawler is also in the job, while its status is about credentials.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);

@@ -1,4 +1,4 @@
--- Of a long timeline the newest events go along, the oldest of these first; how many, the caller says.
+-- Of a long timeline the newest events are included, as many as the caller asks for, oldest first.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);

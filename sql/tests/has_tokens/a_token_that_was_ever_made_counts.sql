@@ -1,4 +1,4 @@
--- Whether the endpoint is configured: it stays so when the last token is revoked.
+-- The endpoint stays configured when the last token is revoked.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(3);

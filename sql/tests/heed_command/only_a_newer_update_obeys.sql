@@ -1,5 +1,5 @@
--- A crawler that paused before it was asked has not heard of it: an update obeys when it is newer, by the crawlers own
--- clocks, than all there was when the command was given.
+-- An update obeys a command only if it is newer, by the crawlers' own clocks, than all there was when the command was
+-- given: a crawler that paused before did not know of it.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);

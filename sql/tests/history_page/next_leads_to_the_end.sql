@@ -1,4 +1,4 @@
--- A page as one JSON document; whoever follows next until it is null has seen every row once.
+-- A page is one JSON document. Following "next" until it is null gives each row once.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(5);

@@ -1,5 +1,5 @@
--- The tables can be distributed by the job's id, on a database of many machines, as they are: read from the catalogue, so
--- that no new table or function can break it unseen.
+-- The tables can be distributed over many machines by the job's id without changes. This is read from the catalogue, so
+-- that no new table or function can break it unnoticed.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(13);

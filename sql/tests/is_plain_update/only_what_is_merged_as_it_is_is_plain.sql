@@ -1,5 +1,5 @@
--- Most updates are merged as they come. What must be judged in full, cut, or brought into another form first is not
--- plain: taken for plain it would be merged wrongly, and an update that is wrong would be merged at all.
+-- Most updates are merged as they come. An update that must be validated in full, cut or converted first is not plain:
+-- treated as plain it would be merged wrongly, or although it is not valid.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(24);

@@ -1,4 +1,4 @@
--- The same key is another update on another job.
+-- The same key on another job is another update.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

@@ -1,4 +1,4 @@
--- Which statuses of a job are the end of it.
+-- Only three statuses of a job are terminal.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(10);

@@ -1,4 +1,4 @@
--- Instants are written in UTC with milliseconds, as the original does, or with microseconds where they have them; read
+-- Instants are written in UTC with milliseconds, as the original does, or with microseconds where they have them. Read
 -- again they are the same instant.
 BEGIN;
 SET LOCAL search_path = tap, public;

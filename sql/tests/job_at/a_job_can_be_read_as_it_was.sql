@@ -1,4 +1,4 @@
--- What get_job said after each event can be had again from the ledger, as far as events tell it.
+-- The ledger gives again what get_job returned after each event, as far as events hold it.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(13);

@@ -1,4 +1,4 @@
--- What was before the last event that was pruned cannot be told any more, and the answer says so.
+-- The job before the last pruned event cannot be given any more, and the refusal says so.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(5);

@@ -1,5 +1,5 @@
--- Many large jobs are more than one JSON document holds: some are told, the others with the next call, and none is kept
--- back for ever.
+-- Many large jobs exceed one JSON document: some are returned, the others by the next call, and no job is kept out for
+-- ever.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

@@ -1,5 +1,5 @@
--- Who watches jobs is told of those with another last event than the one known, with the events between, and of no
--- others; so a round in which nothing happened costs next to nothing.
+-- A watcher gets only the jobs whose last event is not the one that it knows, with the events between. So a call after
+-- which nothing happened costs almost nothing.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(20);

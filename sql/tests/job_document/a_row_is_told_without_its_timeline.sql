@@ -1,4 +1,4 @@
--- The one place that says what a job looks like from outside; get_job is the same with the timeline.
+-- This is the one place that defines a job from outside; get_job adds the timeline.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(2);

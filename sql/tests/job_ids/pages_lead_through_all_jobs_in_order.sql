@@ -1,4 +1,4 @@
--- Whoever asks for the ids behind the last one seen gets every job once, in the order of the bytes.
+-- Asking for the ids after the last one seen gives every job once, in the order of the bytes.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(5);

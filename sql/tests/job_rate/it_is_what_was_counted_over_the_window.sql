@@ -1,5 +1,5 @@
--- Items a second over the last while: of processedItems by worker, or else of the types; late, lower and repeated
--- totals count nothing, and what came before the window is not counted in it.
+-- The rate is items a second over a recent window: processedItems by worker, or else the types. Late, lower and
+-- repeated totals count nothing, and neither does what came before the window.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(17);

@@ -1,4 +1,4 @@
--- Several jobs at once give the same as each alone; what is no job is passed over.
+-- Several jobs at once give the same as each alone. Ids without a job are ignored.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);

@@ -1,4 +1,4 @@
--- The row, the document that people know, the areas, and the baseline where there is one.
+-- The record has the row, the document that people know, the areas, and the baseline where there is one.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);

@@ -1,4 +1,4 @@
--- A line of an overview is short however large the job is, and has the same members for every job.
+-- A row of an overview is short however large the job is, and has the same members for every job.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

@@ -1,4 +1,5 @@
--- Each status of an update, in any letter case, stands for one of a job; what the protocol does not know for none.
+-- Each status of an update, in any letter case, gives a job status; a status that the protocol does not know gives
+-- none.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(36);

@@ -1,5 +1,5 @@
--- Statuses are ASCII, and their letter case does not follow the language of the database: in Turkish the small letter
--- of I is another, and FAILED would be no status at all.
+-- Statuses are ASCII, and their letter case does not depend on the language of the database: in Turkish the lower case
+-- of I is another letter, and FAILED would not be a status.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(2);

@@ -1,4 +1,5 @@
--- All statuses are told, also those that no job has; a limit makes the count cheap, and says where there are more.
+-- All statuses are listed, also those without jobs. A limit makes the count cheap, and the result says where there are
+-- more.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);

@@ -1,4 +1,4 @@
--- How many jobs ended on each day and how, what they processed, how long they took and how many succeeded.
+-- For each day the result has how many jobs ended and how, their items, their median duration and their success rate.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SET LOCAL TimeZone = 'Asia/Kathmandu';

@@ -1,4 +1,4 @@
--- A limit in bytes is one of what the crawler sent, not of the blanks that jsonb writes between the parts.
+-- A limit in bytes applies to what the crawler sent, not to the blanks that jsonb writes between the parts.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

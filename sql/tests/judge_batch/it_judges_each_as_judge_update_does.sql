@@ -1,4 +1,4 @@
--- Plain updates are judged together, which is quick; the judgement is that of judge_update, in the order of the batch.
+-- Plain updates are judged together, which is faster, with the same outcome as judge_update, in the order of the batch.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(5);

@@ -1,4 +1,4 @@
--- What is wrong with an update of a batch is told, not raised: so it spoils none of the others.
+-- The problems of an update in a batch are returned, not raised, so that the other updates are not affected.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(26);

@@ -1,4 +1,4 @@
--- What is kept of a key takes the same room for every key, and differs where keys differ.
+-- The digest of every key has the same size, and differs where keys differ.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(3);

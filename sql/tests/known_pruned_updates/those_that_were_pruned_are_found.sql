@@ -1,4 +1,4 @@
--- Of a batch the numbers of those whose events were pruned, of jobs that were pruned at all.
+-- The numbers of those updates of a batch are returned whose events were pruned.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(2);

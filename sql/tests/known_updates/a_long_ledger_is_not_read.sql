@@ -1,5 +1,5 @@
--- Whether a batch's updates are known takes a look into the index of keys for each, also where the plan was made while
--- the ledger was empty: else each would read all of its job's ledger.
+-- Finding out whether the updates of a batch are known takes one index lookup each, also where the plan was made while
+-- the ledger was empty. Otherwise each would read the whole ledger of its job.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(3);

@@ -1,4 +1,4 @@
--- In the order of their numbers, page by page, to the last one.
+-- Events come in the order of their numbers, page by page, to the last one.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

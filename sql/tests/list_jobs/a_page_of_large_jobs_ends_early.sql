@@ -1,4 +1,5 @@
--- Jobs of a megabyte each do not make a page too large for one JSON document: it ends early, and next goes on.
+-- Jobs of a megabyte each do not make a page too large for one JSON document: the page ends early, and "next"
+-- continues.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(3);

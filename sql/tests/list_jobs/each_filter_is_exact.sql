@@ -1,4 +1,4 @@
--- Jobs are found by what they are at, by what they count and by parts of their ids; a filter is no pattern.
+-- Jobs are found by their current facets, by what they count and by parts of their ids. A filter is not a pattern.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(24);

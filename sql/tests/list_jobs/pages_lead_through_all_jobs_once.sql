@@ -1,4 +1,4 @@
--- Whoever follows next to the end has seen every job once, whatever the size of the pages.
+-- Following "next" to the end gives every job once, whatever the size of the pages.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(10);

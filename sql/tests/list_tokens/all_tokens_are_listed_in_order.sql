@@ -1,4 +1,4 @@
--- Whoever looks for a token that should not be there finds every one that ever was.
+-- The list has every token that was ever created, so that one that should not be there is found.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(2);

@@ -1,4 +1,4 @@
--- A refusal carries words for each problem, whatever the member: a field name alone helps nobody.
+-- Each problem in a refusal has a text, whatever the member: a field name alone does not help.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(26);

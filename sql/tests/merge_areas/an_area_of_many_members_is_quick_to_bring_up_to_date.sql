@@ -1,5 +1,5 @@
--- An area may have as many members as an update can hold. To bring one up to date must not take a time that grows with
--- the square of their number: the job would be locked for as long.
+-- An area may have as many members as an update can hold. The time to update it must not grow with the square of their
+-- number, because the job is locked meanwhile.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(1);

@@ -1,4 +1,4 @@
--- A rediscovery brings an area up to date, member by member, whatever came first; what it does not name stays.
+-- A rediscovery updates an area member by member, whatever arrives first. Members that it does not give stay.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(13);

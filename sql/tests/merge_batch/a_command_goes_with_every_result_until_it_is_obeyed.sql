@@ -1,5 +1,5 @@
--- A batch is answered by the state after all of it: a command that one of its updates obeyed is not asked of the
--- crawler again, one that none obeyed is told with each result, duplicates among them.
+-- The results of a batch show the state after the whole batch: a command that one of its updates obeyed is in none of
+-- them, a pending one is in each, duplicates included.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);

@@ -1,5 +1,5 @@
--- Updates of many jobs, mixed, whatever the letters of their ids: each jobs are merged in their order, and its ledger
--- has no gaps.
+-- The updates of many jobs are mixed, with ids of all kinds of letters: each job's updates are merged in their order,
+-- and its ledger has no gaps.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

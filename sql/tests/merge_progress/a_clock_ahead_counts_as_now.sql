@@ -1,4 +1,4 @@
--- A crawler whose clock runs ahead must not lock its fields against everyone else until that time has come.
+-- A crawler whose clock is ahead must not block its fields for all others until that time has come.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);

@@ -1,5 +1,5 @@
--- An operators command goes with every acknowledgement until the crawler reports that it was done; the clocks of
--- crawlers may be wrong, and the outcome is the same in any order.
+-- A command is in every acknowledgement until the crawler reports that it was obeyed. The clocks of crawlers may be
+-- wrong, and the outcome is the same in any order.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(20);

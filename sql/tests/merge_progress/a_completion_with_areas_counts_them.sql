@@ -1,4 +1,4 @@
--- The final counts that a completion reports hold the areas that came with it.
+-- The final counts of a completion include the areas that came with it.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(5);

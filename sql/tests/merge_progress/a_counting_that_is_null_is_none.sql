@@ -1,5 +1,5 @@
--- A job may be registered with a counting that is null: that is as if it were left out, for the state, the ledger and
--- whoever verifies them.
+-- A job may be registered with a counting that is null. That equals leaving it out, for the state, the ledger and the
+-- verification.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

@@ -1,5 +1,5 @@
--- Two updates of the same instant that give the same field: the one of the larger key wins, by its bytes, in whatever
--- order they arrive. Otherwise the state would depend on the network.
+-- Of two updates at the same instant that give the same field, the one with the larger key wins, by its bytes, in
+-- whatever order they arrive. Otherwise the state would depend on the network.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);

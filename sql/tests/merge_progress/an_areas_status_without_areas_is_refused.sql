@@ -1,5 +1,5 @@
--- The original answers "Missing areas data in payload", and an update that is refused changes nothing; an empty list of
--- areas is a list.
+-- The original answers "Missing areas data in payload", and a refused update changes nothing. An empty array of areas
+-- is accepted.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

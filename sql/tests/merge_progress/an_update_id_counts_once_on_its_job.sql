@@ -1,4 +1,4 @@
--- The key of an update: its updateId, else a digest of what it says, else none at all.
+-- The key of an update is its updateId, else a digest of its content, else none.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(13);

@@ -1,5 +1,5 @@
--- An area that is discovered again is not counted again; a duplicate changes nothing; counts that a crawler sends along
--- are left out, with a warning.
+-- An area that is discovered again is not counted again. A duplicate changes nothing. Counts of areas that a crawler
+-- sends with them are left out, with a warning.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(18);

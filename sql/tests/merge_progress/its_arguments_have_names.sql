@@ -1,4 +1,4 @@
--- The functions that others call can be called by the names of their arguments, and those that may be left out may be.
+-- Public functions can be called by the names of their arguments, and optional arguments can be left out.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(11);

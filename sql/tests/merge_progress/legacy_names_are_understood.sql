@@ -1,4 +1,5 @@
--- Crawlers written for the original send processed, total, groupCount and projectCount, and must go on unchanged.
+-- Crawlers written for the original send processed, total, groupCount and projectCount, and must keep working
+-- unchanged.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(11);

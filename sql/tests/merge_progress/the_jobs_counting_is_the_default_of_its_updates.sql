@@ -1,15 +1,12 @@
--- A job registered with counting: cumulative makes running totals of what its old crawler sends, which itself cannot
--- say so; an update that does say how it counts is taken at its word.
+-- A job registered with counting: cumulative treats what its old crawler sends as running totals, since that crawler
+-- cannot say so. An update that gives counting is treated accordingly.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);
+\ir ../helpers.psql
 
-CREATE FUNCTION pg_temp.items_after(job text, payload jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM tallymark.merge_progress(job, payload);
-  RETURN (SELECT j.progress -> 'itemsByType' FROM tallymark.job AS j WHERE j.id = job);
-END
-$$;
+CREATE FUNCTION pg_temp.items_after(job text, payload jsonb) RETURNS jsonb LANGUAGE sql
+RETURN (SELECT j.progress -> 'itemsByType' FROM pg_temp.job_after(payload, job) AS j);
 DO $$
 BEGIN
   PERFORM tallymark.create_job('old', '{"counting": "cumulative", "account": "a"}');

@@ -1,5 +1,4 @@
--- Each accepted update appends exactly one event, and each job counts its own 1, 2, 3 ..., past duplicates and
--- refusals.
+-- Each accepted update appends exactly one event, and each job counts its own 1, 2, 3, despite duplicates and refusals.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(5);

@@ -1,4 +1,4 @@
--- The example of the overview: 100 and 5, 20, 75 items, then 150 and 50 more, make 150 and 5, 20, 125; and sending the
+-- The example of the overview: 100 and 5, 20, 75 items, then 150 and 50 more, give 150 and 5, 20, 125. Sending the
 -- second update again, as after a lost answer, leaves row and ledger as they are.
 BEGIN;
 SET LOCAL search_path = tap, public;

@@ -1,4 +1,4 @@
--- The same instant is the same instant however a crawler writes it: ties are of time, not of text.
+-- An instant is the same however a crawler writes it: ties are decided by time, not by text.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(3);

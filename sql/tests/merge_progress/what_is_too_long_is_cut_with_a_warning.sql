@@ -1,5 +1,5 @@
--- A message over 1000 characters and an error over 8 KB are cut, not refused: the update counts, and the crawler hears
--- what was cut, when something was.
+-- A message over 1000 characters and an error over 8 KB are cut, not refused: the update counts, and a warning says
+-- what was cut.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(14);

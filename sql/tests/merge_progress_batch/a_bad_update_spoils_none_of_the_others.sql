@@ -1,4 +1,4 @@
--- Each update has its result, in its place; what is wrong with one is told there, and all good ones are merged.
+-- Each update has its result, in its place. Problems are returned there, and all valid updates are merged.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(12);

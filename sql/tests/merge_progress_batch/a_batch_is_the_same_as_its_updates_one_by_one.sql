@@ -1,5 +1,5 @@
--- A batch is nothing but its updates: for sets that are drawn at random, in batches of several sizes, jobs, ledgers,
--- areas and answers are what they are when each update comes by itself, and every ledger folds to its state.
+-- For random sets of updates, in batches of several sizes, jobs, ledgers, areas and answers are the same as when each
+-- update comes alone, and every ledger folds to its state.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(14);

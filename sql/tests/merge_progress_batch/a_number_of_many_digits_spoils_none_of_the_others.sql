@@ -1,5 +1,5 @@
--- PostgreSQL keeps 1e-16383 in ten bytes and writes it in 16,385. A small body of such numbers must neither take
--- gigabytes nor spoil the other updates of a batch.
+-- PostgreSQL stores 1e-16383 in ten bytes and writes it in 16,385. A small body of such numbers must neither take
+-- gigabytes nor affect the other updates of a batch.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(3);

@@ -1,5 +1,5 @@
--- The ledger of a batch says of each update what it would say had it come by itself: also when some are late, the stage
--- changes at the first that brought it.
+-- The ledger of a batch says about each update what it would say had the update come alone. Also where some are late,
+-- the stage changes at the first update that gave the new one.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);

@@ -1,4 +1,4 @@
--- What is no batch is refused as a whole, before anything of it is merged.
+-- An invalid batch is refused as a whole, before anything is merged.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(14);

@@ -1,5 +1,5 @@
--- An updateId counts once on its job, also within one batch; what comes with it later, of whatever content, is a
--- duplicate.
+-- An updateId counts once on its job, also within one batch. Later updates with it, whatever their content, are
+-- duplicates.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);

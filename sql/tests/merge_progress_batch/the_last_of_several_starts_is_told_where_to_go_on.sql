@@ -1,4 +1,4 @@
--- What a restarted crawler needs may be large, and a batch may start one job many times: the last of them is told.
+-- The resume point may be large, and a batch may start one job many times: only the last start gets it.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);

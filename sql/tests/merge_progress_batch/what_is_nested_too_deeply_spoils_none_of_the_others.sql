@@ -1,4 +1,5 @@
--- PostgreSQL reads JSON that is nested more deeply than it can then go into: that is refused by itself, in a batch, too.
+-- PostgreSQL reads JSON that is nested more deeply than it can process afterwards. Only such an update is refused, in a
+-- batch, too.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(3);

@@ -1,5 +1,4 @@
--- A pseudo-random mix of forty updates, full of ties and late ones, in twelve shuffled orders with duplicates: one
--- state.
+-- Forty pseudo-random updates, with many ties and late ones, in twelve shuffled orders with duplicates, give one state.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

@@ -1,4 +1,4 @@
--- The end of the timeline up to an event, so that a job can be shown as it was then.
+-- The end of the timeline up to an event is returned, so that a job can be shown as it was then.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

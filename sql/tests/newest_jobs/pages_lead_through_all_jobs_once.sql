@@ -1,5 +1,5 @@
--- The newest first, also where several were registered at the same moment; and no job twice or not at all, whatever is
--- reported or registered between two pages.
+-- The newest job comes first, also where several were registered at the same moment. No job is repeated or missing,
+-- whatever is reported or registered between two pages.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(12);

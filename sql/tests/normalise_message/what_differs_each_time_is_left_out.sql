@@ -1,4 +1,4 @@
--- Two occurrences of one error must come out as one text, and two different errors as two.
+-- Two occurrences of one error must give the same text, and two different errors different texts.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(15);

@@ -1,4 +1,4 @@
--- Nothing has to be cleaned up: each failure takes along a few that count for nothing any more, never one that does.
+-- No cleaning is needed: each failure deletes a few that no longer count, and none that still do.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);

@@ -1,4 +1,4 @@
--- However often a crawler is refused, there is one row of it, which says how often, since when and what was wrong last.
+-- However often a crawler is refused, there is one row for it, with how often, since when and the last problem.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(13);

@@ -1,4 +1,4 @@
--- A command is asked until the crawler reports a status that shows that it was done; all statuses there are, for each.
+-- A command is pending until the crawler reports a status that obeys it. All statuses are tried with each command.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);

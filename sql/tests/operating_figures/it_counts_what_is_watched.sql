@@ -1,4 +1,4 @@
--- Jobs by status, silent ones, open alerts, how verification went, sizes.
+-- The figures are jobs by status, stalled jobs, open alerts, outcomes of verification, and sizes.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);

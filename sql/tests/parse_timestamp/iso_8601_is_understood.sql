@@ -1,4 +1,5 @@
--- The usual ways to write an instant in ISO 8601's extended format, whatever the session's zone and date style.
+-- The usual ways to write an instant in ISO 8601's extended format are read, whatever the session's time zone and date
+-- style.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SET LOCAL TimeZone = 'America/New_York';

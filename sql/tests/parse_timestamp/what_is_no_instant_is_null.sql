@@ -1,5 +1,5 @@
--- What is no date and time in ISO 8601, or names one that does not exist, is null and never an error; what PostgreSQL
--- alone would take for a time is none either.
+-- A text that is not a date and time in ISO 8601, or names one that does not exist, gives null and never an error, even
+-- where PostgreSQL itself would accept it.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(32);

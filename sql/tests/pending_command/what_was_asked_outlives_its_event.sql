@@ -1,4 +1,5 @@
--- A command whose event was pruned is obeyed by the same updates as before: newer than all there was when it was given.
+-- A command whose event was pruned is obeyed by the same updates as before: those newer than all there was when it was
+-- given.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(5);

@@ -1,5 +1,5 @@
--- Held against the jobs, each update of a batch is new, a duplicate or refused; new ones are numbered without gaps,
--- their own events among them, and what has no time counts in the order of the batch.
+-- Compared with the jobs, each update of a batch is new, a duplicate or refused. New ones are numbered without gaps,
+-- with their own events. Updates without a time count in the order of the batch.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);

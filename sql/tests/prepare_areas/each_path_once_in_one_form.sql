@@ -1,4 +1,4 @@
--- Whatever way a crawler names an area, it comes out in one form, and each path once: so no area is counted twice.
+-- However a crawler writes an area, it is stored in one form, and each path once, so that no area is counted twice.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(11);

@@ -1,4 +1,4 @@
--- The ledger keeps updates in one form, so that a fold, now or after years, needs no knowledge of what is legacy.
+-- The ledger keeps updates in one form, so that a fold, even after years, need not know the legacy names.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);

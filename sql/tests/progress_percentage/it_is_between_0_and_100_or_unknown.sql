@@ -1,4 +1,4 @@
--- The percentage is unknown while the total is, and never over 100 although the total was an estimate.
+-- The percentage is unknown while the total is, and never over 100, although the total may be an estimate.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(10);

@@ -1,4 +1,4 @@
--- The summary: how many of how many of what, as far as that is known.
+-- The summary says how many of how many items of which type, as far as that is known.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(10);

@@ -1,4 +1,4 @@
--- What may be pruned is told before it is: by age, and leaving the newest of each job.
+-- Events that may be pruned are counted by age, without the newest events of each job.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(5);

@@ -1,4 +1,5 @@
--- However late it comes again: with an updateId, by its content alone, in a batch, with other content.
+-- A pruned update that comes again, however late, is a duplicate: with an updateId, by its content alone, in a batch,
+-- or with other content.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);

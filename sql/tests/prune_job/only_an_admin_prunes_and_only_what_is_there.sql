@@ -1,4 +1,4 @@
--- Neither crawlers nor readers may; an unknown job is refused.
+-- Neither writers nor readers may prune, and an unknown job is refused.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(5);

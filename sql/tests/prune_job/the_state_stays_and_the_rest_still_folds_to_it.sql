@@ -1,4 +1,5 @@
--- Events are folded into a baseline, part by part: the job stays as it is, and verifies, whatever came in which order.
+-- Events are folded into a baseline, part by part. The job stays as it is and verifies, in whatever order the updates
+-- came.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(11);

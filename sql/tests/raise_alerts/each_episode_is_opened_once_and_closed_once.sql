@@ -1,4 +1,4 @@
--- Round after round: a condition opens one alert, its end closes it, and when it comes back that is another.
+-- Over many rounds a condition opens one alert, its end closes it, and a condition that comes back opens another.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(15);

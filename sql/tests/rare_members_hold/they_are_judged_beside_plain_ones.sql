@@ -1,4 +1,4 @@
--- The members that most updates do not have are judged wherever they appear: alone, and beside members that are good.
+-- The members that most updates do not have are validated wherever they appear: alone, and beside valid members.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(28);

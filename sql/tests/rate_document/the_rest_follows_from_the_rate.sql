@@ -1,4 +1,4 @@
--- When the work will be done, from the rate and from the ends of its interval; nothing is said that is not known.
+-- The end of the work follows from the rate and from the ends of its interval. Values that are not known are null.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

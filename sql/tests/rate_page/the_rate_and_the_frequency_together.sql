@@ -1,4 +1,4 @@
--- What a dashboard shows of a running job's speed, in one document.
+-- One document has what a dashboard shows about the speed of a running job.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

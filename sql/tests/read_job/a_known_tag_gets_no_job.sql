@@ -1,4 +1,4 @@
--- Who polls a job names the tag it has; the job goes along only where it is another since.
+-- A caller that polls passes the tag that it has, and gets the job only where it has changed since.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(11);

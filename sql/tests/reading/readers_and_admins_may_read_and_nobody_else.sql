@@ -1,4 +1,4 @@
--- What reads is for readers and admins; what it is put together from is for nobody; and none of it writes.
+-- Only readers and admins may call the reading functions, nobody may call their parts, and none of them writes.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(5);

@@ -1,4 +1,4 @@
--- What comes over HTTP may be anything: all but an object with a command is refused, without a change.
+-- A body from HTTP may be anything: all but an object with a command is refused, without a change.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(14);

@@ -1,7 +1,8 @@
--- The registrar's door takes a body as it comes over HTTP, and refuses what is none, with every problem.
+-- A body is accepted as it arrives over HTTP, and an invalid one is refused with all problems.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(14);
+\ir ../helpers.psql
 
 CREATE FUNCTION pg_temp.outcome(body jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -10,8 +11,7 @@ BEGIN
   RETURN CASE tallymark.receive_job(body) -> 'created' WHEN 'true' THEN 'new' ELSE 'there already' END;
 EXCEPTION WHEN SQLSTATE 'TK400' THEN
   GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL;
-  RETURN SQLERRM || ': '
-    || (SELECT string_agg(p ->> 'field', ' ' ORDER BY p ->> 'field') FROM jsonb_array_elements(v_detail::jsonb) AS p);
+  RETURN SQLERRM || ': ' || pg_temp.fields_named(v_detail);
 END
 $$;
 

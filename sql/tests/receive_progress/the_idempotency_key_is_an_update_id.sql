@@ -1,4 +1,4 @@
--- The header Idempotency-Key stands for updateId where the body gives none.
+-- The header Idempotency-Key is used as updateId where the body has none.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

@@ -1,4 +1,4 @@
--- Whenever a job was registered; one that goes on again is none any more.
+-- The order is that of the failures, not of the registrations. A job that runs again is not listed.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);

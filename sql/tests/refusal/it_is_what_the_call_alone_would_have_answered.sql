@@ -1,4 +1,4 @@
--- In a batch an update that was refused has the status and the words that it would have had alone.
+-- In a batch a refused update has the status and the texts that it would have got alone.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

@@ -1,4 +1,4 @@
--- A token for some jobs opens no others: the prefix is a text, not a pattern, and its letters are compared as they are.
+-- A token for some jobs gives no access to others: the prefix is a text, not a pattern, and case matters.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(18);

@@ -1,4 +1,4 @@
--- A question that is not right is refused as HTTP refuses it, with the name of what is wrong.
+-- An invalid query is refused as over HTTP, with the name of the parameter.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(2);

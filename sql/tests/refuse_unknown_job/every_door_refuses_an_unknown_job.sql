@@ -1,5 +1,5 @@
--- An unknown job is TK404 at every door; an id that no job can have is a mistake in the call, TK400, and must not go by
--- unseen.
+-- Every function refuses an unknown job with TK404. An id that no job can have is an error in the call, TK400, and must
+-- not go unnoticed.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(30);

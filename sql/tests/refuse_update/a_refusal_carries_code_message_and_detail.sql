@@ -1,5 +1,5 @@
--- A refusal says by its SQLSTATE what kind it is, by its message what the wire protocol answers, and by its detail, as
--- JSON, every problem.
+-- The SQLSTATE of a refusal gives its kind, the message what the wire protocol answers, and the detail all problems as
+-- JSON.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(13);

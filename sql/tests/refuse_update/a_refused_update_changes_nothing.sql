@@ -1,11 +1,9 @@
--- A refusal takes nothing of the update: row and ledger are as before, and the next number is not used up.
+-- Nothing of a refused update is kept: row and ledger are as before, and the next number is not used up.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);
+\ir ../helpers.psql
 
-CREATE FUNCTION pg_temp.all_of_it() RETURNS jsonb LANGUAGE sql
-RETURN (SELECT jsonb_build_array(to_jsonb(j), (SELECT jsonb_agg(to_jsonb(e) ORDER BY e.seq)
-  FROM tallymark.job_event AS e WHERE e.job_id = j.id)) FROM tallymark.job AS j WHERE j.id = 'job');
 CREATE FUNCTION pg_temp.refused(payload jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM tallymark.merge_progress('job', payload);

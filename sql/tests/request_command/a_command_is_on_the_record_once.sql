@@ -1,5 +1,4 @@
--- What an operator asked stands on the timeline, with who asked; asking again for what is asked already changes
--- nothing.
+-- A command is on the timeline, with who gave it. Giving the pending command again changes nothing.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(14);

@@ -1,4 +1,4 @@
--- Refused with the status that says why, and nothing is changed.
+-- An invalid command is refused with the fitting status, and nothing changes.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(15);

@@ -1,5 +1,5 @@
--- The wire protocol asks for members that SQL callers may leave out; a crawler without them is told of all of them, and
--- of all else that is wrong, at once.
+-- The wire protocol requires members that SQL callers may leave out. A crawler without them gets all missing members
+-- and all other problems at once.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(10);

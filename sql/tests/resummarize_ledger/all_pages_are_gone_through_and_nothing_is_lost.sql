@@ -1,4 +1,4 @@
--- Call after call to the end; the newest events are found as before.
+-- Repeated calls reach the end, and the newest events are found as before.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(3);

@@ -1,4 +1,4 @@
--- A script that revokes may be run twice; a name that is mistyped does not pass for one that was revoked.
+-- A script that revokes may run twice. A mistyped name is not taken for a revoked one.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);

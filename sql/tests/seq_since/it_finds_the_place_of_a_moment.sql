@@ -1,4 +1,4 @@
--- The first event recorded at or after a moment, also where old events are not there any more.
+-- The first event recorded at or after a moment is found, also where old events were pruned.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);

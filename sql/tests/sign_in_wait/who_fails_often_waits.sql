@@ -1,5 +1,4 @@
--- Five failures are free, then the wait doubles up to a minute, and is over by itself; whoever comes from elsewhere
--- does not wait.
+-- Five failures cost nothing, then the wait doubles up to a minute, and ends by itself. Other sources do not wait.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(20);

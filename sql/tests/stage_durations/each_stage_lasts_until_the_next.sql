@@ -1,4 +1,4 @@
--- One row for each time a stage was entered, whatever kind of event did it; late updates enter none.
+-- There is one row for each time that a stage was entered, whatever kind of event did it. Late updates enter none.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

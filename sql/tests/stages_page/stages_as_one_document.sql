@@ -1,4 +1,4 @@
--- The stages of a job as one JSON document.
+-- The stages of a job are one JSON document.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(3);

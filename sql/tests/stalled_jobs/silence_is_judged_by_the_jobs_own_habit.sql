@@ -1,4 +1,4 @@
--- A job that reports every second is stalled sooner than one that reports every hour; who is not running is not
+-- A job that reports every second is stalled sooner than one that reports every hour. A job that is not running is not
 -- stalled.
 BEGIN;
 SET LOCAL search_path = tap, public;

@@ -1,4 +1,4 @@
--- The minutes as one JSON document, with what the last 60 seconds had, which no minute of the clock tells.
+-- One JSON document has the minutes and the rates of the last 60 seconds, which no single minute shows.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);

@@ -1,4 +1,4 @@
--- The timeline reads in the order of its numbers, a page at a time, and by kind of event.
+-- The timeline is read in the order of its numbers, a page at a time, and by kind of event.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(15);

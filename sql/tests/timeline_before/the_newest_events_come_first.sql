@@ -1,4 +1,4 @@
--- The ledger read backwards: whoever follows next has seen every event once, of all kinds or of some.
+-- The ledger is read backwards. Following "next" gives every event once, of all kinds or of some.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(14);

@@ -1,4 +1,5 @@
--- Events of a megabyte each do not make a page too large for one JSON document: it ends early, and next goes on.
+-- Events of a megabyte each do not make a page too large for one JSON document: the page ends early, and "next"
+-- continues.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

@@ -1,4 +1,4 @@
--- Whoever reads a timeline from its beginning learns that it does not begin with the first event.
+-- A reader of a timeline learns from prunedSeq that it does not begin with the first event.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(3);

@@ -1,4 +1,4 @@
--- In a batch an unknown job is answered as it is alone: 404, but 400 for what cannot be the id of a job.
+-- In a batch an unknown job gets the same answer as alone: 404, or 400 for an id that no job can have.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);

@@ -1,4 +1,4 @@
--- The figures are those of the newest updates, by worker; commands, and what a crawler calls events, do not count.
+-- The figures are those of the newest updates, by worker. Commands and a crawler's own events do not count.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);

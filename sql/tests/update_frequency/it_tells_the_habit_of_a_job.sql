@@ -1,4 +1,4 @@
--- How often updates come, from the newest ones; a crawler's own events are none.
+-- The frequency is that of the newest updates. A crawler's own events do not count.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

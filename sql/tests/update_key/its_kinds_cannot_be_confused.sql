@@ -1,4 +1,4 @@
--- An updateId cannot be made to look like a digest of another update, nor a digest like an updateId.
+-- An updateId cannot be made to look like the digest of another update, nor a digest like an updateId.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);

@@ -1,5 +1,5 @@
--- Where the ledger was tampered with so that it cannot even be folded, that is a difference: verify_job must not be
--- true of what it could not look at.
+-- A ledger that was tampered with so that it cannot even be folded is a difference: verify_job must not be true where
+-- it could not check.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

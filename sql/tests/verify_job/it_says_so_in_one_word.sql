@@ -1,4 +1,4 @@
--- Whether the stored state is the fold of the ledger: true or false, never null.
+-- Whether the stored state is the fold of the ledger is true or false, never null.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

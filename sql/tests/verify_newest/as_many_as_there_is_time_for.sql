@@ -1,4 +1,4 @@
--- The newest jobs are compared with their ledgers, as far as so many events go; none is passed over unseen.
+-- The newest jobs are compared with their ledgers, up to a number of events. Skipped jobs are counted.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);

@@ -1,4 +1,4 @@
--- A slice at a time, in the order of their ids, and each again when it has changed.
+-- Jobs are verified a part at a time, in the order of their ids, and each again when it has changed.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);

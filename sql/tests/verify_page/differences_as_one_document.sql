@@ -1,4 +1,4 @@
--- Whether a job is what its ledger says, and where not, as one JSON document.
+-- One JSON document says whether a job matches its ledger, and where not.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

@@ -1,4 +1,4 @@
--- On a server that is no replica.
+-- The position never decreases. This server is not a replica.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(2);

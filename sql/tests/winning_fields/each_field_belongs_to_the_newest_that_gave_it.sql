@@ -1,5 +1,5 @@
--- Of three updates in all six orders, each field is that of the newest one that gave it: an update in the middle of
--- time wins over the oldest and loses to the newest, field by field.
+-- Three updates in all six orders: each field has the value of the newest update that gave it. The middle one in time
+-- wins over the oldest and loses to the newest, field by field.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);

@@ -1,5 +1,5 @@
--- Areas are counted beside the increments, and both members are there from the first areas on: which were needed would
--- depend on the order.
+-- Areas are counted beside the increments, and both types are set from the first areas on: otherwise their presence
+-- would depend on the order.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);

@@ -1,4 +1,4 @@
--- A field that is null counts as not given; a null deeper inside is content.
+-- A field that is null counts as not given. A null deeper inside is content.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);
