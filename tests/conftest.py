@@ -64,9 +64,9 @@ class Server:
         return f"postgresql://{quote(self.user, safe='')}{password}@/{quote(dbname, safe='')}?{query}"
 
 
-#: A file system in memory, as Linux has it, and what must be free of it and of the memory: a run takes up to 2 GB.
+#: A file system in memory, as Linux has it, and what must be free of it and of the memory: a run takes up to 1 GB.
 _MEMORY = Path("/dev/shm")  # noqa: S108 - whose files have names of their own
-_MEMORY_BYTES = 6 * 2**30
+_MEMORY_BYTES = 3 * 2**30
 
 
 def _memory_is_usable() -> bool:
