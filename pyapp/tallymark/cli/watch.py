@@ -49,12 +49,7 @@ _AROUND = 4
 @click.command()
 @click.argument("job_ids", metavar="[JOB]...", nargs=-1)
 @click.option(
-    "--interval",
-    type=Number(0.2, 3600),
-    default=1.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Time from one reading to the next.",
+    "--interval", type=Number(0.2, 3600), default=1.0, metavar="SECONDS", help="Time from one reading to the next."
 )
 @click.option("--until-done", is_flag=True, help="End when every JOB has finished, or one has ended otherwise.")
 @json_option("Print a job as one line of JSON whenever it changes.")

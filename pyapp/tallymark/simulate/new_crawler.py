@@ -165,7 +165,8 @@ class NewCrawler(Crawler):
             self._again = True
             raise Ended
         if turn == "credential":
-            self._credential(job)
+            for event, members in self.credential():
+                job.credential(event, **members)
         elif turn is not None:
             kind, message, code = self.error(page)
             error = type(kind, (Failed,), {"__module__": "gitlab.exceptions"})(message)
@@ -175,15 +176,6 @@ class NewCrawler(Crawler):
             self._again = turn == "retry"
             self.doing = "failed"
             raise error
-
-    def _credential(self, job: Job) -> None:
-        about = {"type": "token", "providerId": self.plan.owner, "instanceType": "gitlab"}
-        said = {"severity": "critical", "errorType": "expired", "message": "401 Unauthorized: the token has expired"}
-        job.credential("expiry", **about, **said)
-        self.rest("credential expired")
-        job.credential("renewal", **about, severity="warning", message="a new token was asked for")
-        self.rest("credential is renewed")
-        job.credential("resumed", **about, severity="info", message="the new token works")
 
     def _pause(self, job: Job) -> None:
         self.doing = "pausing"

@@ -139,8 +139,8 @@ def _facts(item: Shown, now: datetime, stalled: functions.StalledJob | None) -> 
         yield "stalled", Text(f"no update for {silent}; its updates usually come within {allowed}", "bold red")
     if job["command"]:
         yield "asked", Text(f"{job['command']}; the crawler has not obeyed yet", "bold yellow")
-    if at := [plain(progress[name]) for name in ("stage", "operationType", "currentDataType") if progress.get(name)]:
-        yield "doing", Text(", ".join(at))
+    if doing := [plain(progress[name]) for name in ("stage", "operationType", "currentDataType") if progress.get(name)]:
+        yield "doing", Text(", ".join(dict.fromkeys(doing)))
     if rate := rate_text(item.rate):
         yield "rate", Text(rate + _interval(item.rate, "low", "high", speed))
     if left := left_text(item.rate):
