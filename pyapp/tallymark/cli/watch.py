@@ -223,13 +223,13 @@ class _TableView(_Picture):
             return [Text("no job is running"), Text(clock(now), "dim")]
         headings, lines = table(shown[:height], now, width)
         fitting: list[Text] = []
-        told = 0
+        drawn = 0
         for of_one in lines:
             if len(fitting) + len(of_one) > height - _AROUND:
                 break
             fitting += of_one
-            told += 1
-        hidden = len(shown) - told
+            drawn += 1
+        hidden = len(shown) - drawn
         return [headings, *fitting, Text(f"and {count(hidden, 'more job')}" if hidden else "", "dim"), last]
 
     def _read_stalled(self, connection: Connection, jobs: list[Json]) -> None:

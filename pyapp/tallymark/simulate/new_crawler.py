@@ -99,19 +99,19 @@ class NewCrawler(Crawler):
     def _begin(self, job: Job) -> int:
         """Resume, and check that it is at the right place; return the number of the item to go on with."""
         plan, truth = self.plan, self.truth
-        told = job.resume
-        number = plan.after(told.last_processed_id)
+        resume = job.resume
+        number = plan.after(resume.last_processed_id)
         if self._killed:
             # What it had not reported is done once more.
             self._killed = False
             if number > truth.done:
                 raise Broken(f"resumes after item {number}, but only {truth.done} were done before it was killed")
             truth.rewind(plan, number)
-            truth.state = told.state
+            truth.state = resume.state
         mine = (truth.last_id, truth.state, truth.done, dict(+truth.items_by_type))
-        theirs = (told.last_processed_id, told.state, told.processed_items, dict(+Counter(told.items_by_type)))
+        theirs = (resume.last_processed_id, resume.state, resume.processed_items, dict(+Counter(resume.items_by_type)))
         if mine != theirs:
-            raise Broken(f"resumes at {theirs}, by the {told.source}, but was at {mine}")
+            raise Broken(f"resumes at {theirs}, by the {resume.source}, but was at {mine}")
         job.total(plan.total)
         truth.total = plan.total
         self.takes_commands = True

@@ -193,12 +193,12 @@ def _eta(rate: Json | None) -> str:
 
 def _error(progress: Json, now: datetime) -> Text:
     error = progress["error"]
-    told = compact(error)
+    text = compact(error)
     if isinstance(error, dict) and (error.get("type") or error.get("message")):
-        told = ": ".join(compact(error[name]) for name in ("type", "message") if error.get(name))
-        told += f" (code {compact(error['code'])})" if error.get("code") else ""
+        text = ": ".join(compact(error[name]) for name in ("type", "message") if error.get(name))
+        text += f" (code {compact(error['code'])})" if error.get("code") else ""
     at = instant(progress.get("errorTimestamp"))
-    return Text.assemble((told, "red"), (f"  {ago(at, now)}" if at else "", "dim"))
+    return Text.assemble((text, "red"), (f"  {ago(at, now)}" if at else "", "dim"))
 
 
 def _areas(areas: dict[str, Any]) -> str:
