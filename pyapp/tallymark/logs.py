@@ -1,8 +1,8 @@
-"""The log: structured, one line per record, followed by a traceback for a defect, on standard error.
+"""The log on standard error: one line per record, and a traceback for a defect.
 
-`TALLYMARK_LOG_FORMAT` makes it JSON for machines, or a line for people. What each line is about, such as the request
-and the job, is asked of whoever has registered with `add_context`, and only when something is logged. Tokens and
-payloads never get into it above DEBUG.
+`TALLYMARK_LOG_FORMAT` selects JSON for machines, or lines for people. Functions registered with `add_context` name the
+request and the job of a line; they are called only when something is logged. Tokens are never logged, payloads only
+at DEBUG.
 """
 
 import logging
@@ -15,30 +15,22 @@ from structlog.typing import EventDict
 
 from tallymark.settings import Settings
 
-#: What our own calls add to a record through `extra`; other members of a record are the library's.
+#: Members that our own calls pass in `extra`; the other members of a record belong to the logging module.
 _EXTRA = ("request", "job", "status", "counts", "problems", "payload", "updates", "error", "route")
 
-#: Says what is being worked on.
+#: Returns members of a log line that say what is being worked on.
 Context = Callable[[], Mapping[str, Any]]
 _contexts: list[Context] = []
 
 
 def add_context(context: Context) -> None:
-    """Have every line say what is being worked on. Doing it again with the same function changes nothing.
-
-    Args:
-        context: Called when something is logged; gives members of the line, and must not fail.
-    """
+    """Add members to every line. The function must not raise; adding the same one again changes nothing."""
     if context not in _contexts:
         _contexts.append(context)
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send what this package logs to standard error, as the settings say. Doing it again changes nothing.
-
-    Args:
-        settings: The level and the format.
-    """
+    """Log what this package logs to standard error, at the level and in the format of the settings."""
     logger = logging.getLogger("tallymark")
     logger.setLevel(settings.log_level.upper())
     logger.propagate = False
@@ -70,13 +62,13 @@ def _add_context(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 
 def _in_order(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Begin with what every line has."""
+    """Begin with the members that every line has."""
     first = {name: event.pop(name) for name in ("time", "level", "logger", "message") if name in event}
     return {**first, **event}
 
 
 def _line(_logger: object, _method: str, event: EventDict) -> str:
-    """Write a line for people: time, level, message, then what is known."""
+    """Return a line for people: time, level, message, then the other members."""
     traceback = event.pop("exception", "")
     event.pop("logger", None)
     head = f"{event.pop('time')} {event.pop('level').upper()} {event.pop('event')}"

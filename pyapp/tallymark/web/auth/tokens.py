@@ -167,13 +167,9 @@ class Tokens:
         cache_seconds: float = 5.0,
         secret_key: str = "",
     ) -> None:
-        """Take the configured tokens, and the database that holds others.
+        """Take the configured tokens, and the database that holds others; None for none.
 
-        Args:
-            tokens: The configured tokens; each allows everything.
-            database: Where further tokens are; None for none.
-            cache_seconds: How long what the database says about a token is used.
-            secret_key: The key for the session tickets of configured tokens.
+        The secret key makes the session tickets of configured tokens.
         """
         self._secret_key = secret_key.encode()
         self._digests = tuple(sha256(token.encode()).digest() for token in tokens)
@@ -182,9 +178,7 @@ class Tokens:
     def identify(self, authorization: str | None) -> Caller:
         """Return who shows a token in the header `Authorization`.
 
-        Raises:
-            Problem: 401 for a wrong token; 503 if no token exists at all.
-            Unavailable: It is not a configured token, and the database is away.
+        Raises 401 for a wrong token, 503 if no token exists at all, and Unavailable if the database is needed and away.
         """
         shown, digest = _digest_of(authorization)
         # Always compare with all of them: the time must not tell which one was close.

@@ -145,11 +145,7 @@ class Database:
     ) -> None:
         """Prepare a pool. Nothing is connected before the first call, so this may happen before a fork.
 
-        Args:
-            url: A libpq URL; with None every call raises `Unavailable`.
-            settings: The numbers of connections and threads, and all timeouts.
-            role: The role that the connections take if they may; None for that of the login user.
-            pool_size: The most connections; None for the setting.
+        Without a URL every call raises `Unavailable`. The connections take the role if they may.
         """
         self._url = url
         self._settings = settings
@@ -169,14 +165,10 @@ class Database:
         self._closed_until = 0.0
 
     def call(self, statement: Statement, *parameters: bytes | None) -> list[bytes | None]:
-        """Run a statement in a transaction of its own; once more if that may help. It must be safe to run twice.
+        """Run a statement in a transaction of its own, and return the columns of its one row as text in UTF-8.
 
-        Args:
-            statement: What to run.
-            parameters: The values of $1 and so on, as text in UTF-8 without zero bytes; None is NULL.
-
-        Returns:
-            The columns of the one row, as text in UTF-8.
+        Parameters are text in UTF-8 without zero bytes; None is NULL. The statement is run once more if that may help,
+        so it must be safe to run twice.
 
         Raises:
             TallymarkError: It was refused, or failed; nothing was changed, unless the connection broke.

@@ -48,15 +48,10 @@ class JobState:
     """A job at some moment, with its newest events."""
 
     def __init__(self, tag: str, head: bytes, last_seq: int, floor: int, events: Sequence[Event], skipped: int) -> None:
-        """Take what was read.
+        """Take what was read: `head` has the members of the message before its events.
 
-        Args:
-            tag: Its tag, as from read_job.
-            head: The members of the message before its events.
-            last_seq: The number of its last event.
-            floor: All events with greater numbers than this are in `events`.
-            events: Its newest events, ascending.
-            skipped: How many events that were asked for were left out before these.
+        `events` are the newest ones, ascending, and has all with numbers above `floor`; `skipped` is how many events
+        that were asked for were left out before them.
         """
         self.position = Position(int(tag.partition("-")[0], 16), last_seq)
         self.floor = floor
@@ -174,11 +169,7 @@ class JobSubscription:
 
 
 def read_jobs(read: Read, feeds: Sequence[JobFeed]) -> Iterator[JobFeed]:
-    """Read jobs into their feeds, and yield the feeds that have something new.
-
-    Raises:
-        TallymarkError: The database is away, or the like; some may have been read.
-    """
+    """Read jobs into their feeds, and yield the feeds that have something new."""
     for start in range(0, len(feeds), _BATCH):
         part = {feed.key: feed for feed in feeds[start : start + _BATCH]}
         # A new feed begins with the job's present state: a client that knows an earlier one catches up by itself.
@@ -197,14 +188,9 @@ def _is_older(position: Position, known: Position) -> bool:
 
 
 def catch_up(read: Read, job_id: str, known: Position) -> tuple[Message | None, Position]:
-    """Read what a client missed of a job. If its position has the number -1, it wants the job without events.
+    """Return what a client missed of a job, at most `MAX_MISSED` events, and the position that it knows then.
 
-    Returns:
-        The message, with the newest `MAX_MISSED` of the events that the client does not know, and the position that it
-        knows then; None and the same position if there is no such job.
-
-    Raises:
-        TallymarkError: The database is away, or the like.
+    If its position has the number -1, it wants the job without events. The message is None if there is no such job.
     """
     after = known.seq
     while True:

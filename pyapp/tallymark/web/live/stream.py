@@ -67,11 +67,7 @@ class Subscription(Protocol):
         """Stop watching; harmless if it never began."""
 
     def news(self) -> Iterable[Message]:
-        """Return what the client does not know yet, and count it as known from now on.
-
-        Raises:
-            TallymarkError: Something had to be read, and the database is away, or the like.
-        """
+        """Return what the client does not know yet, and count it as known. Raises TallymarkError if a read fails."""
 
 
 class Stream:

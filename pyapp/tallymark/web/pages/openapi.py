@@ -44,11 +44,7 @@ _LARGEST_EXACT = 2**53 - 1
 
 
 def document_file() -> Path:
-    """Return the OpenAPI document: of an installed wheel, or else of the checkout.
-
-    Raises:
-        FileNotFoundError: It is in neither place: the installation is broken.
-    """
+    """Return the OpenAPI document: of an installed wheel, or else of the checkout."""
     package = Path(str(files("tallymark")))
     for root in (package, package.parent.parent):
         if (root / "docs" / "openapi.json").is_file():

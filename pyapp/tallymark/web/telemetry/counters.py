@@ -109,12 +109,9 @@ class Counters:
         self._error_types: set[str] = set()
 
     def count_update(self, status: str, outcome: str, code: str = "") -> None:
-        """Count an update.
+        """Count an update that was `accepted`, `duplicate` or `refused`.
 
-        Args:
-            status: Its status; empty if it was refused, because it may then be any text.
-            outcome: `accepted`, `duplicate` or `refused`.
-            code: The HTTP status of its refusal.
+        The status of a refused one is empty, because it may be any text; its code is the HTTP status of the refusal.
         """
         self._updates.labels(status, outcome, code).inc()
 
@@ -253,12 +250,9 @@ def _route_row(route: str, method: str, classes: Mapping[str, _Buckets]) -> dict
 def percentile(bounds: Sequence[float], counts: Sequence[float], part: float) -> float | None:
     """Return the value that a part of all (0 to 1) do not exceed; None if nothing was counted.
 
-    Values are taken to be spread evenly over their bucket. Beyond the last finite bound, that bound is returned.
-
-    Args:
-        bounds: The buckets' upper bounds, ascending, the last one infinite.
-        counts: For each bound how many values are not larger.
-        part: The part of all.
+    `bounds` are the buckets' upper bounds, ascending, the last one infinite; `counts` says how many values are not
+    larger than each. Values are taken to be spread evenly over their bucket. Beyond the last finite bound, that bound
+    is returned.
     """
     rank = counts[-1] * part
     if not counts[-1]:

@@ -24,12 +24,9 @@ _SERVER_ERRORS = "5"
 
 
 def add_traces(app: Flask, databases: Iterable[Database], job_of: Callable[[], str | None]) -> bool:
-    """Trace an application's requests, if that is wanted and possible; return whether it does.
+    """Trace an application's requests and its calls of databases, if that is wanted and possible; return whether.
 
-    Args:
-        app: The application, with all middleware that is part of a request's span.
-        databases: Their calls get spans.
-        job_of: Returns the job that the request at hand is about.
+    Middleware that is added later is not part of a request's span. `job_of` returns the job of the request at hand.
     """
     if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or not any(map(os.environ.get, _WANTED)):
         return False
