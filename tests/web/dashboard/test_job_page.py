@@ -188,7 +188,9 @@ def test_a_pause_goes_through_to_the_crawler_and_the_page_says_how_far_it_got(sh
     seed(web.database_url, job_id, [{"processedItems": 1}])
     page = shared.open(job_page(job_id))
     page.get_by_role("button", name="Pause").click()
-    expect(page.get_by_text("The crawler gets the command with the answer to its next report.")).to_be_visible()
+    expect(
+        page.get_by_text("Requested: pause. The crawler gets the command with the answer to its next report.")
+    ).to_be_visible()
     assert web.report(update(job_id, processedItems=2)).json["command"] == "pause"
     expect(page.locator(".events")).to_contain_text("Asked the crawler to pause")
     seed(web.database_url, job_id, [{"status": "paused"}])
