@@ -76,8 +76,8 @@ WHERE r.first_number <= r.before;
 SELECT is(count(*), 0::bigint, 'its place, time, key and event are those of its last update')
 FROM run AS r JOIN drawn AS d USING (number) WHERE (r.at, r.key, r.seq) IS DISTINCT FROM (d.at, d.key,
   d.number::bigint);
-SELECT is((SELECT count(*) FROM tallymark.combine_updates('{}')), 0::bigint, 'of no updates there are no runs');
-SELECT is((SELECT count(*) FROM tallymark.combine_updates(NULL)), 0::bigint, 'nor of nothing');
+SELECT is((SELECT count(*) FROM tallymark.combine_updates('{}')), 0::bigint, 'no updates give no runs');
+SELECT is((SELECT count(*) FROM tallymark.combine_updates(NULL)), 0::bigint, 'nor does null');
 
 SELECT * FROM finish();
 ROLLBACK;

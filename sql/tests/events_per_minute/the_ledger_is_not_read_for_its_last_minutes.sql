@@ -31,7 +31,7 @@ $$;
 DO $$ BEGIN PERFORM FROM tallymark.events_per_minute(); PERFORM tallymark.throughput_page(); END $$;
 SET LOCAL plan_cache_mode = force_generic_plan;
 
-SELECT cmp_ok(pg_relation_size('tallymark.job_event') / 8192, '>', 2000::bigint, 'it is long');
+SELECT cmp_ok(pg_relation_size('tallymark.job_event') / 8192, '>', 2000::bigint, 'the ledger is long');
 SELECT cmp_ok(pg_temp.blocks('tallymark.events_per_minute(10, NULL, ''2025-01-07 13:46:00+00'')'), '<', 400::bigint,
   'little of it is read');
 SELECT cmp_ok(pg_temp.blocks('tallymark.throughput_page(30)'), '<', 400::bigint, 'also for the page');

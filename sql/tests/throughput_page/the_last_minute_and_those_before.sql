@@ -17,9 +17,9 @@ END
 $$;
 
 SELECT is(tallymark.throughput_page(0), '{"minutes": [], "eventsPerSecond": 1.017, "errorsPerMinute": 1}',
-  'what the last 60 seconds had');
+  'the rates of the last 60 seconds');
 SELECT is(tallymark.throughput_page(0, 'P 1'), '{"minutes": [], "eventsPerSecond": 1, "errorsPerMinute": 0}',
-  'of ids that begin alike');
+  'with id_prefix');
 SELECT is((SELECT sum((m -> 'events')::bigint)
   FROM jsonb_array_elements(tallymark.throughput_page(5) -> 'minutes') AS m),
   91::numeric, 'all events are in their minutes');
