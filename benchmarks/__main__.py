@@ -12,8 +12,7 @@ from benchmarks.batches import batch_of_50, batch_of_1000
 from benchmarks.database import Database, database
 from benchmarks.endpoint import endpoint
 from benchmarks.figures import Figure, Plan, Say, machine
-from benchmarks.first_paint import NAMES as PAINTS
-from benchmarks.first_paint import first_paint
+from benchmarks.first_paint import NAMES as PAINTS, first_paint
 from benchmarks.histories import against_seed_design, long_history
 from benchmarks.listing import job_list
 from benchmarks.merges import hot_job, merge_vs_floor

@@ -9,16 +9,8 @@ from benchmarks.ratios import compare
 def batch_of_50(database: Database, plan: Plan, say: Say) -> list[Figure]:
     """Measure batches of 50 updates of one job against single updates of one job, each with one client.
 
-    Args:
-        database: Where.
-        plan: How long, how often.
-        say: Told how it goes.
-
     Returns:
         The figure `batch_50`, in updates per second.
-
-    Raises:
-        BenchmarkError: A transaction failed.
     """
     return [_measure(database, plan, say, "batch_50", updates=50, jobs=1, goal=Goal(12))]
 
@@ -26,16 +18,8 @@ def batch_of_50(database: Database, plan: Plan, say: Say) -> list[Figure]:
 def batch_of_1000(database: Database, plan: Plan, say: Say) -> list[Figure]:
     """Measure batches of 1,000 updates over 100 jobs against single updates over 100 jobs, each with one client.
 
-    Args:
-        database: Where.
-        plan: How long, how often.
-        say: Told how it goes.
-
     Returns:
         The figure `batch_1000`, in updates per second.
-
-    Raises:
-        BenchmarkError: A transaction failed.
     """
     return [_measure(database, plan, say, "batch_1000", updates=1000, jobs=100, goal=None)]
 

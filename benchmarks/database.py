@@ -40,10 +40,6 @@ class Database:
     def value(self, query: str, *parameters: object) -> Any:  # noqa: ANN401 - as SQL has it
         """Run a query.
 
-        Args:
-            query: It gives one row.
-            parameters: The values of its %s.
-
         Returns:
             The first column.
         """
@@ -51,11 +47,7 @@ class Database:
         return row[0] if row else None
 
     def run_file(self, name: str) -> None:
-        """Run a file of `benchmarks/sql`.
-
-        Args:
-            name: Its name.
-        """
+        """Run a file of `benchmarks/sql`."""
         self.connection.execute((SQL / name).read_bytes())
 
     def settle(self) -> None:
@@ -127,9 +119,6 @@ def _installed(url: str, data: str, say: Say) -> Iterator[Database]:
 
 def libpq_environment(url: str) -> dict[str, str]:
     """Return an environment in which libpq's programs find a database; on a command line all could read the password.
-
-    Args:
-        url: A libpq URL.
 
     Returns:
         Our own environment, with what the URL says under the names that libpq reads.

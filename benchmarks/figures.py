@@ -27,9 +27,6 @@ class Goal:
     def verdict(self, value: float) -> str:
         """Say whether a value meets it.
 
-        Args:
-            value: The figure, not rounded.
-
         Returns:
             Such as `goal >= 0.80 met`.
         """
@@ -95,9 +92,6 @@ class Plan:
     def size(self, full: int) -> int:
         """Return how much data to use, of what a full run has.
 
-        Args:
-            full: Rows, jobs, requests.
-
         Returns:
             All of them, or a tenth.
         """
@@ -125,9 +119,6 @@ def machine() -> dict[str, Any]:
 
 def filesystem(directory: Path) -> str:
     """Say what kind of file system a directory is on: on tmpfs, a durable write costs nothing.
-
-    Args:
-        directory: It exists.
 
     Returns:
         Such as ext4.

@@ -8,8 +8,7 @@ from contextlib import ExitStack
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.database import Database
-from benchmarks.database import database as another
+from benchmarks.database import Database, database as another
 from benchmarks.figures import Figure, Goal, Plan, Say
 from benchmarks.listing import FEW, MANY
 from benchmarks.pgbench import BenchmarkError
@@ -119,18 +118,9 @@ class _Site:
 def first_paint(database: Database, plan: Plan, say: Say) -> list[Figure]:
     """Measure the overview of 1,000,000 jobs against that of 1,000, in Chromium, with a cold cache, in turns.
 
-    Args:
-        database: On whose server.
-        plan: How often.
-        say: Told how it goes.
-
     Returns:
         For each view how many times as long it takes to the first contentful paint (`first_paint`) and until the first
         row is in the document (`first_row`). Nothing where there is no Chromium.
-
-    Raises:
-        BenchmarkError: A server did not start, or a page does not come.
-        psycopg.Error: The server of the database cannot be used.
     """
     chromium = next(filter(None, map(shutil.which, _CHROMIUM)), None)
     try:

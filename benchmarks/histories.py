@@ -19,16 +19,8 @@ SEED_EVENTS = 2_000
 def long_history(database: Database, plan: Plan, say: Say) -> list[Figure]:
     """Measure merges into a job with 100,000 events against a job with 100, with one client.
 
-    Args:
-        database: Where.
-        plan: How long, how often.
-        say: Told how it goes.
-
     Returns:
         The figure `long_history`.
-
-    Raises:
-        BenchmarkError: A transaction failed.
     """
     events = plan.size(LONG)
     pairs = plan.pairs * TIMES_AS_MANY
@@ -57,16 +49,8 @@ def long_history(database: Database, plan: Plan, say: Say) -> list[Figure]:
 def against_seed_design(database: Database, plan: Plan, say: Say) -> list[Figure]:
     """Measure the merge against the design with the timeline inside the row: 20 jobs of 2,000 events, 4 clients.
 
-    Args:
-        database: Where.
-        plan: How long, how often.
-        say: Told how it goes.
-
     Returns:
         The figure `against_seed_design`.
-
-    Raises:
-        BenchmarkError: A transaction failed.
     """
     events = plan.size(SEED_EVENTS)
     say(f"making 2 x {SEED_JOBS} jobs of {events:,} events")

@@ -4,8 +4,7 @@ import time
 from contextlib import ExitStack
 from statistics import median
 
-from benchmarks.database import Database
-from benchmarks.database import database as another
+from benchmarks.database import Database, database as another
 from benchmarks.figures import Figure, Goal, Plan, Say
 from benchmarks.ratios import Spread
 
@@ -19,16 +18,8 @@ _PAGE = "SELECT tallymark.list_jobs(max_jobs => %s, cursor => %s)::text"
 def job_list(database: Database, plan: Plan, say: Say) -> list[Figure]:
     """Measure the first and the 1,000th page of 1,000,000 jobs against the first page of 1,000 jobs.
 
-    Args:
-        database: On whose server.
-        plan: How often.
-        say: Told how it goes.
-
     Returns:
         The figures `job_list_first` and `job_list_deep`: how many times as long a page takes.
-
-    Raises:
-        psycopg.Error: The server cannot be used.
     """
     jobs = plan.size(MANY)
     deep = plan.size(_DEEP)

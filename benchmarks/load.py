@@ -1,4 +1,4 @@
-"""Loads an HTTP server with updates: through `wrk` where it is installed, else with `benchmarks.python_load`."""
+"""Loads an HTTP server with updates, through `wrk`."""
 
 import json
 import os
@@ -54,7 +54,7 @@ class Load:
         url: Where to send them, with the path.
         token: What to show.
         prefix: What the ids of the jobs begin with.
-        jobs: How many jobs there are; each update is for one of them by chance.
+        jobs: How many jobs there are; each update is for a random one.
     """
 
     url: str
@@ -65,24 +65,14 @@ class Load:
     def run(self, connections: int, seconds: int) -> Answers:
         """Send updates for some time, and wait for all answers.
 
-        Args:
-            connections: How many connections; each has one request on its way at a time.
-            seconds: For how long.
-
         Returns:
             What came back.
-
-        Raises:
-            BenchmarkError: The load generator failed.
         """
         server, slash, path = self.url.removeprefix("http://").partition("/")
         told = [slash + path, str(seconds), self.prefix, str(self.jobs)]
-        if wrk := shutil.which("wrk"):
-            duration = f"{seconds + DRAIN_SECONDS}s"
-            options = ["--threads", "1", "--connections", str(connections), "--duration", duration, "--timeout", "30s"]
-            command = [wrk, *options, "--script", str(LUA), f"http://{server}", "--", *told]
-        else:
-            command = [sys.executable, "-m", "benchmarks.python_load", server, str(connections), *told]
+        duration = f"{seconds + DRAIN_SECONDS}s"
+        options = ["--threads", "1", "--connections", str(connections), "--duration", duration, "--timeout", "30s"]
+        command = [wrk(), *options, "--script", str(LUA), f"http://{server}", "--", *told]
         # On the command line, every user of the machine could read the token.
         done = subprocess.run(
             command,
@@ -98,6 +88,18 @@ class Load:
         return Answers(**json.loads(lines[-1]))
 
 
-def generator() -> str:
-    """Name the load generator that is used on this machine."""
-    return "wrk" if shutil.which("wrk") else "benchmarks.python_load, since wrk is not installed"
+def wrk() -> str:
+    """Find wrk. Where it is missing, root installs Debian's package.
+
+    Raises:
+        BenchmarkError: It is not installed, and cannot be.
+    """
+    if shutil.which("wrk") is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        print("wrk is not installed: installing Debian's package", file=sys.stderr)
+        environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "wrk"]):
+            subprocess.run(command, env=environ, stdout=subprocess.DEVNULL, check=False)
+    found = shutil.which("wrk")
+    if found is None:
+        raise BenchmarkError("wrk, which sends the requests, is not installed: on Debian, apt-get install wrk")
+    return found

@@ -22,16 +22,8 @@ class Updates(NamedTuple):
 def merge_vs_floor(database: Database, plan: Plan, say: Say) -> list[Figure]:
     """Measure the merge over 10,000 jobs with 8 clients, and the share of HOT updates in its runs.
 
-    Args:
-        database: Where.
-        plan: How long, how often.
-        say: Told how it goes.
-
     Returns:
         The figures `merge_vs_floor` and `hot_updates`.
-
-    Raises:
-        BenchmarkError: A transaction failed.
     """
     jobs = plan.size(JOBS)
     say(f"making 2 x {jobs:,} jobs")
@@ -70,16 +62,8 @@ def merge_vs_floor(database: Database, plan: Plan, say: Say) -> list[Figure]:
 def hot_job(database: Database, plan: Plan, say: Say) -> list[Figure]:
     """Measure the merge with 16 clients that all report on one job.
 
-    Args:
-        database: Where.
-        plan: How long, how often.
-        say: Told how it goes.
-
     Returns:
         The figure `hot_job`.
-
-    Raises:
-        BenchmarkError: A transaction failed.
     """
     database.value("SELECT bench.make_jobs('hot_merge_', 1)")
     database.value("SELECT bench.make_jobs('hot_floor_', 1)")
@@ -100,9 +84,6 @@ def hot_job(database: Database, plan: Plan, say: Say) -> list[Figure]:
 
 def updates(database: Database) -> Updates:
     """Read PostgreSQL's count of updates.
-
-    Args:
-        database: Where.
 
     Returns:
         What is known by now; what running connections did comes later.

@@ -26,7 +26,7 @@ import psycopg
 
 from benchmarks.database import Database
 from benchmarks.figures import filesystem
-from benchmarks.load import DRAIN_SECONDS, Answers, Load, generator
+from benchmarks.load import DRAIN_SECONDS, Answers, Load
 from benchmarks.serving import PRODUCT, Server, serving
 from benchmarks.usage import megabytes
 from tallymark.schema.migrate import migrate
@@ -102,10 +102,6 @@ class Prober(threading.Thread):
     def recovered_after(self, moment: float, limit: float) -> float:
         """Return how long after a moment answers were as usual again, and stayed so.
 
-        Args:
-            moment: By the monotonic clock.
-            limit: Seconds that an answer takes at most.
-
         Returns:
             Seconds; infinite where they never were.
         """
@@ -135,10 +131,7 @@ def _overload(database: Database, server: Server, token: str, seconds: int, conn
     load = Load(server.url + PATH, token, _PREFIX, JOBS)
     before = _updates(database)
     usual = load.run(USUAL_CONNECTIONS, 8)
-    click.echo(
-        f"{usual.per_second:,.0f} updates/s with {USUAL_CONNECTIONS} connections, p99 {usual.p99_ms:.1f} ms; "
-        f"load by {generator()}"
-    )
+    click.echo(f"{usual.per_second:,.0f} updates/s with {USUAL_CONNECTIONS} connections, p99 {usual.p99_ms:.1f} ms")
     idle = megabytes(server.worker)
     prober = Prober(server, token)
     prober.start()

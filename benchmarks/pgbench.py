@@ -36,7 +36,7 @@ class Script:
     Attributes:
         name: The script's file.
         prefix: What the names of the jobs begin with.
-        jobs: How many jobs there are; each transaction takes one of them by chance.
+        jobs: How many jobs there are; each transaction takes a random one.
         clients: How many connections run it at once.
         updates: How many updates a transaction has, where the script asks for it.
     """
@@ -50,16 +50,8 @@ class Script:
     def run(self, database: Database, *, seconds: int | None = None, transactions: int | None = None) -> Outcome:
         """Run it.
 
-        Args:
-            database: Where.
-            seconds: For how long.
-            transactions: Or how many transactions of each client.
-
         Returns:
             What it did.
-
-        Raises:
-            BenchmarkError: A transaction failed, or pgbench did.
         """
         command = [
             *(str(bin_dir() / "pgbench"), "--no-vacuum", "--protocol", "prepared"),
@@ -80,14 +72,8 @@ class Script:
 def parse(report: str) -> Outcome:
     """Read what pgbench prints at its end.
 
-    Args:
-        report: Its standard output.
-
     Returns:
         The outcome.
-
-    Raises:
-        BenchmarkError: It is not such a report, or tells of failed transactions.
     """
     processed, failed, speed = (pattern.search(report) for pattern in (_PROCESSED, _FAILED, _SPEED))
     if processed is None or speed is None:

@@ -68,17 +68,8 @@ class Comparison:
 def compare(first: Side, second: Side, pairs: int, say: Callable[[str], None]) -> Comparison:
     """Measure two sides in turns, A B A B and so on, after a warm-up of each that does not count.
 
-    Args:
-        first: Runs the first side.
-        second: Runs the second side.
-        pairs: How many measurements of each, at least 1.
-        say: Told how it goes, a line at a time.
-
     Returns:
         All measurements.
-
-    Raises:
-        ValueError: There are to be no pairs.
     """
     say("warming up")
     first(0)

@@ -15,13 +15,7 @@ _WIDE = 160
 
 
 def table(figures: Sequence[Figure], plan: Plan, around: Mapping[str, Any]) -> None:
-    """Print the table: what, goal, figure, runs, machine.
-
-    Args:
-        figures: In the order in which they are to stand.
-        plan: How they were measured.
-        around: Facts about the machine and the server.
-    """
+    """Print the table: what, goal, figure, runs, machine."""
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = _WIDE
@@ -48,17 +42,7 @@ def table(figures: Sequence[Figure], plan: Plan, around: Mapping[str, Any]) -> N
 
 
 def save(file: TextIO, figures: Sequence[Figure], plan: Plan, around: Mapping[str, Any]) -> None:
-    """Write everything that was measured to a file.
-
-    Args:
-        file: Open for writing.
-        figures: What was measured.
-        plan: How.
-        around: Facts about the machine and the server.
-
-    Raises:
-        OSError: It cannot be written.
-    """
+    """Write everything that was measured to a file."""
     content = {
         "plan": {"seconds": plan.seconds, "pairs": plan.pairs, "quick": plan.quick},
         "machine": dict(around),

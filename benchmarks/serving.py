@@ -17,7 +17,7 @@ from tallymark.server.lifeline import bound_to_us
 from tallymark.server.ports import some_free_port
 from tallymark.settings import Settings
 
-PRODUCT = "tallymark.server.granian:worker_app"
+PRODUCT = "tallymark.server.worker:worker_app"
 
 _HOST = "127.0.0.1"
 
@@ -48,18 +48,7 @@ class Server:
 
 @contextmanager
 def serving(application: str, environ: Mapping[str, str]) -> Iterator[Server]:
-    """Run an application under the product's own web server command.
-
-    Args:
-        application: As granian names it.
-        environ: The environment that the application reads its settings from.
-
-    Yields:
-        The server.
-
-    Raises:
-        BenchmarkError: It does not start.
-    """
+    """Run an application under the product's own web server command."""
     port = some_free_port(_HOST)
     command = [*granian_command(Settings.from_env(environ), _HOST, port)[:-1], application]
     process = subprocess.Popen(

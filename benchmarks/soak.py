@@ -27,14 +27,14 @@ import click
 import psutil
 import psycopg
 
-from benchmarks.crowds import open_crowd
 from benchmarks.database import Database
-from benchmarks.figures import Plan, filesystem
+from benchmarks.figures import filesystem
 from benchmarks.load import Answers, Load
 from benchmarks.pgbench import BenchmarkError
 from benchmarks.serving import PRODUCT, Server, serving
 from benchmarks.standby import standby
 from benchmarks.usage import megabytes
+from benchmarks.viewers import open_crowd
 from tallymark.schema.migrate import migrate
 from tallymark.server import EmbeddedPostgres
 from tallymark.server.lifeline import bound_to_us
@@ -42,7 +42,7 @@ from tallymark.server.lifeline import bound_to_us
 JOBS = 200
 CONNECTIONS = 16
 PATH = "/api/internal/jobs/progress"
-#: Of `benchmarks.viewing`: pages of jobs, and of the overview.
+#: How many pages show a job, and how many the overview.
 JOB_PAGES, OVERVIEW_PAGES = 40, 10
 
 _PREFIX = "soak_"
@@ -101,10 +101,6 @@ class Chore(threading.Thread):
 def tallymark(arguments: tuple[str, ...], environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a command of the product's.
 
-    Args:
-        arguments: What stands after `tallymark`.
-        environ: Where the database is, among others.
-
     Returns:
         How it ended, and what it said.
     """
@@ -126,7 +122,6 @@ def main(*, minutes: int, seconds: int) -> None:
 
 def _soak(directory: Path, minutes: int, seconds: int) -> list[str]:
     token = secrets.token_urlsafe(24)
-    plan = Plan(seconds=seconds)
     with ExitStack() as running:
         primary = running.enter_context(EmbeddedPostgres(directory / "primary"))
         migrate(primary.url, report=lambda _line: None)
@@ -143,7 +138,7 @@ def _soak(directory: Path, minutes: int, seconds: int) -> list[str]:
         }
         server = running.enter_context(serving(PRODUCT, environ))
         sizes = (JOBS, JOB_PAGES, OVERVIEW_PAGES)
-        crowd = running.enter_context(open_crowd(server, _PREFIX, plan, token, kind="parse", sizes=sizes))
+        crowd = running.enter_context(open_crowd(server, _PREFIX, token, sizes, kind="parse"))
         crowd.ask("open")
         watchdog = running.enter_context(_watching(environ))
         chores = [Chore("prune", _PRUNE, environ, seconds / 6), Chore("verify", ("verify", "--json"), environ, 1.0)]
@@ -154,7 +149,7 @@ def _soak(directory: Path, minutes: int, seconds: int) -> list[str]:
         migrated: list[str] = []
         for number in range(1, minutes + 1):
             if number == minutes // 2 + 1:
-                threading.Thread(target=_migrate_anew, args=(environ, seconds, migrated), daemon=True).start()
+                threading.Thread(target=_migrate_again, args=(environ, seconds, migrated), daemon=True).start()
             load = Load(server.url + PATH, token, _PREFIX, JOBS)
             parts.append(_minute(database, load, server, directory, seconds))
             _tell(number, parts[-1])
@@ -184,7 +179,7 @@ def _ended_badly(watchdog: subprocess.Popen[bytes]) -> list[str]:
     return [] if watchdog.poll() is None else [f"the watchdog ended with {watchdog.returncode}"]
 
 
-def _migrate_anew(environ: dict[str, str], seconds: int, told: list[str]) -> None:
+def _migrate_again(environ: dict[str, str], seconds: int, told: list[str]) -> None:
     """Take the newest migration back, and apply it again, in the middle of a part."""
     time.sleep(seconds / 4)
     for arguments in (("rollback", "--steps", "1", "--yes"), ("migrate",)):

@@ -14,19 +14,7 @@ from tallymark.server.postgres_user import choose_user
 
 @contextmanager
 def standby(primary: EmbeddedPostgres, data_dir: Path) -> Iterator[EmbeddedPostgres]:
-    """Make a replica of a running server, and follow it.
-
-    Args:
-        primary: The server.
-        data_dir: Where the replica's data is to be; there is nothing yet.
-
-    Yields:
-        The replica, running.
-
-    Raises:
-        BenchmarkError: It cannot be made.
-        EmbeddedPostgresError: It does not start.
-    """
+    """Make a replica of a running server, and follow it."""
     data_dir.mkdir(mode=0o700, parents=True)
     programs = bin_dir()
     user = choose_user(data_dir, programs / "postgres")

@@ -57,16 +57,8 @@ def _in_a_terminal() -> Iterator[None]:
 def tracking(database: Database, plan: Plan, say: Say) -> list[Figure]:
     """Measure loops over 1,000,000 items with an empty body, in turns: bare, tqdm with its bar, four ways of `track`.
 
-    Args:
-        database: Where the server's jobs are.
-        plan: How often.
-        say: Told how it goes.
-
     Returns:
         The figures `track`, `track_id`, `track_bar`, `track_bar_id`: the ns an item that it takes more than tqdm.
-
-    Raises:
-        BenchmarkError: tqdm is not installed, the server did not start, or a count is wrong.
     """
     try:
         from tqdm import tqdm

@@ -1,4 +1,7 @@
-"""Many open pages on one server process: what they get to see, what they cost the server, and what the merge."""
+"""Many open pages on one server process: what they get to see, and what they cost the server and the merge.
+
+The pages, and the load that they watch, are programs of their own: `viewing.py`.
+"""
 
 import json
 import os
@@ -7,50 +10,99 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 
-from benchmarks.crowds import JOB_PAGES, JOBS, OVERVIEW_PAGES, STREAMS, UPDATES_PER_SECOND, Crowd, open_crowd
 from benchmarks.database import Database, libpq_environment
 from benchmarks.figures import Figure, Goal, Plan, Say
 from benchmarks.pgbench import BenchmarkError, Script
 from benchmarks.ratios import Comparison, Spread, compare
-from benchmarks.seeing import Seen, commits, compare_pages, p95
 from benchmarks.serving import PRODUCT, Server, serving
 from benchmarks.usage import Shares, Usage, medians, megabytes
+from benchmarks.viewing import Seen, commits, compare_pages, p95
 from tallymark.server.lifeline import bound_to_us
 from tallymark.web.live.stream import BEAT_SECONDS
 
+JOBS = 100
+JOB_PAGES = 300
+OVERVIEW_PAGES = 200
+UPDATES_PER_SECOND = 1_000
+STREAMS = 600
 CLIENTS = 8
 
 _ROOT = Path(__file__).parent.parent
+_VIEWING = (sys.executable, "-m", "benchmarks.viewing")
 #: What was committed last has come to all pages after so long, or will never come.
 _LAST_SECONDS = 3.0
+
+
+class Crowd:
+    """The open pages, in a process of their own."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        """Take the process."""
+        self._process = process
+        self.process = psutil.Process(process.pid)
+
+    def ask(self, word: str) -> dict[str, Any]:
+        """Have it `open`, `close`, `mark` or `tell`; return its answer.
+
+        Raises:
+            BenchmarkError: A page got no stream, or lost it.
+        """
+        if self._process.stdin is None or self._process.stdout is None:
+            raise AssertionError
+        self._process.stdin.write(word + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        answer: dict[str, Any] = json.loads(line) if line else {"error": "the process of the pages has ended"}
+        if "error" in answer:
+            raise BenchmarkError(f"the pages could not {word}: {answer['error']}")
+        return answer
+
+
+@contextmanager
+def open_crowd(server: Server, prefix: str, token: str, sizes: tuple[int, int, int], *, kind: str) -> Iterator[Crowd]:
+    """Start the process of the pages; it opens none yet.
+
+    Args:
+        server: Where the pages are.
+        prefix: How the ids of the jobs begin.
+        token: What opens them.
+        sizes: How many jobs there are, pages of jobs, and pages of the overview.
+        kind: `parse` reads what it gets, anything else only takes it.
+    """
+    with subprocess.Popen(
+        bound_to_us([*_VIEWING, "pages", str(server.port), prefix, *map(str, sizes), kind], signal.SIGKILL),
+        cwd=_ROOT,
+        env=os.environ | {"BENCH_TOKEN": token},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield Crowd(process)
+        finally:
+            process.kill()
 
 
 def viewers(database: Database, plan: Plan, say: Say) -> list[Figure]:
     """Measure what 500 open pages see of 1,000 updates a second, and what that takes of the server process.
 
-    Args:
-        database: Where.
-        plan: How long, how often.
-        say: Told how it goes.
-
     Returns:
         The figures `viewers_seen`, a share; `viewers_p95` and `viewers_p95_overview`, in ms; `viewers_memory`, in MB;
         `viewers_cpu`, in shares of a core.
-
-    Raises:
-        BenchmarkError: The server did not start, a page got no stream, or the load failed.
     """
     prefix, token = "viewed_", secrets.token_urlsafe(24)
-    jobs, pages = _make_jobs(database, plan, prefix)
+    sizes = jobs, *_ = _make_jobs(database, plan, prefix)
     rate = plan.size(UPDATES_PER_SECOND)
     environ = _environ(database, token)
-    with serving(PRODUCT, environ) as server, open_crowd(server, prefix, plan, token, kind="parse") as crowd:
+    with serving(PRODUCT, environ) as server, open_crowd(server, prefix, token, sizes, kind="parse") as crowd:
         worker = server.worker
         memory = [megabytes(worker)]
         opened = crowd.ask("open")
@@ -65,7 +117,7 @@ def viewers(database: Database, plan: Plan, say: Say) -> list[Figure]:
             slices.append(_watch_load(database, plan, crowd, worker, (prefix, jobs, rate)))
             say(f"slice {number} of {plan.pairs}: {slices[-1].line}")
     # The first one warms up.
-    return _figures(slices[1:], plan, (jobs, rate, pages), memory, idle)
+    return _figures(slices[1:], plan, (jobs, rate, sum(sizes[1:])), memory, idle)
 
 
 class _Slice(NamedTuple):
@@ -91,7 +143,7 @@ def _watch_load(
     database: Database, plan: Plan, crowd: Crowd, worker: psutil.Process, load: tuple[str, int, int]
 ) -> _Slice:
     crowd.ask("mark")
-    command = [sys.executable, "-m", "benchmarks.pacing", *map(str, (*load, plan.seconds))]
+    command = [*_VIEWING, "load", *map(str, (*load, plan.seconds))]
     environ = libpq_environment(database.url)
     with subprocess.Popen(
         bound_to_us(command, signal.SIGKILL), cwd=_ROOT, env=environ, stdout=subprocess.PIPE, text=True
@@ -177,21 +229,13 @@ def _figures(
 
 
 def viewers_merge(database: Database, plan: Plan, say: Say) -> list[Figure]:
-    """Measure merges over 100 jobs by 8 clients, with 500 open pages against without, for two kinds of pages.
-
-    Args:
-        database: Where.
-        plan: How long, how often.
-        say: Told how it goes.
+    """Measure merges over 100 jobs by 8 clients, with 500 open pages against without.
 
     Returns:
         The figures `viewers_merge`, with pages that parse what they get, and `viewers_merge_sink`, with others.
-
-    Raises:
-        BenchmarkError: The server did not start, a page got no stream, or a transaction failed.
     """
     prefix, token = "watched_", secrets.token_urlsafe(24)
-    jobs, pages = _make_jobs(database, plan, prefix)
+    sizes = jobs, *_ = _make_jobs(database, plan, prefix)
     # A stream whose client has gone ends when there is something to be sent, or at its next beat.
     rest = plan.seconds if plan.quick else BEAT_SECONDS + 1
     merges = Script("merge.sql", prefix, jobs, clients=CLIENTS)
@@ -204,13 +248,13 @@ def viewers_merge(database: Database, plan: Plan, say: Say) -> list[Figure]:
         used: list[Shares] = []
         with (
             serving(PRODUCT, _environ(database, token)) as server,
-            open_crowd(server, prefix, plan, token, kind=kind) as crowd,
+            open_crowd(server, prefix, token, sizes, kind=kind) as crowd,
         ):
             comparison = _compare_merges(database, plan, say, (merges, server, crowd), rest, used)
         verified = database.value(
             "SELECT count(*) FROM generate_series(1, %s) AS n WHERE tallymark.verify_job(%s || n)", jobs, prefix
         )
-        what = f"merges, {jobs} jobs, {CLIENTS} clients: with {pages} open pages {how} / with none"
+        what = f"merges, {jobs} jobs, {CLIENTS} clients: with {sum(sizes[1:])} open pages {how} / with none"
         notes = (
             comparison.speeds,
             f"with pages {medians(used[1:]).line}",
@@ -241,12 +285,12 @@ def _compare_merges(
     return compare(watched, unwatched, plan.pairs, say)
 
 
-def _make_jobs(database: Database, plan: Plan, prefix: str) -> tuple[int, int]:
-    """Make the jobs; return how many, and how many pages there are to be."""
+def _make_jobs(database: Database, plan: Plan, prefix: str) -> tuple[int, int, int]:
+    """Make the jobs; return how many, and how many pages of jobs and of the overview there are to be."""
     jobs = plan.size(JOBS)
     database.value("SELECT bench.make_jobs(%s, %s)", prefix, jobs)
     database.settle()
-    return jobs, plan.size(JOB_PAGES) + plan.size(OVERVIEW_PAGES)
+    return jobs, plan.size(JOB_PAGES), plan.size(OVERVIEW_PAGES)
 
 
 def _environ(database: Database, token: str) -> dict[str, str]:

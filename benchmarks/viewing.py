@@ -1,22 +1,49 @@
-"""Many open pages: a program that keeps streams of `/events` open and reads what they bring.
+"""The programs that run beside a server with many open pages (the pages, a steady load), and what the pages saw of it.
 
-It is told what to do on standard input, a word a line, and answers each with a line of JSON: `open`, `close`, `mark`
-(forget what was seen so far), `tell` (what was seen since). Times are those of CLOCK_MONOTONIC, which all processes of
-a machine share. The token is in BENCH_TOKEN: on the command line, every user of the machine could read it.
+    python -m benchmarks.viewing pages PORT PREFIX JOBS JOB_PAGES OVERVIEW_PAGES KIND
+    python -m benchmarks.viewing load PREFIX JOBS RATE SECONDS
+
+`pages` keeps streams of `/events` open. It reads commands from standard input, a word a line, and answers each with a
+line of JSON: `open`, `close`, `mark` (forget what was seen so far), `tell` (what was seen since). Pages of the KIND
+`parse` read their messages, others only take the bytes. The token is in BENCH_TOKEN: on the command line, every user of
+the machine could read it.
+
+`load` calls `merge_progress` RATE times a second, each call a transaction of its own, on the database that libpq finds
+in the environment. Its first line comes when the load begins. The second one is JSON: `seconds`, and `updates` as [job,
+seq, time of the commit].
+
+All times are those of CLOCK_MONOTONIC, which the processes of a machine share.
 """
 
 import asyncio
 import json
 import os
+import random
 import sys
 import time
-from typing import Any, ClassVar
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from statistics import quantiles
+from typing import Any, ClassVar, NamedTuple
+
+import psycopg
 
 _HOST = "127.0.0.1"
 _OPEN_SECONDS = 60.0
 #: So many connect at once; a server's backlog is not what is measured.
 _AT_ONCE = 50
 _BUFFER_BYTES = 1_048_576
+#: So many connections share the load: one alone waits for the disk with each update.
+_CONNECTIONS = 4
+_MERGE = (
+    b"SELECT (tallymark.merge_progress($1::text, bench.lifelike_update($1::text, clock_timestamp(), $2::integer,"
+    b" $3::integer)) ->> 'seq')::bigint"
+)
+
+#: The updates of each job that were committed: their numbers, and when, in seconds.
+Commits = Mapping[str, Mapping[int, float]]
 
 
 class Page(asyncio.Protocol):
@@ -119,17 +146,11 @@ class Sink(asyncio.BufferedProtocol):
         self.trouble = self.trouble or f"the stream ended: {exc}"
 
 
-class Crowd:
+class Pages:
     """All pages."""
 
     def __init__(self, port: int, watched: list[str | None], *, parses: bool) -> None:
-        """Open nothing yet.
-
-        Args:
-            port: Where the server listens.
-            watched: What each page shows: a job, or with None the overview.
-            parses: Whether the pages are `Page`, else they are `Sink`.
-        """
+        """Open nothing yet; each page shows a job, or with None the overview."""
         self._port = port
         self._watched = watched
         self._kind: type[Page | Sink] = Page if parses else Sink
@@ -191,25 +212,89 @@ class Crowd:
 
 
 def watched(prefix: str, jobs: int, job_pages: int, overview_pages: int) -> list[str | None]:
-    """Return what the pages show: a job each, going round them, then the overview.
-
-    Args:
-        prefix: The jobs are called prefix || 1 and so on.
-        jobs: How many jobs there are.
-        job_pages: How many pages show a job.
-        overview_pages: How many show the overview.
-
-    Returns:
-        For each page the job, or None.
-    """
+    """Return what each page shows: first the pages of jobs, which take turns, then those of the overview (None)."""
     return [f"{prefix}{n % jobs + 1}" for n in range(job_pages)] + [None] * overview_pages
 
 
-async def _obey(arguments: list[str]) -> None:
-    port, prefix, jobs, job_pages, overview_pages, kind = arguments
-    pages = watched(prefix, int(jobs), int(job_pages), int(overview_pages))
-    crowd = Crowd(int(port), pages, parses=kind == "parse")
-    commands = {"open": crowd.open, "close": crowd.close, "mark": crowd.mark, "tell": crowd.tell}
+class Seen(NamedTuple):
+    """What pages have seen.
+
+    Attributes:
+        expected: How many events the pages of jobs should have got, counted for each page.
+        once: How many of these they got exactly once.
+        repeated: How many they got more than once.
+        job_delays: From the commit to the page of the job, in ms, for each event that came.
+        row_delays: From the commit to the first row of an overview with that update in it, in ms.
+        rows_missing: How many updates no row ever had in it, of jobs that the overview shows.
+    """
+
+    expected: int
+    once: int
+    repeated: int
+    job_delays: tuple[float, ...]
+    row_delays: tuple[float, ...]
+    rows_missing: int
+
+    @property
+    def share(self) -> float:
+        """The share of the events that came exactly once."""
+        return self.once / self.expected if self.expected else 0.0
+
+
+def commits(updates: Sequence[Sequence[Any]]) -> Commits:
+    """Sort updates, [job, seq, time] each, by their jobs."""
+    found: dict[str, dict[int, float]] = defaultdict(dict)
+    for job, seq, at in updates:
+        found[job][seq] = at
+    return found
+
+
+def compare_pages(pages: Sequence[tuple[str | None, Sequence[Sequence[Any]]]], committed: Commits) -> Seen:
+    """Look for each committed update on the pages: of each the job that it shows, None for the overview, and `seen`."""
+    expected = once = repeated = missing = 0
+    job_delays: list[float] = []
+    row_delays: list[float] = []
+    for job, seen in pages:
+        if job is None:
+            missing += _rows(seen, committed, row_delays)
+            continue
+        times = dict(reversed([(seq, at) for seq, at in seen]))
+        told = Counter(seq for seq, _ in seen)
+        wanted = committed.get(job, {})
+        expected += len(wanted)
+        once += sum(told[seq] == 1 for seq in wanted)
+        repeated += sum(told[seq] > 1 for seq in wanted)
+        job_delays.extend((times[seq] - at) * 1000 for seq, at in wanted.items() if seq in times)
+    return Seen(expected, once, repeated, tuple(job_delays), tuple(row_delays), missing)
+
+
+def _rows(seen: Sequence[Sequence[Any]], committed: Commits, delays: list[float]) -> int:
+    """Add the delays of one overview, and return how many updates are missing in it."""
+    shown: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    for job, last_seq, at in seen:
+        shown[job].append((last_seq, at))
+    missing = 0
+    for job, rows in shown.items():
+        numbers = [last_seq for last_seq, _ in rows]
+        for seq, at in committed.get(job, {}).items():
+            place = bisect_left(numbers, seq)
+            if place < len(rows):
+                delays.append((rows[place][1] - at) * 1000)
+            else:
+                missing += 1
+    return missing
+
+
+def p95(values: Sequence[float]) -> float:
+    """Return the 95th percentile; infinity of no values, since what was never seen took as long as that."""
+    if not values:
+        return float("inf")
+    return quantiles(values, n=20, method="inclusive")[-1] if len(values) > 1 else values[0]
+
+
+async def _show_pages(port: int, show: list[str | None], kind: str) -> None:
+    pages = Pages(port, show, parses=kind == "parse")
+    commands = {"open": pages.open, "close": pages.close, "mark": pages.mark, "tell": pages.tell}
     told = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(told), sys.stdin)
     while word := (await told.readline()).decode().strip():
@@ -218,5 +303,48 @@ async def _obey(arguments: list[str]) -> None:
         sys.stdout.flush()
 
 
+def _send(
+    connection: psycopg.Connection[Any], turn: int, prefix: str, jobs: int, rate: float, start: float, end: float
+) -> list[tuple[str, int, float]]:
+    """Send every fourth of the updates, each when it is due, or late but at once."""
+    cursor = psycopg.RawCursor(connection)
+    done: list[tuple[str, int, float]] = []
+    while (due := start + turn / rate) < end and (now := time.monotonic()) < end:
+        if due > now:
+            time.sleep(due - now)
+        job = f"{prefix}{random.randint(1, jobs)}"
+        row = cursor.execute(_MERGE, (job, turn + 1, turn % 50 + 1), prepare=True).fetchone()
+        # The answer comes right after the commit.
+        done.append((job, row[0] if row else 0, time.monotonic()))
+        turn += _CONNECTIONS
+    return done
+
+
+def _load(prefix: str, jobs: int, rate: float, seconds: float) -> None:
+    connections = [psycopg.connect("", autocommit=True) for _ in range(_CONNECTIONS)]
+    sys.stdout.write("the load begins\n")
+    sys.stdout.flush()
+    start = time.monotonic()
+    with ThreadPoolExecutor(_CONNECTIONS) as threads:
+        parts = [
+            threads.submit(_send, connection, turn, prefix, jobs, rate, start, start + seconds)
+            for turn, connection in enumerate(connections)
+        ]
+        updates = [update for part in parts for update in part.result()]
+    took = max(time.monotonic() - start, seconds)
+    for connection in connections:
+        connection.close()
+    sys.stdout.write(json.dumps({"seconds": took, "updates": updates}) + "\n")
+
+
+def _main(program: str, *arguments: str) -> None:
+    if program == "pages":
+        port, prefix, jobs, job_pages, overview_pages, kind = arguments
+        asyncio.run(_show_pages(int(port), watched(prefix, int(jobs), int(job_pages), int(overview_pages)), kind))
+    else:
+        prefix, jobs, rate, seconds = arguments
+        _load(prefix, int(jobs), float(rate), float(seconds))
+
+
 if __name__ == "__main__":
-    asyncio.run(_obey(sys.argv[1:]))
+    _main(*sys.argv[1:])

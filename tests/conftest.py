@@ -1,12 +1,14 @@
 """A PostgreSQL server for the whole run, a migrated template per worker, and a fresh database per test.
 
 The server is the embedded one, or that of TEST_DATABASE_URL (a superuser's URL; the databases of the tests are made
-beside the one it names).
+beside the one it names). Its files, and all temporary files of the tests, are in memory where there is enough of it: a
+database is some 300 files, and most disks take ten times as long to make them. TMPDIR names another place.
 """
 
 import fcntl
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
+import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -61,6 +64,28 @@ class Server:
         return f"postgresql://{quote(self.user, safe='')}{password}@/{quote(dbname, safe='')}?{query}"
 
 
+#: A file system in memory, as Linux has it, and what must be free of it and of the memory: a run takes up to 2 GB.
+_MEMORY = Path("/dev/shm")  # noqa: S108 - whose files have names of their own
+_MEMORY_BYTES = 6 * 2**30
+
+
+def _memory_is_usable() -> bool:
+    """Say whether temporary files may be in memory, programs among them."""
+    return (
+        os.access(_MEMORY, os.R_OK | os.W_OK | os.X_OK)
+        and not os.statvfs(_MEMORY).f_flag & os.ST_NOEXEC
+        and min(shutil.disk_usage(_MEMORY).free, psutil.virtual_memory().available) >= _MEMORY_BYTES
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure() -> None:
+    """Choose where temporary files are, for this process and those that it starts."""
+    if "TMPDIR" not in os.environ and _memory_is_usable():
+        os.environ["TMPDIR"] = str(_MEMORY)
+        tempfile.tempdir = None
+
+
 def _start() -> str:
     """Give the URL of a running server, starting one unless TEST_DATABASE_URL names it."""
     given = os.environ.get("TEST_DATABASE_URL")
@@ -69,10 +94,25 @@ def _start() -> str:
     directory = _server.enter_context(tempfile.TemporaryDirectory(prefix="tallymark-tests-"))
     url = _server.enter_context(EmbeddedPostgres(Path(directory) / "data")).url
     with psycopg.connect(url, autocommit=True) as connection:
-        # What is in this server need not survive a power cut, and a database per test is much syncing.
+        # What is in this server need not survive a power cut, and a database per test is much syncing and much WAL.
         connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("ALTER SYSTEM SET max_wal_size = '512MB'")
         connection.execute("SELECT pg_reload_conf()")
     return url
+
+
+#: Fixtures that make databases or start processes: what uses one of them, directly or not, is not quick by itself.
+_NOT_QUICK = {"browser", "crawl", "fresh", "hold", "server", "start_web", "template"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as quick what neither uses such a fixture nor is marked as slow. A module that is quick anyhow says so."""
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ("slow", "deep", "faults")):
+            continue
+        if not _NOT_QUICK & set(getattr(item, "fixturenames", ())):
+            item.add_marker("quick")
 
 
 class Node(Protocol):
@@ -93,7 +133,7 @@ _URL = pytest.StashKey[str]()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say at the end, loudly, what was not tested for want of something on this machine; and what tests measured."""
+    """Print at the end what was not tested because this machine lacks something, and what tests measured."""
     reasons: dict[str, int] = {}
     for report in terminalreporter.stats.get("skipped", []):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)

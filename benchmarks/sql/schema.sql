@@ -15,8 +15,8 @@ CREATE FUNCTION bench.lifelike_update(job_id text, at timestamptz, processed int
 LANGUAGE sql VOLATILE
 RETURN bench.lifelike_text(job_id, at, processed, found)::jsonb;
 
--- A batch of such updates, read as one text, as it comes from a client: of one job, or going round all of them, from one
--- taken by chance. Each is later than the one before, as a crawler's updates are.
+-- A batch of such updates, read as one text, as it comes from a client: of one job, or of all in turn, beginning
+-- with a random one. Each is later than the one before, as a crawler's updates are.
 CREATE FUNCTION bench.lifelike_batch(prefix text, jobs integer, job integer, updates integer, processed integer)
 RETURNS jsonb
 LANGUAGE sql VOLATILE

@@ -1,10 +1,10 @@
-"""Every setting of Tallymark's, in one place: its name in the environment, its default and what it means.
+"""Every setting of Tallymark: its name in the environment, its default, its values and what it means.
 
-`tallymark settings` prints this file's content as a table. No other module takes a setting from the
-environment.
+`tallymark settings` prints the table of settings from this file. No other module reads a setting from the environment.
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
@@ -12,31 +12,102 @@ from typing import Any, NamedTuple, Self
 
 import platformdirs
 
-from tallymark import setting_values as values
-from tallymark.setting_values import mask_password
-
-__all__ = ["LOG_FORMATS", "LOG_LEVELS", "Row", "Settings", "SettingsError", "mask_password"]
-
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 LOG_FORMATS = ("console", "json")
 
 
 class SettingsError(ValueError):
-    """Settings with bad values. The message names each of them, and what is wrong with it."""
+    """Settings with bad values. The message names each of them, and says what it must be."""
+
+
+# What a setting may be. Each function parses its text from the environment; a ValueError says what it must be.
+
+
+def _whole(minimum: int, maximum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = minimum - 1
+        if not minimum <= number <= maximum:
+            raise ValueError(f"must be a whole number from {minimum} to {maximum}")
+        return number
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 3600:  # noqa: PLR2004 - an hour; this also refuses nan
+        raise ValueError("must be a number of seconds, greater than 0 and at most 3600")
+    return number
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text.lower()
+
+    return parse
+
+
+def _flag(text: str) -> bool:
+    answers = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if text.lower() not in answers:
+        raise ValueError("must be 1 or 0")
+    return answers[text.lower()]
+
+
+def _tokens(text: str) -> tuple[str, ...]:
+    found = tuple(token for part in text.split(",") if (token := part.strip()))
+    # No HTTP header can carry other characters safely, so nobody could use such a token.
+    if not all(re.fullmatch(r"[!-~]+", token) for token in found):
+        raise ValueError("must be tokens of ASCII characters without spaces, separated by commas")
+    return found
+
+
+def _secret(text: str) -> str:
+    if len(text) < 12:  # noqa: PLR2004 - too many to be found by trial
+        raise ValueError("must have at least 12 characters, such as the output of `openssl rand -hex 32`")
+    return text
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            raise ValueError(f"must be a URL that starts with {schemes[0]}://")
+        return text
+
+    return parse
+
+
+def _urls(text: str) -> tuple[str, ...]:
+    found = tuple(url for part in re.split(r"[\s,]+(?=[a-z][a-z0-9+.-]*://)", text) if (url := part.strip(" ,")))
+    if not all(re.match(r"[A-Za-z][A-Za-z0-9+.-]*://.", url) for url in found):
+        raise ValueError("must be URLs such as mailtos://user:password@example.com, separated by spaces")
+    return found
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
 
 
 def _setting(
     name: str,
+    default: Any,  # noqa: ANN401 - as `dataclasses.field` has it
     parse: Callable[[str], Any],
     meaning: str,
     *,
-    default: Any = MISSING,  # noqa: ANN401 - as `dataclasses.field` has it
-    default_factory: Any = MISSING,  # noqa: ANN401
     shown: str | None = None,
 ) -> Any:  # noqa: ANN401 - stands in for the field's own type, as `dataclasses.field` does
+    """A setting; `shown` is its default as people read it, where that is not the default's own text."""
     metadata = {"name": name, "parse": parse, "meaning": meaning, "shown": shown}
-    if default_factory is not MISSING:
-        return field(default_factory=default_factory, metadata=metadata)
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
@@ -51,208 +122,157 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings. The attributes have the values in effect; `rows` tells what each is for.
-
-    Attributes:
-        database_url: Where the database is, or None for the embedded one.
-        database_read_url: A replica to read from, or None.
-        max_replica_lag: Seconds that it may be behind.
-        crawler_api_tokens: The tokens that callers may show beside those in the database.
-        secret_key: What cookies are signed with; empty for one that is made anew.
-        trusted_proxies: Proxies in front of the server.
-        token_cache_seconds: Seconds for which a token of the database is remembered.
-        pool_size: Connections to the database that each worker process keeps to write.
-        read_pool_size: Connections that it keeps to read, beside those.
-        pool_timeout: Seconds.
-        max_body_bytes: Bytes.
-        statement_timeout: Milliseconds; 0 is no limit.
-        lock_timeout: Milliseconds; 0 is no limit.
-        workers: Worker processes of the web server.
-        blocking_threads: Requests that each worker process works on at once.
-        max_connections: Connections of clients that each worker process takes at most.
-        max_waiting: Requests that wait for their turn in each worker process at most.
-        max_wait: Seconds that a request waits for its turn at most.
-        streams: Open streams of events that each worker process has at most.
-        metrics_open: Whether /metrics is for everybody.
-        log_level: One of `LOG_LEVELS`.
-        log_format: One of `LOG_FORMATS`.
-        data_dir: Where the embedded database and the generated token are kept.
-        url: The address of the server, for commands that speak HTTP.
-        alert_urls: Where the watchdog sends alerts, as apprise takes it.
-        public_url: The address under which people reach the dashboard, without a slash at the end; empty for none.
-        debug: Whether a failed command shows a traceback.
-    """
+    """All settings. The attributes have the values in effect; `rows` gives the table with what each one means."""
 
     database_url: str | None = _setting(
         "DATABASE_URL",
-        values.url("postgresql", "postgres"),
-        "The PostgreSQL database, 15 to 18, as a libpq URL.",
-        default=None,
+        None,
+        _url("postgresql", "postgres"),
+        "The PostgreSQL database, version 15 to 18, as a libpq URL.",
         shown="embedded",
     )
     database_read_url: str | None = _setting(
         "DATABASE_READ_URL",
-        values.url("postgresql", "postgres"),
+        None,
+        _url("postgresql", "postgres"),
         "A replica to read from, as a libpq URL.",
-        default=None,
         shown="= DATABASE_URL",
     )
     max_replica_lag: float = _setting(
         "TALLYMARK_MAX_REPLICA_LAG",
-        values.seconds,
-        "Seconds that the replica of DATABASE_READ_URL may be behind; further behind, or away, it is not read from.",
-        default=10.0,
+        10.0,
+        _seconds,
+        "Seconds that the replica of DATABASE_READ_URL may lag behind. While it lags more, or is away, the primary is "
+        "read from.",
     )
     crawler_api_tokens: tuple[str, ...] = _setting(
         "CRAWLER_API_TOKEN",
-        values.tokens,
-        "Tokens that callers may show, comma separated; each opens everything. Without one, and without any that "
-        "`tallymark token create` made, the endpoint answers 503; `tallymark up` makes one and keeps it.",
-        default=(),
+        (),
+        _tokens,
+        "Tokens for callers, separated by commas; each of them may do everything. With none here and none from "
+        "`tallymark token create`, the endpoint answers 503; `tallymark up` makes one and keeps it.",
         shown="none",
     )
     secret_key: str = _setting(
         "TALLYMARK_SECRET_KEY",
-        values.secret,
-        "What the cookies of signed-in browsers are signed with: keep it secret, and the same for all processes. "
-        "Without it, `tallymark up` makes one and keeps it, and whoever signed in to `tallymark serve` does so anew "
-        "when it is started anew.",
-        default="",
+        "",
+        _secret,
+        "The key that signs the cookies of signed-in browsers. Keep it secret, and the same for all processes. If it "
+        "is not set, `tallymark up` makes one and keeps it; `tallymark serve` makes one at each start, and everybody "
+        "has to sign in again.",
         shown="made",
     )
     trusted_proxies: int = _setting(
         "TALLYMARK_TRUSTED_PROXIES",
-        values.whole(0, 10),
-        "How many proxies in front of the server set X-Forwarded-For and X-Forwarded-Proto; with 0 these headers are "
-        "not believed.",
-        default=0,
+        0,
+        _whole(0, 10),
+        "How many proxies in front of the server set X-Forwarded-For and X-Forwarded-Proto. With 0 these headers are "
+        "ignored.",
     )
     token_cache_seconds: float = _setting(
         "TALLYMARK_TOKEN_CACHE_SECONDS",
-        values.seconds,
-        "Seconds for which each web worker remembers a token of the database: a revoked one is let in for as long.",
-        default=5.0,
+        5.0,
+        _seconds,
+        "Seconds that each web worker remembers a token of the database. A revoked token works for as long.",
     )
-    # Measured on 2 cores with 200 connections: 8 merge as many updates a second as 16, whose processes get into each
-    # other's way.
+    # Measured on 2 cores with 200 connections: 8 merge as many updates a second as 16, whose processes compete for the
+    # processor.
     pool_size: int = _setting(
-        "TALLYMARK_POOL_SIZE",
-        values.whole(1, 1000),
-        "Database connections that each web worker keeps to write.",
-        default=8,
+        "TALLYMARK_POOL_SIZE", 8, _whole(1, 1000), "Database connections for writing in each web worker."
     )
     read_pool_size: int = _setting(
-        "TALLYMARK_READ_POOL_SIZE",
-        values.whole(1, 1000),
-        "Database connections that it keeps to read, beside those.",
-        default=4,
+        "TALLYMARK_READ_POOL_SIZE", 4, _whole(1, 1000), "Database connections for reading in each web worker."
     )
     pool_timeout: float = _setting(
         "TALLYMARK_POOL_TIMEOUT",
-        values.seconds,
-        "Seconds that a request waits for a free connection, or for a new one, before it is answered 503.",
-        default=5.0,
+        5.0,
+        _seconds,
+        "Seconds that a request waits for a database connection before it is answered 503.",
     )
     max_body_bytes: int = _setting(
         "TALLYMARK_MAX_BODY_BYTES",
-        values.whole(1, 2**30),
-        "The largest request body, in bytes; a larger one is answered 413.",
-        default=1_048_576,
+        1_048_576,
+        _whole(1, 2**30),
+        "The largest request body in bytes. A larger one is answered 413.",
     )
     statement_timeout: int = _setting(
         "TALLYMARK_STATEMENT_TIMEOUT",
-        values.whole(0, 2**31 - 1),
-        "Milliseconds after which PostgreSQL ends a statement; 0 is never.",
-        default=15_000,
+        15_000,
+        _whole(0, 2**31 - 1),
+        "Milliseconds after which PostgreSQL cancels a statement; 0 means never.",
     )
     lock_timeout: int = _setting(
         "TALLYMARK_LOCK_TIMEOUT",
-        values.whole(0, 2**31 - 1),
-        "Milliseconds that a statement waits for a lock; 0 is for ever.",
-        default=5_000,
+        5_000,
+        _whole(0, 2**31 - 1),
+        "Milliseconds that a statement waits for a lock; 0 means without limit.",
     )
-    workers: int = _setting("TALLYMARK_WORKERS", values.whole(1, 256), "Web worker processes.", default=1)
+    workers: int = _setting("TALLYMARK_WORKERS", 1, _whole(1, 256), "Web worker processes.")
     # Threads take turns in Python, and not in order: with 200 connections the slowest hundredth of empty requests took
     # 90 ms with 16 threads and 400 ms with 96.
     blocking_threads: int = _setting(
         "TALLYMARK_BLOCKING_THREADS",
-        values.whole(1, 4096),
-        "Requests that each web worker works on at once; others wait their turn. With many, the slowest answers get "
-        "slower.",
-        default=16,
+        16,
+        _whole(1, 4096),
+        "Requests that each web worker works on at once; others wait. The more there are, the slower are the slowest "
+        "answers.",
     )
     max_connections: int = _setting(
         "TALLYMARK_MAX_CONNECTIONS",
-        values.whole(16, 1_000_000),
-        "Connections of clients that each web worker has open at most, idle ones too; others wait to be let in.",
-        default=8192,
+        8192,
+        _whole(16, 1_000_000),
+        "Client connections that each web worker accepts, idle ones included. Further clients wait until one closes.",
     )
     max_waiting: int = _setting(
         "TALLYMARK_MAX_WAITING",
-        values.whole(0, 10_000),
-        "Requests that wait for their turn in each web worker at most; those that come then are answered 503.",
-        default=500,
+        500,
+        _whole(0, 10_000),
+        "Requests that may wait in each web worker. Further ones are answered 503.",
     )
     max_wait: float = _setting(
-        "TALLYMARK_MAX_WAIT",
-        values.seconds,
-        "Seconds that a request waits for its turn before it is answered 503.",
-        default=5.0,
+        "TALLYMARK_MAX_WAIT", 5.0, _seconds, "Seconds that a request waits to be worked on before it is answered 503."
     )
     # Measured with 500 streams: each takes some 120 kB, and 200 to 250 while much is sent.
     streams: int = _setting(
         "TALLYMARK_STREAMS",
-        values.whole(0, 4096),
-        "Streams of /events that each web worker has open at most, a thread each; more are answered 503.",
-        default=100,
+        100,
+        _whole(0, 4096),
+        "Streams of /events that each web worker serves, with a thread for each. Further ones are answered 503.",
     )
     metrics_open: bool = _setting(
-        "TALLYMARK_METRICS_OPEN",
-        values.flag,
-        "1 lets everybody read /metrics, without a token.",
-        default=False,
+        "TALLYMARK_METRICS_OPEN", False, _flag, "With 1, everybody may read /metrics without a token."
     )
     log_level: str = _setting(
-        "TALLYMARK_LOG_LEVEL", values.one_of(LOG_LEVELS), ", ".join(LOG_LEVELS) + ".", default="info"
+        "TALLYMARK_LOG_LEVEL", "info", _one_of(LOG_LEVELS), f"The lowest level that is logged: {', '.join(LOG_LEVELS)}."
     )
     log_format: str = _setting(
-        "TALLYMARK_LOG_FORMAT",
-        values.one_of(LOG_FORMATS),
-        "console is for people, json for machines.",
-        default="console",
+        "TALLYMARK_LOG_FORMAT", "console", _one_of(LOG_FORMATS), "console is for people, json for machines."
     )
     data_dir: Path = _setting(
         "TALLYMARK_DATA_DIR",
-        values.path,
-        "Where `tallymark up` keeps the embedded database and the token it makes.",
-        default_factory=lambda: platformdirs.user_data_path("tallymark"),
+        lambda: platformdirs.user_data_path("tallymark"),
+        _path,
+        "Where `tallymark up` keeps the embedded database and the token and key that it makes.",
     )
     url: str = _setting(
-        "TALLYMARK_URL",
-        values.url("http", "https"),
-        "For `tallymark simulate`: the server.",
-        default="http://127.0.0.1:8000",
+        "TALLYMARK_URL", "http://127.0.0.1:8000", _url("http", "https"), "The server that `tallymark simulate` uses."
     )
     alert_urls: tuple[str, ...] = _setting(
         "TALLYMARK_ALERT_URLS",
-        values.urls,
-        "Where `tallymark watchdog` sends alerts: URLs as apprise takes them, such as mailtos://, slack:// or "
-        "jsons://, separated by blanks.",
-        default=(),
+        (),
+        _urls,
+        "Where `tallymark watchdog` sends alerts: Apprise URLs, such as mailtos://, slack:// or jsons://, separated by "
+        "spaces.",
         shown="none",
     )
     public_url: str = _setting(
-        "TALLYMARK_PUBLIC_URL",
-        values.url("http", "https"),
-        "The address under which people reach the dashboard, for links in alerts.",
-        default="",
-        shown="none",
+        "TALLYMARK_PUBLIC_URL", "", _url("http", "https"), "The dashboard's address, for links in alerts.", shown="none"
     )
-    debug: bool = _setting("TALLYMARK_DEBUG", values.flag, "1 shows a traceback when a command fails.", default=False)
+    debug: bool = _setting("TALLYMARK_DEBUG", False, _flag, "With 1, a command that fails shows a traceback.")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """Read all settings. A variable that is empty counts as not set.
+        """Read all settings from the environment. A variable that is empty counts as not set.
 
         Args:
             environ: The environment to read.
@@ -261,7 +281,7 @@ class Settings:
             The settings.
 
         Raises:
-            SettingsError: One or more have bad found; the message names every one.
+            SettingsError: Some settings have bad values; the message names all of them.
         """
         found: dict[str, Any] = {}
         problems: list[str] = []
@@ -275,7 +295,7 @@ class Settings:
             except ValueError as error:
                 problems.append(f"{name} {error}")
         if "database_read_url" in found and not environ.get("DATABASE_URL", "").strip():
-            problems.append("DATABASE_READ_URL needs DATABASE_URL beside it")
+            problems.append("DATABASE_READ_URL is set, but DATABASE_URL is not")
         if problems:
             raise SettingsError("bad settings: " + "; ".join(problems))
         return cls(**found)
@@ -288,17 +308,21 @@ class Settings:
         ]
 
 
+def mask_password(url: str) -> str:
+    """Return a libpq URL that may be shown: its password, wherever it stands, is replaced by stars."""
+    url = re.sub(r"^(\w+://[^/?#:]*):[^/?#]*@", r"\1:****@", url)
+    return re.sub(r"([?&](?:ssl)?password=)[^&]*", r"\1****", url)
+
+
 def _default(item: Field[Any]) -> str:
-    """Return a field's default as people should read it."""
+    """Return a setting's default for people."""
     if item.metadata["shown"] is not None:
         return str(item.metadata["shown"])
-    if item.default is not MISSING:
-        return _text(item.default)
-    return str(item.default_factory()) if item.default_factory is not MISSING else ""
+    return _text(item.default_factory() if item.default_factory is not MISSING else item.default)
 
 
 def _shown(value: object, item: Field[Any]) -> str:
-    """Return a value as people should read it, without giving secrets away."""
+    """Return a setting's value for people, without secrets."""
     if value in (None, (), ""):
         return _default(item)
     if item.name in {"crawler_api_tokens", "alert_urls"} and isinstance(value, tuple):

@@ -20,6 +20,8 @@ from tallymark.schema.migrate import migrate
 from tallymark.server import EmbeddedPostgres
 from tallymark.server.cluster import bin_dir
 
+pytestmark = pytest.mark.slow
+
 CRAWLER = Path(__file__).parents[1] / "client" / "crawler.py"
 ENDLESS = 10**9
 JOBS = ("crawl_1", "crawl_2", "crawl_3")

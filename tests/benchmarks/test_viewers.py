@@ -6,8 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from benchmarks.seeing import commits, compare_pages, p95
-from benchmarks.viewing import Page, watched
+from benchmarks.viewing import Page, commits, compare_pages, p95, watched
 from tests.benchmarks.test_harness import run, without_database
 
 COMMITTED = commits([["a", 2, 10.0], ["a", 3, 10.1], ["b", 5, 10.2]])
@@ -15,8 +14,8 @@ COMMITTED = commits([["a", 2, 10.0], ["a", 3, 10.1], ["b", 5, 10.2]])
 BEGIN = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
-def test_an_event_counts_for_each_page_that_was_told_of_it_once() -> None:
-    """Not where it was told twice, nor where it was not told."""
+def test_an_event_counts_for_each_page_that_got_it_once() -> None:
+    """Not where it came twice, nor where it did not come."""
     seen = compare_pages([("a", [[2, 10.5], [3, 10.5]]), ("a", [[2, 10.5], [2, 10.9]]), ("b", [])], COMMITTED)
     assert (seen.expected, seen.once, seen.repeated) == (5, 2, 1)
     assert seen.share == 0.4
@@ -25,7 +24,7 @@ def test_an_event_counts_for_each_page_that_was_told_of_it_once() -> None:
 
 
 def test_what_was_not_committed_meanwhile_does_not_count() -> None:
-    """A page may still be told of what was committed earlier."""
+    """A page may still get what was committed earlier."""
     seen = compare_pages([("b", [[4, 9.0], [5, 10.3]])], COMMITTED)
     assert (seen.expected, seen.once) == (1, 1)
 

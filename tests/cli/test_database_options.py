@@ -45,7 +45,10 @@ def test_where_no_server_runs_that_is_said(tmp_path: Path, command: str) -> None
     """Exit 2, and the directory."""
     result = run(command)
     assert result.exit_code == 2
-    assert result.output == f"Error: no DATABASE_URL is set, and no `tallymark up` runs on {tmp_path / 'data'}\n"
+    assert result.output == (
+        f"Error: DATABASE_URL is not set, and no `tallymark up` runs on {tmp_path / 'data'};"
+        " set DATABASE_URL, or start `tallymark up`\n"
+    )
 
 
 def test_a_server_that_has_ended_is_not_taken(tmp_path: Path) -> None:
@@ -63,7 +66,10 @@ def test_what_the_command_line_says_goes_before_the_environment(
     monkeypatch.setenv("DATABASE_URL", "postgresql://u@h/x")
     assert run("url").output == "postgresql://u@h/x\n"
     result = run("rollback", "--yes", "--data", str(tmp_path / "other"))
-    assert (result.exit_code, result.output) == (2, f"Error: no `tallymark up` runs on {tmp_path / 'other'}\n")
+    assert (result.exit_code, result.output) == (
+        2,
+        f"Error: no `tallymark up` runs on {tmp_path / 'other'}; start it\n",
+    )
     result = run("verify", "--database-url", "postgresql://u@h/x", "--data", str(tmp_path))
     assert result.exit_code == 2
     assert "not both" in result.output

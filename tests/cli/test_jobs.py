@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tallymark import functions
 from tallymark.cli import cli
-from tallymark.terminal.grid import Column, grid
+from tallymark.terminal.tables import Column, table_lines
 from tallymark.terminal.text import ago, bar, cut, duration, plain, speed, wrapped
 
 Connection = psycopg.Connection[Any]
@@ -70,9 +70,9 @@ def test_without_jobs_it_says_how_to_make_one(db: Connection, db_url: str) -> No
     """On standard error, so that a script gets nothing."""
     done = run(db_url)
     assert (done.exit_code, done.stdout) == (0, "")
-    assert done.stderr == "no jobs yet: a crawler's jobs are registered with `tallymark job create JOB`\n"
+    assert done.stderr == "no jobs yet: register one with `tallymark job create JOB`\n"
     assert json.loads(run(db_url, "--json").stdout) == {"jobs": [], "next": None}
-    assert run(db_url, "--status", "running").stderr == "no job is like that\n"
+    assert run(db_url, "--status", "running").stderr == "no job matches\n"
 
 
 @pytest.mark.parametrize(
@@ -250,5 +250,5 @@ def test_texts_are_made_to_fit() -> None:
     assert [line.plain for line in wrapped(Text("one two three"), 8)] == ["one two", "three"]
     assert [line.plain for line in wrapped(Text("日本語"), 4)] == ["日本", "語"]
     assert plain("a\u00a0b\ud800") == r"a\xa0b\ud800"
-    lines = grid([Column("a", least=3), Column("b", right=True)], [[Text("x" * 50), Text("12")]], 10)
+    lines = table_lines([Column("a", least=3), Column("b", right=True)], [[Text("x" * 50), Text("12")]], 10)
     assert [line.plain for line in lines] == ["a        b", "xxxxx…  12"]

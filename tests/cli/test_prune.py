@@ -64,7 +64,7 @@ def test_old_events_go_and_all_states_still_verify(db: Connection, db_url: str) 
     make_job(db, "short", 5)
     before = db.execute("SELECT id, progress FROM tallymark.job ORDER BY id").fetchall()
     told = run(db_url, "--older-than", "30d", "--keep", "10", "--share", "1")
-    assert (told.exit_code, told.output) == (0, "20 events of 1 jobs pruned\n")
+    assert (told.exit_code, told.output) == (0, "20 events of 1 job pruned\n")
     assert events_of(db) == {"long": 10, "short": 5}
     assert db.execute("SELECT id, progress FROM tallymark.job ORDER BY id").fetchall() == before
     assert verified(db)
@@ -84,7 +84,7 @@ def test_a_dry_run_says_what_would_be_done_and_changes_nothing(db: Connection, d
     make_job(db, "job", 12)
     make_job(db, "done", 3, ended=True)
     told = run(db_url, "--older-than", "30d", "--keep", "10", "--delete-ended", "30d", "--dry-run")
-    assert told.output == "2 events of 1 jobs would be pruned; 1 jobs would be deleted\n"
+    assert told.output == "2 events of 1 job would be pruned; 1 job would be deleted\n"
     assert events_of(db) == {"job": 12, "done": 3}
     assert list(tmp_path.iterdir()) == []
 
@@ -158,8 +158,8 @@ def test_a_crawler_in_a_long_transaction_is_not_waited_for(db: Connection, db_ur
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "Say what is old"),
-        (["--older-than", "soon"], "neither so long ago"),
+        ([], "nothing to prune; give --older-than"),
+        (["--older-than", "soon"], "neither an age, such as 2d or 12h, nor a date"),
         (["--delete-ended", "30d"], "needs one of --archive DIR and --no-archive"),
         (["--delete-ended", "30d", "--no-archive", "--archive", "."], "needs one of"),
         (["--older-than", "1d", "--share", "0"], "--share"),

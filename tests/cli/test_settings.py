@@ -19,7 +19,7 @@ def test_without_any_variable_every_setting_has_its_default() -> None:
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
-    """As compose files and shells leave them."""
+    """Compose files and shells set empty variables."""
     assert Settings.from_env({"DATABASE_URL": "", "TALLYMARK_POOL_SIZE": " "}) == Settings()
 
 
@@ -30,7 +30,7 @@ def test_tokens_are_split_at_commas_and_stripped() -> None:
 
 @pytest.mark.parametrize("token", ["käse", "two words", "tab\tbed", "line\nbreak", "del\x7f"])
 def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
-    """Nobody could ever show it. The message does not."""
+    """Nobody could ever use it. The message does not contain it."""
     with pytest.raises(SettingsError, match="CRAWLER_API_TOKEN must be tokens of ASCII characters") as caught:
         Settings.from_env({"CRAWLER_API_TOKEN": f"good,{token}"})
     assert token not in str(caught.value)
@@ -44,7 +44,7 @@ def test_reads_go_to_the_replica_where_one_is_named() -> None:
 
 
 def test_every_bad_setting_is_named_at_once() -> None:
-    """One run tells all."""
+    """One run names all of them."""
     bad = {
         "DATABASE_READ_URL": "postgresql://replica/x",
         "TALLYMARK_POOL_SIZE": "0",
@@ -59,7 +59,7 @@ def test_every_bad_setting_is_named_at_once() -> None:
 
 
 def test_every_setting_has_a_row_with_a_meaning() -> None:
-    """The table is whole, because it is made from the fields."""
+    """The table is complete, because it is made from the fields."""
     rows = Settings().rows()
     assert len(rows) == len(fields(Settings))
     assert all(row.name and row.value and row.default and row.meaning.endswith(".") for row in rows)
@@ -75,7 +75,7 @@ def test_every_setting_has_a_row_with_a_meaning() -> None:
     ],
 )
 def test_a_password_is_never_shown(url: str, shown: str) -> None:
-    """Wherever in the URL it stands."""
+    """It is masked wherever it stands in the URL."""
     assert mask_password(url) == shown
 
 

@@ -153,5 +153,8 @@ def test_the_right_that_is_missing_is_named(db: Connection, db_url: str) -> None
     finally:
         db.execute(f"DROP ROLE {name}")
     assert (refused.exit_code, refused.stdout) == (2, "")
-    assert refused.stderr == "Error: this user of the database lacks the right to do that, which tallymark_admin has\n"
+    assert refused.stderr == (
+        "Error: this user of the database lacks tallymark_admin;"
+        " grant that role to it, or name another user in the URL\n"
+    )
     assert made.exit_code == 0

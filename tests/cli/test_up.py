@@ -17,6 +17,8 @@ import pytest
 from tallymark.server.cluster import bin_dir
 from tallymark.server.ports import some_free_port
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., "Up"]
 
 _TALLYMARK = (sys.executable, "-c", "from tallymark.cli import main; main()")
@@ -47,7 +49,7 @@ class Up:
 
     @property
     def curls(self) -> list[str]:
-        """The lines that people are to paste."""
+        """The printed lines to paste into a shell."""
         return [line for line in self.lines if line.startswith("curl")]
 
     def end(self, signal_number: int, *, within: float = 30) -> int:
@@ -81,7 +83,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture(autouse=True)
 def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The settings of whoever runs the tests are not meant for this server."""
+    """The settings of the user who runs the tests must not reach this server."""
     for name in [name for name in os.environ if name.startswith(("DATABASE_", "CRAWLER_", "TALLYMARK_"))]:
         monkeypatch.delenv(name)
 
@@ -112,7 +114,7 @@ def test_the_two_printed_lines_work_when_pasted_and_count_once(start: Start) -> 
 
 
 def test_the_printed_line_opens_the_database_and_has_no_password_in_it(start: Start, tmp_path: Path) -> None:
-    """Pasted into a shell that knows nothing else, psql gets there."""
+    """Pasted into a shell without any setting, it opens psql on the database."""
     up = start()
     [line] = [line.removeprefix("SQL:").strip() for line in up.lines if line.startswith("SQL:")]
     assert (tmp_path / "data" / "password").read_text().strip() not in "".join(up.lines)
@@ -129,7 +131,7 @@ def test_the_printed_line_opens_the_database_and_has_no_password_in_it(start: St
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_everything_and_is_no_failure(start: Start, signal_number: int) -> None:
-    """Ctrl-C and a service manager's stop end every process, in order, with exit code 0."""
+    """Ctrl-C and a service manager's stop end all processes, in order, with exit code 0."""
     up = start()
     assert len(up.family) >= 3, "PostgreSQL, granian and its worker"
     assert up.end(signal_number) == 0
@@ -187,8 +189,8 @@ def test_a_second_signal_hurries(start: Start) -> None:
     assert up.left() == []
 
 
-def test_a_taken_port_is_said_at_once(start: Start, tmp_path: Path) -> None:
-    """Before anything is made or started."""
+def test_a_taken_port_is_reported_at_once(start: Start, tmp_path: Path) -> None:
+    """It is reported before anything is made or started."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         up = start(port)
@@ -208,7 +210,7 @@ def test_a_second_one_on_the_same_data_is_refused_and_names_the_first(start: Sta
 
 
 def test_a_token_that_was_given_is_used_and_not_replaced(start: Start, tmp_path: Path) -> None:
-    """CRAWLER_API_TOKEN goes before the generated one; quotes in it survive the paste."""
+    """CRAWLER_API_TOKEN is used instead of a generated one; quotes in it survive the paste."""
     up = start(CRAWLER_API_TOKEN=_GIVEN_TOKEN)
     assert f"Token: {_GIVEN_TOKEN}" in up.lines
     assert _paste(up.curls[0])[1] == 201
@@ -216,7 +218,7 @@ def test_a_token_that_was_given_is_used_and_not_replaced(start: Start, tmp_path:
 
 
 def test_bad_settings_are_one_line_that_names_all_of_them(start: Start) -> None:
-    """Whoever mistypes two settings learns of both."""
+    """Two mistyped settings are both named."""
     up = start(TALLYMARK_POOL_SIZE="many", TALLYMARK_LOG_FORMAT="xml")
     assert up.process.wait(10) == 1
     [line] = up.lines

@@ -13,7 +13,7 @@ from tests.cli.terminal import FAST, in_terminal, piped
 
 from tallymark import functions
 from tallymark.cli import cli
-from tallymark.cli.connect import server_time
+from tallymark.cli.common import server_time
 from tallymark.cli.watched import RunningJobs
 from tallymark.functions.call import Json
 from tallymark.schema.migrate import migrate
@@ -98,6 +98,7 @@ def test_what_a_crawler_wrote_cannot_do_anything_to_the_terminal(db: Connection,
             assert b"\x1b[2J" not in terminal.written
 
 
+@pytest.mark.slow
 def test_it_goes_on_when_the_database_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Elsewhere, too: the embedded server may get another port. Meanwhile it says that it is away."""
     monkeypatch.delenv("DATABASE_URL", raising=False)
@@ -215,9 +216,9 @@ def test_an_empty_terminal_says_that_nothing_runs(db: Connection, db_url: str) -
     ("arguments", "said"),
     [
         (["gone"], "There is no job 'gone'"),
-        (["--until-done"], "Name them"),
+        (["--until-done"], "needs the names of jobs"),
         (["--interval", "0.1"], "0.1 is not in the range"),
-        (["--interval", "nan"], "is no number"),
+        (["--interval", "nan"], "nan is not a number"),
     ],
 )
 def test_what_cannot_be_watched_is_said(db_url: str, arguments: list[str], said: str) -> None:

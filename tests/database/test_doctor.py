@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tallymark.cli.database import doctor
+from tallymark.cli.database import doctor, spare_server
 from tallymark.schema.catalogue import Catalogue, read_catalogue
 from tallymark.schema.comparison import Finding
 from tallymark.schema.doctor import LEFTOVER_SECONDS, DoctorError, findings
@@ -161,21 +161,22 @@ def plain_user_url(db: Connection, db_url: str) -> Iterator[str]:
 
 
 def test_without_createdb_an_embedded_server_is_the_reference(db: Connection, plain_user_url: str) -> None:
-    """A role that may create no database gets the same answer, and is told about the way."""
+    """A role that may create no database gets the same answer, and a line about the reference."""
     said: list[str] = []
-    assert findings(plain_user_url, report=said.append) == []
+    assert findings(plain_user_url, report=said.append, spare_server=spare_server) == []
     assert "permission denied to create database" in said[0]
     db.execute(EDIT_BODY.encode())
-    assert [finding.object for finding in findings(plain_user_url)] == [MERGE]
+    assert [finding.object for finding in findings(plain_user_url, spare_server=spare_server)] == [MERGE]
 
 
 def test_without_any_reference_the_error_says_what_is_needed(
     plain_user_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With neither CREATEDB nor room for an embedded server the command exits 2 and says what would help."""
+    """With neither CREATEDB nor an embedded server, the command exits 2 and says what would help."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
-    with pytest.raises(DoctorError, match="CREATEDB"):
-        findings(plain_user_url)
+    for spare in (spare_server, None):
+        with pytest.raises(DoctorError, match="CREATEDB"):
+            findings(plain_user_url, spare_server=spare)
     result = run("--database-url", plain_user_url)
     assert result.exit_code == 2
     assert "CREATEDB" in result.output
@@ -202,9 +203,12 @@ def test_a_server_that_is_away_is_an_error_and_no_finding() -> None:
 
 
 def test_without_a_database_the_command_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither option, nor variable, nor a server that runs: a sentence with the last two, exit 2."""
+    """With no option, no variable and no running server, the message names the last two; exit 2."""
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.setenv("TALLYMARK_DATA_DIR", str(tmp_path))
     result = run()
     assert result.exit_code == 2
-    assert result.output == f"Error: no DATABASE_URL is set, and no `tallymark up` runs on {tmp_path}\n"
+    assert result.output == (
+        f"Error: DATABASE_URL is not set, and no `tallymark up` runs on {tmp_path};"
+        " set DATABASE_URL, or start `tallymark up`\n"
+    )

@@ -21,6 +21,8 @@ from tallymark.schema.server_settings import Limits, examine
 from tallymark.server import EmbeddedPostgres
 from tallymark.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 Connection = psycopg.Connection[Any]
 
 
@@ -32,7 +34,7 @@ def run(*arguments: str) -> Result:
 def found(
     url: str, settings: Settings | None = None, limits: Limits | None = None, now: Callable[[], float] = time.time
 ) -> dict[str, Finding]:
-    """Give the findings by their objects, without what comes of the tests: no syncing, and roles."""
+    """Give the findings by their objects, without those that the tests cause themselves: fsync, and roles."""
     items = examine(url, settings or Settings(), limits=limits, now=now).findings
     assert all(item.kind == "setting" and item.fix for item in items)
     ours = {item.object: item for item in items if item.object != "fsync"}
@@ -45,7 +47,7 @@ def advised(url: str, settings: Settings | None = None) -> dict[str, Finding]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so, which it soon is."""
+    """Wait until a condition holds, which takes a moment at most."""
     deadline = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < deadline
@@ -107,7 +109,7 @@ def test_a_setting_of_a_database_or_of_a_user_is_mended_where_it_is(db: Connecti
 
 
 def test_a_database_that_takes_no_writes_is_found(db: Connection, db_url: str) -> None:
-    """As somebody leaves it who wanted to keep others out for a moment."""
+    """Somebody may have made it read-only for some work, and forgotten it."""
     name = db.info.dbname
     db.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(sql.Identifier(name)))
     finding = found(db_url)["default_transaction_read_only"]
@@ -115,7 +117,7 @@ def test_a_database_that_takes_no_writes_is_found(db: Connection, db_url: str) -
 
 
 def test_another_encoding_is_found(db: Connection, db_url: str) -> None:
-    """What crawlers send would not fit in there."""
+    """Not all that crawlers send can be stored in it."""
     name = f"tallymark_latin_{secrets.token_hex(4)}"
     db.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
     try:
@@ -126,14 +128,14 @@ def test_another_encoding_is_found(db: Connection, db_url: str) -> None:
 
 
 def test_pools_that_do_not_fit_are_found(db_url: str) -> None:
-    """With how many connections would be enough."""
+    """The finding says how many connections would be enough."""
     finding = found(db_url, Settings(workers=100, pool_size=8, read_pool_size=4))["max_connections"]
     assert int(finding.expected.removeprefix("at least ")) >= 1200
     assert "TALLYMARK_WORKERS (100) x (8 + 4 connections)" in finding.problem
 
 
 def test_a_limit_of_the_database_or_of_a_user_that_is_too_low_is_found(db: Connection, db_url: str) -> None:
-    """Both are easily forgotten."""
+    """Both limits count, and both are found."""
     name, role = db.info.dbname, f"tallymark_test_{secrets.token_hex(4)}"
     db.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 5").format(sql.Identifier(name)))
     db.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 11; GRANT tallymark_writer TO {role}")
@@ -153,14 +155,14 @@ def test_a_limit_of_the_database_or_of_a_user_that_is_too_low_is_found(db: Conne
 
 @pytest.mark.parametrize(("off", "word"), [(-5.0, "ahead of"), (5.0, "behind")])
 def test_a_clock_that_is_off_is_found(db_url: str, off: float, word: str) -> None:
-    """Of two that differ by 5 seconds one is wrong."""
+    """If two clocks differ by 5 seconds, one of them is wrong."""
     finding = found(db_url, now=lambda: time.time() + off)["clock"]
     assert f"5.0 s {word} that of this machine" in finding.problem
     assert found(db_url, now=lambda: time.time() + off / 5) == {}
 
 
-def test_a_replica_is_asked_for_only_where_there_is_to_be_one(db: Connection, db_url: str) -> None:
-    """Then nobody following is worth a word."""
+def test_a_missing_replica_is_advice_where_one_is_configured(db: Connection, db_url: str) -> None:
+    """Without DATABASE_READ_URL it is none."""
     assert "replication" not in advised(db_url)
     settings = Settings(database_url=db_url, database_read_url="postgresql://replica/x")
     if db.execute("SELECT FROM pg_stat_replication").fetchone() is None:
@@ -190,7 +192,7 @@ def test_a_server_that_no_replica_can_follow_is_found(tmp_path: Path) -> None:
 
 
 def test_a_transaction_that_is_left_open_is_found(db: Connection, db_url: str) -> None:
-    """With whose it is; and the fix ends it."""
+    """The finding says whose it is, and the fix ends it."""
     with closing(psycopg.connect(make_conninfo(db_url, application_name="forgotten"))) as forgotten:
         forgotten.execute("SELECT FROM tallymark.job")
         name = f"transaction of process {forgotten.info.backend_pid}"
@@ -202,7 +204,7 @@ def test_a_transaction_that_is_left_open_is_found(db: Connection, db_url: str) -
 
 
 def test_dead_rows_that_nobody_removed_are_found(db: Connection, db_url: str) -> None:
-    """And the fix removes them."""
+    """The fix removes them."""
     # Nobody else's vacuum comes in between.
     db.execute("ALTER TABLE tallymark.job_event SET (autovacuum_enabled = off)")
     db.execute(
@@ -210,6 +212,8 @@ def test_dead_rows_that_nobody_removed_are_found(db: Connection, db_url: str) ->
         " FROM generate_series(1, 500) AS n"
     )
     db.execute("DELETE FROM tallymark.job_event")
+    # An idle session reports what it counted after ten seconds only.
+    db.execute("SELECT pg_stat_force_next_flush()")
     limits = Limits(dead_rows=100)
     wait_until(lambda: "vacuum of tallymark.job_event" in found(db_url, limits=limits))
     assert found(db_url) == {}
@@ -218,12 +222,12 @@ def test_dead_rows_that_nobody_removed_are_found(db: Connection, db_url: str) ->
 
 
 def test_rows_that_are_not_frozen_are_found(db_url: str) -> None:
-    """Long before the server has to stop."""
+    """They are found long before the server has to stop."""
     assert "transaction ids" in found(db_url, limits=Limits(transaction_ids=0))
 
 
 def test_autovacuum_that_is_off_for_long_values_alone_is_found(db: Connection, db_url: str) -> None:
-    """No other list of a table's options has that."""
+    """The options of the TOAST table are in no other comparison."""
     db.execute("ALTER TABLE tallymark.job SET (toast.autovacuum_enabled = off)")
     (finding,) = found(db_url).values()
     assert finding.object == "autovacuum of tallymark.job"
@@ -232,7 +236,7 @@ def test_autovacuum_that_is_off_for_long_values_alone_is_found(db: Connection, d
 
 
 def test_options_of_tables_and_indexes_that_are_not_valid_are_found(db: Connection, db_url: str) -> None:
-    """As differences from the files; and each fix mends what it is for."""
+    """They are differences from the files, and each fix works."""
     db.execute("ALTER TABLE tallymark.job RESET (fillfactor)")
     db.execute("ALTER TABLE tallymark.job_area SET (fillfactor = 100)")
     db.execute("ALTER TABLE tallymark.job_event SET (autovacuum_enabled = off)")
@@ -251,8 +255,8 @@ def test_options_of_tables_and_indexes_that_are_not_valid_are_found(db: Connecti
     assert run("--no-settings", "--database-url", db_url).exit_code == 0
 
 
-def test_a_user_without_a_time_limit_is_worth_a_word(db: Connection, db_url: str) -> None:
-    """Behind a pooler only its own counts."""
+def test_a_user_without_a_time_limit_is_advice(db: Connection, db_url: str) -> None:
+    """Behind a pooler only the user's own limit counts."""
     role = f"tallymark_test_{secrets.token_hex(4)}"
     db.execute(f"CREATE ROLE {role} LOGIN; GRANT tallymark_writer TO {role}")
     try:
@@ -264,8 +268,8 @@ def test_a_user_without_a_time_limit_is_worth_a_word(db: Connection, db_url: str
         db.execute(f"DROP ROLE {role}")
 
 
-def test_a_slot_that_nobody_uses_is_worth_a_word(db: Connection, db_url: str) -> None:
-    """It fills the disk, and its replica may only be away for a moment."""
+def test_a_slot_that_nobody_uses_is_advice(db: Connection, db_url: str) -> None:
+    """It is no finding, since its replica may be back soon; but it fills the disk."""
     name = f"tallymark_test_{secrets.token_hex(4)}"
     db.execute("SELECT pg_create_physical_replication_slot(%s)", [name])
     advice = advised(db_url)[f"replication slot '{name}'"]
@@ -273,8 +277,8 @@ def test_a_slot_that_nobody_uses_is_worth_a_word(db: Connection, db_url: str) ->
     assert f"replication slot '{name}'" not in advised(db_url)
 
 
-def test_a_user_with_few_rights_is_told_what_it_may_see(db: Connection, db_url: str) -> None:
-    """No finding, and no failure."""
+def test_a_user_with_few_rights_gets_what_it_may_see(db: Connection, db_url: str) -> None:
+    """There is no finding, and no failure."""
     role = f"tallymark_test_{secrets.token_hex(4)}"
     db.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'p'")
     try:

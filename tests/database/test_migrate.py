@@ -157,7 +157,7 @@ def test_a_killed_migration_leaves_no_lock_behind(empty_url: str) -> None:
 
 
 def test_a_lock_left_by_a_killed_yoyo_is_removed_when_nobody_else_is_connected(empty_url: str) -> None:
-    """With no other session nobody can hold it any more: it is removed, and that is said."""
+    """With no other session nobody can hold it any more: it is removed, and a line says so."""
     leave_a_lock_behind(empty_url, 4242)
     said: list[str] = []
     assert migrate(empty_url, report=said.append) == available()
@@ -209,7 +209,7 @@ def test_an_older_release_does_not_touch_a_newer_database(empty_url: str) -> Non
 
 
 def test_migrations_of_another_project_in_the_same_table_are_left_alone(empty_url: str) -> None:
-    """All projects of a database share yoyo's one table; only names like ours are judged."""
+    """All projects of a database share yoyo's one table; only names like ours are checked."""
     migrate(empty_url)
     with psycopg.connect(empty_url, autocommit=True) as connection:
         connection.execute(
@@ -253,7 +253,7 @@ def test_a_user_who_is_no_superuser_can_install(empty_url: str, tmp_path: Path) 
         assert rollback(url, steps=len(available())) == available()[::-1]
 
 
-def test_a_user_who_may_not_make_yoyos_tables_is_told_which_right_is_missing(empty_url: str) -> None:
+def test_a_user_who_may_not_make_yoyos_tables_learns_which_right_is_missing(empty_url: str) -> None:
     """CREATEROLE and CREATE on the database are not enough: yoyo keeps its tables in the schema public."""
     name = f"tallymark_test_{secrets.token_hex(6)}"
     with psycopg.connect(empty_url, autocommit=True) as connection:

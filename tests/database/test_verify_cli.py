@@ -65,7 +65,7 @@ def test_a_job_that_differs_is_named_with_its_first_event(db: Connection, db_url
     assert result.exit_code == 1
     assert result.output.splitlines() == [
         'job spoilt: event 2 differs in itemsByType: stored {"issues": 8}, the ledger gives {"issues": 7}',
-        "2 jobs checked, 1 differ",
+        "2 jobs checked, 1 differs",
     ]
 
 
@@ -96,7 +96,7 @@ def test_a_reader_can_verify(db: Connection, db_url: str) -> None:
     finally:
         db.execute(f"DROP ROLE {name}")
     assert refused.exit_code == 2
-    assert "lacks tallymark_writer or tallymark_reader" in refused.output
+    assert "lacks tallymark_reader" in refused.output
     assert [result.output for result in results] == ["1 job checked, 0 differ\n"] * 2
 
 

@@ -43,7 +43,7 @@ class Tally:
 
 
 class Crawler(threading.Thread):
-    """One worker of many jobs, on one connection that is opened anew when it breaks."""
+    """One worker of many jobs, on one connection that is opened again when it breaks."""
 
     def __init__(self, number: int, port: int, tally: Tally, *, seed: int) -> None:
         """Say who it is.
@@ -151,7 +151,7 @@ class Crawler(threading.Thread):
         elif sent.seq is None:
             self._tally.count("acknowledged")
             if answer["duplicate"]:
-                # It had landed, and the crawler had not heard of it; or the endpoint itself had tried twice.
+                # It had landed, and the crawler did not know; or the endpoint itself had tried twice.
                 self._tally.count("duplicates: it had landed unheard" if sent.tries > 1 else "duplicates: a first try")
             sent.seq = answer["seq"]
             self.notebook.keep(sent)

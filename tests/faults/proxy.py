@@ -21,7 +21,7 @@ class Cut(Enum):
     BEFORE = "before the request gets through"
     PARTLY = "when half of the request is through"
     DURING = "when the request is through, with nobody left to hear the answer"
-    AFTER = "when the answer is there: it took effect, and nobody hears of it"
+    AFTER = "when the answer is there: it took effect, and no client gets to know"
 
 
 class Proxy:

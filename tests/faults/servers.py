@@ -28,7 +28,7 @@ def wait_until(holds: Callable[[], bool], what: str) -> None:
 
     Args:
         holds: Says whether it does.
-        what: What is waited for, in words.
+        what: What is waited for, for the message.
     """
     give_up = time.monotonic() + _PATIENCE_SECONDS
     while not holds():

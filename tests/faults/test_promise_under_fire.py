@@ -169,7 +169,7 @@ def _check_that_faults_bit(tally: Tally, plan: dict[str, int]) -> None:
     counts = tally.counts
     # A few of those that were cut are not fresh: they are sent again for no reason, or their crawlers give up.
     assert counts["duplicates: it had landed unheard"] >= plan["crawler-web cut: AFTER"] // 2
-    # The endpoint's own second try is told of a duplicate, and hands that on.
+    # The endpoint's own second try gets a duplicate as its answer, and hands that on.
     assert counts["duplicates: a first try"] >= plan["web-postgres cut: AFTER"] // 4
     assert counts["retries"] >= sum(plan.values()) // 2
     assert counts["answer 503"] > 0

@@ -26,7 +26,7 @@ _clock = itertools.count()
 
 @dataclass(eq=False)
 class Sent:
-    """One update, and what its crawler was told of it.
+    """One update, and how it was answered.
 
     Attributes:
         payload: As the crawler sent it.

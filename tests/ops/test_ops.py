@@ -1,4 +1,4 @@
-"""The files of docs/ops are taken by the programs that they are for."""
+"""The programs accept the files of docs/ops."""
 
 import http.client
 import json
@@ -27,7 +27,7 @@ def program(name: str, package: str) -> str:
 
 
 def test_systemd_takes_the_units_and_finds_them_hardened(tmp_path: Path) -> None:
-    """With the command at the place where it is here."""
+    """The units name the command at its place on this machine."""
     analyze = program("systemd-analyze", "systemd")
     here = Path(sys.executable).with_name("tallymark")
     units = sorted(OPS.glob("tallymark*.service")) + sorted(OPS.glob("tallymark*.timer"))
@@ -52,7 +52,7 @@ def test_systemd_takes_the_units_and_finds_them_hardened(tmp_path: Path) -> None
 
 
 def test_prometheus_takes_the_rules() -> None:
-    """Each expression is one."""
+    """Each expression is valid."""
     promtool = program("promtool", "prometheus")
     done = subprocess.run([promtool, "check", "rules", OPS / "prometheus-alerts.yml"], capture_output=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

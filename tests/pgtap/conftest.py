@@ -55,7 +55,7 @@ def is_extension(connection: psycopg.Connection[Any]) -> bool:
 
 
 def pgtap_sql() -> str:
-    """Give pgTAP as one SQL script; skips the test, saying why, when it is not to be had."""
+    """Give pgTAP as one SQL script; skips the test with the reason where there is none."""
     cached = user_cache_path("tallymark-tests") / "pgtap.sql"
     if not cached.exists():
         text = from_installed_package() or from_npm() or from_debian()

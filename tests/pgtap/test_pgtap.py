@@ -11,6 +11,9 @@ from tap.parser import Parser
 
 from tallymark.server.cluster import bin_dir
 
+#: All files share one database, in which they leave nothing behind.
+pytestmark = pytest.mark.quick
+
 FILES = Path(__file__).parents[2] / "sql" / "tests"
 #: Less than pytest's own limit, so that a hanging file is named.
 FILE_SECONDS = 100

@@ -98,8 +98,9 @@ def pgbouncer(db: Connection, db_url: str, tmp_path: Path) -> Iterator[PgBouncer
     db.execute(f"ALTER ROLE {user} SET statement_timeout = '12s'")
     # pytest's directories are nobody else's, and it does not run as root.
     for parent in tmp_path.parents:
-        if parent.stat().st_uid == os.geteuid() and parent != Path("/tmp"):  # noqa: S108
-            parent.chmod(parent.stat().st_mode | 0o055)
+        mode = parent.stat().st_mode
+        if parent.stat().st_uid == os.geteuid() and mode & 0o055 != 0o055:
+            parent.chmod(mode | 0o055)
     made = PgBouncer(db_url, tmp_path, user)
     yield made
     made.stop()
@@ -168,7 +169,7 @@ def test_many_crawlers_over_two_sessions_count_exactly(pgbouncer: PgBouncer, db:
 
 
 def test_nothing_of_ours_stays_in_a_session(pgbouncer: PgBouncer, tmp_path: Path) -> None:
-    """Whoever gets it next has their own role and timeouts, and no statements that others prepared."""
+    """The next user has their own role and timeouts, and no statements that others prepared."""
     web = Web(
         pgbouncer.url, tmp_path / "web.log", {"TALLYMARK_STATEMENT_TIMEOUT": "4321", "TALLYMARK_LOCK_TIMEOUT": "987"}
     )

@@ -18,7 +18,7 @@ from tallymark.client.transport import PROGRESS_PATH, Answer
 from tallymark.server.ports import some_free_port
 from tallymark.simulate import crowd, old_crawler, plan
 from tallymark.simulate.chaos import ChaosTransport
-from tallymark.simulate.old_crawler import PlainHttp
+from tallymark.simulate.old_crawler import OldCrawler
 
 StartWeb = Callable[..., Web]
 
@@ -86,16 +86,16 @@ def test_a_good_network_loses_nothing(server: Web) -> None:
 
 def test_an_update_that_counts_twice_is_noticed(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another time makes another update of it: an old crawler that repeats itself so counts too much."""
-    post = PlainHttp.post
+    send = OldCrawler._send
 
-    def twice(http: PlainHttp, path: str, body: str) -> int:
+    def twice(crawler: OldCrawler, path: str, body: str) -> int:
         update = json.loads(body)
         if path == PROGRESS_PATH and "itemsByType" in update:
             later = re.sub(r"\.(\d\d\d)Z$", r".\g<1>5Z", update["timestamp"])
-            post(http, path, json.dumps({**update, "timestamp": later}))
-        return post(http, path, body)
+            send(crawler, path, json.dumps({**update, "timestamp": later}))
+        return send(crawler, path, body)
 
-    monkeypatch.setattr(PlainHttp, "post", twice)
+    monkeypatch.setattr(OldCrawler, "_send", twice)
     # Running totals would do no harm.
     monkeypatch.setattr(old_crawler, "_CUMULATIVE", 0.0)
     done = simulate(*place(server), *_SMALL)
@@ -128,7 +128,7 @@ def test_an_update_that_is_acknowledged_and_not_counted_is_noticed(
 
 def test_a_server_that_goes_away_for_good_is_in_the_verdict(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing hangs, and nobody is told that the counts are exact."""
-    monkeypatch.setattr("tallymark.cli.simulate._SETTLE_SECONDS", 2.0)
+    monkeypatch.setattr("tallymark.simulate.crowd._SETTLE_SECONDS", 2.0)
     monkeypatch.setattr("tallymark.simulate.verdict._PATIENCE", 1.0)
     killer = threading.Timer(3.0, server.process.kill)
     killer.start()

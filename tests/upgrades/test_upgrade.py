@@ -21,6 +21,8 @@ from tallymark.schema.migrate import applied, available, migrate, rollback
 from tallymark.server import EmbeddedPostgres
 from tallymark.server.cluster import bin_dir
 
+pytestmark = pytest.mark.slow
+
 Connection = psycopg.Connection[Any]
 
 DUMP = Path(__file__).with_name("before-the-dashboard.sql.xz")
@@ -107,6 +109,12 @@ class Callers:
         self._threads = [threading.Thread(target=self._go_on, args=(act, seed)) for seed, act in enumerate(acts)]
         for thread in self._threads:
             thread.start()
+
+    def wait_for(self, calls: int) -> None:
+        """Return when they made so many more calls, or one of them failed."""
+        wanted = self.calls + calls
+        while self.calls <= wanted and not self.failed:
+            time.sleep(0.01)
 
     def stop(self) -> None:
         """Stop them."""
@@ -208,10 +216,10 @@ def test_an_old_database_is_upgraded_under_load_and_taken_back(old: OldDatabase,
     kept = state(old)
     assert len(applied(old.url)) == OLD_MIGRATIONS
     callers = Callers(old)
-    time.sleep(0.5)
+    callers.wait_for(50)
     done = tallymark(old, "migrate")
     assert done.returncode == 0, done.stderr
-    time.sleep(0.5)
+    callers.wait_for(100)
     callers.stop()
     assert callers.failed == []
     assert callers.calls > 100
@@ -235,7 +243,7 @@ def test_an_old_database_is_upgraded_under_load_and_taken_back(old: OldDatabase,
     old.install_old_functions()
     before = upgraded(old)
     again = Callers(old)
-    time.sleep(1)
+    again.wait_for(100)
     again.stop()
     assert again.failed == []
     is_exact(old, again, before)

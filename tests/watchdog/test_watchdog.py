@@ -1,4 +1,4 @@
-"""Operators are told once what is wrong and once when it is over, however many watchdogs there are, whatever dies."""
+"""Operators get one message when something is wrong and one when it is over, with any number of watchdogs."""
 
 import json
 import signal
@@ -81,7 +81,7 @@ def receiver() -> Iterator[Receiver]:
 
 @contextmanager
 def watching(url: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a watchdog; it is told to end when the block does, and has to do so in good order."""
+    """Run a watchdog; it is stopped when the block ends, and must then exit with 0."""
     command = [sys.executable, "-c", "from tallymark.cli import main; main()", "watchdog", "--database-url", url]
     with subprocess.Popen(
         [*command, "--interval", "0.2", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -96,34 +96,34 @@ def watching(url: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
+    """Wait until a condition holds."""
     deadline = time.monotonic() + PATIENCE
     while not holds():
-        assert time.monotonic() < deadline, "it never came to that"
+        assert time.monotonic() < deadline, "the condition never held"
         time.sleep(0.02)
 
 
 def report(db: Connection, job: str, **update: object) -> None:
-    """Report on a job, which is registered where it is not there."""
+    """Report on a job, and register it first if it is new."""
     db.execute("SELECT tallymark.create_job(%s)", [job])
     db.execute("SELECT tallymark.merge_progress(%s, %s)", [job, Jsonb(update)])
 
 
 def fall_silent(db: Connection, job: str) -> None:
-    """Have it that a job was heard of two hours ago."""
+    """Make a job's last update two hours old."""
     db.execute("UPDATE tallymark.job SET updated_at = updated_at - interval '2 hours' WHERE id = %s", [job])
     db.execute("UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '2 hours' WHERE job_id = %s", [job])
 
 
 def all_sent(db: Connection) -> bool:
-    """Say whether there is nothing left to be sent."""
+    """Say whether all messages have been sent."""
     return db.execute("SELECT count(*) FROM tallymark.alert WHERE due_at IS NOT NULL").fetchone() == (0,)
 
 
 def test_each_kind_fires_once_and_recovers_once_with_two_watchdogs(
     db: Connection, db_url: str, receiver: Receiver
 ) -> None:
-    """Five jobs, each with a trouble of its own, and two watchdogs that go round five times a second."""
+    """Five jobs, each with another trouble, and two watchdogs that do five rounds a second."""
     with watching(db_url, "--notify", receiver.url), watching(db_url, "--notify", receiver.url):
         report(db, "well", message="all is well")
         report(db, "silent", message="page 7")
@@ -139,7 +139,7 @@ def test_each_kind_fires_once_and_recovers_once_with_two_watchdogs(
             "job failed has failed",
             "job expired waits for credentials",
             "job erring reports many errors",
-            "job wrong is not what its ledger says",
+            "job wrong does not match its ledger",
         }
         wait_until(lambda: set(receiver.titles) >= {f"Alert: {trouble}" for trouble in troubles})
         time.sleep(1)  # some rounds more, in which nothing may come
@@ -169,10 +169,10 @@ def test_each_kind_fires_once_and_recovers_once_with_two_watchdogs(
     assert recovered["message"].endswith(f"alert {name}-recovered"), "both say of which alert they are"
 
 
-def test_a_message_that_was_not_taken_is_sent_again_and_to_nobody_twice(
+def test_a_message_that_failed_is_sent_again_and_to_nobody_twice(
     db: Connection, db_url: str, receiver: Receiver
 ) -> None:
-    """One of two receivers fails for a while; the other one is not bothered with it."""
+    """One of two receivers fails for a while; the other one gets the message once."""
     other = Receiver()
     other.status = 500
     report(db, "job", status="failed")
@@ -189,10 +189,10 @@ def test_a_message_that_was_not_taken_is_sent_again_and_to_nobody_twice(
     assert other.titles == {"Alert: job job has failed": 1}
 
 
-def test_a_watchdog_that_is_killed_while_it_sends_is_stood_in_for(
+def test_another_watchdog_sends_the_message_of_one_that_was_killed(
     db: Connection, db_url: str, receiver: Receiver
 ) -> None:
-    """The message comes again after the lease, under the same name, so that a receiver can tell."""
+    """The message is sent again after the lease, with the same id, so that a receiver recognises it."""
     report(db, "job", status="failed")
     receiver.delay = 3.0
     command = [sys.executable, "-c", "from tallymark.cli import main; main()", "watchdog", "--database-url", db_url]
@@ -210,8 +210,9 @@ def test_a_watchdog_that_is_killed_while_it_sends_is_stood_in_for(
     assert first["message"].rpartition("alert ")[2] == second["message"].rpartition("alert ")[2]
 
 
+@pytest.mark.slow
 def test_watching_goes_on_when_the_database_comes_back(tmp_path: Path, receiver: Receiver) -> None:
-    """It says once that it is away, and misses nothing."""
+    """The watchdog says once that the database is away, and misses no alert."""
     with ExitStack() as parts:
         server = EmbeddedPostgres(tmp_path / "data")
         parts.callback(server.stop)
@@ -245,7 +246,7 @@ def run(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_without_a_receiver_it_prints_and_leaves_the_messages_to_others(
     db: Connection, db_url: str, receiver: Receiver
 ) -> None:
-    """Somebody who looks by hand takes nothing away."""
+    """Running the command by hand does not consume messages."""
     report(db, "job", status="failed")
     looked = run(db_url, "--once")
     assert (looked.returncode, looked.stdout) == (0, "Alert: job job has failed\n")
@@ -255,8 +256,8 @@ def test_without_a_receiver_it_prints_and_leaves_the_messages_to_others(
     assert len(receiver.messages) == 1
 
 
-def test_a_receiver_that_cannot_be_reached_is_told_by_the_exit_status(db: Connection, db_url: str) -> None:
-    """And why, without the password in its URL."""
+def test_a_receiver_that_cannot_be_reached_shows_in_the_exit_status(db: Connection, db_url: str) -> None:
+    """The reason is printed, without the password in the URL."""
     report(db, "job", status="failed")
     told = run(db_url, "--once", "--notify", "json://user:hidden-word@127.0.0.1:9/hook")
     assert told.returncode == 1
@@ -268,7 +269,7 @@ def test_a_receiver_that_cannot_be_reached_is_told_by_the_exit_status(db: Connec
 
 
 def test_a_test_message_shows_that_alerts_will_come(db_url: str, receiver: Receiver) -> None:
-    """Nothing in the database is asked for it."""
+    """The database is not needed for it."""
     assert run("postgresql://nowhere.invalid/x", "--test", "--notify", receiver.url).stdout == "sent to 1\n"
     assert receiver.titles == {"Tallymark: a test": 1}
     told = run(db_url, "--test", "--notify", "nonsense://x")
@@ -276,8 +277,8 @@ def test_a_test_message_shows_that_alerts_will_come(db_url: str, receiver: Recei
     assert "cannot be used" in told.stderr
 
 
-def test_a_job_that_failed_long_ago_is_not_told(db: Connection, db_url: str, receiver: Receiver) -> None:
-    """Whoever begins to watch a database of years hears of today."""
+def test_a_job_that_failed_long_ago_is_no_alert(db: Connection, db_url: str, receiver: Receiver) -> None:
+    """The first watchdog on an old database reports only what is new."""
     report(db, "old", status="failed", timestamp="2025-01-06T10:00:00Z")
     db.execute("UPDATE tallymark.job SET updated_at = '2025-01-06T10:00:00Z'")
     report(db, "new", status="failed")
@@ -285,8 +286,8 @@ def test_a_job_that_failed_long_ago_is_not_told(db: Connection, db_url: str, rec
     assert receiver.titles == {"Alert: job new has failed": 1}
 
 
-def test_no_job_can_break_the_line_that_tells_of_it(db: Connection, db_url: str, receiver: Receiver) -> None:
-    """A title becomes the subject of a mail; and a terminal would obey what is in it."""
+def test_no_job_id_can_break_the_line_of_its_alert(db: Connection, db_url: str, receiver: Receiver) -> None:
+    """A title becomes the subject of a mail, and a terminal would obey its control characters."""
     report(db, "a\r\nBcc: b\x1b[2J", status="failed")
     told = run(db_url, "--once", "--notify", receiver.url)
     assert told.stdout == "Alert: job a\\r\\nBcc: b\\x1b[2J has failed\n"

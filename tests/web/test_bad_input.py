@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tallymark.web.http.problems import Problem
+from tallymark.web.http.answers import Problem
 from tallymark.web.http.requests import read_json_body
 
 if TYPE_CHECKING:

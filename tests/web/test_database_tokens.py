@@ -15,7 +15,7 @@ from tallymark.server.ports import some_free_port
 from tallymark.settings import Settings
 from tallymark.web.auth.tokens import Tokens
 from tallymark.web.db.pool import Database
-from tallymark.web.http.problems import Problem
+from tallymark.web.http.answers import Problem
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web

@@ -12,11 +12,12 @@ import psycopg
 import pytest
 
 from tallymark.functions.errors import Unavailable
+from tallymark.functions.http import Statement
 from tallymark.schema.migrate import migrate
 from tallymark.server import EmbeddedPostgres
 from tallymark.server.ports import some_free_port
 from tallymark.settings import Settings
-from tallymark.web.db.pool import Database, Statement
+from tallymark.web.db.pool import Database
 
 if TYPE_CHECKING:
     from tests.web.conftest import Answer, Web

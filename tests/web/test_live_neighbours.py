@@ -12,11 +12,13 @@ import pytest
 from tests.web.watching import Watching, new_job_id, wait_until
 
 from tallymark.functions.errors import Unavailable
-from tallymark.web.live.hub import Bell, Poller, Sleeper
 from tallymark.web.live.jobs import Event, JobState
+from tallymark.web.live.poller import Pause, Poller, Subscriber, WakeChain
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web
+
+pytestmark = pytest.mark.slow
 
 StartWeb = Callable[..., "Web"]
 Update = Callable[..., dict[str, object]]
@@ -38,8 +40,8 @@ class _Reading:
     def __init__(self, read: Callable[[list[str]], None]) -> None:
         self.rounds: list[list[str]] = []
         self._look = read
-        self._bell = Bell()
-        self.poller = Poller[_Thing]("tallymark-things", self._read, self._bell, least_pause=0.02, pause_times=4)
+        self._chain = WakeChain()
+        self.poller = Poller[_Thing]("tallymark-things", self._read, self._chain, Pause(0.02, 4))
 
     def _read(self, things: Sequence[_Thing]) -> Iterator[_Thing]:
         keys = [thing.key for thing in things]
@@ -50,7 +52,7 @@ class _Reading:
             yield thing
 
     def watch(self, key: str, group: str) -> _Thing:
-        return self.poller.join(_Thing(key, group), Sleeper(self._bell))
+        return self.poller.subscribe(_Thing(key, group), Subscriber(self._chain))
 
 
 def _took_too_long() -> Unavailable:

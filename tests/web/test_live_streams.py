@@ -16,7 +16,7 @@ from tests.web.watching import Watching, ledger, wait_until
 from tallymark.functions.tokens import create_token, revoke_token
 from tallymark.schema.migrate import migrate
 from tallymark.server import EmbeddedPostgres
-from tallymark.web.live.gate import Gate
+from tallymark.web.http.admission import AdmissionQueue
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web
@@ -191,16 +191,17 @@ def test_a_client_that_reads_nothing_costs_nobody_else_anything(web: "Web", job:
     assert len(told) < rounds / 2
 
 
-def test_the_gate_lets_in_no_more_than_it_may_and_who_came_first_first() -> None:
+@pytest.mark.slow
+def test_the_queue_admits_no_more_than_it_may_in_the_order_of_arrival() -> None:
     """Fifty callers, three places."""
-    gate = Gate(3)
+    queue = AdmissionQueue(3)
     inside, most, order = 0, 0, []
     lock = threading.Lock()
     come_in = threading.Semaphore(0)
 
     def call(number: int) -> None:
         nonlocal inside, most
-        with gate:
+        with queue:
             with lock:
                 inside += 1
                 most = max(most, inside)
@@ -210,7 +211,7 @@ def test_the_gate_lets_in_no_more_than_it_may_and_who_came_first_first() -> None
                 inside -= 1
 
     def are_in(count: int, waiting: int) -> Callable[[], bool]:
-        return lambda: len(order) == count and gate.waiting == waiting
+        return lambda: len(order) == count and queue.waiting == waiting
 
     callers = [threading.Thread(target=call, args=(number,)) for number in range(50)]
     for number, thread in enumerate(callers, 1):
@@ -223,25 +224,25 @@ def test_the_gate_lets_in_no_more_than_it_may_and_who_came_first_first() -> None
         thread.join()
     assert most == 3
     assert order == list(range(50))
-    with gate:
-        assert gate.waiting == 0
+    with queue:
+        assert queue.waiting == 0
 
 
 def test_who_would_wait_too_long_is_turned_away() -> None:
     """When the line is full at once, when it does not move after a while; and the others keep their places."""
-    gate = Gate(1, most_waiting=2, longest_wait=0.2)
-    assert gate.enter()
+    queue = AdmissionQueue(1, max_waiting=2, max_wait=0.2)
+    assert queue.enter()
     entered: list[bool] = []
-    waiting = [threading.Thread(target=lambda: entered.append(gate.enter())) for _ in range(2)]
+    waiting = [threading.Thread(target=lambda: entered.append(queue.enter())) for _ in range(2)]
     for number, thread in enumerate(waiting, 1):
         thread.start()
-        wait_until(lambda number=number: gate.waiting == number)  # type: ignore[misc]
-    assert not gate.enter(), "the line is full"
+        wait_until(lambda number=number: queue.waiting == number)  # type: ignore[misc]
+    assert not queue.enter(), "the line is full"
     for thread in waiting:
         thread.join()
     assert entered == [False, False], "they have waited for long enough"
-    assert gate.waiting == 0
-    assert gate.turned_away == 3
-    gate.leave()
-    assert gate.enter(), "the place is free again"
-    gate.leave()
+    assert queue.waiting == 0
+    assert queue.rejected == 3
+    queue.leave()
+    assert queue.enter(), "the place is free again"
+    queue.leave()

@@ -1,6 +1,7 @@
 """What the endpoint tells of its requests."""
 
 import json
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +15,7 @@ import pytest
 from tests.web.watching import wait_until
 
 from tallymark.functions.tokens import create_token
-from tallymark.web.telemetry.measures import percentile
-from tallymark.web.telemetry.meters import BUCKETS
+from tallymark.web.telemetry.counters import BUCKETS, percentile
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web
@@ -91,6 +91,18 @@ def test_worker_processes_count_together(start_web: Callable[..., "Web"], db_url
     found = {_measured(web)["/api/internal/jobs/{id}", "GET"]["requests"] for _ in range(20)}
     assert found == {len(answers)}
     assert len({web.call("GET", "/api/internal/endpoint").json["since"] for _ in range(20)}) == 1
+
+
+def test_a_process_that_is_just_starting_fails_no_reading(
+    start_web: Callable[..., "Web"], db_url: str, tmp_path: Path
+) -> None:
+    """Its files are empty for an instant."""
+    web = start_web(db_url, PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
+    for kind in ("counter", "histogram", "gauge_min", "gauge_livesum"):
+        (tmp_path / f"{kind}_{os.getpid()}.db").touch()
+    web.call("GET", "/nothing")
+    assert _measured(web)["unknown", "GET"]["requests"] == 1
+    assert web.call("GET", "/metrics").status == 200
 
 
 def test_a_server_has_its_workers_count_together_from_zero(

@@ -13,7 +13,7 @@ import pytest
 from tallymark.functions.tokens import create_token
 from tallymark.settings import Settings
 from tallymark.web import create_app
-from tallymark.web.routes.openapi import document_file
+from tallymark.web.pages.openapi import document_file
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web

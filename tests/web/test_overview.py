@@ -8,13 +8,13 @@ from urllib.parse import quote, urlencode
 import psycopg
 import pytest
 
-from tallymark.functions.jobs import timeline, timeline_before
-from tallymark.functions.reading import job_changes, job_rates, newest_jobs
+from tallymark.functions.jobs import job_changes, newest_jobs, timeline, timeline_before
 from tallymark.functions.stats import (
     busiest_jobs,
     database_figures,
     error_groups,
     events_per_minute,
+    job_rates,
     jobs_by_status,
     verify_newest,
 )

@@ -9,15 +9,17 @@ from urllib.parse import quote, urlencode
 import psycopg
 import pytest
 
-from tallymark.functions.reading import (
-    accumulation_history,
-    job_at,
+from tallymark.functions.jobs import accumulation_history, job_at, list_jobs
+from tallymark.functions.stats import (
+    areas_tree,
+    error_groups,
+    job_areas,
     job_rate,
-    list_jobs,
+    jobs_per_day,
     stage_durations,
+    stalled_jobs,
     update_frequency,
 )
-from tallymark.functions.stats import areas_tree, error_groups, job_areas, jobs_per_day, stalled_jobs
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web

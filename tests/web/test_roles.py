@@ -17,8 +17,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from tallymark.functions.http import Statement
 from tallymark.settings import Settings
-from tallymark.web.db.pool import Database, Statement
+from tallymark.web.db.pool import Database
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web

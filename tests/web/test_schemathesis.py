@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tallymark.web.routes.openapi import document_file
+from tallymark.web.pages.openapi import document_file
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web

@@ -1,8 +1,4 @@
-"""The command `tallymark`.
-
-Each command lives in a module that is imported when the command is used, so that `tallymark --help` and shell
-completion answer at once.
-"""
+"""The command `tallymark`. Each command is in a module that is imported only when the command is used."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,7 +21,7 @@ COMMANDS: dict[str, str] = {
     "watchdog": "tallymark.cli.watchdog:watchdog",
     "url": "tallymark.cli.database:url",
     "jobs": "tallymark.cli.jobs:jobs",
-    "job": "tallymark.cli.job:job",
+    "job": "tallymark.cli.jobs:job",
     "watch": "tallymark.cli.watch:watch",
     "simulate": "tallymark.cli.simulate:simulate",
     "token": "tallymark.cli.token:token",
@@ -37,21 +33,16 @@ class LazyGroup(click.Group):
     """A group of commands that imports a command's module when the command is used."""
 
     def __init__(self, *, lazy: Mapping[str, str], **attributes: object) -> None:
-        """Name the commands.
-
-        Args:
-            lazy: A command's name, and where it is, as `module:attribute`.
-            attributes: As for `click.Group`.
-        """
+        """Take commands by name, as `module:attribute`; all else is as for `click.Group`."""
         super().__init__(**attributes)  # type: ignore[arg-type]  # click's own arguments, passed through
         self._lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands' names, in the order of the table."""
+        """Return the commands' names."""
         return [*self._lazy, *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a command, or None when there is none of this name."""
+        """Import and return a command."""
         if cmd_name not in self._lazy:
             return super().get_command(ctx, cmd_name)
         module, _, attribute = self._lazy[cmd_name].partition(":")
@@ -70,15 +61,12 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line: what the console script `tallymark` calls.
+    """Run the command line, with these arguments or those of this process: what the console script `tallymark` calls.
 
-    A failure is one line on standard error that begins with `tallymark:`. A traceback is shown when TALLYMARK_DEBUG=1.
-
-    Args:
-        arguments: What stands after `tallymark`; that of this process when not given.
+    A failure is one line on standard error that begins with `tallymark:`; TALLYMARK_DEBUG=1 shows the traceback.
 
     Raises:
-        SystemExit: Always: 0 done, 1 failed, 2 called wrongly, 130 interrupted.
+        SystemExit: Always: 0 done, 1 failed, 2 called wrongly or unable to run, 130 interrupted.
     """
     try:
         code = cli.main(arguments, prog_name="tallymark", standalone_mode=False)
@@ -96,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # The reader of our output went away, as in `tallymark settings | head`.
         sys.exit(1)
     except Exception as error:
-        # The last resort: people get a sentence, not a traceback.
+        # People get a sentence, not a traceback.
         if _debug():
             raise
         _fail(str(error).strip() or type(error).__name__, 1)
@@ -112,5 +100,5 @@ def _debug() -> bool:
     try:
         return Settings.from_env().debug
     except SettingsError:
-        # Bad settings are what is being reported; they must not be reported twice.
+        # Bad settings are being reported already.
         return False

@@ -2,136 +2,153 @@
 
 import json
 import sys
-import time
-from collections.abc import Iterator, Sized
+import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-import psycopg
 
 from tallymark import functions
-from tallymark.cli.options import CannotRun, data_option, database_options, find_database
-from tallymark.functions.errors import JobNotFound, TallymarkError
+from tallymark.cli.common import (
+    CannotRun,
+    connected,
+    data_option,
+    database_options,
+    explained,
+    find_database,
+    json_option,
+    print_json,
+)
+from tallymark.functions.call import Connection
+from tallymark.schema.comparison import Finding
 from tallymark.schema.doctor import DoctorError, findings
-from tallymark.schema.migrate import MigrationError, applied, libpq_url
-from tallymark.schema.migrate import migrate as run_migrate
-from tallymark.schema.migrate import rollback as run_rollback
+from tallymark.schema.migrate import applied, libpq_url, migrate as run_migrate, rollback as run_rollback
 from tallymark.schema.server_settings import Examined, examine
 from tallymark.settings import Settings, SettingsError
-from tallymark.terminal.text import plain
+from tallymark.terminal.screen import ProgressLine
+from tallymark.terminal.text import count, plain
 
-#: How many jobs `verify` asks for at a time, and after how many seconds it begins to say how far it is.
+#: How many jobs `verify` asks for at a time, and after how many seconds it begins to show its progress.
 PAGE = 100
 PATIENCE_SECONDS = 2.0
 
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn what can go wrong on the way to the database into one message without a traceback."""
-    try:
-        yield
-    except (MigrationError, DoctorError, SettingsError, psycopg.Error) as error:
-        raise CannotRun(str(error).strip()) from error
-    except TallymarkError as error:
-        # What PostgreSQL said tells more than what the wire protocol answers.
-        raise CannotRun(" ".join(filter(None, (str(error.__cause__ or error).strip(), error.explanation)))) from error
-
-
-def _count(things: Sized, noun: str) -> str:
-    """Count things in words: `1 job`, `2 jobs`."""
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
-
-
 @click.command()
 @database_options
-@click.option("--break-lock", is_flag=True, help="First remove a lock that a killed `yoyo` left behind.")
+@click.option("--break-lock", is_flag=True, help="First remove a lock that a killed migration left behind.")
 def migrate(url: str, *, break_lock: bool) -> None:
-    """Install or upgrade the schema: pending migrations, then all functions and views."""
-    with _explained():
+    """Install or upgrade the database's schema.
+
+    Applies the pending migrations, then installs all functions and views. Running it again changes nothing.
+    """
+    with explained():
         done = run_migrate(url, report=click.echo, break_lock=break_lock)
-    click.secho(f"{_count(done, 'migration')} applied" if done else "nothing was pending", fg="green")
+    click.secho(f"{count(len(done), 'migration')} applied" if done else "nothing was pending", fg="green")
 
 
 @click.command()
 @database_options
-@click.option("--steps", type=click.IntRange(min=1), default=1, show_default=True, help="How many migrations.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="How many migrations."
+)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def rollback(url: str, *, steps: int, yes: bool) -> None:
-    """Take back the newest migrations. What they made is dropped, with the data in it."""
-    with _explained():
+    """Take back the newest migrations, with the data in them.
+
+    What these migrations created is dropped, with all data in it.
+    """
+    with explained():
         newest = applied(url)[-steps:]
     if newest and not yes:
+        what = f"{' and '.join(newest)}, and drops what they created, with all data in it"
         if not sys.stdin.isatty():
-            raise CannotRun(
-                f"this takes back {' and '.join(newest)}, with all data in what was made: say so with --yes"
-            )
-        if not click.confirm(f"Take back {' and '.join(newest)}, with all data in what was made?"):
+            raise CannotRun(f"this takes back {what}; confirm with --yes")
+        if not click.confirm(f"This takes back {what}. Go on?"):
             click.echo("nothing was taken back")
             return
-    with _explained():
+    with explained():
         done = run_rollback(url, steps=steps, report=click.echo)
-    click.secho(f"{_count(done, 'migration')} taken back" if done else "nothing was applied", fg="green")
+    click.secho(f"{count(len(done), 'migration')} taken back" if done else "nothing was applied", fg="green")
 
 
 @click.command()
 @database_options
-@click.option("--json", "as_json", is_flag=True, help="Print the findings as a JSON array.")
-@click.option("--settings/--no-settings", default=True, help="Look at the server's settings too, or not.")
+@json_option("Print the findings as a JSON array.")
+@click.option("--settings/--no-settings", default=True, help="Check the server's settings, too.  [default: --settings]")
 def doctor(url: str, *, as_json: bool, settings: bool) -> None:
-    """Compare the database with the files, and look at the settings of its server.
+    """Find what is wrong with the database, and how to fix it.
 
-    Exits 1 when something should be mended, 2 when that cannot be told. Advice, on standard error, changes nothing of
-    that.
+    Compares the database with the files of this release, and checks the settings of its server.
+
+    Exits 0 when nothing is wrong, 1 when there are findings, 2 when it could not check. Advice, on standard error,
+    does not change the exit status.
     """
-    with _explained():
-        found = findings(url, report=lambda line: click.secho(line, fg="yellow", err=True))
+    with explained(DoctorError, SettingsError):
+        found = findings(url, report=lambda line: click.secho(line, fg="yellow", err=True), spare_server=spare_server)
         examined = examine(url, Settings.from_env()) if settings else Examined([], [])
     for item in examined.advice:
         click.echo(f"{click.style(item.kind, fg='yellow')} {item.object}: {item.problem}", err=True)
         click.echo(f"    {click.style('fix:', dim=True)} {item.fix}", err=True)
     both = found + examined.findings
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in both], indent=2, ensure_ascii=False))
+        print_json([asdict(finding) for finding in both])
     else:
         if not found:
             click.secho("The database is what the files say.", fg="green")
         for finding in both:
-            click.echo(
-                f"{click.style(finding.kind, fg='red')} {click.style(finding.object, bold=True)}: {finding.problem}"
-            )
-            for label, text in (("expected", finding.expected), ("found", finding.found), ("fix", finding.fix)):
-                if text:
-                    click.echo(f"    {click.style(f'{label}:', dim=True)} {text}")
+            _print_finding(finding)
         if both:
-            click.echo(_count(both, "finding"))
+            click.echo(count(len(both), "finding"))
     sys.exit(1 if both else 0)
+
+
+@contextmanager
+def spare_server() -> Iterator[str]:
+    """Start an embedded server for the doctor's scratch database, where the database's own server allows none."""
+    # Imported here: a host with a server of its own seldom needs the embedded one.
+    from tallymark.server import EmbeddedPostgres, EmbeddedPostgresError
+
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="tallymark-doctor-") as directory,
+            EmbeddedPostgres(Path(directory) / "data") as server,
+        ):
+            yield server.url
+    except (OSError, EmbeddedPostgresError) as error:
+        raise DoctorError(str(error).strip()) from error
 
 
 @click.command()
 @click.argument("jobs", metavar="[JOB]...", nargs=-1)
 @database_options
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as a JSON object.")
+@json_option("Print the outcome as a JSON object.")
 def verify(jobs: tuple[str, ...], url: str, *, as_json: bool) -> None:
-    """Fold the ledger of each JOB (of all, when none is named) anew and compare it with the stored state.
+    """Check that each job's state is what its ledger gives.
 
-    Exits 1 when a job differs and names the first event that does, 2 when a JOB is not known.
+    Computes the state of each JOB (default: of all jobs) from its ledger again, and compares it with the stored one.
+    Takes no lock and writes nothing.
+
+    Exits 0 when all are equal, 1 when a job differs (its first event that does is named), 2 when a JOB does not exist.
     """
     checked = 0
     wrong: list[dict[str, Any]] = []
     unknown: list[str] = []
-    with _explained(), psycopg.connect(libpq_url(url), autocommit=True, prepare_threshold=None) as connection:
-        for job in _with_progress(iter(jobs) if jobs else _all_jobs(connection)):
+    progress = ProgressLine(PATIENCE_SECONDS)
+    with connected(url) as connection:
+        for job in jobs or _all_jobs(connection):
+            progress.show(f"{count(checked, 'job')} checked")
             try:
                 differences = functions.verify_differences(connection, job)
-            except JobNotFound:
+            except functions.JobNotFound:
                 unknown.append(job)
                 continue
             checked += 1
             if differences:
-                wrong.append({"job": job} | min(differences, key=_place)._asdict())
+                wrong.append({"job": job} | min(differences, key=lambda difference: difference.seq)._asdict())
+    progress.clear()
     if as_json:
         click.echo(json.dumps({"checked": checked, "wrong": wrong, "unknown": unknown}, indent=2))
     else:
@@ -141,21 +158,32 @@ def verify(jobs: tuple[str, ...], url: str, *, as_json: bool) -> None:
             )
         for job in unknown:
             click.echo(f"no job {plain(job)}", err=True)
-        click.secho(f"{_count(range(checked), 'job')} checked, {len(wrong)} differ", fg="red" if wrong else "green")
+        differ = "differs" if len(wrong) == 1 else "differ"
+        click.secho(f"{count(checked, 'job')} checked, {len(wrong)} {differ}", fg="red" if wrong else "green")
     sys.exit(2 if unknown else 1 if wrong else 0)
 
 
 @click.command()
 @data_option
 def url(data: Path | None) -> None:
-    """Print the URL of the database, with its password: `psql "$(tallymark url)"`.
+    """Print the URL of the database, with its password.
 
-    It is DATABASE_URL, or else the embedded database of a running `tallymark up`.
+    It is DATABASE_URL, or else that of the embedded database of a running `tallymark up`.
+
+    Example: psql "$(tallymark url)"
     """
-    click.echo(libpq_url(find_database(None, data)))
+    with explained():
+        click.echo(libpq_url(find_database(None, data)))
 
 
-def _all_jobs(connection: psycopg.Connection[Any]) -> Iterator[str]:
+def _print_finding(finding: Finding) -> None:
+    click.echo(f"{click.style(finding.kind, fg='red')} {click.style(finding.object, bold=True)}: {finding.problem}")
+    for label, text in (("expected", finding.expected), ("found", finding.found), ("fix", finding.fix)):
+        if text:
+            click.echo(f"    {click.style(f'{label}:', dim=True)} {text}")
+
+
+def _all_jobs(connection: Connection) -> Iterator[str]:
     """Yield the ids of all jobs in order, a page at a time, so that no snapshot is held while they are checked."""
     last = ""
     while page := functions.job_ids(connection, after_id=last, max_jobs=PAGE):
@@ -163,27 +191,7 @@ def _all_jobs(connection: psycopg.Connection[Any]) -> Iterator[str]:
         last = page[-1]
 
 
-def _place(difference: functions.Difference) -> int:
-    """Return what differences are ordered by: the event."""
-    return difference.seq
-
-
 def _sentence(item: dict[str, Any]) -> str:
     """Say what differs in one line."""
     stored, folded = (json.dumps(item[side], ensure_ascii=False) for side in ("stored", "folded"))
     return f"event {item['seq']} differs in {item['field']}: stored {stored}, the ledger gives {folded}"
-
-
-def _with_progress(jobs: Iterator[str]) -> Iterator[str]:
-    """Pass jobs through; on a terminal, and when it takes long, say how many have been checked."""
-    shown = sys.stderr.isatty()
-    due = time.monotonic() + PATIENCE_SECONDS
-    drawn = False
-    for count, job in enumerate(jobs):
-        if shown and time.monotonic() > due:
-            click.echo(f"\r{count} jobs checked", nl=False, err=True)
-            due = time.monotonic() + PATIENCE_SECONDS / 10
-            drawn = True
-        yield job
-    if drawn:
-        click.echo("\r\033[K", nl=False, err=True)

@@ -1,36 +1,73 @@
-"""The command that lists jobs: jobs."""
+"""Commands that look at jobs, and register and command them: jobs, job create, show, command, diagnose."""
 
+import getpass
 import json
+import os.path
+import sys
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import click
+from rich.text import Text
 
 from tallymark import functions
-from tallymark.cli.connect import connected, server_time
-from tallymark.cli.options import database_options, json_option, time_gone_by
+from tallymark.cli.common import (
+    WRITER,
+    connected,
+    database_options,
+    json_option,
+    print_json,
+    server_time,
+    time_gone_by,
+)
 from tallymark.functions.call import Connection, Json
+from tallymark.terminal import job_view, screen
+from tallymark.terminal.rows import Shown, table, totals
+from tallymark.terminal.text import plain, wrapped
 
-#: How many jobs `list_jobs` gives at most at a time.
+#: How many jobs `list_jobs` returns at most at a time.
 PAGE = 1_000
+#: A rate is a query of its own, which reads some minutes of a ledger: at most so many for one table.
+MOST_RATES = 50
+#: How many types and stages `show` has room for; `--json` has all types.
+_TYPES, _STAGES = 20, 15
+_SEVERITY_STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "bold red"}
+#: Where what a finding says begins, after its severity.
+_INDENT = 10
+
+
+def _attributes(_context: click.Context, _option: click.Parameter, value: str | None) -> dict[str, Any] | None:
+    """Read the value of --attributes."""
+    if value is None:
+        return None
+    try:
+        attributes = json.loads(value)
+    except ValueError as error:
+        raise click.BadParameter(f"is not JSON: {error}") from None
+    if not isinstance(attributes, dict):
+        raise click.BadParameter("must be a JSON object")
+    return attributes
 
 
 @click.command()
-@click.option("--status", metavar="STATUS", help="Only jobs of this status, such as running.")
-@click.option("--stage", metavar="STAGE", help="Only jobs that are in this stage.")
-@click.option("--operation-type", metavar="TYPE", help="Only jobs that do this, such as data_collection.")
+@click.option("--status", metavar="STATUS", help="Only jobs with this status, such as running or failed.")
+@click.option("--stage", metavar="STAGE", help="Only jobs in this stage.")
+@click.option("--operation-type", metavar="TYPE", help="Only jobs with this operation, such as data_collection.")
 @click.option("--item-type", metavar="TYPE", help="Only jobs that have counted items of this type.")
-@click.option("--q", metavar="TEXT", help="Only jobs whose ids have this in them.")
-@click.option("--prefix", "id_prefix", metavar="TEXT", help="Only jobs whose ids begin with this.")
+@click.option("--q", metavar="TEXT", help="Only jobs with this text in their ids.")
+@click.option("--prefix", "id_prefix", metavar="TEXT", help="Only jobs whose ids begin with this text.")
 @click.option(
     "--since",
     callback=time_gone_by,
-    metavar="1h|2d|ISO",
-    help="Only jobs that were reported on since so long ago, or since then.",
+    metavar="AGE|DATE",
+    help="Only jobs updated within this time (30m, 1h, 2d, 1w) or since this date (ISO 8601, UTC).",
 )
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, metavar="N", help="How many jobs.")
-@click.option("--cursor", metavar="CURSOR", help="Go on behind the jobs of an earlier call: the `next` of its --json.")
-@json_option("""Print {"jobs": [...], "next": ...} as HTTP gives it.""")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, metavar="N", help="At most so many jobs."
+)
+@click.option("--cursor", metavar="CURSOR", help="Continue an earlier list: the `next` of its --json.")
+@json_option("""Print {"jobs": [...], "next": CURSOR} as HTTP does.""")
 @database_options
 def jobs(
     url: str,
@@ -41,51 +78,181 @@ def jobs(
     as_json: bool,
     **filters: str | None,
 ) -> None:
-    """List jobs in the order of their ids: how far each is, how fast, and when it was heard of last.
+    """List jobs: status, progress, rate, and last update.
 
-    Jobs that have been silent for longer than their habit allows are marked as stalled. Rates are asked for the first
-    50 running jobs alone, since each takes a query of its own.
+    Jobs are in the order of their ids. A job is marked as stalled when it has been silent for longer than is usual for
+    it. Rates are shown for the first 50 running jobs, since each takes a query of its own.
     """
-    # Imported here, as in the other commands: `tallymark --help` imports this module, and needs nothing to draw.
-    from tallymark.cli.figures import read_rates, read_stalled
-    from tallymark.terminal.rows import Shown, table, totals
-    from tallymark.terminal.screen import make_console, room_of, show
-    from tallymark.terminal.text import wrapped
-
     with connected(url) as connection:
         now = server_time(connection)
         updated_since = now - since if isinstance(since, timedelta) else since
         page = list_jobs(connection, limit, cursor=cursor, updated_since=updated_since, **filters)
         if as_json:
-            click.echo(json.dumps(page, indent=2, ensure_ascii=False))
+            print_json(page)
             return
         found = page["jobs"]
         rates, stalled = read_rates(connection, found), read_stalled(connection, found)
     if not found:
-        click.echo(_nothing(filters | {"since": since, "cursor": cursor}), err=True)
+        is_filtered = any(value is not None for value in (*filters.values(), since, cursor))
+        click.echo(
+            "no job matches" if is_filtered else "no jobs yet: register one with `tallymark job create JOB`", err=True
+        )
         return
     shown = [Shown(job, rates.get(job["id"]), job["id"] in stalled) for job in found]
-    console = make_console()
-    room = room_of(console)
+    console = screen.make_console()
+    room = screen.room_of(console)
     headings, lines = table(shown, now, room)
     last = totals(shown)
     if page["next"] is not None:
         last.append(f"; there are more: see --limit, or --cursor {page['next']}")
-    show(console, [headings, *(line for of_one in lines for line in of_one), *wrapped(last, room)])
+    screen.show(console, [headings, *(line for of_one in lines for line in of_one), *wrapped(last, room)])
+
+
+@click.group()
+def job() -> None:
+    """Register, show, command or diagnose one job."""
+
+
+@job.command()
+@click.argument("job_id", metavar="JOB")
+@click.option(
+    "--attributes",
+    callback=_attributes,
+    metavar="JSON",
+    help="""Attributes of your own, such as '{"account": "acme"}'.""",
+)
+@json_option("Print the job, and whether it was `created` now.")
+@database_options
+def create(job_id: str, url: str, attributes: dict[str, Any] | None, *, as_json: bool) -> None:
+    """Register JOB, so that crawlers can report on it.
+
+    Registering it again changes nothing. The attribute {"counting": "cumulative"} says that its crawlers send running
+    totals as itemsByType, not increments.
+    """
+    with connected(url, WRITER) as connection:
+        made = functions.create_job(connection, job_id, attributes)
+    if as_json:
+        print_json(made)
+    else:
+        what = "is registered" if made["created"] else "was registered before"
+        click.secho(f"job {plain(job_id)} {what}", fg="green")
+
+
+@job.command()
+@click.argument("job_id", metavar="JOB")
+@click.option(
+    "--timeline",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="How many of its newest events to show.",
+)
+@click.option(
+    "--at", type=click.IntRange(min=0), metavar="SEQ", help="Show it as it was after this event; 0 is before the first."
+)
+@json_option("Print the job as HTTP does.")
+@database_options
+def show(job_id: str, url: str, timeline: int, at: int | None, *, as_json: bool) -> None:
+    """Show JOB: progress, rate, counts, stages and newest events."""
+    with connected(url) as connection:
+        if at is None:
+            found = functions.get_job(connection, job_id, timeline_limit=timeline)
+        else:
+            found = functions.job_at(connection, job_id, at, timeline_limit=timeline)
+        if as_json:
+            print_json(found)
+            return
+        now = server_time(connection)
+        if at is None:
+            rate = read_rate(connection, job_id)
+            stalled = read_stalled(connection, [found]).get(job_id)
+            durations = functions.stage_durations(connection, job_id)
+        else:
+            # These would be those of the job as it is.
+            rate, stalled, durations = None, None, []
+
+    console = screen.make_console()
+    room = screen.room_of(console)
+    screen.show(
+        console,
+        job_view.head(Shown(found, rate, stalled is not None), now=now, room=room, stalled=stalled, at=at),
+        job_view.counts(found, room, _TYPES),
+        job_view.stages(durations, room, _STAGES),
+        job_view.event_lines(job_view.events_of(found), room),
+    )
+
+
+@job.command()
+@click.argument("job_id", metavar="JOB")
+@click.argument("command", type=click.Choice(["pause", "resume", "cancel"]))
+@click.option("--by", metavar="NAME", help="Who asks, for the job's timeline.  [default: the user who runs this]")
+@json_option("Print the job.")
+@database_options
+def command(job_id: str, url: str, command: str, by: str | None, *, as_json: bool) -> None:
+    """Ask the crawler of JOB to pause, resume or cancel.
+
+    The crawler gets the command with the answer to its next update.
+    """
+    with connected(url, WRITER) as connection:
+        asked = functions.request_command(connection, job_id, command, requested_by=by or _user())
+    if as_json:
+        print_json(asked)
+    else:
+        click.secho(f"job {plain(job_id)}, which is {asked['status']}, is asked to {asked['command']}", fg="green")
+
+
+@job.command()
+@click.argument("job_id", metavar="JOB")
+@click.option(
+    "--verify/--no-verify",
+    default=None,
+    help="Compare its state with its ledger, or do not.  [default: compare up to 20,000 events]",
+)
+@json_option("Print the diagnosis, with the figures behind it.")
+@database_options
+def diagnose(job_id: str, url: str, *, verify: bool | None, as_json: bool) -> None:
+    """Find what is wrong with JOB, and what to do about it.
+
+    Is it stalled? Are its counts right? Does its crawler send too much or too little?
+
+    Exits 0 when nothing is wrong, 1 when there is a problem or a warning, 2 when there is no such JOB.
+    """
+    with connected(url) as connection:
+        found = functions.diagnose_job(connection, job_id, verify=verify)
+    if as_json:
+        print_json(found)
+    else:
+        console = screen.make_console()
+        room = screen.room_of(console)
+        verdict = Text(plain(f"job {job_id}: {found['verdict']}"), _SEVERITY_STYLES[found["severity"]])
+        screen.show(
+            console,
+            wrapped(verdict, room),
+            *(
+                [Text(scenario["title"], "bold"), *(line for f in scenario["findings"] for line in _finding(f, room))]
+                for scenario in found["scenarios"]
+            ),
+        )
+    sys.exit(1 if found["problems"] or found["warnings"] else 0)
+
+
+def _finding(finding: functions.Finding, room: int | None) -> list[Text]:
+    """Lay out a finding: its severity, what was found, and below that what to do."""
+    beside = None if room is None else max(room - _INDENT, 20)
+    lines = wrapped(Text(plain(finding["says"])), beside)
+    if finding["next"]:
+        lines += wrapped(Text(plain(f"-> {finding['next']}"), "dim"), beside)
+    severity = finding["severity"]
+    labels = [
+        Text(f"  {severity:<{_INDENT - 2}}", _SEVERITY_STYLES[severity]),
+        *[Text(" " * _INDENT)] * (len(lines) - 1),
+    ]
+    return [label + line for label, line in zip(labels, lines, strict=True)]
 
 
 def list_jobs(connection: Connection, limit: int | None, *, cursor: str | None = None, **filters: Any) -> Json:  # noqa: ANN401 - those of `functions.list_jobs`
-    """List jobs, over as many pages as it takes.
-
-    Args:
-        connection: Where to read.
-        limit: How many at most; None is all.
-        cursor: Where to begin; None is at the first.
-        filters: As those of `functions.list_jobs`.
-
-    Returns:
-        What that gives, as if one page held all.
-    """
+    """Return what `functions.list_jobs` does, as if one page held `limit` jobs (None: all)."""
     found: list[Json] = []
     while True:
         most = PAGE if limit is None else min(limit - len(found), PAGE)
@@ -96,8 +263,34 @@ def list_jobs(connection: Connection, limit: int | None, *, cursor: str | None =
             return {"jobs": found, "next": cursor}
 
 
-def _nothing(filters: dict[str, Any]) -> str:
-    """Say that there is nothing, and what to do about it."""
-    if any(value is not None for value in filters.values()):
-        return "no job is like that"
-    return "no jobs yet: a crawler's jobs are registered with `tallymark job create JOB`"
+def read_rate(connection: Connection, job_id: str) -> Json | None:
+    """Return what `job_rate` does; None where the job is gone."""
+    try:
+        return functions.job_rate(connection, job_id)
+    except functions.JobNotFound:
+        return None
+
+
+def read_rates(connection: Connection, found: Iterable[Json]) -> dict[str, Json]:
+    """Return the rates of the running jobs, at most `MOST_RATES`, by job."""
+    running = [job["id"] for job in found if job["status"] == "running"][:MOST_RATES]
+    return {job_id: rate for job_id in running if (rate := read_rate(connection, job_id)) is not None}
+
+
+def read_stalled(connection: Connection, found: Sequence[Json]) -> dict[str, functions.StalledJob]:
+    """Return those of the jobs that stall, by job. Where thousands do, only the longest silent ones are found."""
+    running = [job["id"] for job in found if job["status"] == "running"]
+    if not running:
+        return {}
+    # Only jobs whose ids begin as all of these do have to be looked at.
+    stalled = functions.stalled_jobs(connection, id_prefix=os.path.commonprefix(running))  # noqa: RUF071 - letter by letter is what is wanted
+    wanted = set(running)
+    return {item.id: item for item in stalled if item.id in wanted}
+
+
+def _user() -> str | None:
+    """Return the name of the user who runs this, where the machine knows one."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return None

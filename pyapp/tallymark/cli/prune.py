@@ -1,45 +1,62 @@
-"""The command of retention: prune."""
+"""The command of retention: prune.
 
+A deleted job's archive is a file of compressed JSON lines, complete and on the disk before the job is deleted. Its
+first line is the job (see `job_record` in SQL), each other line an event of its ledger with the update as it was taken.
+So the file has everything from which the job's state follows; `zcat FILE | jq` reads it.
+"""
+
+import gzip
+import hashlib
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
 from tallymark import functions
-from tallymark.cli.archive import archive_job
-from tallymark.cli.connect import connected, server_time
-from tallymark.cli.options import CannotRun, Number, database_options, json_option, time_gone_by
+from tallymark.cli.common import (
+    ADMIN,
+    CannotRun,
+    Number,
+    connected,
+    database_options,
+    json_option,
+    print_json,
+    server_time,
+    time_gone_by,
+)
 from tallymark.functions.call import Connection
 from tallymark.functions.errors import Conflict, JobNotFound, Unavailable
-from tallymark.terminal.text import plain
+from tallymark.server.private_files import open_private
+from tallymark.terminal.screen import ProgressLine
+from tallymark.terminal.text import count, plain
 
-#: How many jobs are asked about at a time.
+#: What the first line of an archive says it is; a later release may write another number.
+FORMAT = "tallymark job 1"
+#: How many jobs are asked for at a time.
 PAGE = 1_000
-#: On a terminal it says this often how far it is.
-_SAY_SECONDS = 0.2
-#: A crawler in a long transaction may hold a job's row: it is waited for this long, then the next job is taken.
+#: A crawler in a long transaction may lock a job's row: it is waited for this long, then the next job is taken.
 _LOCK_TIMEOUT = "2s"
 _LOCK_NOT_AVAILABLE = "55P03"
+#: Most file systems refuse names of more than 255 bytes; ids may have 255 characters.
+_MOST_NAME_BYTES = 180
 
 Moment = timedelta | datetime | None
 
 
 @dataclass
 class Outcome:
-    """What a run did.
+    """What a run did, or with --dry-run would do.
 
-    Attributes:
-        events: Events that were folded into baselines, or with --dry-run would be.
-        jobs: Of how many jobs.
-        deleted: Jobs that were deleted, or with --dry-run would be.
-        archives: The files that they are in.
-        passed_over: Jobs that were left as they are, because somebody held them or they changed meanwhile.
+    `events` of `jobs` were folded, `deleted` jobs were deleted, `archives` are their files. Jobs that were
+    `passed_over` stayed as they are, because they were locked or changed meanwhile.
     """
 
     events: int = 0
@@ -50,37 +67,42 @@ class Outcome:
 
 
 @click.command()
-@click.option("--older-than", callback=time_gone_by, metavar="30d|ISO", help="Fold events recorded before this.")
+@click.option(
+    "--older-than",
+    callback=time_gone_by,
+    metavar="AGE|DATE",
+    help="Fold events recorded longer ago than this (12h, 30d, 8w), or before this date (ISO 8601, UTC).",
+)
 @click.option(
     "--keep",
     type=click.IntRange(min=0),
     default=100,
     show_default=True,
     metavar="N",
-    help="How many of each job's newest events stay, however old.",
+    help="Keep so many of each job's newest events, however old.",
 )
 @click.option(
     "--delete-ended",
     callback=time_gone_by,
-    metavar="90d|ISO",
-    help="Also delete jobs that ended, and were last heard of, before this; needs --archive or --no-archive.",
+    metavar="AGE|DATE",
+    help="Delete jobs that ended and were last updated longer ago than this; needs --archive or --no-archive.",
 )
 @click.option(
     "--archive",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Where jobs are written before they are deleted, a file each.",
+    help="Write each job to a file in this directory before it is deleted.",
 )
-@click.option("--no-archive", is_flag=True, help="Delete them without.")
+@click.option("--no-archive", is_flag=True, help="Delete jobs without writing them to a file.")
 @click.option(
     "--share",
     type=Number(min=0.01, max=1),
     default=0.5,
     show_default=True,
     metavar="PART",
-    help="Which part of the time to work; the rest is left to crawlers.",
+    help="Work for this part of the time, 0.01 to 1, and leave the rest to crawlers.",
 )
-@click.option("--dry-run", is_flag=True, help="Change nothing, and say what would be done.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; print what would be done.")
 @json_option("Print the outcome as a JSON object.")
 @database_options
 def prune(
@@ -95,31 +117,36 @@ def prune(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Fold old events into each job's baseline, and delete jobs that ended long ago.
+    """Fold old events into baselines, and delete ended jobs.
 
-    States stay as they are, `tallymark verify` holds, and an update that was pruned is still recognised when it comes
-    again. It runs beside crawlers, in small transactions, and can be broken off at any time.
+    A job's baseline stands for the events that were folded into it and deleted.
+    The states of jobs do not change, `tallymark verify` still holds, and an update whose event was folded is still
+    recognised as a duplicate. Crawlers may go on: it works in small transactions, and may be stopped at any time.
 
-    Exits 1 when some jobs had to be passed over: another run will find them.
+    Exits 1 when some jobs had to be passed over; the next run will take them.
     """
     if older_than is None and delete_ended is None:
-        raise click.UsageError("Say what is old: --older-than, --delete-ended, or both.")
+        raise click.UsageError("nothing to prune; give --older-than, --delete-ended, or both")
     if delete_ended is not None and not dry_run and (archive is None) is not no_archive:
-        raise click.UsageError("--delete-ended needs one of --archive DIR and --no-archive.")
-    with connected(url) as connection:
+        raise click.UsageError("--delete-ended needs one of --archive DIR and --no-archive")
+    with connected(url, ADMIN) as connection:
         run = _Run(connection, share, dry_run=dry_run)
         if delete_ended is not None:
             run.delete_ended(_moment(connection, delete_ended), archive)
         if older_than is not None:
             run.fold(_moment(connection, older_than), keep)
-        run.say("")
+        run.progress.clear()
     outcome = run.outcome
     if as_json:
-        click.echo(json.dumps(asdict(outcome), indent=2, ensure_ascii=False))
+        print_json(asdict(outcome))
     else:
         for job in outcome.passed_over:
-            click.echo(f"passed over {plain(job)}: it changed, or somebody held it", err=True)
-        _summarize(outcome, archived=archive is not None, dry_run=dry_run)
+            click.echo(f"passed over {plain(job)}: it changed, or was locked", err=True)
+        would = "would be " if dry_run else ""
+        parts = [f"{count(outcome.events, 'event')} of {count(outcome.jobs, 'job')} {would}pruned"]
+        if outcome.deleted:
+            parts.append(f"{count(outcome.deleted, 'job')} {would}{'archived and ' if archive else ''}deleted")
+        click.secho("; ".join(parts), fg="green")
     sys.exit(1 if outcome.passed_over else 0)
 
 
@@ -128,10 +155,10 @@ class _Run:
 
     def __init__(self, connection: Connection, share: float, *, dry_run: bool) -> None:
         self.outcome = Outcome()
+        self.progress = ProgressLine(patience=0)
         self._connection = connection
         self._share = share
         self._dry_run = dry_run
-        self._say_at = 0.0
 
     def fold(self, older_than: datetime, keep: int) -> None:
         """Fold the old events of all jobs."""
@@ -153,16 +180,17 @@ class _Run:
             while page is not None:
                 began = time.monotonic()
                 page = functions.resummarize_ledger(self._connection, page)
-                self._leave_time(began)
+                self._rest(began)
 
     def _fold_job(self, job_id: str, older_than: datetime, keep: int) -> None:
         while True:
             began = time.monotonic()
-            with self._impatiently():
+            with self._short_lock():
                 pruned = functions.prune_job(self._connection, job_id, older_than, keep_newest=keep)
             self.outcome.events += pruned.events
-            self.say(f"{self.outcome.events} events of {self.outcome.jobs} jobs pruned, at {job_id}")
-            self._leave_time(began)
+            done = f"{count(self.outcome.events, 'event')} of {count(self.outcome.jobs, 'job')}"
+            self.progress.show(f"{done} pruned, at {job_id}")
+            self._rest(began)
             if not pruned.more:
                 return
 
@@ -180,15 +208,15 @@ class _Run:
                 began = time.monotonic()
                 if self._dry_run or self._delete(job, archive):
                     self.outcome.deleted += 1
-                self.say(f"{self.outcome.deleted} jobs deleted, at {job.id}")
-                self._leave_time(began)
+                self.progress.show(f"{count(self.outcome.deleted, 'job')} deleted, at {job.id}")
+                self._rest(began)
             last = page[-1].id
 
     def _delete(self, job: functions.Ended, archive: Path | None) -> bool:
         try:
             path = None if archive is None else archive_job(self._connection, job, archive)
-            # It may have gone on while it was written. Then it stays, and so does the file, which does no harm.
-            with self._impatiently():
+            # It may have been updated while it was written. Then it stays, and so does the file, which does no harm.
+            with self._short_lock():
                 functions.delete_job(self._connection, job.id, expected_seq=job.last_seq)
         except JobNotFound:
             return False
@@ -204,32 +232,78 @@ class _Run:
         return True
 
     @contextmanager
-    def _impatiently(self) -> Iterator[None]:
-        """Do something in a transaction of its own, that waits for no lock for long."""
+    def _short_lock(self) -> Iterator[None]:
+        """Run the block in a transaction of its own that does not wait for a lock for long."""
         with self._connection.transaction():
             self._connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [_LOCK_TIMEOUT])
             yield
 
-    def _leave_time(self, began: float) -> None:
+    def _rest(self, began: float) -> None:
         """Pause for as long as the share asks for."""
         if not self._dry_run:
             time.sleep((time.monotonic() - began) * (1 / self._share - 1))
 
-    def say(self, text: str) -> None:
-        """Say on a terminal how far it is; nothing takes the line away."""
-        if sys.stderr.isatty() and (not text or time.monotonic() > self._say_at):
-            click.echo(f"\r{plain(text)}\033[K", nl=False, err=True)
-            self._say_at = time.monotonic() + _SAY_SECONDS
-
 
 def _moment(connection: Connection, given: timedelta | datetime) -> datetime:
-    """Give the moment that was meant, by the server's clock, by which events are recorded."""
+    """Return the moment that was meant, by the server's clock, by which events are recorded."""
     return server_time(connection) - given if isinstance(given, timedelta) else given
 
 
-def _summarize(outcome: Outcome, *, archived: bool, dry_run: bool) -> None:
-    would = "would be " if dry_run else ""
-    told = [f"{outcome.events} events of {outcome.jobs} jobs {would}pruned"]
-    if outcome.deleted:
-        told.append(f"{outcome.deleted} jobs {would}{'archived and ' if archived else ''}deleted")
-    click.secho("; ".join(told), fg="green")
+# --- archives --------------------------------------------------------------------------------------------------------
+
+
+def archive_job(connection: Connection, job: functions.Ended, directory: Path) -> Path:
+    """Write a job to a file of its own, in a directory of the year and month in which it ended, and return the file.
+
+    When this returns, the file is on the disk. One of the same name has the same job and last event, and is replaced.
+    """
+    ended = job.ended_at.astimezone(UTC)
+    place = directory / f"{ended:%Y}" / f"{ended:%m}"
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = place / f"{_file_name(job)}.jsonl.gz"
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.unlink(missing_ok=True)
+    descriptor = open_private(unfinished, os.O_WRONLY | os.O_EXCL)
+    try:
+        with os.fdopen(descriptor, "wb") as raw:
+            with gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0) as file:
+                for line in _lines(connection, job.id):
+                    file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+            raw.flush()
+            os.fsync(raw.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    for changed in (place, place.parent, directory):
+        _sync(changed)
+    return path
+
+
+def _lines(connection: Connection, job_id: str) -> Iterator[object]:
+    """Yield the lines of a job's archive, all of one snapshot."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        record = functions.job_record(connection, job_id)
+        yield {"format": FORMAT, "archivedAt": datetime.now(UTC).isoformat(timespec="milliseconds"), **record}
+        last = 0
+        while page := functions.ledger_page(connection, job_id, after_seq=last):
+            yield from (event for _, event in page)
+            last = page[-1][0]
+
+
+def _file_name(job: functions.Ended) -> str:
+    """Name a job's file: no two jobs have the same name, and none leads to another directory."""
+    name = quote(job.id, safe="").replace(".", "%2E")
+    if len(name) > _MOST_NAME_BYTES:
+        name = f"{name[:_MOST_NAME_BYTES]}-{hashlib.sha256(job.id.encode()).hexdigest()[:16]}"
+    return f"{name}-{job.last_seq}"
+
+
+def _sync(directory: Path) -> None:
+    """Have the names in a directory on the disk."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

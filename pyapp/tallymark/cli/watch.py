@@ -1,40 +1,49 @@
-"""The command that follows jobs: watch."""
+"""The command that follows jobs: watch. In a terminal it draws pictures, each over the one before."""
 
 import json
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
-from typing import Protocol
 
 import click
+from rich.console import Console
+from rich.text import Text
 
-from tallymark.cli.connect import Away, Database, server_time
-from tallymark.cli.interrupt import Interrupt, Interrupted
-from tallymark.cli.options import CannotRun, Number, finder_options, json_option
-from tallymark.cli.watched import NamedJobs, RunningJobs, Watched
+from tallymark import functions
+from tallymark.cli.common import (
+    INTERRUPTED,
+    Away,
+    CannotRun,
+    Database,
+    Interrupt,
+    Interrupted,
+    Number,
+    finder_options,
+    json_option,
+    server_time,
+)
+from tallymark.cli.jobs import MOST_RATES, read_rate, read_stalled
+from tallymark.cli.watched import NamedJobs, RunningJobs
 from tallymark.functions.call import Connection, Json
+from tallymark.terminal import job_view
+from tallymark.terminal.rows import WIDE, Shown, table, totals
+from tallymark.terminal.screen import Screen, can_redraw, make_console, spaced
+from tallymark.terminal.text import clock, count, duration, plain
 
-#: What a shell says of a command that Ctrl-C ended.
-_INTERRUPTED = 130
-#: After a look that took long, for how many times as long the database is left alone.
+Watched = NamedJobs | RunningJobs
+
+#: After a reading that took long the database is left alone for so many times as long.
 _REST = 3
-
-
-class View(Protocol):
-    """How the jobs are shown."""
-
-    def read(self, connection: Connection, watched: Watched, new: list[Json], now: datetime) -> None:
-        """Read what is shown of them beside what they hold."""
-
-    def draw(self) -> None:
-        """Show what was read last."""
-
-    def away(self, reason: str) -> None:
-        """Show that the database is away."""
-
-    def close(self) -> None:
-        """Leave the last picture as it is."""
+#: How many types of a single job are shown, and how many events are kept.
+_TYPES, _EVENTS = 8, 500
+#: Stalled jobs are asked for at most so often, and rates take at most this part of the time.
+_STALLED_SECONDS = 5.0
+_RATES_SHARE = 0.25
+#: Lines of the picture of a table that are no jobs: the headings, an empty one, the totals, and that of the cursor.
+_AROUND = 4
 
 
 @click.command()
@@ -45,43 +54,44 @@ class View(Protocol):
     default=1.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long from one look to the next.",
+    help="Time from one reading to the next.",
 )
-@click.option("--until-done", is_flag=True, help="End when all JOBs have finished, or when one will not.")
-@json_option("Print a job as JSON, on one line, whenever something is new of it.")
+@click.option("--until-done", is_flag=True, help="End when every JOB has finished, or one has ended otherwise.")
+@json_option("Print a job as one line of JSON whenever it changes.")
 @finder_options
 def watch(
     job_ids: tuple[str, ...], find: Callable[[], str], interval: float, *, until_done: bool, as_json: bool
 ) -> None:
-    """Follow each JOB, or all jobs that run, until Ctrl-C. Where there is no terminal, print a line for each change.
+    """Follow each JOB, or all running jobs, until Ctrl-C.
 
-    Of a single JOB the newest events are shown, too.
+    A single JOB is shown with its newest events. Where standard output is no terminal, a line is printed for each
+    change. A database that goes away is waited for.
 
-    Ctrl-C exits 0. With --until-done exits 0 when every JOB has finished, 1 as soon as one has failed, was cancelled
-    or is gone, and 130 on Ctrl-C.
+    Exits 0 on Ctrl-C. With --until-done: 0 when every JOB has finished, 1 as soon as one has failed, was cancelled or
+    deleted, 130 on Ctrl-C.
     """
     if until_done and not job_ids:
-        raise click.UsageError("Until which jobs are done? Name them.")
+        raise click.UsageError("--until-done needs the names of jobs")
     named = NamedJobs(job_ids) if job_ids else None
+    database = Database(find, application="tallymark watch")
     with Interrupt() as interrupt:
         view = _view(single=len(set(job_ids)) == 1, interval=interval, as_json=as_json)
         try:
-            code = _follow(
-                Database(find), named or RunningJobs(), view, interrupt, interval, named if until_done else None
-            )
+            code = _follow(database, named or RunningJobs(), view, interrupt, interval, named if until_done else None)
         finally:
             view.close()
-    sys.exit(_INTERRUPTED if code is None and until_done else code)
+    sys.exit(INTERRUPTED if code is None and until_done else code)
 
 
 def _follow(
-    database: Database, watched: Watched, view: View, interrupt: Interrupt, interval: float, until: NamedJobs | None
+    database: Database,
+    watched: Watched,
+    view: "_Lines | _JobView | _TableView",
+    interrupt: Interrupt,
+    interval: float,
+    until: NamedJobs | None,
 ) -> int | None:
-    """Look and show, again and again.
-
-    Returns:
-        The exit code once all is done; None when this process was asked to end before.
-    """
+    """Read and show until all is done; return the exit code, or None when this process was asked to end."""
 
     def look(connection: Connection) -> None:
         now = server_time(connection)
@@ -95,9 +105,9 @@ def _follow(
                 with interrupt.breaks():
                     database.read(look)
             except Away as away:
-                # Who mistypes a name is told so; what was there once will come back.
+                # A mistyped name is an error; a database that was there once will come back.
                 if not seen:
-                    raise CannotRun(str(away)) from away
+                    raise CannotRun(away.message) from away
                 view.away(str(away))
             else:
                 seen = True
@@ -113,16 +123,11 @@ def _follow(
         database.close()
 
 
-def _view(*, single: bool, interval: float, as_json: bool) -> View:
-    # Imported here: `tallymark --help` imports this module, and needs nothing to draw.
-    from tallymark.terminal.screen import make_console
-
+def _view(*, single: bool, interval: float, as_json: bool) -> "_Lines | _JobView | _TableView":
     console = make_console()
-    if as_json or not console.is_terminal or console.is_dumb_terminal:
+    if as_json or not can_redraw(console):
         return _Lines(as_json=as_json)
-    from tallymark.cli.live import JobView, TableView
-
-    return JobView(console) if single else TableView(console, interval)
+    return _JobView(console) if single else _TableView(console, interval)
 
 
 class _Lines:
@@ -137,34 +142,152 @@ class _Lines:
     def read(self, _connection: Connection, watched: Watched, new: list[Json], _now: datetime) -> None:
         self._new = new
         for job_id in sorted(watched.gone - self._gone):
-            self._say(f"job {job_id} is gone")
+            self._note(f"job {job_id} is gone")
         self._gone = set(watched.gone)
 
     def draw(self) -> None:
-        from tallymark.terminal.text import plain
-
         if self._away:
-            self._say("the database is back")
+            self._note("the database is back")
             self._away = False
         for job in self._new:
             if self._as_json:
                 click.echo(json.dumps(job, ensure_ascii=False))
                 continue
-            told = [job["updatedAt"], job["id"], job["status"], job["summary"], job["progress"].get("stage")]
+            parts = [job["updatedAt"], job["id"], job["status"], job["summary"], job["progress"].get("stage")]
             if job["command"]:
-                told.append(f"{job['command']} asked")
-            click.echo("  ".join(plain(text) for text in told if text))
+                parts.append(f"{job['command']} asked")
+            click.echo("  ".join(plain(text) for text in parts if text))
 
     def away(self, reason: str) -> None:
         if not self._away:
-            self._say(f"the database is away, trying again: {reason}")
+            self._note(f"the database is away, trying again: {reason}")
         self._away = True
 
     def close(self) -> None:
         """Do nothing: every line is out."""
 
-    def _say(self, what: str) -> None:
-        """Say on standard error what is no job's line."""
-        from tallymark.terminal.text import plain
-
+    def _note(self, what: str) -> None:
+        """Print on standard error what is not a job's line."""
         click.echo(f"tallymark: {plain(what)}", err=True)
+
+
+class _Picture:
+    """A picture, and whether it is of now."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._screen = Screen(console)
+        self._lines: list[Text] = []
+        self._away_since: float | None = None
+
+    def draw(self) -> None:
+        """Draw what was read last."""
+        self._away_since = None
+        self._screen.draw(self._lines)
+
+    def away(self, reason: str) -> None:
+        """Draw the last picture again, and since when the database is away."""
+        now = time.monotonic()
+        self._away_since = self._away_since or now
+        since = duration(now - self._away_since)
+        note = Text(f"the database is away, trying again ({since}): {plain(reason)}", "bold red")
+        self._screen.draw([*self._lines[: self._console.height - 2], note])
+
+    def close(self) -> None:
+        """Leave the last picture as it is."""
+        self._screen.close()
+
+
+class _TableView(_Picture):
+    """Many jobs, a line or two each. `interval` is the time from one picture to the next, in seconds."""
+
+    def __init__(self, console: Console, interval: float) -> None:
+        super().__init__(console)
+        self._interval = interval
+        self._rates: dict[str, tuple[float, Json | None]] = {}
+        self._stalled: dict[str, functions.StalledJob] = {}
+        self._stalled_due = 0.0
+
+    def read(self, connection: Connection, watched: Watched, _new: list[Json], now: datetime) -> None:
+        """Read which jobs stall, and the rates of those that fit the terminal."""
+        jobs = watched.jobs()
+        width, height = self._console.size
+        fit = height if width >= WIDE else height // 2
+        self._read_stalled(connection, jobs)
+        self._read_rates(connection, [job["id"] for job in jobs[:fit] if job["status"] == "running"])
+        shown = [
+            Shown(job, self._rates.get(job["id"], (0, None))[1], job["id"] in self._stalled, job["id"] in watched.gone)
+            for job in jobs
+        ]
+        self._lines = self._picture(shown, now, more=watched.more)
+
+    def _picture(self, shown: list[Shown], now: datetime, *, more: bool) -> list[Text]:
+        width, height = self._console.size
+        last = Text.assemble((clock(now), "dim"), "  ", totals(shown), " or more" if more else "")
+        if not shown:
+            return [Text("no job is running"), Text(clock(now), "dim")]
+        headings, lines = table(shown[:height], now, width)
+        fitting: list[Text] = []
+        told = 0
+        for of_one in lines:
+            if len(fitting) + len(of_one) > height - _AROUND:
+                break
+            fitting += of_one
+            told += 1
+        hidden = len(shown) - told
+        return [headings, *fitting, Text(f"and {count(hidden, 'more job')}" if hidden else "", "dim"), last]
+
+    def _read_stalled(self, connection: Connection, jobs: list[Json]) -> None:
+        began = time.monotonic()
+        if began >= self._stalled_due:
+            self._stalled = read_stalled(connection, jobs)
+            ended = time.monotonic()
+            self._stalled_due = ended + max(_STALLED_SECONDS, (ended - began) / _RATES_SHARE)
+
+    def _read_rates(self, connection: Connection, running: list[str]) -> None:
+        """Read as many rates as there is time for, the oldest first."""
+        began = time.monotonic()
+        self._rates = {job_id: self._rates.get(job_id, (0.0, None)) for job_id in running}
+        for job_id in sorted(running, key=lambda job_id: self._rates[job_id][0])[:MOST_RATES]:
+            self._rates[job_id] = (time.monotonic(), read_rate(connection, job_id))
+            if time.monotonic() - began > self._interval * _RATES_SHARE:
+                break
+
+
+class _JobView(_Picture):
+    """One job, and the newest of its events."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._events: deque[functions.Event] = deque(maxlen=_EVENTS)
+        self._created = ""
+
+    def read(self, connection: Connection, watched: Watched, _new: list[Json], now: datetime) -> None:
+        """Read its rate, whether it stalls, and the events that are new."""
+        [job] = watched.jobs()
+        gone = job["id"] in watched.gone
+        rate = None if gone else read_rate(connection, job["id"])
+        self._read_events(connection, job)
+        stalled = read_stalled(connection, [] if gone else [job]).get(job["id"])
+        width, height = self._console.size
+        item = Shown(job, rate, stalled is not None, gone)
+        head = job_view.head(item, now=now, room=width, stalled=stalled, most=1)
+        # Events have room on a small terminal, too: the last facts are left out first.
+        lines = spaced(head[: max(height * 2 // 5, 3)], job_view.counts(job, width, min(height // 6, _TYPES)))
+        # The cursor has a line, the headings have one, and one is empty.
+        fit = max(height - len(lines) - 3, 0)
+        newest = list(self._events)[-fit:] if fit else []
+        self._lines = spaced(lines, job_view.event_lines(newest, width))
+
+    def _read_events(self, connection: Connection, job: Json) -> None:
+        if job["createdAt"] != self._created:
+            # Another job with the same id, or the first reading.
+            self._events.clear()
+            self._created = job["createdAt"]
+        seen = self._events[-1].seq if self._events else 0
+        if seen == job["lastSeq"]:
+            return
+        # Of many that came at once, those that would be dropped again need not be read.
+        after = max(seen, job["lastSeq"] - _EVENTS)
+        with suppress(functions.JobNotFound):
+            self._events += functions.timeline(connection, job["id"], after_seq=after, max_events=_EVENTS)

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallymark.cli.connect import Away, Database
-from tallymark.cli.interrupt import Interrupt
-from tallymark.cli.options import CannotRun, Number, finder_options, json_option
+from tallymark.cli.common import ADMIN, Away, CannotRun, Database, Interrupt, Number, finder_options, json_option
 from tallymark.settings import Settings, SettingsError
 from tallymark.terminal.text import plain
 
@@ -21,16 +19,22 @@ _TEST_BODY = "This is a test of tallymark watchdog: alerts will come this way."
 
 
 @click.command()
-@click.option("--notify", "urls", multiple=True, metavar="URL", help="Send there.  [env: TALLYMARK_ALERT_URLS]")
+@click.option(
+    "--notify",
+    "urls",
+    multiple=True,
+    metavar="URL",
+    help="Send alerts to this Apprise URL. May be given several times.  [env: TALLYMARK_ALERT_URLS]",
+)
 @click.option(
     "--interval",
     type=Number(0.2, 3600),
     default=30.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long from one round to the next.",
+    help="Time from one round to the next.",
 )
-@click.option("--once", is_flag=True, help="Go round once, and end.")
+@click.option("--once", is_flag=True, help="Make one round, and end.")
 @click.option("--test", "is_test", is_flag=True, help="Send a test message, and end.")
 @click.option(
     "--max-age",
@@ -38,7 +42,7 @@ _TEST_BODY = "This is a test of tallymark watchdog: alerts will come this way."
     default=24.0,
     show_default=True,
     metavar="HOURS",
-    help="What began longer ago is not told.",
+    help="Send no alerts about what began longer ago.",
 )
 @click.option(
     "--errors",
@@ -46,7 +50,7 @@ _TEST_BODY = "This is a test of tallymark watchdog: alerts will come this way."
     default=10,
     show_default=True,
     metavar="N",
-    help="So many errors of a job within five minutes are told.",
+    help="Alert when a job reports so many errors within five minutes.",
 )
 @click.option(
     "--verify",
@@ -55,7 +59,7 @@ _TEST_BODY = "This is a test of tallymark watchdog: alerts will come this way."
     default=20_000,
     show_default=True,
     metavar="EVENTS",
-    help="How many events each round reads to verify jobs; 0 verifies none.",
+    help="Read at most so many events each round to verify jobs; 0 verifies none.",
 )
 @json_option("Print a JSON object for each round.")
 @finder_options
@@ -71,11 +75,13 @@ def watchdog(
     is_test: bool,
     as_json: bool,
 ) -> None:
-    """Watch over all jobs, and tell operators what is wrong with which, once, and when it is over.
+    """Send alerts about jobs that need attention.
 
-    It looks for jobs that are silent for longer than their habit allows, that failed, that wait for credentials, that
-    report many errors, or that are not what their ledgers say. Any number of watchdogs may run at once. It goes on
-    until Ctrl-C, which exits 0; with --once it exits 1 when a message could not be sent.
+    An alert is sent when a job has been silent for longer than is usual for it, has failed, waits for credentials,
+    reports many errors, or differs from its ledger; and again when that is over. Any number of watchdogs may run at
+    once: each alert is sent once.
+
+    Runs until Ctrl-C, and exits 0 then. With --once it exits 1 when a message could not be sent.
     """
     # Imported here, as in the other commands: `tallymark --help` imports this module.
     from tallymark.watchdog import Receivers, ReceiversError, Watchdog
@@ -88,7 +94,7 @@ def watchdog(
     if is_test:
         _send_test(receivers)
         return
-    database = Database(find, application="tallymark watchdog")
+    database = Database(find, application="tallymark watchdog", role=ADMIN)
     dog = Watchdog(
         database.read,
         receivers,
@@ -100,28 +106,26 @@ def watchdog(
         click.echo("no URLs to send to: alerts are kept in the database, and printed here", err=True)
     with Interrupt() as interrupt:
         dog.stop_when(lambda: interrupt.wait(0))
-        teller = _Teller(as_json=as_json)
+        rounds = _Rounds(as_json=as_json)
         while True:
-            done = teller.go_round(dog, most_events)
+            done = rounds.run(dog, most_events)
             if once:
-                sys.exit(_outcome(done, teller.away))
+                if done is None:
+                    sys.exit(2)
+                sys.exit(1 if done.failed else 0)
             if interrupt.wait(interval):
                 return
 
 
-class _Teller:
-    """Goes round with a watchdog, and says what came of it.
-
-    Attributes:
-        away: Why the database cannot be read; empty while it can be.
-    """
+class _Rounds:
+    """Makes rounds, and prints what came of each. `away` is why the database cannot be read, empty while it can."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.away = ""
         self._as_json = as_json
 
-    def go_round(self, dog: "Watchdog", most_events: int) -> "Round | None":
-        """Go round once; None where the database is away, which is said once."""
+    def run(self, dog: "Watchdog", most_events: int) -> "Round | None":
+        """Make a round; None where the database is away, which is printed once."""
         try:
             done = dog.round(most_events)
         except Away as error:
@@ -141,16 +145,9 @@ class _Teller:
         return done
 
 
-def _outcome(done: "Round | None", away: str) -> int:
-    """Give the exit status of a single round."""
-    if done is None:
-        raise CannotRun(f"the database cannot be read: {away}")
-    return 1 if done.failed else 0
-
-
 def _send_test(receivers: "Receivers") -> None:
     if not receivers:
-        raise CannotRun("there is no URL to send to: see --notify")
+        raise CannotRun("no URL to send to; give --notify, or set TALLYMARK_ALERT_URLS")
     outcome = receivers.send("Tallymark: a test", _TEST_BODY, recovered=True)
     if outcome.error:
         raise CannotRun(f"not sent: {plain(outcome.error)}")

@@ -1,7 +1,11 @@
-"""How a stored function is called from Python: on the caller's own connection, in whatever transaction that is in."""
+"""How Python calls a stored function: each call stands once, with named arguments, and enters itself in a registry.
 
-from collections.abc import Mapping
-from typing import Any, LiteralString
+A call runs on the caller's own connection, in whatever transaction that is in, and never commits.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar
 
 import psycopg
 from psycopg.rows import tuple_row
@@ -11,55 +15,80 @@ from tallymark.functions.errors import from_psycopg, from_unsendable
 
 Connection = psycopg.Connection[Any]
 Json = dict[str, Any]
+Result = TypeVar("Result")
+Row = TypeVar("Row", bound=tuple[Any, ...])
 
 
-def json(value: Mapping[str, Any] | None) -> Jsonb | None:
-    """Return an object as a parameter of type jsonb; None is NULL.
+class Call:
+    """A call of a stored function.
 
-    Args:
-        value: What can be written as JSON.
-
-    Returns:
-        The parameter.
+    Attributes:
+        function: Its name, without the schema.
+        arguments: The SQL expression for each argument that is given, by the argument's name.
     """
+
+    def __init__(self, function: str, *names: str, **expressions: str) -> None:
+        """Describe the call.
+
+        Args:
+            function: The function's name.
+            *names: The arguments that take the parameters $1, $2 and so on.
+            **expressions: Other arguments, each with an expression of its own.
+        """
+        self.function = function
+        self.arguments = {name: f"${number}" for number, name in enumerate(names, 1)} | expressions
+        REGISTRY.append(self)
+
+    def __str__(self) -> str:
+        """Write the call as SQL, in named notation."""
+        given = ", ".join(f"{name} => {expression}" for name, expression in self.arguments.items())
+        return f"tallymark.{self.function}({given})"
+
+
+#: Every call of a stored function that the imported modules can make.
+REGISTRY: list[Call] = []
+
+
+class Value(Call, Generic[Result]):
+    """A stored function that returns one value."""
+
+    def __call__(self, connection: Connection, *parameters: object) -> Result:
+        """Call it; a TallymarkError says why it was refused or failed."""
+        [(found,)] = _rows(connection, f"SELECT {self}", parameters)
+        result: Result = found
+        return result
+
+
+class Rows(Call, Generic[Row]):
+    """A stored function that returns rows, of which each becomes a named tuple with the columns of the same names."""
+
+    def __init__(self, row: type[Row], function: str, *names: str, **expressions: str) -> None:
+        super().__init__(function, *names, **expressions)
+        self._row = row
+        columns = ", ".join(f'"{field}"' for field in vars(row)["_fields"])
+        self._query = f"SELECT {columns} FROM {self}"
+
+    def __call__(self, connection: Connection, *parameters: object) -> list[Row]:
+        """Call it; a TallymarkError says why it was refused or failed."""
+        return [self._row(*found) for found in _rows(connection, self._query, parameters)]
+
+
+def jsonb(value: Mapping[str, Any] | Sequence[Any] | None) -> Jsonb | None:
+    """Return JSON as a parameter; None is NULL."""
     return None if value is None else Jsonb(value)
 
 
-def value(connection: Connection, query: LiteralString, *parameters: object) -> Any:  # noqa: ANN401 - as SQL has it
-    """Return the one value that a query gives.
-
-    Args:
-        connection: Whose transaction this is part of.
-        query: With %s for each parameter.
-        parameters: The parameters.
-
-    Returns:
-        The value.
-
-    Raises:
-        TallymarkError: The call was refused, or failed.
-    """
-    [(found,)] = rows(connection, query, *parameters)
-    return found
+def array(texts: Sequence[str] | None) -> list[str] | None:
+    """Return texts as a parameter of type text[]; None is NULL."""
+    return None if texts is None else list(texts)
 
 
-def rows(connection: Connection, query: LiteralString, *parameters: object) -> list[tuple[Any, ...]]:
-    """Return the rows that a query gives.
-
-    Args:
-        connection: Whose transaction this is part of.
-        query: With %s for each parameter.
-        parameters: The parameters.
-
-    Returns:
-        The rows.
-
-    Raises:
-        TallymarkError: The call was refused, or failed.
-    """
+def _rows(connection: Connection, query: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+    # A number goes as text, so that the server reads it as the argument's own type, whatever its size.
+    sent = [str(given) if type(given) is int else given for given in parameters]
     try:
-        with connection.cursor(row_factory=tuple_row) as cursor:
-            return cursor.execute(query, parameters).fetchall()
+        with psycopg.RawCursor(connection, row_factory=tuple_row) as cursor:
+            return cursor.execute(query.encode(), sent).fetchall()
     except psycopg.Error as error:
         raise from_psycopg(error) from error
     except UnicodeEncodeError as error:
@@ -69,14 +98,21 @@ def rows(connection: Connection, query: LiteralString, *parameters: object) -> l
 def is_pooled(connection: Connection) -> bool:
     """Say whether a pooler such as PgBouncer is between us and the server.
 
-    Args:
-        connection: The connection.
-
-    Returns:
-        Whether the server's process has another id than what we were told: a pooler tells one of its own making.
+    A pooler tells its clients a process id of its own making, which differs from the server process's id.
 
     Raises:
         psycopg.Error: The database is away.
     """
     row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
     return row is not None and row[0] != connection.info.backend_pid
+
+
+def server_time(connection: Connection) -> datetime:
+    """Return the server's clock.
+
+    Raises:
+        TallymarkError: The database is away.
+    """
+    [(now,)] = _rows(connection, "SELECT clock_timestamp()", ())
+    found: datetime = now
+    return found

@@ -1,25 +1,14 @@
-"""The stored function that says what is wrong with a job, as a Python function, as in `functions.jobs`.
-
-It takes the caller's own psycopg connection, and does not commit.
-"""
+"""What is wrong with a job. docs/diagnosing.md has the findings, docs/sql-api.md the function."""
 
 from typing import Literal, TypedDict
 
-from tallymark.functions.call import Connection, Json, value
+from tallymark.functions.call import Connection, Json, Value
 
 Severity = Literal["ok", "note", "warning", "problem"]
 
 
 class Finding(TypedDict):
-    """One thing that was found.
-
-    Attributes:
-        code: By which programs know it.
-        severity: How bad it is.
-        says: What was found, in words.
-        next: What to do about it; None for nothing.
-        facts: The numbers and instants.
-    """
+    """A finding: its code for programs, what it says and what to do next for people, its figures as facts."""
 
     code: str
     severity: Severity
@@ -29,13 +18,7 @@ class Finding(TypedDict):
 
 
 class Scenario(TypedDict):
-    """What was found about one question.
-
-    Attributes:
-        scenario: `stalled`, `data` or `performance`.
-        title: The question, for people.
-        findings: What was found.
-    """
+    """The findings about one question: `stalled`, `data` or `performance`."""
 
     scenario: str
     title: str
@@ -53,10 +36,10 @@ class Diagnosis(TypedDict):
         verdict: One sentence.
         problems: How many findings are problems.
         warnings: How many are warnings.
-        updatesLookedAt: How many of its newest updates the statistics are of; None where there is none.
-        lastSeq: The number of its last event.
-        prunedSeq: Up to which event its ledger was pruned.
-        scenarios: The findings.
+        updatesLookedAt: How many of its newest updates the statistics cover; None where there are none.
+        lastSeq: The seq of its last event.
+        prunedSeq: The seq up to which its ledger was pruned.
+        scenarios: The findings, by question.
     """
 
     id: str
@@ -72,23 +55,11 @@ class Diagnosis(TypedDict):
     scenarios: list[Scenario]
 
 
+_diagnose_job = Value[Diagnosis]("diagnose_job", "job_id", "verify", "max_updates")
+
+
 def diagnose_job(
     connection: Connection, job_id: str, *, verify: bool | None = None, max_updates: int | None = None
 ) -> Diagnosis:
-    """Say what is wrong with a job, and what to do about it.
-
-    Args:
-        connection: Whose transaction this is part of.
-        job_id: A registered job.
-        verify: Whether its ledger is folded anew and compared; None is for short ledgers only.
-        max_updates: How many of its newest updates are looked at; None is the stored function's default.
-
-    Returns:
-        The findings.
-
-    Raises:
-        JobNotFound: There is no such job.
-    """
-    query = "SELECT tallymark.diagnose_job(%s, %s::boolean, %s::integer)"
-    found: Diagnosis = value(connection, query, job_id, verify, max_updates)
-    return found
+    """Find what is wrong with a job and what to do; `verify` None folds the ledger only where it is short."""
+    return _diagnose_job(connection, job_id, verify, max_updates)

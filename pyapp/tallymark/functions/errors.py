@@ -1,8 +1,8 @@
-"""What PostgreSQL refuses, as Python exceptions and as HTTP statuses: one table, by SQLSTATE.
+"""The one table from SQLSTATE to Python exception and HTTP status.
 
-A refusal of ours has the SQLSTATE `TK` plus its HTTP status, and says itself what to tell the caller. All others are
-looked up: the whole SQLSTATE first, then its class, which is its first two characters. Messages are never looked at,
-because they come in the server's language.
+A refusal of ours has the SQLSTATE `TK` plus its HTTP status, and carries what to tell the caller. Other errors are
+looked up: first the whole SQLSTATE, then its class (its first two characters). Nothing reads their messages, since
+those are in the server's language.
 """
 
 import json
@@ -18,7 +18,7 @@ Detail = dict[str, str]
 
 
 class Remedy(Enum):
-    """What may make the same statement succeed when it is run a second time, at once."""
+    """Where the same statement may succeed when it is repeated at once."""
 
     NONE = "none"
     SAME_CONNECTION = "the same connection"
@@ -26,16 +26,16 @@ class Remedy(Enum):
 
 
 class TallymarkError(Exception):
-    """A call that changed nothing. Its text is what the wire protocol answers as `error`.
+    """A call failed and changed nothing. The text is what the wire protocol answers as `error`.
 
     Attributes:
-        sqlstate: The SQLSTATE; None where PostgreSQL did not get to give one.
+        sqlstate: The SQLSTATE; None where PostgreSQL gave none.
         http_status: The status that HTTP answers.
-        details: Every problem, as `{"field", "problem"}`; empty where there is nothing to say about fields.
-        explanation: What else is to say, in a sentence; empty when nothing is.
-        hint: What to do about it; empty when nothing is known.
-        remedy: Whether running the same statement again may help.
-        origin: For the log: where in PostgreSQL it came from. Never has a value of the caller's in it.
+        details: Every problem, as `{"field", "problem"}`; empty where no field is at fault.
+        explanation: One more sentence about the cause; may be empty.
+        hint: What to do about it; may be empty.
+        remedy: Whether repeating the same statement may help.
+        origin: For the log: where in PostgreSQL it came from, without any value of the caller's.
     """
 
     http_status: int = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -51,17 +51,7 @@ class TallymarkError(Exception):
         remedy: Remedy = Remedy.NONE,
         origin: str = "",
     ) -> None:
-        """Make one; the arguments are the attributes.
-
-        Args:
-            message: What the wire protocol answers as `error`.
-            sqlstate: See above, as for all that follow.
-            details: None is an empty list.
-            explanation: A sentence.
-            hint: A sentence.
-            remedy: None helps, unless said otherwise.
-            origin: Words for the log.
-        """
+        """Make one; the arguments are the attributes."""
         super().__init__(message)
         self.sqlstate = sqlstate
         self.details = details or []
@@ -72,25 +62,25 @@ class TallymarkError(Exception):
 
 
 class InvalidUpdate(TallymarkError):  # noqa: N818 - reads as what it is in an except clause, as all below
-    """The update, or whatever was given, is not what the wire protocol asks for; `details` names every problem."""
+    """The update, or another argument, is invalid; `details` names every problem."""
 
     http_status = HTTPStatus.BAD_REQUEST
 
 
 class JobNotFound(TallymarkError):  # noqa: N818
-    """There is no job of this id."""
+    """There is no job with this id."""
 
     http_status = HTTPStatus.NOT_FOUND
 
 
 class Conflict(TallymarkError):  # noqa: N818
-    """The state that the job is in does not allow this."""
+    """The job's state does not allow this."""
 
     http_status = HTTPStatus.CONFLICT
 
 
 class PayloadTooLarge(TallymarkError):  # noqa: N818
-    """The update takes more bytes than are taken."""
+    """The update is larger than the limit."""
 
     http_status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
@@ -99,25 +89,18 @@ class Refused(TallymarkError):  # noqa: N818
     """A refusal with an HTTP status that has no class of its own."""
 
     def __init__(self, message: str, *, sqlstate: str, **rest: object) -> None:
-        """Make one.
-
-        Args:
-            message: What the wire protocol answers as `error`.
-            sqlstate: `TK` and the HTTP status.
-            **rest: As for `TallymarkError`.
-        """
         super().__init__(message, sqlstate=sqlstate, **rest)  # type: ignore[arg-type]  # passed through
         self.http_status = int(sqlstate[2:])
 
 
 class Unavailable(TallymarkError):  # noqa: N818
-    """The database is away or busy. Nothing is wrong with what was sent: send it again a little later."""
+    """The database is away or busy. What was sent is not at fault: send it again later."""
 
     http_status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class _Rule(NamedTuple):
-    """What a SQLSTATE that is not ours means."""
+    """What a SQLSTATE of PostgreSQL's own becomes."""
 
     kind: type[TallymarkError]
     message: str
@@ -136,13 +119,12 @@ _BUSY = _Rule(Unavailable, "Database busy")
 _LOST_RACE = _Rule(Unavailable, "Database busy", remedy=Remedy.SAME_CONNECTION)
 _DEFECT = _Rule(TallymarkError, "Internal server error")
 
-#: What to say where the functions that are called are not there, and where they are not for this user.
 NOT_INSTALLED = "The database has no Tallymark, or another release of it: run `tallymark migrate`."
 NOT_GRANTED = "This user of the database lacks tallymark_writer or tallymark_reader."
 
-#: The user may not do this.
+#: insufficient_privilege.
 NO_RIGHT = "42501"
-#: A connection that broke; libpq and psycopg leave that without a SQLSTATE.
+#: A broken connection, for which libpq and psycopg give no SQLSTATE.
 CONNECTION_BROKEN = "08006"
 #: A connection that could not be opened.
 NO_CONNECTION = "08001"
@@ -150,7 +132,7 @@ NO_CONNECTION = "08001"
 NO_CONNECTION_FREE = "53300"
 
 _RULES = {
-    # Text that is no jsonb.
+    # Text that is not jsonb.
     "22P02": _body("must be JSON"),
     "22P03": _body("must be JSON"),
     "22P05": _body("must not contain the character \\u0000"),
@@ -158,8 +140,8 @@ _RULES = {
     "22003": _body("contains a number that is too large to be kept"),
     "54000": _body("contains more than can be kept"),
     "54001": _body("is nested too deeply"),
-    # The database, or this connection to it, is gone: 08 is the connection's class, 57P01 to 57P03 are a shutdown, a
-    # crash and a start; 25006 is a standby that was the primary a moment ago.
+    # The database, or this connection to it, is gone: 08 is the class of connections, 57P01 to 57P03 are a shutdown, a
+    # crash and a start; 25006 is a standby that was the primary until now.
     "08": _AWAY,
     "57P01": _AWAY,
     "57P02": _AWAY,
@@ -171,14 +153,14 @@ _RULES = {
     # It took too long: the statement's timeout, the lock's.
     "57014": _BUSY,
     "55P03": _BUSY,
-    # Another transaction was faster; a key that is taken already is how that shows while a distributed database moves
-    # the job.
+    # Another transaction was faster. 23505, a number that is taken, shows the same while a distributed database moves
+    # the job to another node.
     "40001": _LOST_RACE,
     "40P01": _LOST_RACE,
     "23505": _LOST_RACE,
-    # A role was not granted. What was sent is as good as before, and can be taken when that is done.
+    # A role was not granted. The same update succeeds once it is.
     NO_RIGHT: _Rule(Unavailable, "Database unavailable", explanation=NOT_GRANTED),
-    # The statement prepared on this connection is gone: a pooler between us gave us another one.
+    # The prepared statement is gone: a pooler between us handed out another connection.
     "26000": _LOST_RACE,
 }
 
@@ -191,19 +173,12 @@ _OURS: dict[str, type[TallymarkError]] = {
 
 
 def is_refusal(sqlstate: str | None) -> bool:
-    """Say whether a SQLSTATE is one of Tallymark's own, which carry what to tell the caller."""
+    """Return whether a SQLSTATE is one of Tallymark's own."""
     return sqlstate is not None and sqlstate.startswith("TK") and sqlstate[2:].isdecimal()
 
 
 def from_result(result: abc.PGresult) -> TallymarkError:
-    """Make the exception for a failed result of libpq's.
-
-    Args:
-        result: The result; its status is an error.
-
-    Returns:
-        The exception, not raised.
-    """
+    """Make the exception for a failed result of libpq; it is returned, not raised."""
 
     def field(which: DiagnosticField) -> str:
         return (result.error_field(which) or b"").decode(errors="replace")
@@ -212,14 +187,7 @@ def from_result(result: abc.PGresult) -> TallymarkError:
 
 
 def from_psycopg(error: psycopg.Error) -> TallymarkError:
-    """Make the exception for one of psycopg's.
-
-    Args:
-        error: What psycopg raised.
-
-    Returns:
-        The exception, not raised; its cause is for the caller to set.
-    """
+    """Make the exception for one of psycopg's; it is returned, and raised by the caller with its cause."""
     if error.sqlstate is None and isinstance(error, psycopg.DataError):
         # Raised by psycopg before anything was sent.
         return from_unsendable()
@@ -234,23 +202,12 @@ def from_psycopg(error: psycopg.Error) -> TallymarkError:
 
 
 def from_unsendable() -> TallymarkError:
-    """Make the exception for text that cannot be sent to PostgreSQL: it has the character 0, or half a surrogate pair.
-
-    Returns:
-        The exception, not raised.
-    """
+    """Make the exception for text that cannot be sent: it contains the character 0 or half a surrogate pair."""
     return _from_rule("22021", "")
 
 
 def defect(error: TallymarkError) -> TallymarkError:
-    """Make of an error that was taken for the caller's one of our own, with the same origin.
-
-    Args:
-        error: An error that turned out not to be about what the caller gave.
-
-    Returns:
-        The exception, not raised.
-    """
+    """Make a defect of ours out of an error that turned out not to be about what the caller gave."""
     return TallymarkError(_DEFECT.message, sqlstate=error.sqlstate, origin=error.origin)
 
 
@@ -281,7 +238,7 @@ def _from_rule(sqlstate: str, origin: str) -> TallymarkError:
 
 
 def _taken_apart(detail: str) -> tuple[list[Detail], str]:
-    """Return DETAIL as the list of problems that it is, or else as a sentence."""
+    """Read DETAIL, which is either a list of problems or a sentence."""
     if detail.startswith("["):
         problems: list[Detail] = json.loads(detail)
         return problems, ""

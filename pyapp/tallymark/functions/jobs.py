@@ -1,28 +1,23 @@
-"""The stored functions, as Python functions: one each, and no logic of their own.
+"""Registering, reporting on, reading and verifying jobs. docs/sql-api.md describes each function.
 
-Each takes the caller's own psycopg connection and runs in whatever transaction that is in; none commits. So an update
-can be part of the caller's transaction. Where a call is refused inside a transaction, that transaction is broken, as
-PostgreSQL has it: wrap the call in `with connection.transaction():` to go on afterwards.
-
-All raise `tallymark.TallymarkError`, most often one of its subclasses: `InvalidUpdate`, `JobNotFound`,
-`PayloadTooLarge`, or `Unavailable` when the database is away or busy.
+Each takes the caller's own connection, runs in that connection's transaction and does not commit. A refusal is a
+`tallymark.TallymarkError`, most often a subclass: `InvalidUpdate`, `JobNotFound`, `PayloadTooLarge`, `Conflict`, or
+`Unavailable` where the database is away or busy. As PostgreSQL has it, a refusal breaks the transaction: wrap the call
+in `with connection.transaction():` to go on afterwards. None for an optional argument means the function's default.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, LiteralString, NamedTuple
+from typing import Any, NamedTuple
 
-from psycopg.types.json import Jsonb
-
-from tallymark.functions import call
-from tallymark.functions.call import Connection, Json, rows, value
+from tallymark.functions.call import Connection, Json, Rows, Value, array, jsonb
 
 
 class Event(NamedTuple):
     """An event of a job's timeline.
 
     Attributes:
-        seq: Its number on its job, from 1, without gaps.
+        seq: Its number in the job, from 1, without gaps.
         timestamp: When it happened, by the crawler's clock.
         event: Its kind, such as `progress_update`.
         details: What it brought.
@@ -37,13 +32,13 @@ class Event(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A place where a job's stored state is not what its ledger says.
+    """A field in which a job's stored state differs from the fold of its ledger.
 
     Attributes:
-        seq: The event at which it shows.
+        seq: The event at which the difference shows.
         field: A member of `progress`, or a column of `tallymark.job`.
-        stored: What the job's row holds.
-        folded: What the ledger says.
+        stored: The value in the job's row.
+        folded: The value that the ledger gives.
     """
 
     seq: int
@@ -52,106 +47,84 @@ class Difference(NamedTuple):
     folded: Any
 
 
-def create_job(connection: Connection, job_id: str, attributes: Mapping[str, Any] | None = None) -> Json:
-    """Register a job, so that crawlers can report on it. Registering it again changes nothing.
+class Step(NamedTuple):
+    """An update that gave or changed a field of a job.
 
-    Args:
-        connection: Whose transaction this is part of.
-        job_id: 1 to 255 characters.
-        attributes: The registrar's own; `{"counting": "cumulative"}` makes running totals the default of its updates.
-
-    Returns:
-        The job as `get_job` gives it, and `created`: whether it is new.
-
-    Raises:
-        InvalidUpdate: The id or the attributes are not what they must be.
+    Attributes:
+        seq: The number of its event.
+        timestamp: When it happened, by the crawler's clock.
+        event: The kind of its event.
+        given: The value in the update; None where the field followed from something else.
+        value: The job's value after it.
     """
-    job: Json = value(connection, "SELECT tallymark.create_job(%s, %s)", job_id, call.json(attributes))
-    return job
+
+    seq: int
+    timestamp: datetime
+    event: str
+    given: Any
+    value: Any
+
+
+class _Id(NamedTuple):
+    id: str
+
+
+_FILTERS = ("status", "stage", "operation_type", "current_data_type", "item_type")
+
+_create_job = Value[Json]("create_job", "job_id", "attributes")
+_merge_progress = Value[Json]("merge_progress", "job_id", "payload")
+_merge_progress_batch = Value[list[Json]]("merge_progress_batch", "updates")
+_request_command = Value[Json]("request_command", "job_id", "command", "requested_by")
+_get_job = Value[Json]("get_job", "job_id", "timeline_limit")
+_job_at = Value[Json]("job_at", "job_id", "seq", "timeline_limit")
+_timeline = Rows(Event, "timeline", "job_id", "after_seq", "max_events", "event_kind", "event_kinds")
+_timeline_before = Rows(Event, "timeline_before", "job_id", "before_seq", "max_events", "event_kinds")
+_timeline_page = Value[Json]("timeline_page", "job_id", "after_seq", "max_events", "event_kind", "event_kinds")
+_history = Rows(Step, "accumulation_history", "job_id", "field", "after_seq", "max_events")
+_verify_job = Value[bool]("verify_job", "job_id")
+_verify_differences = Rows(Difference, "verify_differences", "job_id")
+_job_ids = Rows(_Id, "job_ids", "after_id", "max_jobs")
+_list_jobs = Value[Json]("list_jobs", *_FILTERS, "updated_since", "q", "id_prefix", "max_jobs", "cursor")
+_newest_jobs = Value[Json]("newest_jobs", *_FILTERS, "q", "id_prefix", "max_jobs", "cursor")
+_job_changes = Value[list[Json]]("job_changes", ids="$1", seqs="$2::bigint[]", max_events="$3")
+
+
+def create_job(connection: Connection, job_id: str, attributes: Mapping[str, Any] | None = None) -> Json:
+    """Register a job and return it, with `created`: whether it is new. Registering it again changes nothing."""
+    return _create_job(connection, job_id, jsonb(attributes))
 
 
 def merge_progress(connection: Connection, job_id: str, payload: Mapping[str, Any]) -> Json:
-    """Merge an update into its job and append it to the job's ledger, once.
+    """Merge an update into its job, append it to the ledger, once, and return the acknowledgement.
 
     The job's row stays locked until the transaction ends. Update several jobs of one transaction in the order of their
-    ids. An update with neither `updateId` nor `timestamp` counts each time that it is given.
-
-    Args:
-        connection: Whose transaction this is part of.
-        job_id: A registered job.
-        payload: The update, with the members of the wire protocol; `taskId` may be left out.
-
-    Returns:
-        The acknowledgement: `seq`, `duplicate`, `warnings`, `command` and so on.
-
-    Raises:
-        InvalidUpdate: The update is not what the wire protocol asks for; `details` has every problem.
-        JobNotFound: There is no such job.
-        PayloadTooLarge: It takes more bytes than are taken.
+    ids. An update with neither `updateId` nor `timestamp` counts each time it is given.
     """
-    answer: Json = value(connection, "SELECT tallymark.merge_progress(%s, %s)", job_id, call.json(payload))
-    return answer
+    return _merge_progress(connection, job_id, jsonb(payload))
 
 
 def merge_progress_batch(connection: Connection, updates: Iterable[Mapping[str, Any]]) -> list[Json]:
-    """Merge many updates of any jobs at once; one that is refused spoils none of the others.
+    """Merge at most 1,000 updates, each with its `taskId`, and return a result for each, in order.
 
-    The jobs' rows stay locked until the transaction ends.
-
-    Args:
-        connection: Whose transaction this is part of.
-        updates: At most 1000, each with its `taskId`.
-
-    Returns:
-        A result for each, in order: the acknowledgement of `merge_progress`; or, for one that was refused, `status` (a
-        number, the HTTP status that it would have had alone), `error` and `details`.
-
-    Raises:
-        PayloadTooLarge: They are more than 1000.
+    A result is an acknowledgement or, where that update was refused, `status` (the HTTP status), `error` and `details`.
+    A refused update spoils none of the others.
     """
-    results: list[Json] = value(
-        connection, "SELECT tallymark.merge_progress_batch(%s)", Jsonb([dict(update) for update in updates])
-    )
-    return results
+    return _merge_progress_batch(connection, jsonb([dict(update) for update in updates]))
 
 
 def request_command(connection: Connection, job_id: str, command: str, *, requested_by: str | None = None) -> Json:
-    """Ask something of a job's crawler; every acknowledgement carries it until it is obeyed.
-
-    Args:
-        connection: Whose transaction this is part of.
-        job_id: A registered job.
-        command: `pause`, `resume` or `cancel`.
-        requested_by: Who asks, for the record.
-
-    Returns:
-        The job as `get_job` gives it.
-
-    Raises:
-        InvalidUpdate: There is no such command.
-        JobNotFound: There is no such job.
-        Conflict: The job has ended.
-    """
-    job: Json = value(connection, "SELECT tallymark.request_command(%s, %s, %s)", job_id, command, requested_by)
-    return job
+    """Ask a job's crawler to `pause`, `resume` or `cancel`, and return the job."""
+    return _request_command(connection, job_id, command, requested_by)
 
 
 def get_job(connection: Connection, job_id: str, *, timeline_limit: int | None = None) -> Json:
-    """Give a whole job in the original's shape.
+    """Return a job in the original's shape, with its newest `timeline_limit` events."""
+    return _get_job(connection, job_id, timeline_limit)
 
-    Args:
-        connection: Whose transaction this is part of.
-        job_id: A registered job.
-        timeline_limit: How many of its newest events go along; None is the stored function's default.
 
-    Returns:
-        The job.
-
-    Raises:
-        JobNotFound: There is no such job.
-    """
-    job: Json = value(connection, "SELECT tallymark.get_job(%s, %s)", job_id, timeline_limit)
-    return job
+def job_at(connection: Connection, job_id: str, seq: int, *, timeline_limit: int | None = None) -> Json:
+    """Return a job as it was after its event `seq`; 0 is before the first."""
+    return _job_at(connection, job_id, seq, timeline_limit)
 
 
 def timeline(
@@ -163,25 +136,8 @@ def timeline(
     event_kind: str | None = None,
     event_kinds: Sequence[str] | None = None,
 ) -> list[Event]:
-    """Give events of a job in the order of its ledger.
-
-    Args:
-        connection: Whose transaction this is part of.
-        job_id: A registered job.
-        after_seq: The number of the last event already seen; None for those from the first on.
-        max_events: How many at most; None is the stored function's default.
-        event_kind: Only events of this kind; None for all.
-        event_kinds: Only events of one of these kinds; None for all.
-
-    Returns:
-        The events.
-
-    Raises:
-        JobNotFound: There is no such job.
-    """
-    query: LiteralString = "SELECT * FROM tallymark.timeline(%s, %s, %s, %s, %s::text[])"
-    parameters = (job_id, after_seq, max_events, event_kind, _array(event_kinds))
-    return [Event(*row) for row in rows(connection, query, *parameters)]
+    """List a job's events after `after_seq` in the order of the ledger."""
+    return _timeline(connection, job_id, after_seq, max_events, event_kind, array(event_kinds))
 
 
 def timeline_before(
@@ -192,23 +148,8 @@ def timeline_before(
     max_events: int | None = None,
     event_kinds: Sequence[str] | None = None,
 ) -> list[Event]:
-    """Give events of a job against the order of its ledger, the newest first.
-
-    Args:
-        connection: Whose transaction this is part of.
-        job_id: A registered job.
-        before_seq: Only events with smaller numbers; None for those from the last on.
-        max_events: How many at most; None is the stored function's default.
-        event_kinds: Only events of one of these kinds; None for all.
-
-    Returns:
-        The events.
-
-    Raises:
-        JobNotFound: There is no such job.
-    """
-    query: LiteralString = "SELECT * FROM tallymark.timeline_before(%s, %s::bigint, %s::integer, %s::text[])"
-    return [Event(*row) for row in rows(connection, query, job_id, before_seq, max_events, _array(event_kinds))]
+    """List a job's events before `before_seq`, the newest first."""
+    return _timeline_before(connection, job_id, before_seq, max_events, array(event_kinds))
 
 
 def timeline_page(
@@ -220,75 +161,69 @@ def timeline_page(
     event_kind: str | None = None,
     event_kinds: Sequence[str] | None = None,
 ) -> Json:
-    """Give a page of a job's timeline as HTTP gives it.
+    """Return a page of a job's timeline as HTTP answers it: `events`, and `next`, the next page's `after_seq`."""
+    return _timeline_page(connection, job_id, after_seq, max_events, event_kind, array(event_kinds))
 
-    Args:
-        connection: Whose transaction this is part of.
-        job_id: A registered job.
-        after_seq: The number of the last event already seen; None for those from the first on.
-        max_events: How many at most; None is the stored function's default.
-        event_kind: Only events of this kind; None for all.
-        event_kinds: Only events of one of these kinds; None for all.
 
-    Returns:
-        `events`, and `next`: the `after_seq` of the next page, or None.
-
-    Raises:
-        JobNotFound: There is no such job.
-    """
-    query: LiteralString = "SELECT tallymark.timeline_page(%s, %s, %s, %s, %s::text[])"
-    page: Json = value(connection, query, job_id, after_seq, max_events, event_kind, _array(event_kinds))
-    return page
+def accumulation_history(
+    connection: Connection, job_id: str, field: str, *, after_seq: int = 0, max_events: int = 100
+) -> list[Step]:
+    """List the updates that gave or changed a field of a job, such as `itemsByType.issues`."""
+    return _history(connection, job_id, field, after_seq, max_events)
 
 
 def verify_job(connection: Connection, job_id: str) -> bool:
-    """Say whether a job's stored state is the fold of its ledger.
-
-    Args:
-        connection: Whose transaction this is part of.
-        job_id: A registered job.
-
-    Returns:
-        Whether it is; `verify_differences` says where not.
-
-    Raises:
-        JobNotFound: There is no such job.
-    """
-    return bool(value(connection, "SELECT tallymark.verify_job(%s)", job_id))
+    """Return whether a job's stored state is the fold of its ledger."""
+    return _verify_job(connection, job_id)
 
 
 def verify_differences(connection: Connection, job_id: str) -> list[Difference]:
-    """List where a job's stored state is not what its ledger says.
-
-    Args:
-        connection: Whose transaction this is part of.
-        job_id: A registered job.
-
-    Returns:
-        The differences; empty where all is well.
-
-    Raises:
-        JobNotFound: There is no such job.
-    """
-    query: LiteralString = "SELECT * FROM tallymark.verify_differences(%s)"
-    return [Difference(*row) for row in rows(connection, query, job_id)]
+    """List where a job's stored state differs from the fold of its ledger; an empty list means nowhere."""
+    return _verify_differences(connection, job_id)
 
 
 def job_ids(connection: Connection, *, after_id: str = "", max_jobs: int = 1000) -> list[str]:
-    """List the ids of all jobs in the order of their bytes, a page at a time.
-
-    Args:
-        connection: Whose transaction this is part of.
-        after_id: The last id already seen; the empty one for those from the first on.
-        max_jobs: How many at most, up to 10,000.
-
-    Returns:
-        The ids; empty after the last one.
-    """
-    query: LiteralString = "SELECT id FROM tallymark.job_ids(%s, %s)"
-    return [job_id for (job_id,) in rows(connection, query, after_id, max_jobs)]
+    """List the ids of jobs after `after_id`, in the order of their bytes."""
+    return [row.id for row in _job_ids(connection, after_id, max_jobs)]
 
 
-def _array(texts: Sequence[str] | None) -> list[str] | None:
-    """Return texts as an array of PostgreSQL's."""
-    return None if texts is None else list(texts)
+def list_jobs(
+    connection: Connection,
+    *,
+    status: str | None = None,
+    stage: str | None = None,
+    operation_type: str | None = None,
+    current_data_type: str | None = None,
+    item_type: str | None = None,
+    updated_since: datetime | None = None,
+    q: str | None = None,
+    id_prefix: str | None = None,
+    max_jobs: int | None = None,
+    cursor: str | None = None,
+) -> Json:
+    """Return a page of jobs, `{"jobs", "next"}`, in the order of their ids; an argument of None filters nothing."""
+    filters = (status, stage, operation_type, current_data_type, item_type, updated_since, q, id_prefix)
+    return _list_jobs(connection, *filters, max_jobs, cursor)
+
+
+def newest_jobs(
+    connection: Connection,
+    *,
+    status: str | None = None,
+    stage: str | None = None,
+    operation_type: str | None = None,
+    current_data_type: str | None = None,
+    item_type: str | None = None,
+    q: str | None = None,
+    id_prefix: str | None = None,
+    max_jobs: int | None = None,
+    cursor: str | None = None,
+) -> Json:
+    """Return a page of the overview, `{"jobs", "next"}`, the jobs registered last first."""
+    filters = (status, stage, operation_type, current_data_type, item_type, q, id_prefix)
+    return _newest_jobs(connection, *filters, max_jobs, cursor)
+
+
+def job_changes(connection: Connection, known: Mapping[str, int], *, max_events: int | None = None) -> list[Json]:
+    """List what changed in some jobs; `known` has each job's last known seq, or -1 where no events are wanted."""
+    return _job_changes(connection, list(known), [str(seq) for seq in known.values()], max_events)

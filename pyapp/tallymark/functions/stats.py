@@ -1,29 +1,76 @@
-"""The stored functions that read across jobs, as Python functions, as in `functions.jobs`.
+"""Rates, stages, errors, areas and counts, of a job or across jobs. docs/sql-api.md describes each function.
 
-Each takes the caller's own psycopg connection, and none commits.
+Each takes the caller's own connection, as in `functions.jobs`. `id_prefix` keeps to jobs whose ids begin with it.
 """
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import LiteralString, NamedTuple
+from typing import NamedTuple
 
-from tallymark.functions.call import Connection, Json, rows, value
+from tallymark.functions.call import Connection, Json, Rows, Value
+
+
+class Stage(NamedTuple):
+    """A time that a job spent in a stage.
+
+    Attributes:
+        stage: Its name.
+        seq: The seq of the event that entered it.
+        started_at: When that was, by the crawler's clock.
+        ended_at: When it was left; None for the current one.
+        seconds: How long it lasted, or has lasted so far.
+    """
+
+    stage: str
+    seq: int
+    started_at: datetime
+    ended_at: datetime | None
+    seconds: Decimal
+
+
+class Frequency(NamedTuple):
+    """How often a job is reported on.
+
+    Attributes:
+        updates: How many of its newest updates were looked at.
+        per_minute: Updates a minute; None where there are too few.
+        median_gap: The median time between two updates; None below two.
+        long_gap: The 95th percentile of that time.
+        last_update: When the last one was recorded; None where there is none.
+    """
+
+    updates: int
+    per_minute: Decimal | None
+    median_gap: timedelta | None
+    long_gap: timedelta | None
+    last_update: datetime | None
+
+
+class BusyJob(NamedTuple):
+    """A running job and how often it is reported on: its id, and then the members of `Frequency`."""
+
+    id: str
+    per_minute: Decimal | None
+    median_gap: timedelta | None
+    long_gap: timedelta | None
+    last_update: datetime | None
 
 
 class ErrorGroup(NamedTuple):
-    """Errors that are alike.
+    """Errors of one type whose messages differ only in numbers, ids and the like.
 
     Attributes:
         type: Their type, if they have one.
-        message: Their message, without what differs.
+        message: Their message, with placeholders for what differs.
         errors: How many there were.
         jobs: On how many jobs.
-        first_seen: When the first of them was recorded.
-        last_seen: When the last one was.
+        first_seen: When the first was recorded.
+        last_seen: When the last was recorded.
         sample_job: The job of the newest.
-        sample_seq: The number of its event.
+        sample_seq: The seq of its event.
         sample: Its message.
-        trend: How many there were in each of 24 equal parts of the time asked for, the oldest first.
+        trend: How many there were in each 24th of the time asked for, the oldest first.
     """
 
     type: str | None
@@ -39,14 +86,14 @@ class ErrorGroup(NamedTuple):
 
 
 class StalledJob(NamedTuple):
-    """A running job that has fallen silent.
+    """A running job that has been silent for too long.
 
     Attributes:
         id: The job.
         last_update: When its last update was recorded.
-        silent: For how long it has been silent.
-        allowed: For how long it may be.
-        long_gap: What that was made of, its habit; None where it has none yet.
+        silent: How long it has been silent.
+        allowed: How long it may be.
+        long_gap: The usual gap that this follows from; None where there are too few updates.
     """
 
     id: str
@@ -60,9 +107,9 @@ class Area(NamedTuple):
     """An area that jobs discovered.
 
     Attributes:
-        path: What tells it from others.
-        parent: The path of the area it belongs to; None at the top.
-        depth: How far below the first one.
+        path: Its full path, which identifies it.
+        parent: The path of the area that contains it; None at the top.
+        depth: How many levels below the first one.
         type: Such as `group` or `project`.
         name: Its name, if one was given.
         jobs: How many jobs discovered it.
@@ -84,9 +131,9 @@ class Day(NamedTuple):
         finished: How many finished.
         failed: How many failed.
         cancelled: How many were cancelled.
-        items: What all of them processed.
-        median_duration: From the first report to the end; None where none ended.
-        success_rate: Of those that finished or failed, 0 to 1; None where there are none.
+        items: How many items they processed in all.
+        median_duration: From first report to end; None where none ended.
+        success_rate: The share of the finished among finished and failed, 0 to 1; None where there are none.
     """
 
     day: date
@@ -104,8 +151,8 @@ class Minute(NamedTuple):
     Attributes:
         minute: When it began.
         events: How many events were recorded.
-        errors: How many of them are errors that crawlers reported.
-        jobs: Of how many jobs the events are.
+        errors: How many of them are errors.
+        jobs: How many jobs they belong to.
     """
 
     minute: datetime
@@ -114,74 +161,67 @@ class Minute(NamedTuple):
     jobs: int
 
 
-class BusyJob(NamedTuple):
-    """A running job, and how often it is reported on.
+_job_rate = Value[Json]("job_rate", "job_id", "recent")
+_job_rates = Value[Json]("job_rates", "ids", "recent")
+_stage_durations = Rows(Stage, "stage_durations", "job_id")
+_update_frequency = Rows(Frequency, "update_frequency", "job_id", "max_updates")
+_busiest_jobs = Rows(BusyJob, "busiest_jobs", "max_jobs", "id_prefix")
+_error_groups = Rows(ErrorGroup, "error_groups", "since", "max_groups", "id_prefix")
+_stalled_jobs = Rows(StalledJob, "stalled_jobs", "id_prefix", "max_jobs")
+_recent_failures = Value[Json]("recent_failures", "since", "max_jobs", "id_prefix")
+_areas_tree = Rows(Area, "areas_tree", "root_path", "max_depth", "max_areas", "id_prefix")
+_job_areas = Rows(Area, "job_areas", "job_id", "max_areas")
+_jobs_per_day = Rows(Day, "jobs_per_day", "days", "id_prefix")
+_jobs_by_status = Value[Json]("jobs_by_status", "id_prefix", "at_most")
+_events_per_minute = Rows(Minute, "events_per_minute", "minutes", "id_prefix")
+_verify_newest = Value[Json]("verify_newest", "max_jobs", "most_events", "id_prefix")
+_database_figures = Value[Json]("database_figures")
 
-    Attributes:
-        id: The job.
-        per_minute: How many updates come in a minute; None where that cannot be told.
-        median_gap: The median of the time from one to the next; None below two updates.
-        long_gap: The 95th percentile of it.
-        last_update: When the last one was recorded; None where there is none.
-    """
 
-    id: str
-    per_minute: Decimal | None
-    median_gap: timedelta | None
-    long_gap: timedelta | None
-    last_update: datetime | None
+def job_rate(connection: Connection, job_id: str, *, recent: timedelta | None = None) -> Json:
+    """Return how fast a running job goes and when it will be done, by its updates in the `recent` time."""
+    return _job_rate(connection, job_id, recent)
+
+
+def job_rates(connection: Connection, ids: Iterable[str], *, recent: timedelta | None = None) -> Json:
+    """Return `rates`: for each of at most 100 jobs what `job_rate` returns; unknown jobs are left out."""
+    return _job_rates(connection, list(ids), recent)
+
+
+def stage_durations(connection: Connection, job_id: str) -> list[Stage]:
+    """List the stages that a job went through, in the order of the ledger."""
+    return _stage_durations(connection, job_id)
+
+
+def update_frequency(connection: Connection, job_id: str, *, max_updates: int = 100) -> Frequency:
+    """Return how often a job is reported on, by its newest updates."""
+    [found] = _update_frequency(connection, job_id, max_updates)
+    return found
+
+
+def busiest_jobs(connection: Connection, *, max_jobs: int = 20, id_prefix: str | None = None) -> list[BusyJob]:
+    """List running jobs, the most frequently reported first."""
+    return _busiest_jobs(connection, max_jobs, id_prefix)
 
 
 def error_groups(
     connection: Connection, *, since: datetime | None = None, max_groups: int = 100, id_prefix: str | None = None
 ) -> list[ErrorGroup]:
-    """Group the errors that crawlers reported, like with like.
-
-    Args:
-        connection: Whose transaction this is part of.
-        since: Only what was recorded since; None for the last 24 hours.
-        max_groups: How many at most, up to 1,000.
-        id_prefix: Only jobs whose ids begin like this; None for all.
-
-    Returns:
-        The groups, those with the most errors first.
-    """
-    query: LiteralString = "SELECT * FROM tallymark.error_groups(%s::timestamptz, %s, %s)"
-    return [ErrorGroup(*row) for row in rows(connection, query, since, max_groups, id_prefix)]
+    """Group the errors recorded since a time, 24 hours ago by default; the largest groups first."""
+    return _error_groups(connection, since, max_groups, id_prefix)
 
 
 def stalled_jobs(connection: Connection, *, id_prefix: str | None = None, max_jobs: int = 1000) -> list[StalledJob]:
-    """List the running jobs that have been silent for longer than their own habit allows.
-
-    Args:
-        connection: Whose transaction this is part of.
-        id_prefix: Only jobs whose ids begin like this; None for all.
-        max_jobs: How many at most, up to 10,000.
-
-    Returns:
-        The jobs, the longest silent first.
-    """
-    query: LiteralString = "SELECT * FROM tallymark.stalled_jobs(id_prefix => %s, max_jobs => %s)"
-    return [StalledJob(*row) for row in rows(connection, query, id_prefix, max_jobs)]
+    """List running jobs that have been silent for longer than their usual gaps allow, the longest silent first."""
+    return _stalled_jobs(connection, id_prefix, max_jobs)
 
 
 def recent_failures(
     connection: Connection, *, since: datetime | None = None, max_jobs: int = 20, id_prefix: str | None = None
 ) -> list[Json]:
-    """List the jobs that failed last, and have not been heard of since.
-
-    Args:
-        connection: Whose transaction this is part of.
-        since: Only those that failed since; None for the last 24 hours.
-        max_jobs: How many at most, up to 1,000.
-        id_prefix: Only jobs whose ids begin like this; None for all.
-
-    Returns:
-        The jobs as `newest_jobs` has them, the one that failed last first.
-    """
-    query: LiteralString = "SELECT tallymark.recent_failures(%s::timestamptz, %s, %s)"
-    found: list[Json] = value(connection, query, since, max_jobs, id_prefix)["jobs"]
-    return found
+    """List jobs that failed since a time, 24 hours ago by default, and were not reported on after; newest first."""
+    failed: list[Json] = _recent_failures(connection, since, max_jobs, id_prefix)["jobs"]
+    return failed
 
 
 def areas_tree(
@@ -192,127 +232,37 @@ def areas_tree(
     max_areas: int = 1000,
     id_prefix: str | None = None,
 ) -> list[Area]:
-    """List the areas that jobs discovered, each followed by those that belong to it.
-
-    Args:
-        connection: Whose transaction this is part of.
-        root_path: The area to begin with; None for all at the top.
-        max_depth: How far below these; None for all the way.
-        max_areas: How many at most, up to 10,000.
-        id_prefix: Only what jobs discovered whose ids begin like this; None for all.
-
-    Returns:
-        The areas.
-    """
-    query: LiteralString = "SELECT * FROM tallymark.areas_tree(%s, %s::integer, %s, %s)"
-    return [Area(*row) for row in rows(connection, query, root_path, max_depth, max_areas, id_prefix)]
+    """List the areas that jobs discovered, from a root down, each followed by those inside it."""
+    return _areas_tree(connection, root_path, max_depth, max_areas, id_prefix)
 
 
 def job_areas(connection: Connection, job_id: str, *, max_areas: int = 1000) -> list[Area]:
-    """List the areas that a job discovered, each followed by those that belong to it.
-
-    Args:
-        connection: Whose transaction this is part of.
-        job_id: A registered job.
-        max_areas: How many at most, up to 10,000.
-
-    Returns:
-        The areas.
-
-    Raises:
-        JobNotFound: There is no such job.
-    """
-    query: LiteralString = "SELECT * FROM tallymark.job_areas(%s, %s)"
-    return [Area(*row) for row in rows(connection, query, job_id, max_areas)]
+    """List the areas that a job discovered, each followed by those inside it."""
+    return _job_areas(connection, job_id, max_areas)
 
 
 def jobs_per_day(connection: Connection, *, days: int = 30, id_prefix: str | None = None) -> list[Day]:
-    """Tell how many jobs ended on each of the last days.
-
-    Args:
-        connection: Whose transaction this is part of.
-        days: How many days, today among them.
-        id_prefix: Only jobs whose ids begin like this; None for all.
-
-    Returns:
-        The days, the oldest first.
-    """
-    query: LiteralString = "SELECT * FROM tallymark.jobs_per_day(%s, %s)"
-    return [Day(*row) for row in rows(connection, query, days, id_prefix)]
+    """Count the jobs that ended on each of the last days, today included; the oldest day first."""
+    return _jobs_per_day(connection, days, id_prefix)
 
 
 def jobs_by_status(connection: Connection, *, id_prefix: str | None = None, at_most: int | None = None) -> Json:
-    """Count the jobs of each status.
-
-    Args:
-        connection: Whose transaction this is part of.
-        id_prefix: Only jobs whose ids begin like this; None for all.
-        at_most: Up to how many are counted of each status; None for all.
-
-    Returns:
-        `statuses`, each with `jobs` and whether there are `more`, and `jobs` and `more` of all of them.
-    """
-    counts: Json = value(connection, "SELECT tallymark.jobs_by_status(%s, %s::integer)", id_prefix, at_most)
-    return counts
+    """Count the jobs of each status, each up to `at_most`: `statuses`, `jobs`, and whether there are `more`."""
+    return _jobs_by_status(connection, id_prefix, at_most)
 
 
 def events_per_minute(connection: Connection, *, minutes: int = 30, id_prefix: str | None = None) -> list[Minute]:
-    """Tell what was reported in each of the last minutes.
-
-    Args:
-        connection: Whose transaction this is part of.
-        minutes: How many, up to 1,440, the one that is not yet full among them.
-        id_prefix: Only jobs whose ids begin like this; None for all.
-
-    Returns:
-        The minutes, the oldest first.
-    """
-    query: LiteralString = "SELECT * FROM tallymark.events_per_minute(%s, %s)"
-    return [Minute(*row) for row in rows(connection, query, minutes, id_prefix)]
-
-
-def busiest_jobs(connection: Connection, *, max_jobs: int = 20, id_prefix: str | None = None) -> list[BusyJob]:
-    """List the running jobs that are reported on most often.
-
-    Args:
-        connection: Whose transaction this is part of.
-        max_jobs: How many at most, up to 500.
-        id_prefix: Only jobs whose ids begin like this; None for all.
-
-    Returns:
-        The jobs, the most frequently reported first.
-    """
-    query: LiteralString = "SELECT * FROM tallymark.busiest_jobs(%s, %s)"
-    return [BusyJob(*row) for row in rows(connection, query, max_jobs, id_prefix)]
+    """Count what was reported in each of the last minutes, the current one included; the oldest first."""
+    return _events_per_minute(connection, minutes, id_prefix)
 
 
 def verify_newest(
     connection: Connection, *, max_jobs: int = 20, most_events: int = 10_000, id_prefix: str | None = None
 ) -> Json:
-    """Compare the jobs that were registered last with the folds of their ledgers.
-
-    Args:
-        connection: Whose transaction this is part of.
-        max_jobs: How many at most, up to 1,000.
-        most_events: How many events are read for it in all; jobs with more than are left are skipped.
-        id_prefix: Only jobs whose ids begin like this; None for all.
-
-    Returns:
-        `checked`, `exact`, `differing`: the ids of those that are not what their ledgers say, and `skipped`.
-    """
-    query: LiteralString = "SELECT tallymark.verify_newest(%s, %s, %s)"
-    found: Json = value(connection, query, max_jobs, most_events, id_prefix)
-    return found
+    """Verify the jobs registered last, reading at most so many events: `checked`, `exact`, `differing`, `skipped`."""
+    return _verify_newest(connection, max_jobs, most_events, id_prefix)
 
 
 def database_figures(connection: Connection) -> Json:
-    """Tell how large the database is.
-
-    Args:
-        connection: Whose transaction this is part of.
-
-    Returns:
-        `version`, `bytes`, `startedAt`, `replica` and `tables`.
-    """
-    figures: Json = value(connection, "SELECT tallymark.database_figures()")
-    return figures
+    """Return the database's `version`, `bytes`, `startedAt`, `replica` and `tables`."""
+    return _database_figures(connection)

@@ -1,33 +1,33 @@
-"""The stored functions for the tokens of the endpoint, as Python functions: one each, and no logic of their own.
+"""The tokens that open the endpoint. docs/sql-api.md describes each function; all need tallymark_admin.
 
-As in `functions.jobs`, they take the caller's own connection and run in its transaction. They need tallymark_admin.
+Each takes the caller's own connection, as in `functions.jobs`.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
-from typing import LiteralString, NamedTuple
+from typing import NamedTuple
 
-from tallymark.functions.call import Connection, rows, value
+from tallymark.functions.call import Connection, Rows, Value
 from tallymark.functions.errors import JobNotFound, TallymarkError
 
 
-class TokenNotFound(TallymarkError):  # noqa: N818 - as its siblings in `tallymark.functions.errors`
-    """There is no token of this name."""
+class TokenNotFound(TallymarkError):  # noqa: N818 - as its siblings in `functions.errors`
+    """There is no token with this name."""
 
     http_status = HTTPStatus.NOT_FOUND
 
 
 class Token(NamedTuple):
-    """What is kept of a token.
+    """What is stored about a token; never the token itself.
 
     Attributes:
         name: What people call it.
-        scopes: What it opens: `write`, `read`, `admin`; the last implies the others.
-        job_prefix: It is for jobs whose ids begin with this; the empty one is all jobs.
+        scopes: `write`, `read`, `admin`; `admin` implies the others.
+        job_prefix: It opens only jobs whose ids begin with this; empty for all jobs.
         created_at: When it was made.
-        expires_at: From when on it opens nothing; None is never.
-        revoked_at: When it was revoked; None where it is not.
+        expires_at: When it expires; None for never.
+        revoked_at: When it was revoked; None where it was not.
     """
 
     name: str
@@ -38,6 +38,11 @@ class Token(NamedTuple):
     revoked_at: datetime | None
 
 
+_create_token = Value[str]("create_token", "name", "scopes", "job_prefix", "expires_at")
+_list_tokens = Rows(Token, "list_tokens")
+_revoke_token = Value[datetime]("revoke_token", "name")
+
+
 def create_token(
     connection: Connection,
     name: str,
@@ -46,56 +51,21 @@ def create_token(
     job_prefix: str = "",
     expires_at: datetime | None = None,
 ) -> str:
-    """Make a token. It is kept nowhere, so it cannot be had again.
-
-    Args:
-        connection: Whose transaction this is part of.
-        name: What people call it, 1 to 100 characters.
-        scopes: What it opens: one or more of `write`, `read` and `admin`.
-        job_prefix: It is for jobs whose ids begin with this; the empty one is all jobs.
-        expires_at: From when on it opens nothing; None is never.
-
-    Returns:
-        The token.
-
-    Raises:
-        InvalidUpdate: Something that was given is not what it must be; `details` has every problem.
-        Conflict: The name is taken.
-    """
-    query: LiteralString = "SELECT tallymark.create_token(%s, %s::text[], %s, %s)"
-    return str(value(connection, query, name, list(scopes), job_prefix, expires_at))
+    """Make a token and return it. Only its digest is stored, so it is shown this once."""
+    return _create_token(connection, name, list(scopes), job_prefix, expires_at)
 
 
 def list_tokens(connection: Connection) -> list[Token]:
-    """List all tokens in the order of their names, also those that open nothing any more.
-
-    Args:
-        connection: Whose transaction this is part of.
-
-    Returns:
-        What is kept of them.
-    """
-    return [Token(*row) for row in rows(connection, "SELECT * FROM tallymark.list_tokens()")]
+    """List all tokens by name, expired and revoked ones too."""
+    return _list_tokens(connection)
 
 
 def revoke_token(connection: Connection, name: str) -> datetime:
-    """Revoke a token; again changes nothing.
-
-    Args:
-        connection: Whose transaction this is part of.
-        name: What people call it.
-
-    Returns:
-        When it was revoked, the first time.
-
-    Raises:
-        TokenNotFound: There is no such token.
-    """
+    """Revoke a token and return when that was first done; an unknown name raises TokenNotFound."""
     try:
-        revoked_at: datetime = value(connection, "SELECT tallymark.revoke_token(%s)", name)
+        return _revoke_token(connection, name)
     except JobNotFound as error:
-        # What every TK404 is, unless it is known what was looked for.
+        # The SQLSTATE TK404 does not say what was looked for.
         raise TokenNotFound(
             str(error), sqlstate=error.sqlstate, explanation=error.explanation, hint=error.hint
         ) from error
-    return revoked_at

@@ -1,4 +1,4 @@
-"""yoyo's connection to a database, with another way of holding its lock; and migrations that are one transaction."""
+"""yoyo's connection to a database, with a lock that ends with its holder, and all migrations in one transaction."""
 
 import os
 import time
@@ -12,12 +12,12 @@ from yoyo.exceptions import BadMigration
 
 Report = Callable[[str], None]
 
-#: What the database calls us in its lists.
+#: Our name in pg_stat_activity.
 APPLICATION = "tallymark migrate"
 
-#: Whoever merges locks a job first. With the whole table ours before anything else, nobody is in the middle of a merge
-#: while other tables are changed, and nobody deadlocks with us; they wait, which their own timeouts bound.
-_HAVE_JOBS_TO_OURSELVES = """
+#: Every merge locks a job first. A migration that locks the whole table before anything else meets no running merge
+#: while it changes other tables, so it cannot deadlock with one; merges wait, as long as their own timeouts allow.
+_LOCK_JOBS = """
 DO $$
 BEGIN
   IF pg_catalog.to_regclass('tallymark.job') IS NOT NULL THEN
@@ -30,23 +30,16 @@ $$
 
 
 class MigrationError(Exception):
-    """The schema could not be brought to the wanted state; the message says why and what to do."""
+    """The schema could not be brought to the wanted state; the message says what to do."""
 
 
 def silent(_line: str) -> None:
-    """Report to nobody."""
+    """Drop the reported line."""
 
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Turn the errors of PostgreSQL and yoyo into one of ours that names the step and the file.
-
-    Args:
-        what: What could not be done.
-
-    Raises:
-        MigrationError: Instead of theirs.
-    """
+    """Turn errors of PostgreSQL and yoyo into a MigrationError that says what could not be done, and names the file."""
     try:
         yield
     except (psycopg.Error, BadMigration, FileNotFoundError) as error:
@@ -58,8 +51,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo publishes
     """yoyo's backend with another way of holding yoyo's lock row.
 
     yoyo commits the row and deletes it afterwards, so that a killed process leaves it behind. Here the row is inserted
-    and never committed: whoever else inserts it, a plain `yoyo apply` included, waits in the unique index until our
-    transaction ends, and the server ends it when we die.
+    and never committed: any other process that inserts it, a plain `yoyo apply` included, waits in the unique index
+    until our transaction ends, and the server ends it when we die.
     """
 
     say: Report = staticmethod(silent)
@@ -67,7 +60,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo publishes
     _held = False
 
     @contextmanager
-    def lock(self, timeout: float = 0) -> Iterator[None]:  # noqa: ARG002 - yoyo passes it, wait_seconds stands for it
+    def lock(self, timeout: float = 0) -> Iterator[None]:  # noqa: ARG002 - yoyo passes it, we use wait_seconds
         """Hold yoyo's lock; entering it twice is harmless."""
         if self._held:
             yield
@@ -82,26 +75,18 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo publishes
                 holder.connection.execute("ROLLBACK")
 
     def apply_together(self, migrations: Sequence[Any], post_apply: Sequence[Any]) -> None:
-        """Apply migrations, mark them, and install the functions, all in one transaction.
-
-        Args:
-            migrations: Those that are pending, in their order.
-            post_apply: What installs the functions.
-
-        Raises:
-            MigrationError: One of them failed, and nothing was changed.
-        """
+        """Apply migrations, mark them, and install the functions, all in one transaction."""
         with self.copy() as worker:
             worker.ensure_internal_schema_updated()
             with worker.transaction():
                 if migrations:
-                    with explained("cannot get the table of jobs for a moment"):
-                        worker.execute(_HAVE_JOBS_TO_OURSELVES)
+                    with explained("cannot lock the table of jobs"):
+                        worker.execute(_LOCK_JOBS)
                 for migration in migrations:
                     self.say(f"applying {migration.id}")
                     with explained(f"migration {migration.id} failed"):
                         migration.process_steps(worker, "apply")
-                        # What a migration sets for itself would else hold for yoyo's own statements.
+                        # A migration's own setting must not hold for yoyo's statements.
                         worker.execute("SET LOCAL search_path TO DEFAULT")
                         worker.mark_one(migration, log=False)
                         worker.log_migration(migration, "apply")
@@ -110,8 +95,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo publishes
                         hook.process_steps(worker, "apply")
 
     def _take_row(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
-        """Insert the lock row, waiting for whoever has it, and leave the transaction open."""
-        # The waiting and the holding must not fall to a timeout that was set for ordinary queries.
+        """Insert the lock row, waiting until nobody else holds it, and leave the transaction open."""
+        # Neither waiting nor holding may end by a timeout that was set for ordinary queries.
         connection.execute("SET statement_timeout = 0")
         connection.execute("SET idle_in_transaction_session_timeout = 0")
         connection.execute("SET lock_timeout = '1s'")
@@ -125,11 +110,11 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo publishes
                     [os.getpid()],
                 )
             except psycopg.errors.LockNotAvailable:
-                holder = "another `tallymark migrate` is at work on this database"
+                holder = "another `tallymark migrate` runs on this database"
             except psycopg.errors.UniqueViolation:
                 holder = self._committed_holder(connection)
             except psycopg.errors.UndefinedTable as error:
-                # yoyo says nothing when it may not make it.
+                # yoyo reports nothing when it may not create it.
                 raise MigrationError("cannot make yoyo's tables: CREATE on schema public is missing") from error
             except psycopg.Error as error:
                 raise MigrationError(f"cannot take yoyo's lock: {error}".strip()) from error
@@ -143,11 +128,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo publishes
                 told = True
 
     def _committed_holder(self, connection: psycopg.Connection[tuple[object, ...]]) -> str:
-        """Say who holds a committed lock row; remove it when nobody who could have made it is connected any more.
-
-        Returns:
-            A message, or an empty string when the row is gone and the next attempt may succeed at once.
-        """
+        """Say who holds a committed lock row. Remove the row, and say nothing, if no other process is connected."""
         connection.execute("ROLLBACK")
         row = connection.execute("SELECT pid, ctime FROM yoyo_lock").fetchone()
         if row is None:
@@ -161,7 +142,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo publishes
         ).fetchone()
         if others is None:
             connection.execute("DELETE FROM yoyo_lock WHERE (pid, ctime) = (%s, %s)", row)
-            self.say(f"removed a lock that was left behind: {since}, and nobody else is connected any more")
+            self.say(f"removed a stale lock: {since}, and no other process is connected now")
             return ""
         time.sleep(0.2)
-        return f"{since}; if that was killed and no migration is running any more, run `tallymark migrate --break-lock`"
+        return f"{since}; if that process was killed and no migration runs, use `tallymark migrate --break-lock`"

@@ -1,8 +1,8 @@
 """Reads everything that the installed schema consists of from PostgreSQL's catalogue, in a form that can be compared.
 
-One query per kind of object. Each gives `(kind, name, parent, aspects)`: `name` is the object's signature, `parent`
-the signature of the table or constraint it belongs to (null for the rest), `aspects` a JSON object of what can differ.
-Aspects that are lists (grants, settings) are compared member by member.
+There is one query per kind of object. Each gives `(kind, name, parent, aspects)`: `name` is the object's signature,
+`parent` the signature of the table or constraint it belongs to (null for the rest), `aspects` a JSON object of what can
+differ. Aspects that are lists (grants, settings) are compared member by member.
 """
 
 # ruff: noqa: S608 - the queries are put together from the constants and column names below, nothing comes from outside
@@ -13,8 +13,8 @@ from typing import Any
 
 import psycopg
 
-#: What the roles of the migrations may not be able to do. They belong to the whole cluster, so a scratch database on
-#: the same server cannot show what they should be.
+#: The rights that the roles of the migrations must have. Roles belong to the whole server, so a scratch database on it
+#: cannot show what they should be.
 ROLE_ASPECTS = {
     "attributes": ["NOBYPASSRLS", "NOCREATEDB", "NOCREATEROLE", "NOLOGIN", "NOREPLICATION", "NOSUPERUSER"],
     "member of": [],
@@ -25,12 +25,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Entry:
-    """One object of the catalogue.
-
-    Attributes:
-        parent: the signature of the table or constraint that the object belongs to, or None.
-        aspects: what can differ, by name; values are text, a boolean, a list of text or None.
-    """
+    """One object of the catalogue: what it belongs to, and what can differ, by name."""
 
     parent: str | None
     aspects: dict[str, Any]
@@ -38,28 +33,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All objects of the schema `tallymark` in one database.
-
-    Attributes:
-        server: the server's major version, for example 18.
-        entries: the objects by kind and signature.
-    """
+    """All objects of the schema `tallymark` in one database, by kind and signature; with the server's major version."""
 
     server: int
     entries: dict[Key, Entry] = field(default_factory=dict)
 
 
 def read_catalogue(connection: psycopg.Connection[Any]) -> Catalogue:
-    """Read the catalogue of the connected database, in one snapshot, changing nothing.
+    """Read the catalogue of a database in one snapshot; it has no entries if the schema is not there.
 
-    Args:
-        connection: any open connection outside a transaction; it needs no privileges beyond the default ones.
-
-    Returns:
-        The catalogue; its `entries` are empty when the schema is not there.
-
-    Raises:
-        psycopg.Error: the connection failed.
+    The connection must be outside a transaction. It needs no privileges beyond the default ones.
     """
     catalogue = Catalogue(server=connection.info.server_version // 10000)
     with connection.transaction():
@@ -233,7 +216,7 @@ SELECT 'default privileges', format('tallymark: %s of %s', d.defaclobjtype, pg_g
 FROM pg_default_acl AS d WHERE d.defaclnamespace = to_regnamespace('tallymark')
 """
 
-# Whatever else can live in a schema: operators, collations, statistics, text search, ...
+# Whatever else a schema can contain: operators, collations, statistics, text search, ...
 OTHERS = """
 SELECT o.type, o.identity, NULL, '{}'::jsonb
 FROM pg_depend AS d, pg_identify_object(d.classid, d.objid, d.objsubid) AS o
@@ -257,17 +240,6 @@ FROM pg_roles AS r WHERE r.rolname ~ '^tallymark_(owner|writer|reader|admin)$'
 """
 
 QUERIES = (
-    SCHEMA,
-    ROLES,
-    RELATIONS,
-    COLUMNS,
-    CONSTRAINTS,
-    INDEXES,
-    TRIGGERS,
-    RULES,
-    POLICIES,
-    TYPES,
-    DEFAULT_PRIVILEGES,
-    FUNCTIONS,
-    OTHERS,
+    *(SCHEMA, ROLES, RELATIONS, COLUMNS, CONSTRAINTS, INDEXES, TRIGGERS, RULES, POLICIES, TYPES),
+    *(DEFAULT_PRIVILEGES, FUNCTIONS, OTHERS),
 )

@@ -7,14 +7,7 @@ from pathlib import Path
 
 @cache
 def sql_root() -> Path:
-    """Find the directory that holds `migrations`, `functions` and `views`.
-
-    Returns:
-        `tallymark/sql` inside an installed wheel, else the checkout's `sql`.
-
-    Raises:
-        FileNotFoundError: neither is there, which means a broken installation.
-    """
+    """Find the directory that holds `migrations`, `functions` and `views`, in the wheel or in the checkout."""
     package = Path(str(files("tallymark")))
     for candidate in (package / "sql", package.parent.parent / "sql"):
         if (candidate / "migrations").is_dir():
@@ -28,21 +21,13 @@ def function_files() -> list[Path]:
 
 
 def view_files() -> list[Path]:
-    """List the view files in the order in which they are installed, which is after all functions."""
+    """List the view files in the order in which they are installed, after all functions."""
     return sorted((sql_root() / "views").glob("*.sql"))
 
 
 def source_of(name: str) -> Path | None:
-    """Find the file that creates a function or a view.
-
-    Args:
-        name: the bare name, without schema and arguments, for example `merge_progress`.
-
-    Returns:
-        The file called `name.sql` or `NNN_name.sql`; None when there is none.
-    """
+    """Find the file of a function or view by its bare name: `NAME.sql` or `NNN_NAME.sql`."""
     for path in (*function_files(), *view_files()):
-        bare = path.stem.lstrip("0123456789").removeprefix("_") if path.stem[0].isdigit() else path.stem
-        if bare == name:
+        if path.stem == name or path.stem.lstrip("0123456789") == f"_{name}":
             return path
     return None

@@ -1,4 +1,4 @@
-"""Installing and upgrading the schema: yoyo as a library, with a lock that a killed process cannot leave behind."""
+"""Installs, upgrades and takes back the schema, with yoyo as a library."""
 
 import re
 import time
@@ -16,52 +16,25 @@ from tallymark.functions.call import is_pooled
 from tallymark.schema.backend import APPLICATION, Backend, MigrationError, Report, explained, silent
 from tallymark.schema.files import function_files, sql_root, view_files
 
-__all__ = [
-    "OUR_MIGRATION",
-    "MigrationError",
-    "applied",
-    "available",
-    "libpq_url",
-    "migrate",
-    "pending",
-    "rollback",
-    "yoyo_url",
-]
+__all__ = ["MigrationError", "applied", "available", "libpq_url", "migrate", "pending", "rollback", "yoyo_url"]
 
-#: Our own migrations are called `NNNN-what`; other projects may keep theirs in the same yoyo table.
+#: Our migrations are called `NNNN-what`; other projects may keep theirs in the same yoyo table.
 OUR_MIGRATION = re.compile(r"\d{4}-")
 
-#: A migration that finds a table held waits for it a few seconds, so many times with such pauses.
+#: A migration waits for a locked table for 2 seconds; it tries this often, with such pauses.
 _LOCK_ATTEMPTS, _LOCK_PAUSE_SECONDS = 20, 1.0
 
 
 def libpq_url(url: str) -> str:
-    """Turn a URL in the spelling of another library into one that libpq takes.
-
-    Args:
-        url: a libpq URL or keyword string; `postgresql+psycopg://...`, as yoyo and SQLAlchemy write it, is taken too.
-
-    Returns:
-        The same place in libpq's spelling.
-    """
+    """Turn a URL as yoyo and SQLAlchemy write it (`postgresql+psycopg://...`) into a libpq URL; keep any other."""
     return re.sub(r"^postgres(ql)?\+\w+://", "postgresql://", url)
 
 
 def yoyo_url(url: str) -> str:
-    """Translate a libpq connection string for yoyo.
+    """Translate a libpq connection string for yoyo: `postgresql+psycopg:///?host=...&dbname=...`.
 
-    libpq's own parser takes it apart, and every part becomes a query parameter: user names, passwords, socket
-    directories and options with any character in them survive, which yoyo's splitting of `user:password@host` would
-    not promise.
-
-    Args:
-        url: any libpq URL or keyword string.
-
-    Returns:
-        A URL of the form `postgresql+psycopg:///?host=...&dbname=...`.
-
-    Raises:
-        MigrationError: libpq cannot read the string.
+    libpq's own parser takes it apart, and every part becomes a query parameter. So user names, passwords, socket
+    directories and options may have any character, which yoyo's splitting of `user:password@host` does not allow.
     """
     try:
         parts = conninfo_to_dict(libpq_url(url))
@@ -70,75 +43,48 @@ def yoyo_url(url: str) -> str:
     return "postgresql+psycopg:///?" + urlencode(parts)
 
 
-def migrate(url: str, *, report: Report | None = None, break_lock: bool = False, wait_seconds: float = 60) -> list[str]:
-    """Apply what is pending and install all functions and views, also when nothing was pending.
+def migrate(url: str, *, report: Report = silent, break_lock: bool = False, wait_seconds: float = 60) -> list[str]:
+    """Apply pending migrations and install all functions and views, also when nothing was pending.
 
-    All of it happens in one transaction, so that whoever calls a function meanwhile gets the old one or the new one,
-    and a migration that fails leaves everything as it was.
+    All of it is one transaction: a function that is called meanwhile is the old one or the new one, and a migration
+    that fails changes nothing. Raises a MigrationError if the database is locked or newer than this release, if a
+    right is missing, or if an SQL file failed.
 
     Args:
         url: the database, as libpq takes it.
-        report: called with one line for each thing done or waited for.
-        break_lock: remove a lock that a killed `yoyo` left behind, before anything else.
+        report: gets one line for each thing done or waited for.
+        break_lock: first remove a lock that a killed `yoyo` left behind.
         wait_seconds: how long to wait for another migration of the same database.
 
     Returns:
-        The ids of the migrations applied now, in order; empty when there was nothing to do.
-
-    Raises:
-        MigrationError: locked, newer than this release, not permitted, or an SQL file failed.
+        The ids of the migrations applied now, in order.
     """
-    say = report or silent
-    with _open(url, say, wait_seconds, break_lock=break_lock) as backend:
+    with _open(url, report, wait_seconds, break_lock=break_lock) as backend:
         migrations = read_migrations(str(sql_root() / "migrations"))
         _refuse_newer(backend.connection)
         pending_ones = list(backend.to_apply(migrations))
-        _patiently(lambda: backend.apply_together(pending_ones, migrations.post_apply), say)
+        _patiently(lambda: backend.apply_together(pending_ones, migrations.post_apply), report)
         done = [migration.id for migration in pending_ones]
-        say(f"installed {len(function_files()) + len(view_files())} functions and views")
+        report(f"installed {len(function_files()) + len(view_files())} functions and views")
     return done
 
 
-def rollback(url: str, *, steps: int = 1, report: Report | None = None, wait_seconds: float = 60) -> list[str]:
-    """Take back the newest migrations, newest first.
-
-    Args:
-        url: the database, as libpq takes it.
-        steps: how many migrations to take back, at least 1.
-        report: called with one line for each thing done or waited for.
-        wait_seconds: how long to wait for another migration of the same database.
-
-    Returns:
-        The ids of the migrations taken back, in the order in which that was done; empty when none was applied.
-
-    Raises:
-        MigrationError: locked, newer than this release, not permitted, or an SQL file failed.
-    """
-    say = report or silent
+def rollback(url: str, *, steps: int = 1, report: Report = silent, wait_seconds: float = 60) -> list[str]:
+    """Take back the newest migrations, newest first, and return their ids; arguments and errors as for `migrate`."""
     undone: list[str] = []
-    with _open(url, say, wait_seconds) as backend:
+    with _open(url, report, wait_seconds) as backend:
         migrations = read_migrations(str(sql_root() / "migrations"))
         _refuse_newer(backend.connection)
         for migration in list(backend.to_rollback(migrations))[:steps]:
-            say(f"rolling back {migration.id}")
+            report(f"rolling back {migration.id}")
             with explained(f"rolling back {migration.id} failed"):
-                _patiently(partial(backend.rollback_one, migration), say)
+                _patiently(partial(backend.rollback_one, migration), report)
             undone.append(migration.id)
     return undone
 
 
 def pending(url: str) -> list[str]:
-    """List the migrations that `migrate` would apply.
-
-    Args:
-        url: the database, as libpq takes it.
-
-    Returns:
-        Their ids, in order.
-
-    Raises:
-        MigrationError: the database cannot be reached.
-    """
+    """List the ids of the migrations that `migrate` would apply, in order."""
     known = set(applied(url))
     return [migration_id for migration_id in available() if migration_id not in known]
 
@@ -149,23 +95,16 @@ def available() -> list[str]:
 
 
 def applied(url: str) -> list[str]:
-    """List the migrations that the database has, without changing it (yoyo itself would make its tables).
+    """List the ids of our migrations that the database has, in the order in which they were applied.
 
-    Args:
-        url: the database, as libpq takes it.
-
-    Returns:
-        The ids of Tallymark's migrations, in the order in which they were applied.
-
-    Raises:
-        MigrationError: the database cannot be reached.
+    Nothing is changed, while yoyo itself would create its tables.
     """
     with explained("cannot read the applied migrations"), psycopg.connect(libpq_url(url)) as connection:
         return _applied_ids(connection)
 
 
 def _applied_ids(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
-    """Read the ids of our applied migrations over a connection that is open already."""
+    """Read the ids of our applied migrations."""
     if connection.execute("SELECT to_regclass(%s)", [default_migration_table]).fetchone() == (None,):
         return []
     rows = connection.execute("SELECT migration_id FROM _yoyo_migration ORDER BY applied_at_utc, migration_id")
@@ -177,15 +116,15 @@ def _refuse_newer(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     unknown = sorted(set(_applied_ids(connection)) - set(available()))
     if unknown:
         raise MigrationError(
-            f"the database is newer than this release: it has {', '.join(unknown)}, which no file here describes; "
+            f"the database is newer than this release: it has {', '.join(unknown)}, which this release does not know; "
             "use the release that made it"
         )
 
 
 def _patiently(act: Callable[[], None], say: Report) -> None:
-    """Do something that needs a table for itself, again while somebody else has it.
+    """Do something that locks a table, and try again while others hold it.
 
-    Migrations wait for a lock only for moments, since whoever reports waits behind them; so they try several times.
+    Each attempt waits for the lock only briefly, since all crawlers' updates wait behind it.
     """
     for attempt in range(_LOCK_ATTEMPTS):
         try:
@@ -195,7 +134,7 @@ def _patiently(act: Callable[[], None], say: Report) -> None:
             if not held or attempt == _LOCK_ATTEMPTS - 1:
                 raise
             if attempt == 0:
-                say("waiting: a long transaction holds a table that is to be changed")
+                say("waiting: a long transaction holds a lock on a table that the migration changes")
             time.sleep(_LOCK_PAUSE_SECONDS)
         else:
             return
@@ -203,15 +142,15 @@ def _patiently(act: Callable[[], None], say: Report) -> None:
 
 @contextmanager
 def _open(url: str, say: Report, wait_seconds: float, *, break_lock: bool = False) -> Iterator["Backend"]:
-    """Connect yoyo to a database, make yoyo's own tables where they are missing, and hold the lock meanwhile."""
+    """Connect yoyo to a database, create yoyo's own tables where they are missing, and hold the lock."""
     with explained("cannot connect"):
         place = parse_uri(f"{yoyo_url(url)}&{urlencode({'application_name': APPLICATION})}")
         backend = Backend(place, default_migration_table)
     with backend:
         if is_pooled(backend.connection):
             raise MigrationError(
-                "there is a connection pooler between us and the server, which may give each statement to another "
-                "session: name the server itself, here and wherever the schema is changed or compared"
+                "this URL leads to a connection pooler, which may run each statement in another session: "
+                "name the server itself in the URL for migrate, rollback and doctor"
             )
         backend.say, backend.wait_seconds = say, wait_seconds
         with explained("cannot prepare yoyo's tables"):

@@ -1,7 +1,6 @@
-"""Does the server suit what is promised? Looks at its settings, its clock, and what holds its upkeep back.
+"""Checks a database's server: its settings, its clock, and what keeps vacuum from its work.
 
-What breaks a promise, or will, is a finding. What is merely better otherwise is advice: a server as it comes has none
-of the former.
+What breaks a promise, or will break it, is a finding; a server with default settings has none. The rest is advice.
 """
 
 import time
@@ -21,43 +20,35 @@ Connection = psycopg.Connection[dict[str, Any]]
 
 _OLDEST, _NEWEST = 15, 18
 _RELOAD = "SELECT pg_reload_conf();"
-#: Connections for people and tools beside those of the web server.
+#: Connections for people and tools, beside those of the web server.
 _SPARE_CONNECTIONS = 5
 
-#: Settings that must not be off, and what comes of it when they are.
+#: Settings that must be on, and what happens when they are off.
 _ON = {
-    "fsync": "an update that was acknowledged can be lost, or the whole database, when the power fails",
-    "full_page_writes": "a page that was half written when the power failed cannot be mended",
-    "synchronous_commit": "an update that was acknowledged can be lost when the server falls",
-    "autovacuum": "nothing removes old row versions: the tables grow and get slower, and at last the server stops",
-    "track_counts": "without counts autovacuum never sees what it has to do",
+    "fsync": "a power failure can lose acknowledged updates, or the whole database",
+    "full_page_writes": "a page that was half written in a power failure cannot be repaired",
+    "synchronous_commit": "a crash of the server can lose acknowledged updates",
+    "autovacuum": "nothing removes old row versions: the tables grow and get slower, and in the end the server stops",
+    "track_counts": "autovacuum cannot tell what to do without these counts",
 }
 
 
 @dataclass(frozen=True)
 class Limits:
-    """From where on something is a finding.
+    """What is beyond these limits is a finding."""
 
-    Attributes:
-        clock_seconds: How far the server's clock may be from ours.
-        transaction_seconds: How long a transaction may be open.
-        dead_rows: So many dead rows are left alone in any table, and in each as many as it has live ones.
-        transaction_ids: How many transactions may pass before old rows are frozen.
-    """
-
+    #: The difference between the server's clock and ours.
     clock_seconds: float = 2.0
+    #: How long a transaction is open.
     transaction_seconds: float = 3600.0
+    #: Dead rows in a table that has fewer live ones; a table may always have as many dead rows as live ones.
     dead_rows: int = 50_000
+    #: Transactions since the oldest row was frozen.
     transaction_ids: int = 1_000_000_000
 
 
 class Examined(NamedTuple):
-    """What was found.
-
-    Attributes:
-        findings: What should be mended.
-        advice: What could be better.
-    """
+    """What should be fixed, and what could be better."""
 
     findings: list[Finding]
     advice: list[Finding]
@@ -66,19 +57,9 @@ class Examined(NamedTuple):
 def examine(
     url: str, settings: Settings, *, limits: Limits | None = None, now: Callable[[], float] = time.time
 ) -> Examined:
-    """Look at the settings of a database's server. Nothing is changed.
+    """Check a database's server, and change nothing; `settings` are those of the web server that uses it.
 
-    Args:
-        url: The database, as libpq takes it.
-        settings: What the web server that uses it is set to.
-        limits: From where on something is a finding; None is the usual.
-        now: Our clock, in seconds since 1970.
-
-    Returns:
-        Findings and advice. What the user that logs in may not see is in neither.
-
-    Raises:
-        psycopg.Error: The database cannot be read.
+    What the database user has no right to see is left out. `now` is our clock, in seconds since 1970.
     """
     limits = limits or Limits()
     with psycopg.connect(libpq_url(url), autocommit=True, prepare_threshold=None, row_factory=dict_row) as connection:
@@ -102,14 +83,14 @@ def _setting(name: str, problem: str, expected: object, found: object, fix: str)
 
 
 def _switched_off(connection: Connection, values: dict[str, Any]) -> Iterator[Finding]:
-    """What must be on and is off; the fix is where it was switched off."""
+    """Settings that must be on and are off."""
     for name, problem in _ON.items():
         if values[name]["setting"] == "off":
             yield _setting(name, problem, "on", "off", _reset(connection, name, values[name]["source"]))
 
 
 def _reset(connection: Connection, name: str, source: str) -> str:
-    """The statement that takes back a setting from where it comes from."""
+    """The statement that removes a setting where it was made."""
     names = connection.execute(
         "SELECT quote_ident(current_database()) AS db, quote_ident(session_user) AS usr"
     ).fetchone()
@@ -118,32 +99,32 @@ def _reset(connection: Connection, name: str, source: str) -> str:
         "database": f"ALTER DATABASE {names['db']} RESET {name};",
         "user": f"ALTER ROLE {names['usr']} RESET {name};",
         "database user": f"ALTER ROLE {names['usr']} IN DATABASE {names['db']} RESET {name};",
-        "client": f"take {name} out of the URL's options, or out of PGOPTIONS",
+        "client": f"remove {name} from the URL's options, or from PGOPTIONS",
     }.get(source, f"ALTER SYSTEM SET {name} = on; {_RELOAD}")
 
 
 def _of_the_server(connection: Connection, values: dict[str, Any]) -> Iterator[Finding]:
-    """Version, encoding, and whether anything may be written."""
+    """Version, encoding, and whether the server takes writes."""
     version = connection.info.server_version // 10000
     if version < _OLDEST:
-        fix = f"upgrade the server with pg_upgrade, to {_NEWEST} for example"
+        fix = f"upgrade the server with pg_upgrade, for example to {_NEWEST}"
         yield _setting("server_version", "is too old", f"{_OLDEST} to {_NEWEST}", version, fix)
     if values["server_encoding"]["setting"] != "UTF8":
         yield _setting(
             "server_encoding",
-            "cannot hold what crawlers send",
+            "cannot store all that crawlers send",
             "UTF8",
             values["server_encoding"]["setting"],
-            "pg_dump it, CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, and restore it there",
+            "pg_dump the database, CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, restore it there",
         )
     if values["default_transaction_read_only"]["setting"] == "on":
         name = "default_transaction_read_only"
         fix = _reset(connection, name, values[name]["source"]).replace("= on;", "= off;")
-        yield _setting(name, "no update can be taken", "off", "on", fix)
+        yield _setting(name, "the database takes no updates", "off", "on", fix)
 
 
 def _connections(connection: Connection, values: dict[str, Any], settings: Settings) -> Iterator[Finding]:
-    """Whether the web server's pools fit into what the server, the database and the user allow."""
+    """Whether the server, the database and the user allow as many connections as the web server's pools have."""
     writing = settings.workers * settings.pool_size
     needed = writing + settings.workers * settings.read_pool_size
     why = f"TALLYMARK_WORKERS ({settings.workers}) x ({settings.pool_size} + {settings.read_pool_size} connections)"
@@ -181,19 +162,19 @@ def _connections(connection: Connection, values: dict[str, Any], settings: Setti
 
 
 def _replication(values: dict[str, Any], settings: Settings) -> Iterator[Finding]:
-    """Whether the server can have the replica that it is said to have."""
+    """Whether a replica can follow the server, if DATABASE_READ_URL names one."""
     if settings.database_read_url is None:
         return
     if values["wal_level"]["setting"] == "minimal":
         fix = "ALTER SYSTEM SET wal_level = replica; then restart the server"
-        yield _setting("wal_level", "DATABASE_READ_URL is set, and no replica can follow", "replica", "minimal", fix)
+        yield _setting("wal_level", "DATABASE_READ_URL is set, but no replica can follow", "replica", "minimal", fix)
     if values["max_wal_senders"]["setting"] == "0":
         fix = "ALTER SYSTEM SET max_wal_senders = 10; then restart the server"
-        yield _setting("max_wal_senders", "DATABASE_READ_URL is set, and no replica can follow", "2 or more", 0, fix)
+        yield _setting("max_wal_senders", "DATABASE_READ_URL is set, but no replica can follow", "2 or more", 0, fix)
 
 
 def _clock(connection: Connection, limits: Limits, now: Callable[[], float]) -> Iterator[Finding]:
-    """Whether the server's clock and ours agree, as far as the time that the question takes lets us tell."""
+    """Whether the server's clock and ours agree, as exactly as the duration of the query allows."""
     before = now()
     row = connection.execute("SELECT extract(epoch FROM clock_timestamp())::double precision AS now").fetchone()
     after = now()
@@ -202,34 +183,34 @@ def _clock(connection: Connection, limits: Limits, now: Callable[[], float]) -> 
         yield _setting(
             "clock",
             f"the server's clock is {abs(off):.1f} s {'ahead of' if off > 0 else 'behind'} that of this machine, and "
-            "by it updates are put in order",
+            "the order of updates depends on it",
             f"less than {limits.clock_seconds:g} s",
             f"{off:+.1f} s",
-            "set both clocks by NTP, for example: timedatectl set-ntp true",
+            "synchronize both clocks with NTP, for example: timedatectl set-ntp true",
         )
 
 
 def _tables(connection: Connection, limits: Limits) -> Iterator[Finding]:
-    """Rows that should have been removed or frozen by now, and tables of long values that nobody looks after."""
+    """Rows that vacuum should have removed or frozen by now, and TOAST tables without autovacuum."""
     query = """
         SELECT s.relid::regclass::text AS name, s.n_dead_tup AS dead, s.n_live_tup AS live FROM pg_stat_all_tables AS s
         WHERE s.schemaname = 'tallymark' AND s.n_dead_tup > greatest(%s, s.n_live_tup) ORDER BY 1"""
     for row in connection.execute(query, [limits.dead_rows]):
         yield _setting(
             f"vacuum of {row['name']}",
-            "has not been done for long, or could not remove anything",
-            f"no more than {max(limits.dead_rows, row['live'])} dead rows",
+            "did not run for a long time, or could not remove dead rows",
+            f"at most {max(limits.dead_rows, row['live'])} dead rows",
             row["dead"],
             f"VACUUM (ANALYZE) {row['name']};",
         )
-    # The options of the tables themselves are compared with the files.
+    # The comparison with the files covers the options of the tables themselves.
     query = """
         SELECT c.oid::regclass::text AS name FROM pg_class AS c JOIN pg_class AS t ON t.oid = c.reltoastrelid
         WHERE c.relnamespace = to_regnamespace('tallymark') AND EXISTS (
           SELECT FROM pg_options_to_table(t.reloptions)
           WHERE option_name = 'autovacuum_enabled' AND NOT option_value::boolean) ORDER BY 1"""
     for row in connection.execute(query):
-        problem = "is switched off for its long values"
+        problem = "is off for its long values (TOAST)"
         fix = f"ALTER TABLE {row['name']} RESET (toast.autovacuum_enabled);"
         yield _setting(f"autovacuum of {row['name']}", problem, "on", "off", fix)
     query = "SELECT age(datfrozenxid) AS age FROM pg_database WHERE datname = current_database()"
@@ -237,15 +218,15 @@ def _tables(connection: Connection, limits: Limits) -> Iterator[Finding]:
         if row["age"] > limits.transaction_ids:
             yield _setting(
                 "transaction ids",
-                "old rows are not frozen: at 2 000 000 000 the server takes no more writes",
-                f"an age of no more than {limits.transaction_ids}",
+                "old rows are not frozen: at an age of 2000000000 the server stops taking writes",
+                f"an age of at most {limits.transaction_ids}",
                 row["age"],
-                "see what holds vacuum back (below), then VACUUM (FREEZE);",
+                "end the open transactions that are listed below, then VACUUM (FREEZE);",
             )
 
 
 def _held_back(connection: Connection, limits: Limits) -> Iterator[Finding]:
-    """Transactions for whose sake nothing that died since they began can be removed."""
+    """Open transactions, which keep vacuum from removing the rows that died since they began."""
     query = """
         SELECT pid, coalesce(usename, backend_type) AS who, coalesce(nullif(application_name, ''), '?') AS application,
           state, extract(epoch FROM clock_timestamp() - xact_start)::bigint AS seconds
@@ -256,9 +237,9 @@ def _held_back(connection: Connection, limits: Limits) -> Iterator[Finding]:
     for row in connection.execute(query, [limits.transaction_seconds]):
         yield _setting(
             f"transaction of process {row['pid']}",
-            f"has been open for long (user {row['who']}, application {row['application']}, {row['state']}), and vacuum "
-            "removes nothing that it may still see",
-            f"no more than {limits.transaction_seconds:g} s",
+            f"is open for too long (user {row['who']}, application {row['application']}, {row['state']}), and vacuum "
+            "keeps all rows that it may still see",
+            f"at most {limits.transaction_seconds:g} s",
             f"{row['seconds']} s",
             f"end it in its program, or SELECT pg_terminate_backend({row['pid']});",
         )
@@ -269,8 +250,8 @@ def _held_back(connection: Connection, limits: Limits) -> Iterator[Finding]:
         gid = sql.Literal(row["gid"]).as_string(connection)
         yield _setting(
             f"prepared transaction {gid}",
-            f"of {row['owner']} is still open, and vacuum removes nothing that it may still see",
-            f"no more than {limits.transaction_seconds:g} s",
+            f"of {row['owner']} is open for too long, and vacuum keeps all rows that it may still see",
+            f"at most {limits.transaction_seconds:g} s",
             f"{row['seconds']} s",
             f"ROLLBACK PREPARED {gid}; or COMMIT PREPARED {gid};",
         )
@@ -281,28 +262,30 @@ def _advise(name: str, problem: str, fix: str) -> Finding:
 
 
 def _advice(connection: Connection, values: dict[str, Any], settings: Settings) -> Iterator[Finding]:
-    """What a server need not have, and is better with."""
+    """What is not required, but recommended."""
     if connection.info.server_version // 10000 > _NEWEST:
-        yield _advise("server_version", f"is newer than {_NEWEST}, the newest that was tried", "try it out beforehand")
+        yield _advise(
+            "server_version", f"is newer than {_NEWEST}, the newest that is tested", "run the test suite on it first"
+        )
     if values["data_checksums"]["setting"] == "off":
-        problem = "are off: what a disk damages is noticed late or never"
+        problem = "are off: damage by a disk is noticed late or never"
         yield _advise("data checksums", problem, "with the server stopped: pg_checksums --enable -D DATADIR")
     for _ in connection.execute("SELECT FROM pg_roles WHERE rolname = session_user AND rolsuper"):
-        problem = "is a superuser: whoever takes it over takes the whole server over"
+        problem = "is a superuser: who gets its password controls the whole server"
         fix = "CREATE ROLE web LOGIN PASSWORD '...'; GRANT tallymark_writer, tallymark_reader TO web;"
         yield _advise("the user that logs in", problem, fix)
     for row in connection.execute("SELECT quote_literal(slot_name) AS name FROM pg_replication_slots WHERE NOT active"):
-        problem = "is used by nobody, and keeps all that was written since, until the disk is full"
+        problem = "has no replica connected: the server keeps all WAL for it, until the disk is full"
         yield _advise(f"replication slot {row['name']}", problem, f"SELECT pg_drop_replication_slot({row['name']});")
     if settings.database_read_url is not None:
         for row in connection.execute("SELECT count(*) AS replicas FROM pg_stat_replication"):
             if not row["replicas"]:
-                problem = "DATABASE_READ_URL is set, and no replica follows this server just now"
-                yield _advise("replication", problem, "see the replica's log, and its primary_conninfo")
+                problem = "DATABASE_READ_URL is set, but no replica follows this server now"
+                yield _advise("replication", problem, "check the replica's log, and its primary_conninfo")
 
 
 def _without_timeout(connection: Connection, values: dict[str, Any], settings: Settings) -> Iterator[Finding]:
-    """Users of ours whose statements nothing ends."""
+    """Users of ours whose statements have no time limit."""
     if values["statement_timeout"]["source"] == "configuration file":
         return
     query = """
@@ -317,7 +300,8 @@ def _without_timeout(connection: Connection, values: dict[str, Any], settings: S
     for row in connection.execute(query.encode()):
         yield _advise(
             f"role {row['name']}",
-            "has no statement_timeout of its own, which counts behind a pooler, where the web server sets none",
+            "has no statement_timeout of its own: behind a pooler, where the web server sets none, nothing ends its "
+            "statements",
             f"ALTER ROLE {row['name']} SET statement_timeout = {settings.statement_timeout}; "
             f"ALTER ROLE {row['name']} SET idle_in_transaction_session_timeout = '10s';",
         )

@@ -1,6 +1,6 @@
-"""The embedded PostgreSQL: a server of our own, as a child process on a data directory of its own."""
+"""What runs processes: the embedded PostgreSQL, the web server (granian), and both in one command (up)."""
 
+from tallymark.server.data_dir import running_url
 from tallymark.server.postgres import EmbeddedPostgres, EmbeddedPostgresError
-from tallymark.server.running import running_url
 
 __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "running_url"]

@@ -17,38 +17,25 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(parent: int, signal_number: int) -> None:
-    """Have this process sent a signal when its parent's starting thread ends.
+    """Have the kernel send this process a signal when the thread of the parent that started it ends.
 
-    Elsewhere than on Linux this only checks that the parent still lives.
-
-    Args:
-        parent: The process id of the parent, as the parent knows it.
-        signal_number: The signal to be sent, for instance `signal.SIGKILL`.
-
-    Raises:
-        OSError: The kernel refused.
+    Elsewhere than on Linux this only checks that the parent, named by its process id, still lives.
     """
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(_PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0) != 0:
             error = ctypes.get_errno()
             raise OSError(error, os.strerror(error))
-    # The parent may have died before the kernel knew that we care.
+    # The parent may have died before the kernel had the setting.
     if os.getppid() != parent:
         os.kill(os.getpid(), signal_number)
 
 
 def bound_to_us(command: Sequence[str], signal_number: int) -> list[str]:
-    """Wrap a command so that it is sent a signal when the calling thread ends, however that comes about.
+    """Wrap a command so that the kernel sends it a signal when the calling thread ends.
 
-    The signal is tied to the *thread* that starts the command: use one that lives as long as the command should.
-
-    Args:
-        command: The program and its arguments; the program is a path.
-        signal_number: The signal that ends it.
-
-    Returns:
-        The command to start instead. It replaces itself by `command`, so the process id is that of the program.
+    The signal is tied to the *thread* that starts the command: use one that lives as long as the command should. The
+    wrapper replaces itself by `command`, whose program is a path, so the process id is that of the program.
     """
     return [sys.executable, "-I", "-S", str(Path(__file__)), str(os.getpid()), str(int(signal_number)), *command]
 

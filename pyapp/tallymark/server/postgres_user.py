@@ -1,12 +1,12 @@
-"""As which user PostgreSQL's programs run. They refuse to run as root, and root is what many containers give us.
+"""The user that PostgreSQL's programs run as. They refuse to run as root, and in many containers we are root.
 
 An ordinary user runs them as itself. Root has three ways, tried in this order:
 
 1. The data directory belongs to somebody else: they run as its owner, so that `sudo` does not take the data away.
-2. In a user namespace in which root is called `nobody`: nothing changes hands, and the kernel still treats the files as
-   root's own, so it works wherever root can read.
-3. As the user `nobody`, who then owns the data directory. Containers mostly forbid user namespaces, so this is needed
-   there; but `nobody` must be able to reach the directory and the programs, which is checked, with a clear error.
+2. In a user namespace in which root is called `nobody`: no file changes its owner, and the kernel still treats the
+   files as root's own, so it works wherever root can read.
+3. As the user `nobody`, who then owns the data directory. Most containers forbid user namespaces and need this way. It
+   is checked that `nobody` can reach the directory and the programs.
 """
 
 import os
@@ -27,50 +27,26 @@ class UnusableUserError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PostgresUser:
-    """How to start a program of PostgreSQL's.
-
-    Attributes:
-        prefix: Goes in front of the command.
-        uid: The user to become, or None to stay who we are.
-        gid: The group to become; set together with `uid`.
-    """
+    """How to start one of PostgreSQL's programs: what goes in front of it, and the user and group to become, if any."""
 
     prefix: tuple[str, ...] = ()
     uid: int | None = None
     gid: int | None = None
 
     def popen_arguments(self) -> dict[str, Any]:
-        """Return what `subprocess.Popen` must be told besides the command."""
+        """Return further arguments for `subprocess.Popen`."""
         if self.uid is None:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def give(self, path: Path) -> None:
-        """Hand one file or directory, without what is in it, to the user.
-
-        Args:
-            path: What the user is to own.
-
-        Raises:
-            OSError: It cannot be handed over.
-        """
+        """Make the user the owner of a file, or of a directory without its content."""
         if self.uid is not None and self.gid is not None:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
 
 def choose_user(data_dir: Path, program: Path) -> PostgresUser:
-    """Find the user that PostgreSQL's programs can run as, and see that it owns the data directory.
-
-    Args:
-        data_dir: The directory that holds the data; it exists.
-        program: One of PostgreSQL's programs.
-
-    Returns:
-        The user, and how to become it.
-
-    Raises:
-        UnusableUserError: Root has no way; the message says what to do.
-    """
+    """Find the user that a program of PostgreSQL's can run as, and make sure that it owns the data directory."""
     if os.geteuid() != 0:
         return PostgresUser()
     owner = data_dir.stat()
@@ -80,7 +56,7 @@ def choose_user(data_dir: Path, program: Path) -> PostgresUser:
         return PostgresUser(prefix=namespace)
     else:
         user = PostgresUser(uid=NOBODY, gid=NOBODY)
-        # Before anything is handed over: a start that is refused must leave the directory as it was.
+        # Checked before the directory changes its owner: a start that fails must leave it as it was.
         _check_reach(user, _programs(program))
         _give_tree(user, data_dir)
     _check_reach(user, _programs(program))
@@ -89,12 +65,12 @@ def choose_user(data_dir: Path, program: Path) -> PostgresUser:
 
 
 def _programs(program: Path) -> dict[str, list[str]]:
-    """Return what the user must be able to run, each with a command that does nothing."""
+    """Return the programs that the user must be able to run, each with a command that does nothing."""
     return {sys.executable: [sys.executable, "-I", "-S", "-c", ""], str(program): [str(program), "--version"]}
 
 
 def _give_tree(user: PostgresUser, path: Path) -> None:
-    """Hand over root's own directory, the top last: whoever finds it handed over finds all of it so."""
+    """Make the user the owner of a directory and all in it; the top comes last, to show that all is done."""
     if path.is_dir() and not path.is_symlink():
         for child in path.iterdir():
             _give_tree(user, child)
@@ -112,7 +88,7 @@ def _namespace_prefix() -> tuple[str, ...]:
 
 
 def _check_reach(user: PostgresUser, attempts: dict[str, list[str]]) -> None:
-    """See that the user can do what it must; asking the kernel beats adding up permission bits."""
+    """Check that the user can run these commands; trying them is safer than adding up permission bits."""
     for path, command in attempts.items():
         try:
             done = subprocess.run(command, capture_output=True, check=False, cwd="/", **user.popen_arguments())
@@ -122,7 +98,7 @@ def _check_reach(user: PostgresUser, attempts: dict[str, list[str]]) -> None:
             reachable = done.returncode == 0
         if not reachable:
             raise UnusableUserError(
-                f"PostgreSQL does not run as root (`unshare` is missing or not allowed here), and user {user.uid}, as "
-                f"which it would run instead, cannot reach {Path(path).resolve()}: run as an ordinary user, or keep it "
-                "where everybody may go (data: --data DIR), or set DATABASE_URL to a PostgreSQL server of your own"
+                "PostgreSQL does not run as root (`unshare` is missing or not allowed here), and user "
+                f"{user.uid}, which would run it, cannot reach {Path(path).resolve()}: run as an ordinary user, or "
+                "keep it where all users have access (data: --data DIR), or set DATABASE_URL to a PostgreSQL server"
             )

@@ -1,7 +1,7 @@
 """`tallymark up`: everything in one command, from an empty directory to a server that counts.
 
-PostgreSQL first, then its schema, then a token, then the web server; stopped in the reverse order. Whatever way this
-process ends, its children end with it.
+It starts PostgreSQL, installs the schema, makes a token and starts the web server; it stops them in the reverse order.
+However this process ends, its children end with it.
 """
 
 import json
@@ -19,9 +19,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
+from tallymark.schema.migrate import migrate
 from tallymark.server import EmbeddedPostgres
 from tallymark.server.granian import WebServer, check_port
-from tallymark.server.private_file import keep_secret
+from tallymark.server.private_files import keep_secret
 from tallymark.settings import Settings
 
 #: Ctrl-C, what service managers send, and a terminal that was closed.
@@ -30,11 +31,11 @@ _WATCH_SECONDS = 0.2
 
 
 class UpError(Exception):
-    """A part of the running system ended by itself; the message says which."""
+    """The web server or the embedded PostgreSQL ended by itself."""
 
 
 class _Hurry:
-    """What a second signal does while the first one is being obeyed."""
+    """The handler of a second signal, while the parts are being stopped because of the first one."""
 
     def __init__(self) -> None:
         self.actions: list[Callable[[], None]] = []
@@ -47,20 +48,8 @@ class _Hurry:
 def up(settings: Settings, *, host: str, port: int, say: Callable[[str], None]) -> None:
     """Run everything until a signal asks to stop; then stop everything, in order, and return.
 
-    Must be called in the main thread, because it handles signals.
-
-    Args:
-        settings: Where the data is, and all else. Without a database URL the embedded PostgreSQL is started.
-        host: The address to listen on.
-        port: The port to listen on.
-        say: Told what people should read, a line at a time.
-
-    Raises:
-        WebServerError: The port is taken, or the web server does not start.
-        EmbeddedPostgresError: The embedded PostgreSQL does not start.
-        MigrationError: The schema cannot be installed.
-        UpError: The web server or the embedded PostgreSQL ended by itself.
-        OSError: The data directory cannot be used.
+    Must be called in the main thread, because it handles signals. Without a database URL the embedded PostgreSQL is
+    started. `say` gets the output, a line at a time.
     """
     check_port(host, port)
     hurry = _Hurry()
@@ -69,7 +58,7 @@ def up(settings: Settings, *, host: str, port: int, say: Callable[[str], None]) 
         settings = _with_secret_key(_with_token(settings))
         web = WebServer(settings, host, port, _environment(settings))
         hurry.actions.insert(0, web.hurry)
-        # Registered before it starts: whatever interrupts the start finds something to stop.
+        # Registered before it starts, so that it is stopped if its start is interrupted.
         parts.callback(web.stop)
         web.start()
         for line in _welcome(web.url, settings, embedded=postgres is not None):
@@ -79,7 +68,7 @@ def up(settings: Settings, *, host: str, port: int, say: Callable[[str], None]) 
 
 @contextmanager
 def _stopped_by_signals(hurry: _Hurry) -> Iterator[None]:
-    """Turn the first signal into an orderly end of the block, also while it is still starting things."""
+    """Turn the first signal into an orderly end of the block, also while the parts are still starting."""
 
     def first(_signal: int, _frame: FrameType | None) -> None:
         for number in _STOP_SIGNALS:
@@ -91,7 +80,7 @@ def _stopped_by_signals(hurry: _Hurry) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        # To be stopped is what was asked for, so it is no failure.
+        # A stop that was asked for is no failure.
         return
     finally:
         for number, handler in before.items():
@@ -101,10 +90,7 @@ def _stopped_by_signals(hurry: _Hurry) -> Iterator[None]:
 def _with_database(
     settings: Settings, parts: ExitStack, hurry: _Hurry, say: Callable[[str], None]
 ) -> tuple[Settings, EmbeddedPostgres | None]:
-    """Give the settings a database with the schema in it."""
-    # Loaded when it is needed: it brings yoyo along, and the other commands start faster without.
-    from tallymark.schema.migrate import migrate
-
+    """Add a database with the schema in it; return the embedded PostgreSQL, too, if that is what it is."""
     postgres = None
     url = settings.database_url
     if url is None:
@@ -118,25 +104,21 @@ def _with_database(
 
 
 def _with_token(settings: Settings) -> Settings:
-    """Give the settings a token that callers may show; one that had to be made is kept beside the data."""
+    """Add a token for callers, if none is set; it is made once and kept beside the data."""
     if settings.crawler_api_tokens:
         return settings
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    token = keep_secret(_token_file(settings), lambda: secrets.token_urlsafe(24))
+    token = keep_secret(settings.data_dir / "token", lambda: secrets.token_urlsafe(24))
     return replace(settings, crawler_api_tokens=(token,))
 
 
 def _with_secret_key(settings: Settings) -> Settings:
-    """Give the settings a key for cookies; one that had to be made is kept: who signed in need not do so again."""
+    """Add a key for cookies, if none is set; it is kept, so that nobody has to sign in again after a restart."""
     if settings.secret_key:
         return settings
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = keep_secret(settings.data_dir / "secret-key", lambda: secrets.token_urlsafe(32))
     return replace(settings, secret_key=key)
-
-
-def _token_file(settings: Settings) -> Path:
-    return settings.data_dir / "token"
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -150,7 +132,7 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 
 def _welcome(url: str, settings: Settings, *, embedded: bool) -> list[str]:
-    """Return what people want to know once it runs."""
+    """Return what to print once it runs."""
     token = settings.crawler_api_tokens[0]
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     update = {
@@ -167,7 +149,7 @@ def _welcome(url: str, settings: Settings, *, embedded: bool) -> list[str]:
         f"Token: {token}",
         *([f"Data:  {settings.data_dir}", f"SQL:   {_psql(settings.data_dir)}"] if embedded else []),
         "",
-        "Register a job, then report on it:",
+        "Register a job, then report its progress:",
         "",
         _curl(f"{url}/api/internal/jobs", token, {"taskId": "job_1"}),
         _curl(f"{url}/api/internal/jobs/progress", token, update),
@@ -176,8 +158,8 @@ def _welcome(url: str, settings: Settings, *, embedded: bool) -> list[str]:
 
 
 def _psql(data_dir: Path) -> str:
-    """Return the line that opens the embedded database; the password is not in it."""
-    # In a checkout it is not on the PATH.
+    """Return the command line that opens the embedded database, without the password."""
+    # In a checkout, tallymark is not on the PATH.
     beside = Path(sys.executable).with_name("tallymark")
     command = str(beside) if beside.exists() and not shutil.which("tallymark") else "tallymark"
     return f'psql "$({shlex.join([command, "url", "--data", str(data_dir)])})"'
@@ -193,10 +175,10 @@ def _curl(url: str, token: str, body: dict[str, object]) -> str:
 
 
 def _watch(web: WebServer, postgres: EmbeddedPostgres | None) -> None:
-    """Return never; raise when a part ends by itself, or when a signal asks to stop."""
+    """Wait until a signal asks to stop, or raise an UpError if a part ends by itself."""
     while True:
         time.sleep(_WATCH_SECONDS)
         if not web.is_running():
-            raise UpError("the web server ended by itself; what it wrote above says why")
+            raise UpError("the web server ended unexpectedly; see its output above")
         if postgres is not None and postgres.process is not None and postgres.process.poll() is not None:
-            raise UpError(f"the embedded PostgreSQL ended by itself; the end of its log:\n{postgres.log_tail()}")
+            raise UpError(f"the embedded PostgreSQL ended unexpectedly; the end of its log:\n{postgres.log_tail()}")

@@ -1,4 +1,4 @@
-"""A network that loses requests and answers, sends twice and delays. What it did is counted."""
+"""A bad network: it loses requests and answers, sends twice and delays. What it did is counted, by kind of mischief."""
 
 import json
 import threading
@@ -12,8 +12,9 @@ from tallymark.client.transport import PROGRESS_PATH, Answer, Transport, Unreach
 
 Answered = TypeVar("Answered")
 
-#: How likely each mischief is, of one request. `late` is for old crawlers: the others keep their updates in order.
+#: How likely each kind of mischief is for one request.
 _CHANCES = {"answer lost": 0.09, "request lost": 0.05, "twice": 0.05, "delayed": 0.08}
+#: For old crawlers: those with the client keep their updates in order.
 _LATE = 0.15
 _REFUSALS = {400, 403, 413}
 _LONGEST_DELAY = 0.2
@@ -21,15 +22,10 @@ _LONGEST_LATE = 4
 
 
 class Mischief:
-    """What is done to one job's requests, and how often it was. Safe across threads."""
+    """What a bad network does to one job's requests, and how often it did. Safe across threads."""
 
     def __init__(self, dice: Random, *, active: bool) -> None:
-        """Begin.
-
-        Args:
-            dice: Where chance comes from.
-            active: Whether anything is done at all.
-        """
+        """Do nothing while not active."""
         self._dice = dice
         self._lock = threading.Lock()
         self._sent: set[str] = set()
@@ -37,21 +33,12 @@ class Mischief:
         self.counts: Counter[str] = Counter()
 
     def note(self, kind: str, number: int = 1) -> None:
-        """Count something.
-
-        Args:
-            kind: What.
-            number: How many times.
-        """
+        """Count something."""
         with self._lock:
             self.counts[kind] += number
 
     def note_updates(self, ids: list[str]) -> None:
-        """Count updates that are sent, each once however often it is.
-
-        Args:
-            ids: Theirs.
-        """
+        """Count updates that are sent, each once however often it is sent."""
         with self._lock:
             self.counts["updates"] += len(set(ids) - self._sent)
             self._sent.update(ids)
@@ -62,18 +49,7 @@ class Mischief:
             return self._dice.randint(1, _LONGEST_LATE) if self.active and self._dice.random() < _LATE else 0
 
     def through(self, send: Callable[[], Answered], updates: int) -> Answered:
-        """Send a request over this network.
-
-        Args:
-            send: Sends it; raises Unreachable where there is no answer.
-            updates: How many updates it has.
-
-        Returns:
-            The answer.
-
-        Raises:
-            Unreachable: There was none, or it was lost.
-        """
+        """Send a request with so many updates over this network; raise Unreachable where there is no answer."""
         if not self.active:
             return send()
         with self._lock:
@@ -96,21 +72,16 @@ class Mischief:
 
 
 class ChaosTransport:
-    """A transport of the client's over such a network. It can be cut, as when the crawler's process is killed."""
+    """A transport of the client over such a network. It can be cut, as when the crawler's process is killed."""
 
     def __init__(self, inner: Transport, mischief: Mischief) -> None:
-        """Wrap a transport.
-
-        Args:
-            inner: What really sends.
-            mischief: What is done to its requests.
-        """
+        """Wrap the transport that really sends."""
         self._inner = inner
         self._mischief = mischief
         self._cut = False
 
     def cut(self) -> None:
-        """Let nothing through any more."""
+        """Send nothing from now on."""
         self._cut = True
 
     def post(self, path: str, body: str, *, timeout: float) -> Answer:
@@ -121,7 +92,7 @@ class ChaosTransport:
         return self._mischief.through(lambda: self._send(path, body, timeout), len(updates))
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._inner.close()
 
     def _send(self, path: str, body: str, timeout: float) -> Answer:
@@ -134,7 +105,7 @@ class ChaosTransport:
 
 
 def _refused(answer: Answer) -> int:
-    """Count the updates that the server refused for good; not those of a job that is only to be registered."""
+    """Count the updates that the server refused for good; not those of a job that is not registered yet."""
     each = answer.body if isinstance(answer.body, list) else [answer.body]
     return sum(isinstance(one, dict) and one.get("status") in _REFUSALS for one in each)
 

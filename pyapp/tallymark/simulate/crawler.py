@@ -1,18 +1,17 @@
-"""What all crawlers have in common: a plan, the truth of what they did, and people who look on."""
+"""What all crawlers have in common: where they work, what they have really done, and what happens to them."""
 
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
 from tallymark.simulate.chaos import Mischief
 from tallymark.simulate.plan import Page, Plan, Turn
 
-#: How long people and machines take to mend something, as a part of the whole run; and at most, in seconds.
-_MENDING_PART, _MENDING_MOST = 0.03, 3.0
-
-#: What crawlers meet: the type, the message, the code.
+#: How long it takes people or machines to repair something, as a part of the run; and at most, in seconds.
+_REPAIR_PART, _REPAIR_MOST = 0.03, 3.0
+#: Errors that crawlers meet: the type, the message, the code.
 ERRORS = (
     ("ConnectionResetError", "connection reset by peer while reading page {page}", "ECONNRESET"),
     ("ReadTimeout", "GET /api/v4/projects/{page}/issues timed out after 30 s", "ETIMEDOUT"),
@@ -22,54 +21,40 @@ ERRORS = (
 )
 
 
+class Ended(Exception):  # noqa: N818 - reads as what it is in an except clause
+    """The run is over."""
+
+
+class Broken(Exception):  # noqa: N818 - as above
+    """A crawler saw something that must not happen. The text says what."""
+
+
 @dataclass(frozen=True)
 class Site:
-    """Where and how all crawlers of a run work.
+    """Where all crawlers of a run work: a server, so many items a second, for about so many seconds.
 
-    Attributes:
-        url: The server's address.
-        token: One that may write.
-        rate: Items a second of each crawler.
-        seconds: How long the run is meant to last.
-        ending: Set when it is over: whoever is at work then pauses, and leaves.
-        abandoned: Set when nobody waits for updates any more that the server has not got by then.
-        chaos: Whether the network is a bad one.
+    `ending` is set when the run is over: crawlers then pause and leave. `abandoned` is set when updates that the server
+    has not got by then are given up.
     """
 
     url: str
     token: str
     rate: float
     seconds: float
-    ending: threading.Event
-    abandoned: threading.Event
-    chaos: bool
+    ending: threading.Event = field(default_factory=threading.Event)
+    abandoned: threading.Event = field(default_factory=threading.Event)
 
     @property
-    def mending(self) -> float:
-        """About how many seconds it takes to mend something."""
-        return min(self.seconds * _MENDING_PART, _MENDING_MOST)
-
-
-class Ended(Exception):  # noqa: N818 - reads as what it is in an except clause
-    """The run is over."""
-
-
-class Broken(Exception):  # noqa: N818 - reads as what it is in an except clause
-    """A crawler saw something that must not be. The text says what."""
+    def repair(self) -> float:
+        """About how many seconds it takes to repair something."""
+        return min(self.seconds * _REPAIR_PART, _REPAIR_MOST)
 
 
 @dataclass
 class Truth:
-    """What a crawler has really done, by its own count.
+    """What a crawler has really done, by its own count: the first `done` items of its plan.
 
-    Attributes:
-        status: The status in which it left its job.
-        done: How many items, which are the first so many of its plan.
-        items_by_type: The same, by type, and what else it counts.
-        last_id: The id of the last item.
-        state: The resume state that it left.
-        total: The total that it told.
-        complaints: What it saw that must not be.
+    `state` is the resume state that it left, `complaints` are what it saw that must not happen.
     """
 
     status: str = "queued"
@@ -81,15 +66,7 @@ class Truth:
     complaints: list[str] = field(default_factory=list)
 
     def process(self, plan: Plan, number: int) -> None:
-        """Do an item; again, if it was done before.
-
-        Args:
-            plan: Whose item it is.
-            number: Its number.
-
-        Raises:
-            Broken: Items were left out before it.
-        """
+        """Do an item, maybe once more; Broken is raised where items were left out before it."""
         if number > self.done:
             raise Broken(f"began at {plan.item(number)[1]} when only {self.done} items had been done")
         if number == self.done:
@@ -98,107 +75,57 @@ class Truth:
             self.items_by_type[kind] += 1
 
     def discover(self, plan: Plan, number: int) -> None:
-        """Find the first areas of a plan; those that were found before count once.
-
-        Args:
-            plan: Whose areas they are.
-            number: How many.
-        """
+        """Find the first areas of a plan; those that were found before count once."""
         found = Counter(f"{area['type']}s" for area in plan.areas[:number])
         for kind, count in found.items():
             self.items_by_type[kind] = max(self.items_by_type[kind], count)
 
     def rewind(self, plan: Plan, number: int) -> None:
-        """Go back to an item: those from it on are done once more.
-
-        Args:
-            plan: Whose items they are.
-            number: The item's number.
-        """
+        """Go back to an item: those from it on are done once more."""
         while self.done > number:
             self.done -= 1
             self.items_by_type[plan.item(self.done)[0]] -= 1
         self.last_id = plan.item(number - 1)[1] if number else None
 
 
-class Crawler(Protocol):
-    """A crawler: it works on one job until that ends, or the run does."""
+class Crawler:
+    """A crawler of one job, apart from how it reports. Ended is raised by its methods when the run is over."""
 
-    base: "Base"
+    #: Whether it speaks the plain protocol of the original system.
+    old = False
 
-    def run(self) -> None:
-        """Crawl."""
-
-    def settle(self) -> None:
-        """Deliver what is not delivered yet."""
-
-
-class Base:
-    """The part of a crawler that has nothing to do with how it reports."""
-
-    def __init__(self, site: Site, plan: Plan, dice: Random, mischief: Mischief, *, old: bool) -> None:
-        """Make it.
-
-        Args:
-            site: Where and how it works.
-            plan: What it will find.
-            dice: Where chance comes from.
-            mischief: What happens to its requests.
-            old: Whether it speaks the plain protocol.
-        """
-        self.site, self.plan, self.dice, self.mischief, self.old = site, plan, dice, mischief, old
+    def __init__(self, site: Site, plan: Plan, dice: Random, mischief: Mischief) -> None:
+        self.site, self.plan, self.dice, self.mischief = site, plan, dice, mischief
         self.truth = Truth()
         self.doing = "starting"
         self.takes_commands = False
         self.over = False
         self._met: set[int] = set()
 
+    def run(self) -> None:
+        """Crawl until the job ends, or the run does."""
+        raise NotImplementedError
+
+    def settle(self) -> None:
+        """Deliver what is not delivered yet."""
+
     def work(self, page: Page) -> None:
-        """Take the time that a page takes.
-
-        Args:
-            page: The page.
-
-        Raises:
-            Ended: The run is over.
-        """
+        """Take the time that a page takes."""
         self.doing = f"crawling {page.type}" if page.operation == "branch_crawling" else f"collecting {page.type}"
         self.wait((page.last - page.first + 1) / self.site.rate)
 
     def wait(self, seconds: float) -> None:
-        """Wait, more or less.
-
-        Args:
-            seconds: About how long.
-
-        Raises:
-            Ended: The run is over.
-        """
+        """Wait for about so long."""
         if self.site.ending.wait(seconds * self.dice.uniform(0.7, 1.3)):
             raise Ended
 
-    def rest_or_end(self) -> None:
-        """Wait until somebody has restarted the crawler; at once when the run is over."""
-        self.site.ending.wait(self.site.mending)
-
     def rest(self, doing: str) -> None:
-        """Wait until somebody has mended something.
-
-        Args:
-            doing: What people are told meanwhile.
-
-        Raises:
-            Ended: The run is over.
-        """
+        """Wait until something is repaired, and show that meanwhile."""
         self.doing = doing
-        self.wait(self.site.mending)
+        self.wait(self.site.repair)
 
     def turn(self, page: Page) -> Turn | None:
-        """Tell what happens before a page; each turn comes once.
-
-        Args:
-            page: The page.
-        """
+        """Return what happens before a page; each turn comes once."""
         if page.first in self._met or page.first not in self.plan.turns:
             return None
         self._met.add(page.first)
@@ -210,5 +137,5 @@ class Base:
         return kind, message.format(page=page.first // self.plan.page_size + 1), code
 
     def state(self) -> dict[str, Any]:
-        """Give the resume state: where the crawl is."""
+        """Return the resume state: where the crawl is."""
         return {"after": self.truth.last_id, "done": self.truth.done}

@@ -6,18 +6,20 @@ import secrets
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from types import TracebackType
 from typing import Self
 
 from tallymark.simulate.chaos import Mischief
-from tallymark.simulate.crawl import NewCrawler
-from tallymark.simulate.crawler import Base, Crawler, Site
+from tallymark.simulate.crawler import Crawler, Site
+from tallymark.simulate.new_crawler import NewCrawler
 from tallymark.simulate.old_crawler import OldCrawler
 from tallymark.simulate.plan import draw_plan
 from tallymark.simulate.server import Server
+from tallymark.simulate.verdict import Verdict, judge
+from tallymark.terminal.text import count
 
 _log = logging.getLogger("tallymark.simulate")
 
@@ -32,21 +34,19 @@ _TOO_LATE = 0.12
 _COMMAND_PART, _COMMAND_MOST, _CANCELS = 0.08, 4.0, 0.25
 #: Crawlers begin one after the other within this part of the run, at most so many seconds.
 _ARRIVAL_PART, _ARRIVAL_MOST = 0.1, 4.0
-#: For how many seconds the threads are waited for when all is over.
+#: For how many seconds threads are waited for at the end.
 _PATIENCE = 3.0
+#: For how many seconds updates are waited for at the end, and for how many of them the network is still a bad one:
+#: a client that failed often waits long before each new try.
+_SETTLE_SECONDS, _STILL_BAD_SECONDS = 60.0, 3.0
+_LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
 class Options:
-    """How large the crowd is, and how long it works.
+    """So many jobs at once, whose ids begin with `prefix`, for so many seconds, each with `rate` items a second.
 
-    Attributes:
-        jobs: How many jobs at once.
-        seconds: For how long.
-        rate: Items a second of each.
-        prefix: What the jobs' ids begin with.
-        seed: Where chance begins.
-        chaos: Whether the network is a bad one.
+    The same seed draws the same crawls. With `chaos` the network is a bad one.
     """
 
     jobs: int
@@ -58,21 +58,18 @@ class Options:
 
 
 class Crowd:
-    """Crawlers at work; a context manager, which ends with all threads ended or given up."""
+    """Crawlers at work on a server, with a token that may do everything; a context manager.
+
+    `crawlers` are all there were, `at_work` those at work now, one a seat.
+    """
 
     def __init__(self, url: str, token: str, options: Options) -> None:
-        """Begin nothing yet.
-
-        Args:
-            url: The server.
-            token: One that may do everything.
-            options: How large, how long.
-        """
+        """Start nothing yet."""
         self.options = options
         self.server = Server(url, token)
-        self._site = Site(
-            url, token, options.rate, options.seconds, threading.Event(), threading.Event(), options.chaos
-        )
+        self.crawlers: list[Crawler] = []
+        self.at_work: list[Crawler | None] = [None] * options.jobs
+        self._site = Site(url, token, options.rate, options.seconds)
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         #: So that another run with the same seed has other jobs.
@@ -81,8 +78,6 @@ class Crowd:
         self._operator = threading.Thread(target=self._command, daemon=True)
         self._began = 0.0
         self._spool = tempfile.TemporaryDirectory(prefix="tallymark-simulate-", ignore_cleanup_errors=True)
-        self.crawlers: list[Base] = []
-        self.at_work: list[Base | None] = [None] * options.jobs
 
     def __enter__(self) -> Self:
         self._began = time.monotonic()
@@ -90,9 +85,7 @@ class Crowd:
             thread.start()
         return self
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         self.end()
         self.abandon()
         give_up = time.monotonic() + _PATIENCE
@@ -107,26 +100,50 @@ class Crowd:
         return time.monotonic() - self._began
 
     @property
-    def is_ending(self) -> bool:
-        """Whether the crawlers were told that the run is over."""
-        return self._site.ending.is_set()
-
-    @property
     def busy(self) -> int:
-        """How many have not left yet."""
+        """How many crawlers have not left yet."""
         return sum(thread.is_alive() for thread in self._seats)
 
+    def work(self, show: Callable[[str], None], wait: Callable[[float], bool]) -> bool:
+        """Let them work until the time is over; return True where `wait` (some seconds) asked to end before.
+
+        `show` is called a few times a second with what the run is at.
+        """
+        stopped = False
+        while self.busy and not stopped and (left := self._left()) > 0:
+            show(f"{left:.0f} s to go" if left >= 1 else "nearly over")
+            stopped = wait(min(_LOOK_SECONDS, left))
+        self.end()
+        return stopped
+
+    def settle(self, show: Callable[[str], None], wait: Callable[[float], bool]) -> Verdict:
+        """Wait until all is delivered, read all jobs back, and return the verdict.
+
+        What is not delivered after a minute, or when `wait` asks to end, is in the verdict.
+        """
+        began = time.monotonic()
+        while (busy := self.busy) and time.monotonic() < began + _SETTLE_SECONDS:
+            show(f"settling, {count(busy, 'crawler')} still deliver{'s' if busy == 1 else ''}")
+            if time.monotonic() > began + _STILL_BAD_SECONDS:
+                self.calm()
+            if wait(_LOOK_SECONDS):
+                break
+        self.abandon()
+        return judge(
+            self.server, self.crawlers, lambda so_far: show(f"reading back, {so_far.checked} of {so_far.jobs}")
+        )
+
     def end(self) -> None:
-        """Tell the crawlers that the run is over: they pause, deliver what they have and leave."""
+        """Tell the crawlers that the run is over: they pause, deliver what they have, and leave."""
         self._site.ending.set()
 
     def calm(self) -> None:
-        """Let the network be a good one from now on."""
-        for base in self.crawlers:
-            base.mischief.active = False
+        """Make the network a good one from now on."""
+        for crawler in self.crawlers:
+            crawler.mischief.active = False
 
     def abandon(self) -> None:
-        """Wait no more for updates that the server has not got."""
+        """Give up updates that the server has not got."""
         self._site.abandoned.set()
 
     def _left(self) -> float:
@@ -137,17 +154,16 @@ class Crowd:
         arrival = min(options.seconds * _ARRIVAL_PART, _ARRIVAL_MOST)
         if self._site.ending.wait(arrival * seat / options.jobs):
             return
-        while not self.is_ending and self._left() > options.seconds * _TOO_LATE:
+        while not self._site.ending.is_set() and self._left() > options.seconds * _TOO_LATE:
             crawler = self._hire(seat)
             try:
                 crawler.run()
                 crawler.settle()
-            except Exception as error:  # noqa: BLE001 - see below
-                # Whatever it is, it must be in the verdict.
-                _log.debug("crawler of %s", crawler.base.plan.job_id, exc_info=True)
-                crawler.base.truth.complaints.append(f"{type(error).__name__}: {error}")
-            crawler.base.over = True
-            crawler.base.doing = crawler.base.truth.status
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must be in the verdict
+                _log.debug("crawler of %s", crawler.plan.job_id, exc_info=True)
+                crawler.truth.complaints.append(f"{type(error).__name__}: {error}")
+            crawler.over = True
+            crawler.doing = crawler.truth.status
 
     def _hire(self, seat: int) -> Crawler:
         """Make a crawler for the next job."""
@@ -164,8 +180,8 @@ class Crowd:
         else:
             crawler = NewCrawler(self._site, plan, dice, mischief, Path(self._spool.name) / str(number))
         with self._lock:
-            self.crawlers.append(crawler.base)
-            self.at_work[seat] = crawler.base
+            self.crawlers.append(crawler)
+            self.at_work[seat] = crawler
         return crawler
 
     def _command(self) -> None:
@@ -174,7 +190,7 @@ class Crowd:
         pause = min(self.options.seconds * _COMMAND_PART, _COMMAND_MOST)
         while not self._site.ending.wait(pause):
             with self._lock:
-                able = [base for base in self.at_work if base is not None and base.takes_commands]
+                able = [crawler for crawler in self.at_work if crawler is not None and crawler.takes_commands]
             if able:
                 chosen = dice.choice(able)
                 # One command for each of its runs: it must know which one it obeys.

@@ -1,148 +1,174 @@
-"""The crowd at work, as people see it in a terminal."""
+"""The run as people see it: drawn in a terminal, each picture over the one before, or told line by line."""
 
-from collections import Counter
+import io
+import re
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
+import click
+from rich.console import Console
 from rich.text import Text
 
-from tallymark.simulate.crawler import Base
-from tallymark.simulate.verdict import Difference, Verdict
-from tallymark.terminal.grid import Column, grid
+from tallymark.simulate.crawler import Crawler
+from tallymark.simulate.crowd import Crowd
+from tallymark.simulate.verdict import Difference, Verdict, add_up
+from tallymark.terminal.screen import Screen, picture
+from tallymark.terminal.tables import Column, table_lines
 from tallymark.terminal.text import bar, count, plain, status_style, wrapped
 
-#: From how many columns of the terminal on each kind of mischief has its own column.
+#: From this width on each kind of mischief has its own column.
 _WIDE = 110
 _WIDE_BAR, _NARROW_BAR = 20, 8
 _DOING = len("collecting merge_requests")
 #: Lines of the picture that are no jobs: the headings, an empty one, the summary's two, and that of the cursor.
 _AROUND = 5
-_LEAST_ROWS = 1
-#: More differences than this are counted only.
+#: More differences than this are only counted.
 _MOST_DIFFERENCES = 40
+_PICTURE_SECONDS, _LINE_SECONDS = 0.2, 5.0
+#: A picture for the documentation is made of a screen of this size, this far into the run.
+_SVG_SIZE, _SVG_AT = (120, 30), 0.6
 
-_COLUMNS = (Column("job", least=8, middle=True), Column("crawler"), Column("doing", least=16), Column("progress"))
-_FIGURES = (Column("items", right=True), Column("updates", right=True))
-#: What is told of the network, and what it is made of.
+_JOB, _CRAWLER = Column("job", least=8, middle=True), Column("crawler")
+_WORK = (Column("doing", least=16), Column("progress"), Column("items", right=True), Column("updates", right=True))
+#: Columns about the network, and the kinds of mischief in them.
 _MISCHIEF = {"lost": ("answer lost", "request lost"), "twice": ("twice",), "late": ("late",), "killed": ("killed",)}
-_WIDE_COLUMNS = (*_COLUMNS, *_FIGURES, *(Column(kind, right=True) for kind in _MISCHIEF))
-_NARROW_COLUMNS = (*_COLUMNS[:1], *_COLUMNS[2:], *_FIGURES, Column("chaos", right=True))
+_WIDE_COLUMNS = (_JOB, _CRAWLER, *_WORK, *(Column(kind, right=True) for kind in _MISCHIEF))
+_NARROW_COLUMNS = (_JOB, *_WORK, Column("chaos", right=True))
+_DIFFERENCE_COLUMNS = (
+    Column("job", least=12, middle=True),
+    Column("what", least=12),
+    Column("counted", least=8),
+    Column("true"),
+)
 
 
-def crowd_lines(at_work: Sequence[Base], size: tuple[int, int], summary: Text) -> list[Text]:
-    """Draw those that are at work, as many as fit.
+class TableView:
+    """A table that is drawn again and again; `svg` is a file for a picture of the middle of the run."""
 
-    Args:
-        at_work: The crawlers.
-        size: Columns and lines of the terminal.
-        summary: What is told of all.
+    def __init__(self, console: Console, svg: Path | None = None) -> None:
+        self._screen = Screen(console)
+        self._svg = svg
+        self._next = 0.0
+        self._last: tuple[Crowd, str] | None = None
 
-    Returns:
-        The lines.
-    """
+    def show(self, crowd: Crowd, doing: str) -> None:
+        """Draw the crowd; not more often than anybody can see."""
+        self._last = (crowd, doing)
+        if time.monotonic() >= self._next:
+            self._draw(crowd, doing)
+
+    def _draw(self, crowd: Crowd, doing: str) -> None:
+        self._next = time.monotonic() + _PICTURE_SECONDS
+        if self._svg is not None and crowd.elapsed > crowd.options.seconds * _SVG_AT:
+            _save(_crowd_lines(crowd, doing, _SVG_SIZE), self._svg)
+            self._svg = None
+        self._screen.draw(_crowd_lines(crowd, doing, self._screen.console.size))
+
+    def close(self) -> None:
+        """Draw the end, and leave it as it is."""
+        if self._last is not None:
+            self._draw(*self._last)
+        self._screen.close()
+
+
+class LineView:
+    """A line every few seconds, on standard error: standard output is for the verdict."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + _LINE_SECONDS
+
+    def show(self, crowd: Crowd, doing: str) -> None:
+        """Print how far it is, every few seconds."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _LINE_SECONDS
+            click.echo(_summary(add_up(crowd.crawlers), doing).plain, err=True)
+
+    def close(self) -> None:
+        """Do nothing: every line is out."""
+
+
+def verdict_lines(verdict: Verdict, seed: int, room: int | None) -> list[Text]:
+    """Return what is wrong, if anything is, and the verdict in a sentence."""
+    sentence = wrapped(Text(verdict.sentence(), "green" if verdict.is_exact else "bold red"), room)
+    if verdict.is_exact:
+        return sentence
+    shown = verdict.differences[:_MOST_DIFFERENCES]
+    hidden = len(verdict.differences) - len(shown)
+    return [
+        *table_lines(_DIFFERENCE_COLUMNS, [_difference(each) for each in shown], room),
+        *([Text(f"and {count(hidden, 'more difference')}")] if hidden else []),
+        Text(f"to repeat these crawls: --seed {seed}"),
+        *sentence,
+    ]
+
+
+def _difference(each: Difference) -> list[Text]:
+    true = "" if each.true is None else plain(each.true)
+    return [Text(plain(each.job_id), "bold"), Text(each.what), Text(plain(each.counted), "red"), Text(true)]
+
+
+def _crowd_lines(crowd: Crowd, doing: str, size: tuple[int, int]) -> list[Text]:
+    """Draw the crawlers at work, as many as fit, and below them what all have done."""
     width, height = size
-    below = wrapped(summary, width)
+    at_work = [crawler for crawler in crowd.at_work if crawler is not None]
+    below = wrapped(_summary(add_up(crowd.crawlers), doing), width)
     if not at_work:
         return below
-    room = max(height - _AROUND - max(len(below) - 2, 0), _LEAST_ROWS)
-    shown = at_work if len(at_work) <= room else at_work[: max(room - 1, _LEAST_ROWS)]
-    rows = [_wide(base) if width >= _WIDE else _narrow(base) for base in shown]
-    lines = _grid(_WIDE_COLUMNS if width >= _WIDE else _NARROW_COLUMNS, rows, width)
+    room = max(height - _AROUND - max(len(below) - 2, 0), 1)
+    shown = at_work if len(at_work) <= room else at_work[: max(room - 1, 1)]
+    is_wide = width >= _WIDE
+    # A column without any text would be left out, and columns that come and go would make the picture jump.
+    rows = [[text if text.plain else Text(" ") for text in _row(crawler, is_wide=is_wide)] for crawler in shown]
+    lines = table_lines(_WIDE_COLUMNS if is_wide else _NARROW_COLUMNS, rows, width)
     hidden = len(at_work) - len(shown)
-    return [*lines, Text(f"and {count(hidden, 'more job')}", "dim") if hidden else Text(), *below]
+    return [*lines, Text(f"and {count(hidden, 'more job')}" if hidden else "", "dim"), *below]
 
 
-def figures(crawlers: Sequence[Base]) -> Verdict:
-    """Add up what was done so far."""
-    found = Verdict(jobs=len(crawlers))
-    for base in list(crawlers):
-        found.items += base.truth.done
-        found.chaos += Counter(dict(base.mischief.counts))
-        found.statuses[base.truth.status if base.over else "running"] += 1
-    return found
-
-
-def summary_line(found: Verdict, doing: str) -> Text:
-    """Tell of all crawlers in a line or two.
-
-    Args:
-        found: What they did.
-        doing: What the run is at.
-    """
+def _summary(found: Verdict, doing: str) -> Text:
+    """Say in a line or two what all crawlers have done."""
     chaos = found.chaos
     over = found.jobs - found.statuses["running"]
     lost = chaos["answer lost"] + chaos["request lost"]
     return Text.assemble(
         (doing, "bold"),
-        f"  {count(found.jobs, 'job')}, {over} over, {found.items:,} items, {chaos['updates']:,} updates;"
+        f"  {count(found.jobs, 'job')}, {over} over, {count(found.items, 'item', ',')},"
+        f" {count(chaos['updates'], 'update', ',')};"
         f" {lost:,} lost, {chaos['twice']:,} sent twice, {chaos['late']:,} late, {chaos['killed']:,} killed",
     )
 
 
-def difference_lines(differences: Sequence[Difference], width: int | None) -> list[Text]:
-    """Put what is wrong in a table.
-
-    Args:
-        differences: That; at least one.
-        width: Columns of the terminal; None is any number.
-    """
-    columns = (
-        Column("job", least=12, middle=True),
-        Column("what", least=12),
-        Column("counted", least=8),
-        Column("true"),
-    )
-    rows = [
-        [Text(plain(each.job_id), "bold"), Text(each.what), Text(plain(each.counted), "red"), Text(_short(each.true))]
-        for each in differences[:_MOST_DIFFERENCES]
-    ]
-    hidden = len(differences) - len(rows)
-    return [*grid(columns, rows, width), *([Text(f"and {count(hidden, 'more difference')}")] if hidden else [])]
-
-
-def _short(value: object) -> str:
-    return "" if value is None else plain(value)
-
-
-def _grid(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int) -> list[Text]:
-    # Columns that come and go would make the picture jump.
-    kept = [[text if text.plain else Text(" ") for text in row] for row in rows]
-    return grid(columns, kept, width)
-
-
-def _first(base: Base, cells: int) -> list[Text]:
-    done, total = base.truth.done, base.plan.total
-    style = status_style(base.truth.status if base.over else "running")
-    doing = Text(plain(base.doing), style if base.over or base.doing.startswith(("killed", "failed")) else "")
-    drawn = Text.assemble(bar(done / total, cells, style), f" {done * 100 // total:3}%")
+def _row(crawler: Crawler, *, is_wide: bool) -> list[Text]:
+    done, total = crawler.truth.done, crawler.plan.total
+    style = status_style(crawler.truth.status if crawler.over else "running")
+    in_colour = crawler.over or crawler.doing.startswith(("killed", "failed"))
+    doing = Text(plain(crawler.doing), style if in_colour else "")
     # As wide as the longest, so that the columns stay where they are.
     doing.pad_right(max(_DOING - doing.cell_len, 0))
-    return [Text(plain(base.plan.job_id), "bold"), doing, drawn]
-
-
-def _narrow(base: Base) -> list[Text]:
-    counts = base.mischief.counts
+    part = bar(done / total, _WIDE_BAR if is_wide else _NARROW_BAR, style)
     return [
-        *_first(base, _NARROW_BAR),
-        Text(f"{base.truth.done:,}"),
-        Text(f"{counts['updates']:,}"),
-        _suffered(base, sum(_MISCHIEF.values(), ())),
-    ]
-
-
-def _wide(base: Base) -> list[Text]:
-    job, doing, drawn = _first(base, _WIDE_BAR)
-    counts = base.mischief.counts
-    return [
-        job,
-        Text("old" if base.old else "client", "dim" if base.old else ""),
+        Text(plain(crawler.plan.job_id), "bold"),
+        *([Text("old" if crawler.old else "client", "dim" if crawler.old else "")] if is_wide else []),
         doing,
-        drawn,
-        Text(f"{base.truth.done:,}"),
-        Text(f"{counts['updates']:,}"),
-        *(_suffered(base, kinds) for kinds in _MISCHIEF.values()),
+        Text.assemble(part, f" {done * 100 // total:3}%"),
+        Text(f"{done:,}"),
+        Text(f"{crawler.mischief.counts['updates']:,}"),
+        *(_suffered(crawler, kinds) for kinds in (_MISCHIEF.values() if is_wide else [sum(_MISCHIEF.values(), ())])),
     ]
 
 
-def _suffered(base: Base, kinds: Sequence[str]) -> Text:
-    number = sum(base.mischief.counts[kind] for kind in kinds)
+def _suffered(crawler: Crawler, kinds: Sequence[str]) -> Text:
+    number = sum(crawler.mischief.counts[kind] for kind in kinds)
     return Text(f"{number:,}" if number else "", "yellow")
+
+
+def _save(lines: list[Text], file: Path) -> None:
+    width, height = _SVG_SIZE
+    console = Console(
+        record=True, file=io.StringIO(), width=width, height=height, force_terminal=True, highlight=False, markup=False
+    )
+    console.print(picture(console, lines), soft_wrap=True)
+    drawn = console.export_svg(title="tallymark simulate")
+    # It would fetch fonts from elsewhere; any monospaced one does.
+    drawn = re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)
+    file.write_text(re.sub(r"<!--.*?-->\s*", "", drawn, flags=re.DOTALL))

@@ -1,4 +1,4 @@
-"""What a crawl of a GitLab-like site will find, and what will happen to it on the way: all of it drawn beforehand."""
+"""What a crawl of a GitLab-like site will find and what will happen on its way, all drawn at random beforehand."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _BRANCHES = {"branches"}
 _GROUPS = ("platform", "web", "mobile", "data", "research", "tools", "infra", "design", "docs", "security")
 _PROJECTS = ("api", "site", "app", "worker", "parser", "charts", "gateway", "billing", "search", "mailer", "agent")
 _OWNERS = ("acme", "globex", "initech", "umbrella", "hooli", "stark", "wayne", "tyrell")
-#: How likely a turn is in a crawl.
+#: How likely each turn (what may happen to a crawl on its way) is.
 _CHANCES = {"error": 0.4, "kill": 0.2, "pause": 0.15, "credential": 0.15, "retry": 0.08}
 _FAILS = 0.08
 _BEGIN, _END = 0.1, 0.95
@@ -21,13 +21,7 @@ Turn = Literal["error", "kill", "pause", "credential", "retry", "fail"]
 
 
 class Page(NamedTuple):
-    """Items that one request brings.
-
-    Attributes:
-        type: Theirs.
-        first: The number of the first among all items of the job, from 0 on.
-        last: The number of the last.
-    """
+    """The items that one request brings: their type, and the numbers of the first and last among all, from 0 on."""
 
     type: str
     first: int
@@ -35,22 +29,15 @@ class Page(NamedTuple):
 
     @property
     def operation(self) -> str:
-        """Which kind of operation brings it."""
+        """The type of operation that brings it."""
         return "branch_crawling" if self.type in _BRANCHES else "data_collection"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A crawl.
+    """A crawl: the areas that it discovers, then so many items of each type, in pages of at most `page_size`.
 
-    Attributes:
-        job_id: The job.
-        owner: Whose site it is.
-        areas: What its discovery finds, as the protocol has it.
-        counts: How many items there are of each type, in the order of the crawl.
-        page_size: How many items a request brings at most.
-        turns: What happens, by the number of the item before which it does.
-        style: How the crawler counts: each item, by pages, or by keys; running totals are an old crawler's.
+    `turns` is what happens, by the number of the item before which it does, `style` how a client counts.
     """
 
     job_id: str
@@ -63,7 +50,7 @@ class Plan:
 
     @property
     def asks(self) -> bool:
-        """Whether requests are counted, too. After a kill nobody could say how many there really were."""
+        """Whether requests are counted, too: not where a kill would make their true number unknown."""
         return "kill" not in self.turns.values()
 
     @property
@@ -76,11 +63,7 @@ class Plan:
         return sum(area["type"] == kind for area in self.areas)
 
     def item(self, number: int) -> tuple[str, str]:
-        """Give the type and the id of an item.
-
-        Args:
-            number: Its number among all, from 0 on.
-        """
+        """Return the type and the id of an item."""
         rest = number
         for kind, count in self.counts.items():
             if rest < count:
@@ -89,7 +72,7 @@ class Plan:
         raise IndexError(number)
 
     def after(self, last_id: str | None) -> int:
-        """Give the number of the item that follows an id; 0 where there is none."""
+        """Return the number of the item that follows an id; 0 where there is no id."""
         if last_id is None:
             return 0
         wanted, _, number = last_id.rpartition("-")
@@ -101,11 +84,7 @@ class Plan:
         raise ValueError(last_id)
 
     def pages(self, start: int) -> Iterator[Page]:
-        """Give the pages from an item on; a turn begins a new one.
-
-        Args:
-            start: The number of the item.
-        """
+        """Yield the pages from an item on; a turn begins a new one."""
         before = 0
         for kind, count in self.counts.items():
             at, end = max(start, before), before + count
@@ -118,16 +97,7 @@ class Plan:
 
 
 def draw_plan(dice: Random, job_id: str, items: int) -> Plan:
-    """Draw a crawl.
-
-    Args:
-        dice: Where chance comes from.
-        job_id: The job.
-        items: About how many items it has.
-
-    Returns:
-        The crawl.
-    """
+    """Draw a crawl of about so many items."""
     shares = {kind: share * dice.uniform(0.4, 1.6) for kind, share in _TYPES.items()}
     whole = sum(shares.values())
     counts = {kind: max(1, round(items * share / whole)) for kind, share in shares.items()}

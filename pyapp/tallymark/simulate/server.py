@@ -9,7 +9,9 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 _TIMEOUT = 15.0
-_OK = 200
+_OK, _NOT_FOUND = 200, 404
+#: Seconds before a request is repeated.
+_PAUSE = 0.2
 
 
 class ServerError(Exception):
@@ -17,66 +19,37 @@ class ServerError(Exception):
 
 
 class Server:
-    """Speaks to the server over a good network. Safe across threads."""
+    """Calls the server over a good network, with a token that may do everything. Safe across threads."""
 
     def __init__(self, url: str, token: str, *, connections: int = 4) -> None:
-        """Connect to nothing yet.
-
-        Args:
-            url: Its address.
-            token: One that may do everything.
-            connections: How many are kept.
-        """
+        """Connect to nothing yet."""
         self._base = url.rstrip("/") + "/api/internal/jobs"
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._pool = urllib3.PoolManager(num_pools=1, maxsize=connections, retries=False, headers=headers)
 
     def check(self) -> None:
-        """See that the server answers and takes the token.
-
-        Raises:
-            ServerError: It does not.
-        """
+        """Raise ServerError unless the server answers and takes the token."""
         status, body = self._request("GET", f"{self._base}?limit=1")
         if status != _OK:
             said = body.get("error", "") if isinstance(body, dict) else ""
             raise ServerError(f"{self._base} answers {status} {said}".rstrip())
 
     def job(self, job_id: str, give_up: float) -> dict[str, Any] | None:
-        """Read a job.
-
-        Args:
-            job_id: The job.
-            give_up: Until when to try where there is no answer, in monotonic seconds.
-
-        Returns:
-            The job; None where there is none.
-
-        Raises:
-            ServerError: No answer came.
-        """
+        """Read a job, None where there is none. Without an answer by `give_up` (monotonic) raise ServerError."""
         while True:
             try:
                 status, body = self._request("GET", f"{self._base}/{quote(job_id, safe='')}?timelineLimit=0")
-                if status in {_OK, 404}:
+                if status in {_OK, _NOT_FOUND}:
                     return body if status == _OK else None
                 said = f"the server answers {status}"
             except ServerError as error:
                 said = str(error)
             if time.monotonic() >= give_up:
                 raise ServerError(said)
-            time.sleep(0.2)
+            time.sleep(_PAUSE)
 
     def command(self, job_id: str, command: str) -> bool:
-        """Ask something of a job's crawler.
-
-        Args:
-            job_id: The job.
-            command: pause, cancel or resume.
-
-        Returns:
-            Whether it was taken.
-        """
+        """Ask a job's crawler to pause, cancel or resume; return whether the server took that."""
         try:
             path = f"{self._base}/{quote(job_id, safe='')}/command"
             return self._request("POST", path, {"command": command})[0] == _OK
@@ -96,4 +69,4 @@ class Server:
         except HTTPError as error:
             raise ServerError(f"no server answers at {self._base}: {error}") from error
         except ValueError as error:
-            raise ServerError(f"what answers at {self._base} is no Tallymark") from error
+            raise ServerError(f"the server at {self._base} is not a Tallymark") from error

@@ -1,30 +1,23 @@
-"""Whether the server has counted what the crawlers did: each job is read back and compared with the truth."""
+"""The verdict of a run: each job is read back from the server, and compared with what its crawler really did."""
 
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from tallymark.simulate.crawler import Base
+from tallymark.simulate.crawler import Crawler
 from tallymark.simulate.server import Server, ServerError
+from tallymark.terminal.text import count
 
 _READERS = 4
 #: For how many seconds a server that does not answer is asked again, for all jobs together.
 _PATIENCE = 10.0
 
 
-@dataclass(frozen=True)
-class Difference:
-    """What is not as it should be.
-
-    Attributes:
-        job_id: Of which job.
-        what: Which field.
-        counted: What the server has.
-        true: What the crawler did.
-    """
+class Difference(NamedTuple):
+    """What a job has counted wrong: which field, what the server has, and what the crawler did."""
 
     job_id: str
     what: str
@@ -34,16 +27,9 @@ class Difference:
 
 @dataclass
 class Verdict:
-    """What came of a run.
+    """What came of a run: of so many jobs, `old` had old crawlers, and `checked` were read back.
 
-    Attributes:
-        jobs: How many jobs there were.
-        checked: How many of them were read back.
-        old: How many of them had old crawlers.
-        items: How many items were really processed.
-        statuses: How many jobs were left in which status.
-        chaos: What was sent, and what happened to it.
-        differences: All that is wrong.
+    `items` were really processed, `chaos` counts what was sent and what happened to it.
     """
 
     jobs: int = 0
@@ -59,29 +45,25 @@ class Verdict:
         """Whether all is as it should be."""
         return not self.differences
 
-    @property
-    def wrong_jobs(self) -> int:
-        """How many jobs have something wrong."""
-        return len({difference.job_id for difference in self.differences})
-
-    def words(self) -> str:
-        """Say it in a sentence."""
+    def sentence(self) -> str:
+        """Return the verdict in a sentence."""
         chaos = self.chaos
-        told = [
-            _counted(self.jobs, "job"),
-            _counted(self.items, "item"),
-            f"{_counted(chaos['updates'], 'update')} sent",
-            f"{_counted(chaos['answer lost'], 'answer')} lost",
-            f"{_counted(chaos['request lost'], 'request')} lost",
+        parts = [
+            count(self.jobs, "job", ","),
+            count(self.items, "item", ","),
+            f"{count(chaos['updates'], 'update', ',')} sent",
+            f"{count(chaos['answer lost'], 'answer', ',')} lost",
+            f"{count(chaos['request lost'], 'request', ',')} lost",
             f"{chaos['twice']:,} sent twice",
             f"{chaos['late']:,} late",
-            f"{_counted(chaos['killed'], 'crawler')} killed",
+            f"{count(chaos['killed'], 'crawler', ',')} killed",
         ]
-        end = "every count exact" if self.is_exact else f"{_counted(self.wrong_jobs, 'job')} not exact"
-        return f"{', '.join(told)}: {end}"
+        wrong = len({difference.job_id for difference in self.differences})
+        end = "every count exact" if self.is_exact else f"{count(wrong, 'job', ',')} not exact"
+        return f"{', '.join(parts)}: {end}"
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as JSON."""
+        """Return the verdict for scripts."""
         chaos = self.chaos
         return {
             "exact": self.is_exact,
@@ -104,27 +86,25 @@ class Verdict:
         }
 
 
-def judge(server: Server, crawlers: Sequence[Base], progress: Callable[[Verdict], None]) -> Verdict:
-    """Read each job back, and compare.
-
-    Args:
-        server: Where they are.
-        crawlers: Who worked on them, and know the truth.
-        progress: Told now and then how far this is.
-
-    Returns:
-        The verdict.
-    """
+def add_up(crawlers: Sequence[Crawler]) -> Verdict:
+    """Add up what crawlers have done so far; nothing is checked yet."""
     verdict = Verdict(jobs=len(crawlers))
-    for base in crawlers:
-        verdict.old += base.old
-        verdict.items += base.truth.done
-        verdict.statuses[base.truth.status] += 1
-        verdict.chaos += base.mischief.counts
+    for crawler in list(crawlers):
+        verdict.old += crawler.old
+        verdict.items += crawler.truth.done
+        verdict.statuses[crawler.truth.status if crawler.over else "running"] += 1
+        verdict.chaos += Counter(dict(crawler.mischief.counts))
+    return verdict
+
+
+def judge(server: Server, crawlers: Sequence[Crawler], progress: Callable[[Verdict], None]) -> Verdict:
+    """Read each job back, and compare; `progress` is called after each."""
+    verdict = add_up(crawlers)
+    verdict.statuses = Counter(crawler.truth.status for crawler in crawlers)
     progress(verdict)
     give_up = time.monotonic() + _PATIENCE
     with ThreadPoolExecutor(_READERS) as readers:
-        for done in as_completed([readers.submit(_compare, server, base, give_up) for base in crawlers]):
+        for done in as_completed([readers.submit(_compare, server, crawler, give_up) for crawler in crawlers]):
             verdict.differences += done.result()
             verdict.checked += 1
             progress(verdict)
@@ -132,19 +112,19 @@ def judge(server: Server, crawlers: Sequence[Base], progress: Callable[[Verdict]
     return verdict
 
 
-def _compare(server: Server, base: Base, give_up: float) -> list[Difference]:
-    job_id, truth = base.plan.job_id, base.truth
+def _compare(server: Server, crawler: Crawler, give_up: float) -> list[Difference]:
+    job_id, truth = crawler.plan.job_id, crawler.truth
     found = [Difference(job_id, "crawler", complaint, None) for complaint in truth.complaints]
-    if base.mischief.counts["refused"]:
-        found.append(Difference(job_id, "refused updates", base.mischief.counts["refused"], 0))
-    if not base.over:
+    if crawler.mischief.counts["refused"]:
+        found.append(Difference(job_id, "refused updates", crawler.mischief.counts["refused"], 0))
+    if not crawler.over:
         found.append(Difference(job_id, "crawler", "has not come to an end", None))
     try:
         job = server.job(job_id, give_up)
     except ServerError as error:
         return [*found, Difference(job_id, "job", str(error), None)]
     if job is None:
-        # A crawler that the end of the run found before its first update has said nothing.
+        # A crawler that had not sent its first update when the run ended has no job.
         return found if truth.status == "queued" else [*found, Difference(job_id, "job", None, truth.status)]
     progress = job["progress"]
     counted = {
@@ -171,8 +151,4 @@ def _compare(server: Server, base: Base, give_up: float) -> list[Difference]:
 
 
 def _by_type(counts: dict[str, int]) -> dict[str, int]:
-    return {f"itemsByType.{kind}": count for kind, count in counts.items() if count}
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return {f"itemsByType.{kind}": number for kind, number in counts.items() if number}

@@ -1,5 +1,4 @@
-"""What the commands draw: every module makes lines of `rich.text.Text`, and asks neither database nor terminal.
+"""What the commands draw. Most functions return rows of the screen, as `rich.text.Text`; only `screen` writes.
 
-A line is one row of the screen. It is cut to the room that there is, or left whole where `room` is None: when standard
-output is no terminal, whoever reads it wants all of it.
+`room` is the width of the terminal in columns. It is None where standard output is no terminal: then nothing is cut.
 """

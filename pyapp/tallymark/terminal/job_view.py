@@ -1,16 +1,15 @@
-"""One job, part by part."""
+"""One job, part by part: what it is at, its counts, its stages, its events."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from rich.text import Text
 
+from tallymark import functions
 from tallymark.functions.call import Json
-from tallymark.functions.reading import Stage
-from tallymark.functions.stats import StalledJob
-from tallymark.terminal.grid import Column, grid
 from tallymark.terminal.rows import Shown, left_text, progress_text, rate_text, status_text
+from tallymark.terminal.tables import Column, table_lines
 from tallymark.terminal.text import ago, bar, clock, compact, count, cut, duration, instant, plain, speed, wrapped
 
 #: Where the text beside a label begins.
@@ -24,6 +23,19 @@ _STAGES = (
     Column("began"),
     Column("took", right=True),
 )
+_EVENT_STYLES = {
+    "error": "red",
+    "completion": "green",
+    "credential_status_change": "yellow",
+    "areas_discovered": "cyan",
+    "stage_change": "cyan",
+    "command_requested": "magenta",
+}
+#: Members of an update's details that `_summary` words in its own way, or that would be too long.
+_WORDED = frozenset({
+    "status", "processedItems", "totalItems", "itemsByType", "errorType", "errorMessage", "fromStage", "toStage",
+    "stage", "finalCounts", "duration", "summary", "message", "stack", "credentialStatus",
+})  # fmt: skip
 
 
 def head(
@@ -31,22 +43,13 @@ def head(
     *,
     now: datetime,
     room: int | None,
-    stalled: StalledJob | None = None,
+    stalled: functions.StalledJob | None = None,
     at: int | None = None,
     most: int = 5,
 ) -> list[Text]:
-    """Tell what a job is at.
+    """Return what a job is at. `at` is the number of an event, where it is shown as it was after that.
 
-    Args:
-        item: The job, and its rate.
-        now: By the server's clock.
-        room: How wide the screen is; None is wide enough for anything.
-        stalled: What `stalled_jobs` says of it.
-        at: The number of the event after which it was like this; None where it is now.
-        most: How many lines a text may take that somebody else wrote; `--json` has all of it.
-
-    Returns:
-        The lines.
+    A text that a crawler wrote takes at most `most` lines; `--json` has all of it.
     """
     job = item.job
     lines = wrapped(Text(plain(job["id"]), "bold"), room)[:most]
@@ -57,25 +60,16 @@ def head(
     lines.append(line if room is None else cut(line, room))
     for label, text in _facts(item, now, stalled):
         beside = None if room is None else max(room - _INDENT - 2, 10)
-        # No more of it than may be shown: a resume state has up to 64 KB.
+        # A resume state has up to 64 KB: no more of it is wrapped than is shown.
         broken = wrapped(text if beside is None else text[: beside * (most + 1)], beside)
-        for place, line in enumerate(broken[:most]):
+        for place, part in enumerate(broken[:most]):
             more = " …" if place == most - 1 and len(broken) > most else ""
-            lines.append(Text.assemble((("" if place else label).ljust(_INDENT), "dim"), line, more))
+            lines.append(Text.assemble((("" if place else label).ljust(_INDENT), "dim"), part, more))
     return lines
 
 
 def counts(job: Json, room: int | None, most: int) -> list[Text]:
-    """Draw a job's counts by type, in proportion to each other.
-
-    Args:
-        job: The job.
-        room: How wide the screen is; None is wide enough for anything.
-        most: How many types at most, the largest.
-
-    Returns:
-        The headings and a line for each type; nothing where there are none.
-    """
+    """Return a line for each type of items, at most so many, the largest first, with bars in proportion."""
     found = sorted((job["progress"].get("itemsByType") or {}).items(), key=lambda item: (-item[1], item[0]))
     if not found or not most:
         return []
@@ -85,21 +79,12 @@ def counts(job: Json, room: int | None, most: int) -> list[Text]:
         [Text(plain(name)), Text(compact(number)), _proportion(number / largest, cells)]
         for name, number in found[:most]
     ]
-    lines = grid(_COUNTS, rows, room)
-    return [*lines, Text(f"and {len(found) - most} more", "dim")] if len(found) > most else lines
+    lines = table_lines(_COUNTS, rows, room)
+    return [*lines, Text(f"and {count(len(found) - most, 'more type')}", "dim")] if len(found) > most else lines
 
 
-def stages(found: Sequence[Stage], room: int | None, most: int) -> list[Text]:
-    """Tell how long a job was in its stages.
-
-    Args:
-        found: As `stage_durations` gives them.
-        room: How wide the screen is; None is wide enough for anything.
-        most: How many at most, the last ones.
-
-    Returns:
-        The headings and a line for each; nothing where there are none.
-    """
+def stages(found: Sequence[functions.Stage], room: int | None, most: int) -> list[Text]:
+    """Return how long a job was in each of its stages, at most so many, the last ones."""
     if not found:
         return []
     rows = [
@@ -112,20 +97,50 @@ def stages(found: Sequence[Stage], room: int | None, most: int) -> list[Text]:
         ]
         for stage in found[-most:]
     ]
-    lines = grid(_STAGES, rows, room)
-    return [*lines, Text(f"after {len(found) - most} others", "dim")] if len(found) > most else lines
+    lines = table_lines(_STAGES, rows, room)
+    return [*lines, Text(f"after {count(len(found) - most, 'earlier stage')}", "dim")] if len(found) > most else lines
 
 
-def _facts(item: Shown, now: datetime, stalled: StalledJob | None) -> Iterator[tuple[str, Text]]:
-    """Tell what there is to tell, each under its label."""
+def event_lines(found: Sequence[functions.Event], room: int | None) -> list[Text]:
+    """Return a line for each event: its number, when, what kind, and what it brought."""
+    if not found:
+        return []
+    # Where all events are of one day, the day is the heading.
+    days = {clock(event.timestamp).split()[0] for event in found}
+    one_day = len(days) == 1
+    rows = [
+        [
+            Text(str(event.seq), "dim"),
+            Text(clock(event.timestamp).split()[1] if one_day else clock(event.timestamp), "dim"),
+            Text(plain(event.event), _EVENT_STYLES.get(event.event, "")),
+            Text(", ".join(_summary(event.details))),
+        ]
+        for event in found
+    ]
+    time = Column(days.pop() if one_day else "time")
+    columns = (Column("seq", right=True), time, Column("event", least=12), Column("details", least=12))
+    return table_lines(columns, rows, room)
+
+
+def events_of(job: Json) -> list[functions.Event]:
+    """Return the events in a job's document, which does not say when they were recorded."""
+    return [
+        functions.Event(item["seq"], at, item["event"], item["details"], at)
+        for item in job["progress"]["timeline"]
+        for at in [datetime.fromisoformat(item["timestamp"])]
+    ]
+
+
+def _facts(item: Shown, now: datetime, stalled: functions.StalledJob | None) -> Iterator[tuple[str, Text]]:
+    """Yield labels and texts, for all that is known."""
     job, progress = item.job, item.job["progress"]
     if stalled is not None:
         silent, allowed = (duration(span.total_seconds()) for span in (stalled.silent, stalled.allowed))
-        yield "stalled", Text(f"silent for {silent}; its habit allows {allowed}", "bold red")
+        yield "stalled", Text(f"no update for {silent}; its updates usually come within {allowed}", "bold red")
     if job["command"]:
         yield "asked", Text(f"{job['command']}; the crawler has not obeyed yet", "bold yellow")
     if at := [plain(progress[name]) for name in ("stage", "operationType", "currentDataType") if progress.get(name)]:
-        yield "at", Text(", ".join(at))
+        yield "doing", Text(", ".join(at))
     if rate := rate_text(item.rate):
         yield "rate", Text(rate + _interval(item.rate, "low", "high", speed))
     if left := left_text(item.rate):
@@ -136,8 +151,18 @@ def _facts(item: Shown, now: datetime, stalled: StalledJob | None) -> Iterator[t
     yield from _reported(job)
 
 
+def _times(job: Json, now: datetime) -> Iterator[tuple[str, Text]]:
+    # A job as it was does not say when it was registered.
+    for label, name in (("registered", "createdAt"), ("started", "startedAt"), ("updated", "updatedAt")):
+        if then := instant(job.get(name)):
+            yield label, Text(f"{clock(then)}, {ago(then, now)}")
+    started, ended = instant(job["startedAt"]), instant(job["finishedAt"])
+    if started and ended:
+        yield "ended", Text(f"{clock(ended)}, {ago(ended, now)}, after {duration((ended - started).total_seconds())}")
+
+
 def _reported(job: Json) -> Iterator[tuple[str, Text]]:
-    """Tell what else the crawler said."""
+    """Yield what else the crawler has reported."""
     progress = job["progress"]
     if isinstance(areas := progress.get("lastAreasDiscovery"), dict):
         yield "areas", Text(_areas(areas))
@@ -152,18 +177,8 @@ def _reported(job: Json) -> Iterator[tuple[str, Text]]:
             yield label, Text(compact(value))
 
 
-def _times(job: Json, now: datetime) -> Iterator[tuple[str, Text]]:
-    # A job as it was has not told when it was registered.
-    for label, name in (("registered", "createdAt"), ("started", "startedAt"), ("updated", "updatedAt")):
-        if at := instant(job.get(name)):
-            yield label, Text(f"{clock(at)}, {ago(at, now)}")
-    started, ended = instant(job["startedAt"]), instant(job["finishedAt"])
-    if started and ended:
-        yield "ended", Text(f"{clock(ended)}, {ago(ended, now)}, after {duration((ended - started).total_seconds())}")
-
-
 def _interval(rate: Json | None, low: str, high: str, write: Any) -> str:  # noqa: ANN401 - a function on numbers
-    """Write between what the true figure probably is; the longest time may be for ever."""
+    """Write between what the true figure probably is; a time left may have no upper bound."""
     if rate is None or rate[low] is None:
         return ""
     if rate[high] is None:
@@ -188,10 +203,48 @@ def _error(progress: Json, now: datetime) -> Text:
 
 def _areas(areas: dict[str, Any]) -> str:
     groups, projects = count(areas.get("groupsCount", 0), "group"), count(areas.get("projectsCount", 0), "project")
-    return f"{compact(areas.get('totalDiscovered'))} discovered last, {groups}, {projects}"
+    return f"{compact(areas.get('totalDiscovered'))} in the last discovery, {groups}, {projects}"
 
 
 def _proportion(part: float, cells: int) -> Text:
-    """Draw a bar without what is left of it; something always shows of what is not nothing."""
+    """Draw a bar without its empty part; what is not 0 has at least half a column."""
     drawn = bar(max(part, 0.5 / cells) if part > 0 else 0, cells, "cyan")
     return Text(drawn.plain.rstrip("─"), "cyan")
+
+
+def _summary(details: Any) -> Iterator[str]:  # noqa: ANN401 - those of a crawler's own events are any JSON
+    """Say what an event brought, the most telling first."""
+    if not isinstance(details, Mapping):
+        yield compact(details)
+    elif "status" not in details:
+        # No update: all of it is the crawler's own, or the operator's.
+        yield from (f"{plain(name)} {compact(value)}" for name, value in details.items())
+    else:
+        if details["status"] != "processing":
+            yield compact(details["status"])
+        yield from _update(details)
+        yield from (f"{plain(name)} {compact(value)}" for name, value in details.items() if name not in _WORDED)
+
+
+def _update(details: Mapping[str, Any]) -> Iterator[str]:
+    """Say what an update brought."""
+    if error := ": ".join(compact(details[name]) for name in ("errorType", "errorMessage") if details.get(name)):
+        yield error
+    if "toStage" in details:
+        before = details.get("fromStage")
+        yield (f"{compact(before)} → " if before else "") + compact(details["toStage"] or "no stage")
+    if "summary" in details:
+        yield compact(details["summary"])
+    elif "processedItems" in details:
+        total = details.get("totalItems")
+        done = compact(details["processedItems"])
+        yield f"{done} processed" if total is None else f"{done} of {compact(total)} processed"
+    if isinstance(milliseconds := details.get("duration"), int | float):
+        yield f"in {duration(milliseconds / 1000)}"
+    if isinstance(found := details.get("itemsByType"), Mapping):
+        yield from (f"{plain(name)} {compact(value)}" for name, value in found.items())
+    if isinstance(credential := details.get("credentialStatus"), Mapping):
+        named = ("errorType", "providerId", "instanceType", "message")
+        yield from (compact(credential[name]) for name in named if credential.get(name))
+    if message := details.get("message"):
+        yield compact(message)

@@ -1,4 +1,4 @@
-"""Jobs as rows: one line each where the screen is wide, two for those that have more to tell where it is narrow."""
+"""Jobs as rows: one line each on a wide screen, on a narrow one a second line with what has no column there."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rich.text import Text
 
 from tallymark.functions.call import Json
-from tallymark.terminal.grid import Column, grid
+from tallymark.terminal.tables import Column, table_lines
 from tallymark.terminal.text import (
     STATUS_STYLES,
     ago,
@@ -22,40 +22,27 @@ from tallymark.terminal.text import (
     status_style,
 )
 
-#: From how many columns of the terminal on a job has one line.
-WIDE = 130
+#: From this width on a job has one line; below `_TINY` the table has only three columns.
+WIDE, _TINY = 130, 60
 _WIDE_BAR, _NARROW_BAR = 20, 8
-#: Where it is narrow, a longer status (those of credentials) stands in the second line.
+#: On a narrow screen a longer status (those of credentials) stands in the second line.
 _LONG_STATUS = 10
 
-_ID = Column("job", least=12, middle=True)
-_STATUS = Column("status")
-_PROGRESS = Column("progress")
-#: Enough for `1234/5678 issues (21%)`: the ids give way first.
-_SUMMARY = Column("summary", least=22)
+_FIRST = (Column("job", least=12, middle=True), Column("status"), Column("progress"), Column("summary", least=22))
+_UPDATED = Column("updated", right=True)
+_NARROW_COLUMNS = (*_FIRST, _UPDATED)
 _WIDE_COLUMNS = (
-    _ID,
-    _STATUS,
-    _PROGRESS,
-    _SUMMARY,
+    *_FIRST,
     Column("stage", least=12),
     Column("rate", right=True),
     Column("left", right=True),
     Column("asked"),
-    Column("updated", right=True),
+    _UPDATED,
 )
-_NARROW_COLUMNS = (_ID, _STATUS, _PROGRESS, _SUMMARY, Column("updated", right=True))
 
 
 class Shown(NamedTuple):
-    """A job, and what is told of it beside what it holds.
-
-    Attributes:
-        job: As `list_jobs` gives it.
-        rate: As `job_rate` gives it; None where it was not asked for.
-        stalled: Whether it has been silent for longer than it may.
-        gone: Whether it is no longer there.
-    """
+    """A job as `list_jobs` returns it, its rate as `job_rate` does or None, and whether it stalls or is gone."""
 
     job: Json
     rate: Json | None = None
@@ -64,37 +51,22 @@ class Shown(NamedTuple):
 
 
 def table(shown: Sequence[Shown], now: datetime, room: int | None) -> tuple[Text, list[list[Text]]]:
-    """Put jobs in a table.
-
-    Args:
-        shown: The jobs; at least one.
-        now: By the server's clock.
-        room: How wide the screen is; None is wide enough for anything.
-
-    Returns:
-        The headings, and the lines of each job.
-    """
+    """Return the headings, and the lines of each job. `now` is by the server's clock."""
     if room is None or room >= WIDE:
-        headings, *lines = grid(_WIDE_COLUMNS, [_wide(item, now) for item in shown], room)
+        headings, *lines = table_lines(_WIDE_COLUMNS, [_wide(item, now) for item in shown], room)
         return headings, [[line] for line in lines]
-    headings, *lines = grid(_NARROW_COLUMNS, [_narrow(item, now) for item in shown], room)
+    most = len(_NARROW_COLUMNS) if room >= _TINY else 3
+    rows = [_narrow(item, now)[:most] for item in shown]
+    headings, *lines = table_lines(_NARROW_COLUMNS[:most], rows, room)
     more = [_second_line(item, room) for item in shown]
     return headings, [[line, second] if second else [line] for line, second in zip(lines, more, strict=True)]
 
 
 def totals(shown: Sequence[Shown]) -> Text:
-    """Count jobs by status.
-
-    Args:
-        shown: The jobs.
-
-    Returns:
-        A line such as `3 jobs: 2 running (1 stalled), 1 finished`.
-    """
+    """Count jobs by status: `3 jobs: 2 running (1 stalled), 1 finished`."""
     found = Counter(item.job["status"] for item in shown)
     stalled = sum(item.stalled for item in shown)
     line = Text(f"{count(len(shown), 'job')}: ")
-    # In the order in which a job goes through them.
     order = [*STATUS_STYLES, *found]
     for place, status in enumerate(sorted(found, key=order.index)):
         line.append(", " if place else "").append(f"{found[status]} {plain(status)}", status_style(status))
@@ -104,14 +76,7 @@ def totals(shown: Sequence[Shown]) -> Text:
 
 
 def status_text(item: Shown) -> Text:
-    """Write a job's status, and whether it stalls.
-
-    Args:
-        item: The job.
-
-    Returns:
-        Such as `running, stalled`.
-    """
+    """Write a job's status, such as `running, stalled`."""
     if item.gone:
         return Text("gone", "red")
     status = item.job["status"]
@@ -120,21 +85,13 @@ def status_text(item: Shown) -> Text:
 
 
 def progress_text(job: Json, cells: int) -> Text:
-    """Draw how far a job is.
-
-    Args:
-        job: The job.
-        cells: How many columns of the terminal the bar takes.
-
-    Returns:
-        The bar and the percentage; the bar alone where the total is not known.
-    """
+    """Draw a bar of so many columns and the percentage; only the bar where the total is not known."""
     percentage = job["percentage"]
     if percentage is None:
         return bar(None, cells, "")
-    # Rounded down where it is short of room, as it is where it comes from: 100 is only said of what is done.
-    told = f"{int(percentage):3}%" if cells < _WIDE_BAR else f"{percentage:5.1f}%"
-    return Text.assemble(bar(percentage / 100, cells, status_style(job["status"])), " ", told)
+    # Rounded down, so that 100% is only said of what is done.
+    figure = f"{int(percentage):3}%" if cells < _WIDE_BAR else f"{percentage:5.1f}%"
+    return Text.assemble(bar(percentage / 100, cells, status_style(job["status"])), " ", figure)
 
 
 def rate_text(rate: Json | None) -> str:
@@ -143,7 +100,7 @@ def rate_text(rate: Json | None) -> str:
 
 
 def left_text(rate: Json | None) -> str:
-    """Write how long a job has to go; nothing where that is not known."""
+    """Write how much time a job has left; nothing where that is not known."""
     return "" if rate is None or rate["etaSeconds"] is None else duration(rate["etaSeconds"])
 
 

@@ -1,6 +1,6 @@
-"""The watchdog: looks at all jobs again and again, and tells operators what is wrong and when it is over.
+"""The watchdog: checks all jobs in rounds, and tells operators once what is wrong and once when it is over.
 
-What is wrong, and whom nobody has told yet, is the database's to know: any number of watchdogs may run.
+What is wrong, and what has been sent, is kept in the database, so any number of watchdogs may run.
 """
 
 from tallymark.watchdog.receivers import Receivers, ReceiversError

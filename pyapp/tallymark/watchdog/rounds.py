@@ -1,4 +1,4 @@
-"""The watchdog's rounds: look at all jobs, tell operators, verify a few jobs."""
+"""The watchdog's rounds: check all jobs, tell operators, verify a few jobs."""
 
 import os
 import secrets
@@ -17,34 +17,31 @@ from tallymark.watchdog.receivers import Receivers
 Found = TypeVar("Found")
 Ask = Callable[[Callable[[Connection], Any]], Any]
 
-#: For so long a message is ours to send; each receiver gives up after some 8 seconds.
+#: How long a claimed message is left to the watchdog that claimed it; sending to one receiver takes at most 8 seconds.
 _LEASE = timedelta(minutes=2)
-#: In one round; the others wait for the next.
+#: Messages in one round; the others wait for the next.
 _MOST_MESSAGES = 200
-#: Of jobs that are looked at for something to verify.
+#: Pages of jobs that one round searches for jobs to verify.
 _MOST_PAGES = 50
-#: Alerts that are long over are looked for so often.
+#: How often alerts that are long over are deleted.
 _FORGET_SECONDS = 3600.0
 _TITLES = {
     "stalled": "is silent",
     "failed": "has failed",
     "credentials": "waits for credentials",
     "errors": "reports many errors",
-    "mismatch": "is not what its ledger says",
+    "mismatch": "does not match its ledger",
 }
 
 
 class Round(NamedTuple):
-    """What a round came to.
+    """The result of a round: alerts that were opened and closed, or are open now; messages; jobs that were verified.
 
     Attributes:
-        opened: Alerts that were opened.
-        recovered: Alerts that were closed.
-        open: Alerts that are open now.
-        sent: Messages that were sent; where there is no receiver, what is new since the round before.
-        failed: Messages that could not be sent, and will be tried again.
-        checked: Jobs that were verified.
-        differing: Those of them that are not what their ledgers say.
+        sent: Titles of the messages that were sent; without a receiver, of what is new since the round before.
+        failed: Titles of the messages that could not be sent, and will be tried again.
+        checked: How many jobs were verified.
+        differing: The jobs among them that do not match their ledgers.
     """
 
     opened: int
@@ -57,7 +54,12 @@ class Round(NamedTuple):
 
 
 class Watchdog:
-    """One of any number of watchdogs on a database."""
+    """One of any number of watchdogs on a database.
+
+    `ask` calls a function with a connection in autocommit, and returns its result. `public_url` is the dashboard's
+    address, for links. What began more than `max_age` ago (None: a day) is not reported. `most_errors` errors of a job
+    within `errors_within` are an alert.
+    """
 
     def __init__(
         self,
@@ -69,16 +71,6 @@ class Watchdog:
         most_errors: int = 10,
         errors_within: timedelta = timedelta(minutes=5),
     ) -> None:
-        """Say whom to tell what.
-
-        Args:
-            ask: Calls a function with a connection in autocommit, and gives what it gives.
-            receivers: Who is told.
-            public_url: The address of the dashboard, for a link; empty for none.
-            max_age: What began longer ago is not told; None is a day.
-            most_errors: So many errors of a job are an alert.
-            errors_within: When they come within so long.
-        """
         self._ask = ask
         self._receivers = receivers
         self._public_url = public_url.rstrip("/")
@@ -86,7 +78,7 @@ class Watchdog:
         self._most_errors = most_errors
         self._errors_within = errors_within
         self._is_told_to_stop: Callable[[], bool] = lambda: False
-        # The name of a process may be given to another one; this is nobody else's.
+        # The number of a process may be used again by another one; this name is unique.
         self._name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._verified_up_to = ""
         self._open: set[tuple[str, str, datetime]] = set()
@@ -94,25 +86,11 @@ class Watchdog:
         self._forget_at = 0.0
 
     def stop_when(self, is_told_to_stop: Callable[[], bool]) -> None:
-        """Have a round end after the message that is being sent, so that none is left half done.
-
-        Args:
-            is_told_to_stop: Asked before each message.
-        """
+        """Set the function that is asked before each message whether the round should end there."""
         self._is_told_to_stop = is_told_to_stop
 
     def round(self, most_events: int) -> Round:
-        """Go round once.
-
-        Args:
-            most_events: How many events to read for verifying jobs; 0 verifies none.
-
-        Returns:
-            What came of it.
-
-        Raises:
-            TallymarkError: As `ask` lets it through.
-        """
+        """Do one round, in which verifying jobs reads at most about `most_events` events; 0 verifies none."""
         checked, differing = self._verify(most_events) if most_events else (0, [])
         told = self._ask(
             lambda connection: functions.raise_alerts(
@@ -129,7 +107,7 @@ class Watchdog:
         return Round(told["opened"], told["recovered"], told["open"], sent, failed, checked, differing)
 
     def _verify(self, most_events: int) -> tuple[int, list[str]]:
-        """Verify the next jobs; return how many, and which of them differ."""
+        """Verify the next jobs; return how many they were, and which of them differ."""
         for _ in range(_MOST_PAGES):
             told = self._ask(
                 lambda connection: functions.verify_next_jobs(
@@ -137,16 +115,17 @@ class Watchdog:
                 )
             )
             self._verified_up_to = told["next"] or ""
-            # Pages of jobs that nothing happened to take no time.
+            # A page without a job to verify takes no time, so the next one follows at once.
             if told["checked"] or not told["next"] or self._is_told_to_stop():
                 return told["checked"], told["differing"]
         return 0, []
 
     def _deliver(self) -> tuple[list[str], list[str]]:
-        """Send what is to be sent; return the titles of what was, and of what could not be."""
+        """Send the messages that are due; return the titles of those that were sent, and of those that failed."""
         sent: list[str] = []
         failed: list[str] = []
-        # Where the database was away just then. A message that is claimed anew was sent, too.
+        # These were sent, but not confirmed, since the database was away. Another watchdog that has claimed one since
+        # confirms it.
         while self._unconfirmed:
             self._ask(_confirming(self._name, self._unconfirmed[0]))
             self._unconfirmed.pop(0)
@@ -174,7 +153,7 @@ class Watchdog:
         return sent, failed
 
     def _news(self) -> list[str]:
-        """Say what is open that was not the last time, and what is not any more."""
+        """Return the titles of the alerts that were opened or closed since the last call."""
         alerts: list[functions.Alert] = self._ask(lambda c: functions.list_alerts(c, max_alerts=10_000))
         now_open = {(alert.job_id, alert.kind, alert.opened_at) for alert in alerts}
         before, self._open = self._open, now_open
@@ -185,23 +164,14 @@ class Watchdog:
         lines = [message.body]
         if self._public_url:
             lines.append(f"{self._public_url}/jobs/{quote(message.job_id, safe='')}")
-        # By which a receiver can tell a second copy, after a watchdog died while it was sending.
+        # A receiver recognises a second copy by it, if a watchdog died while it was sending.
         lines.append(f"alert {message.message_id}")
         return "\n".join(lines)
 
 
 def title_of(job_id: str, kind: str, *, recovered: bool) -> str:
-    """Say in a line what a message is about.
-
-    Args:
-        job_id: The job.
-        kind: What is wrong with it.
-        recovered: Whether that is over.
-
-    Returns:
-        Such as `Recovered: job crawl_7 is silent`.
-    """
-    # A title becomes the subject of a mail, which has one line.
+    """Return the title of a message, such as `Recovered: job crawl_7 is silent`."""
+    # A title becomes the subject of a mail, which must be one line.
     return f"{'Recovered' if recovered else 'Alert'}: job {plain(job_id)} {_TITLES.get(kind, kind)}"
 
 

@@ -5,7 +5,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  c_most_bytes CONSTANT integer := 16777216;
+  c_most_bytes CONSTANT integer := tallymark.page_byte_limit();
   v_event tallymark.job_event;
   v_shown jsonb;
   v_events jsonb[] := '{}'::jsonb[];
@@ -16,8 +16,8 @@ BEGIN
     WHERE n.job_id = newest_events.job_id AND n.seq <= newest_events.up_to_seq
     ORDER BY n.seq DESC LIMIT least(greatest(coalesce(newest_events.max_events, 100), 0), 1000)
   LOOP
-    v_shown := jsonb_build_object('seq', v_event.seq, 'timestamp', tallymark.iso_timestamp(v_event.occurred_at),
-      'event', v_event.event, 'details', tallymark.event_details(v_event.payload, v_event.details));
+    v_shown := tallymark.event_document(v_event.seq, v_event.occurred_at, v_event.event,
+      tallymark.event_details(v_event.payload, v_event.details), NULL) - 'recordedAt';
     v_bytes := v_bytes + octet_length(v_shown::text);
     EXIT WHEN v_bytes > c_most_bytes; -- one JSON document must not grow larger; timeline has the others
     v_events := v_events || v_shown;

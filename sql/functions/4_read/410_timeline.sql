@@ -7,30 +7,15 @@ CREATE OR REPLACE FUNCTION tallymark.timeline(
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-  c_most_bytes CONSTANT integer := 16777216;
 BEGIN
-  IF NOT EXISTS (SELECT FROM tallymark.job AS j WHERE j.id = timeline.job_id) THEN
-    PERFORM tallymark.refuse_unknown_job(timeline.job_id);
-  END IF;
   RETURN QUERY
-  SELECT e.seq, e.occurred_at, e.event, e.shown, e.recorded_at
-  FROM (
-    SELECT p.seq, p.occurred_at, p.event, p.recorded_at, p.shown, row_number() OVER page AS number,
-      sum(octet_length(p.shown::text)) OVER page AS bytes
-    FROM (
-      SELECT n.*, tallymark.event_details(n.payload, n.details) AS shown FROM tallymark.job_event AS n
-      WHERE n.job_id = timeline.job_id AND n.seq > coalesce(timeline.after_seq, 0)
-        AND (timeline.event_kind IS NULL OR n.event = timeline.event_kind)
-        AND (timeline.event_kinds IS NULL OR n.event = ANY (timeline.event_kinds))
-      ORDER BY n.seq
-      LIMIT least(greatest(coalesce(timeline.max_events, 100), 0), 1000)
-    ) AS p
-    WINDOW page AS (ORDER BY p.seq)
-  ) AS e
-  -- A page of the largest events there can be would be more than one JSON document holds.
-  WHERE e.number = 1 OR e.bytes <= c_most_bytes
-  ORDER BY e.seq;
+  SELECT r.* FROM tallymark.timeline_rows(timeline.job_id, ARRAY(
+    SELECT n FROM tallymark.job_event AS n
+    WHERE n.job_id = timeline.job_id AND n.seq > coalesce(timeline.after_seq, 0)
+      AND (timeline.event_kind IS NULL OR n.event = timeline.event_kind)
+      AND (timeline.event_kinds IS NULL OR n.event = ANY (timeline.event_kinds))
+    ORDER BY n.seq
+    LIMIT least(greatest(coalesce(timeline.max_events, 100), 0), 1000))) AS r;
 END
 $$;
 

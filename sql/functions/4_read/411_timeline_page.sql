@@ -10,8 +10,8 @@ AS $$
 DECLARE
   v_events jsonb;
 BEGIN
-  SELECT coalesce(jsonb_agg(jsonb_build_object('seq', t.seq, 'timestamp', tallymark.iso_timestamp(t."timestamp"),
-    'event', t.event, 'details', t.details, 'recordedAt', tallymark.iso_timestamp(t.recorded_at)) ORDER BY t.seq), '[]')
+  SELECT coalesce(jsonb_agg(
+    tallymark.event_document(t.seq, t."timestamp", t.event, t.details, t.recorded_at) ORDER BY t.seq), '[]')
   INTO v_events
   FROM tallymark.timeline(timeline_page.job_id, timeline_page.after_seq, timeline_page.max_events,
     timeline_page.event_kind, timeline_page.event_kinds) AS t;

@@ -7,30 +7,16 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  c_most_bytes CONSTANT integer := 16777216;
   c_largest CONSTANT bigint := 9223372036854775807;
 BEGIN
-  IF NOT EXISTS (SELECT FROM tallymark.job AS j WHERE j.id = timeline_before.job_id) THEN
-    PERFORM tallymark.refuse_unknown_job(timeline_before.job_id);
-  END IF;
   RETURN QUERY
-  SELECT e.seq, e.occurred_at, e.event, e.shown, e.recorded_at
-  FROM (
-    SELECT p.seq, p.occurred_at, p.event, p.recorded_at, p.shown, row_number() OVER page AS number,
-      sum(octet_length(p.shown::text)) OVER page AS bytes
-    FROM (
-      SELECT n.*, tallymark.event_details(n.payload, n.details) AS shown FROM tallymark.job_event AS n
-      WHERE n.job_id = timeline_before.job_id
-        AND n.seq < coalesce(nullif(timeline_before.before_seq, 0), c_largest)
-        AND (timeline_before.event_kinds IS NULL OR n.event = ANY (timeline_before.event_kinds))
-      ORDER BY n.seq DESC
-      LIMIT least(greatest(coalesce(timeline_before.max_events, 100), 0), 1000)
-    ) AS p
-    WINDOW page AS (ORDER BY p.seq DESC)
-  ) AS e
-  -- A page of the largest events there can be would be more than one JSON document holds.
-  WHERE e.number = 1 OR e.bytes <= c_most_bytes
-  ORDER BY e.seq DESC;
+  SELECT r.* FROM tallymark.timeline_rows(timeline_before.job_id, ARRAY(
+    SELECT n FROM tallymark.job_event AS n
+    WHERE n.job_id = timeline_before.job_id
+      AND n.seq < coalesce(nullif(timeline_before.before_seq, 0), c_largest)
+      AND (timeline_before.event_kinds IS NULL OR n.event = ANY (timeline_before.event_kinds))
+    ORDER BY n.seq DESC
+    LIMIT least(greatest(coalesce(timeline_before.max_events, 100), 0), 1000))) AS r;
 END
 $$;
 

@@ -9,9 +9,8 @@ AS $$
 DECLARE
   v_events jsonb;
 BEGIN
-  SELECT coalesce(jsonb_agg(jsonb_build_object('seq', t.seq, 'timestamp', tallymark.iso_timestamp(t."timestamp"),
-    'event', t.event, 'details', t.details, 'recordedAt', tallymark.iso_timestamp(t.recorded_at)) ORDER BY t.seq DESC),
-    '[]')
+  SELECT coalesce(jsonb_agg(
+    tallymark.event_document(t.seq, t."timestamp", t.event, t.details, t.recorded_at) ORDER BY t.seq DESC), '[]')
   INTO v_events
   FROM tallymark.timeline_before(timeline_before_page.job_id, timeline_before_page.before_seq,
     timeline_before_page.max_events, timeline_before_page.event_kinds) AS t;

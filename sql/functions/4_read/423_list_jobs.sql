@@ -12,7 +12,7 @@ SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
-  c_most_bytes CONSTANT integer := 16777216;
+  c_most_bytes CONSTANT integer := tallymark.page_byte_limit();
   v_after CONSTANT text := tallymark.cursor_id(list_jobs.cursor);
   v_most CONSTANT integer := least(greatest(coalesce(list_jobs.max_jobs, 100), 0), 1000);
   v_facets CONSTANT jsonb := nullif(tallymark.without_nulls(jsonb_build_object('stage', list_jobs.stage,

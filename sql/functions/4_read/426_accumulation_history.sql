@@ -17,7 +17,7 @@ DECLARE
     WHEN 'itemsByType.groups' THEN 'groupCount' WHEN 'itemsByType.projects' THEN 'projectCount' END;
   v_counts_areas CONSTANT boolean := accumulation_history.field
     IN ('itemsByType', 'itemsByType.groups', 'itemsByType.projects');
-  c_most_bytes CONSTANT integer := 16777216;
+  c_most_bytes CONSTANT integer := tallymark.page_byte_limit();
   v_bytes bigint := 0;
   v_left integer := least(greatest(coalesce(accumulation_history.max_events, 100), 0), 1001);
   v_state tallymark.job;

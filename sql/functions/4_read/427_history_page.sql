@@ -8,7 +8,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_most CONSTANT integer := least(greatest(coalesce(history_page.max_events, 100), 1), 1000);
-  c_most_bytes CONSTANT integer := 16777216;
+  c_most_bytes CONSTANT integer := tallymark.page_byte_limit();
   v_events jsonb;
 BEGIN
   -- One row more than the page holds shows whether there is a next page.

@@ -11,7 +11,7 @@ SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
-  c_most_bytes CONSTANT integer := 16777216;
+  c_most_bytes CONSTANT integer := tallymark.page_byte_limit();
   v_place CONSTANT text := tallymark.cursor_id(newest_jobs.cursor);
   v_most CONSTANT integer := least(greatest(coalesce(newest_jobs.max_jobs, 50), 0), 1000);
   v_facets CONSTANT jsonb := nullif(tallymark.without_nulls(jsonb_build_object('stage', newest_jobs.stage,

@@ -57,9 +57,8 @@ BEGIN
     FULL JOIN jsonb_each(v_folded.progress) AS f ON f.key = s.key
     UNION ALL
     SELECT c.name, to_jsonb(v_stored) -> c.name, to_jsonb(v_folded) -> c.name
-    FROM unnest(ARRAY['status', 'facets', 'workers', 'newest_at', 'newest_key', 'newest_fields', 'clocks',
-      'resume_state', 'last_seq', 'pruned_seq', 'started_at', 'finished_at', 'requested_command',
-      'command_seq']) AS c (name)
+    FROM unnest(tallymark.state_columns() || ARRAY['last_seq', 'pruned_seq']) AS c (name)
+    WHERE c.name <> 'progress' -- it is compared above, member by member
     UNION ALL
     SELECT 'areas: ' || coalesce(a.full_path, f.full_path),
       to_jsonb(a) - '{job_id,full_path,type,parent_path}'::text[], to_jsonb(f) - 'full_path'

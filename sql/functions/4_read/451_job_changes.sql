@@ -6,7 +6,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  c_most_bytes CONSTANT integer := 16777216;
+  c_most_bytes CONSTANT integer := tallymark.page_byte_limit();
   v_most CONSTANT bigint := least(greatest(coalesce(job_changes.max_events, 200), 0), 1000);
   v_id text;
   v_seq bigint;
@@ -32,9 +32,8 @@ BEGIN
     END IF;
     v_new := CASE WHEN v_seq > v_job.last_seq THEN v_job.last_seq
       WHEN v_seq >= 0 THEN v_job.last_seq - v_seq ELSE 0 END;
-    SELECT coalesce(jsonb_agg(jsonb_build_object('seq', t.seq, 'timestamp', tallymark.iso_timestamp(t."timestamp"),
-      'event', t.event, 'details', t.details, 'recordedAt', tallymark.iso_timestamp(t.recorded_at)) ORDER BY t.seq),
-      '[]')
+    SELECT coalesce(jsonb_agg(
+      tallymark.event_document(t.seq, t."timestamp", t.event, t.details, t.recorded_at) ORDER BY t.seq), '[]')
     INTO v_events
     FROM tallymark.timeline_before(v_id, NULL, least(v_new, v_most)::integer) AS t;
     v_change := jsonb_build_object('id', v_id, 'lastSeq', v_job.last_seq,

@@ -37,10 +37,10 @@ BEGIN
   END IF;
 
   -- 2. What they add up to. They can change no more, so this needs no lock either.
-  SELECT jsonb_build_object('status', f.status, 'progress', f.progress, 'facets', f.facets, 'workers', f.workers,
-      'newest_at', f.newest_at, 'newest_key', f.newest_key, 'newest_fields', f.newest_fields, 'clocks', f.clocks,
-      'resume_state', f.resume_state, 'started_at', f.started_at, 'finished_at', f.finished_at,
-      'requested_command', c.command, 'command_seq', c.seq), c.after
+  SELECT (
+      SELECT jsonb_object_agg(s.key, s.value)
+      FROM jsonb_each(to_jsonb(f) || jsonb_build_object('requested_command', c.command, 'command_seq', c.seq)) AS s
+      WHERE s.key = ANY (tallymark.state_columns())), c.after
   INTO v_state, v_after
   FROM tallymark.fold_updates(v_job.id, v_to) AS f, tallymark.pending_command(v_job.id, v_to) AS c;
   IF EXISTS (SELECT FROM tallymark.job_event AS e

@@ -7,7 +7,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  c_most_bytes CONSTANT bigint := 16777216;
+  c_most_bytes CONSTANT bigint := tallymark.page_byte_limit();
 BEGIN
   IF NOT EXISTS (SELECT FROM tallymark.job AS j WHERE j.id = ledger_page.job_id) THEN
     PERFORM tallymark.refuse_unknown_job(ledger_page.job_id);

@@ -2,13 +2,11 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);
+\ir ../helpers.psql
 
-CREATE FUNCTION pg_temp.stage_after(at text, stage text) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM tallymark.merge_progress('job', jsonb_build_object('timestamp', at, 'stage', stage));
-  RETURN (SELECT j.progress ->> 'stage' FROM tallymark.job AS j WHERE j.id = 'job');
-END
-$$;
+CREATE FUNCTION pg_temp.stage_after(at text, stage text) RETURNS text LANGUAGE sql
+RETURN (SELECT j.progress ->> 'stage'
+  FROM pg_temp.job_after(jsonb_build_object('timestamp', at, 'stage', stage)) AS j);
 DO $$
 BEGIN
   PERFORM tallymark.create_job('job');

@@ -3,13 +3,11 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);
+\ir ../helpers.psql
 
-CREATE FUNCTION pg_temp.after(payload jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM tallymark.merge_progress('job', payload || jsonb_build_object('updateId', gen_random_uuid()));
-  RETURN (SELECT jsonb_build_array(j.workers, j.progress) FROM tallymark.job AS j WHERE j.id = 'job');
-END
-$$;
+CREATE FUNCTION pg_temp.after(payload jsonb) RETURNS jsonb LANGUAGE sql
+RETURN (SELECT jsonb_build_array(j.workers, j.progress)
+  FROM pg_temp.job_after(payload || jsonb_build_object('updateId', gen_random_uuid())) AS j);
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
 
 SELECT is(pg_temp.after('{"processedItems": 5, "itemsByType": {"issues": 1}}'),

@@ -2,6 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(16);
+\ir ../helpers.psql
 
 CREATE FUNCTION pg_temp.at_fault(job_id text, attributes jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -11,7 +12,7 @@ BEGIN
   RETURN 'taken';
 EXCEPTION WHEN SQLSTATE 'TK400' THEN
   GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL;
-  RETURN (SELECT string_agg(p ->> 'field', ' ' ORDER BY p ->> 'field') FROM jsonb_array_elements(v_detail::jsonb) AS p);
+  RETURN pg_temp.fields_named(v_detail);
 END
 $$;
 

@@ -3,6 +3,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(3);
+\ir ../helpers.psql
 
 -- What other tests took back is still in its files, and would be counted too.
 TRUNCATE tallymark.job_event;
@@ -13,21 +14,6 @@ FROM (SELECT n, '2025-01-06 10:00:00+00'::timestamptz + n * interval '1 second' 
 DO $$ BEGIN PERFORM brin_summarize_new_values('tallymark.job_event_recorded_idx'); END $$;
 ANALYZE tallymark.job_event;
 
--- How many blocks of tables and their indexes a call looked at. The least of three times: what other sessions of the
--- server do at that moment may have this one read parts of the catalogue anew.
-CREATE FUNCTION pg_temp.blocks(call text) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-  v_plan jsonb;
-  v_least bigint;
-BEGIN
-  FOR n IN 1..3 LOOP
-    EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, FORMAT json) SELECT * FROM ' || call INTO v_plan;
-    v_least := least(v_least,
-      (v_plan #>> '{0,Plan,Shared Hit Blocks}')::bigint + (v_plan #>> '{0,Plan,Shared Read Blocks}')::bigint);
-  END LOOP;
-  RETURN v_least;
-END
-$$;
 DO $$ BEGIN PERFORM FROM tallymark.events_per_minute(); PERFORM tallymark.throughput_page(); END $$;
 SET LOCAL plan_cache_mode = force_generic_plan;
 

@@ -2,13 +2,10 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);
+\ir ../helpers.psql
 
-CREATE FUNCTION pg_temp.facets_after(payload jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM tallymark.merge_progress('job', payload);
-  RETURN (SELECT j.facets FROM tallymark.job AS j WHERE j.id = 'job');
-END
-$$;
+CREATE FUNCTION pg_temp.facets_after(payload jsonb) RETURNS jsonb LANGUAGE sql
+RETURN (SELECT j.facets FROM pg_temp.job_after(payload) AS j);
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
 
 SELECT is(pg_temp.facets_after('{"timestamp": "2025-01-06T10:00:00Z"}'), '{}', 'nothing is known yet');

@@ -2,13 +2,10 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(10);
+\ir ../helpers.psql
 
-CREATE FUNCTION pg_temp.field_after(field text, payload jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM tallymark.merge_progress('job', payload);
-  RETURN (SELECT j.progress -> field FROM tallymark.job AS j WHERE j.id = 'job');
-END
-$$;
+CREATE FUNCTION pg_temp.field_after(field text, payload jsonb) RETURNS jsonb LANGUAGE sql
+RETURN (SELECT j.progress -> field FROM pg_temp.job_after(payload) AS j);
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
 
 SELECT is(pg_temp.field_after('stage', '{"timestamp": "2025-01-06T10:10:00Z", "stage": "b", "lastProcessedId": "10"}'),

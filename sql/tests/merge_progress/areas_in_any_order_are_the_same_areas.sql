@@ -3,37 +3,8 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);
+\ir ../helpers.psql
 
--- In how many states a job and its areas may end, over all orders in which the updates of a set may come.
-CREATE FUNCTION pg_temp.outcomes(updates jsonb) RETURNS SETOF jsonb LANGUAGE plpgsql AS $$
-DECLARE
-  v_order integer[];
-  v_job text;
-  v_number integer;
-  v_verified boolean;
-BEGIN
-  FOR v_order IN
-    WITH RECURSIVE orders AS (
-      SELECT '{}'::integer[] AS taken
-      UNION ALL
-      SELECT o.taken || n FROM orders AS o, generate_series(0, jsonb_array_length(updates) - 1) AS n
-      WHERE n <> ALL (o.taken))
-    SELECT o.taken FROM orders AS o WHERE cardinality(o.taken) = jsonb_array_length(updates)
-  LOOP
-    v_job := gen_random_uuid()::text;
-    v_verified := true;
-    PERFORM tallymark.create_job(v_job);
-    FOREACH v_number IN ARRAY v_order LOOP
-      PERFORM tallymark.merge_progress(v_job, updates -> v_number);
-      v_verified := v_verified AND tallymark.verify_job(v_job);
-      PERFORM tallymark.merge_progress(v_job, updates -> v_order[1]); -- a duplicate, all along
-    END LOOP;
-    RETURN QUERY SELECT to_jsonb(j) - '{id,created_at,updated_at}'::text[] || jsonb_build_object('areas', (
-      SELECT jsonb_agg(to_jsonb(a) - 'job_id' ORDER BY a.full_path) FROM tallymark.job_area AS a WHERE a.job_id = j.id))
-    FROM tallymark.job AS j WHERE j.id = v_job AND v_verified AND tallymark.verify_job(v_job);
-  END LOOP;
-END
-$$;
 
 CREATE TEMPORARY TABLE ended AS SELECT state FROM pg_temp.outcomes('[
   {"updateId": "a", "timestamp": "2025-01-06T10:00:00Z", "status": "new_areas_discovered", "areas": [

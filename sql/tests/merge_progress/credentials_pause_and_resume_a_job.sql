@@ -2,14 +2,12 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);
+\ir ../helpers.psql
 
-CREATE FUNCTION pg_temp.status_after(status text, minute integer) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM tallymark.merge_progress('job', jsonb_build_object('status', status,
-    'timestamp', format('2025-01-06T10:%s:00Z', minute), 'credentialStatus', jsonb_build_object('type', status)));
-  RETURN (SELECT j.status FROM tallymark.job AS j WHERE j.id = 'job');
-END
-$$;
+CREATE FUNCTION pg_temp.status_after(status text, minute integer) RETURNS text LANGUAGE sql
+RETURN (SELECT j.status
+  FROM pg_temp.job_after(jsonb_build_object('status', status,
+    'timestamp', format('2025-01-06T10:%s:00Z', minute), 'credentialStatus', jsonb_build_object('type', status))) AS j);
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
 
 SELECT is(pg_temp.status_after('credential_expiry', 10), 'credential_expired', 'expired');

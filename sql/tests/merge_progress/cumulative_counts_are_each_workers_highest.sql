@@ -2,13 +2,11 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);
+\ir ../helpers.psql
 
-CREATE FUNCTION pg_temp.items_after(payload jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM tallymark.merge_progress('job', payload || jsonb_build_object('updateId', gen_random_uuid()));
-  RETURN (SELECT j.progress -> 'itemsByType' FROM tallymark.job AS j WHERE j.id = 'job');
-END
-$$;
+CREATE FUNCTION pg_temp.items_after(payload jsonb) RETURNS jsonb LANGUAGE sql
+RETURN (SELECT j.progress -> 'itemsByType'
+  FROM pg_temp.job_after(payload || jsonb_build_object('updateId', gen_random_uuid())) AS j);
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
 
 SELECT is(pg_temp.items_after('{"counting": "cumulative", "itemsByType": {"issues": 5}}'), '{"issues": 5}',

@@ -3,6 +3,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(18);
+\ir ../helpers.psql
 
 CREATE TEMPORARY TABLE sent (number integer, what text, payload jsonb);
 INSERT INTO sent VALUES
@@ -31,9 +32,6 @@ BEGIN
   END LOOP;
 END
 $$;
-CREATE FUNCTION pg_temp.all_of_it() RETURNS jsonb LANGUAGE sql
-RETURN (SELECT jsonb_build_array(to_jsonb(j), (SELECT jsonb_agg(to_jsonb(e) ORDER BY e.seq)
-  FROM tallymark.job_event AS e WHERE e.job_id = j.id)) FROM tallymark.job AS j WHERE j.id = 'job');
 CREATE TEMPORARY TABLE before AS SELECT pg_temp.all_of_it() AS state;
 
 SELECT is(tallymark.merge_progress('job', s.payload) -> 'duplicate', 'true', s.what || ' is recognised as a duplicate')

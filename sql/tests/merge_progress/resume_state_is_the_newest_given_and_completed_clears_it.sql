@@ -2,13 +2,10 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(12);
+\ir ../helpers.psql
 
-CREATE FUNCTION pg_temp.resume_after(payload jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM tallymark.merge_progress('job', payload);
-  RETURN (SELECT j.resume_state FROM tallymark.job AS j WHERE j.id = 'job');
-END
-$$;
+CREATE FUNCTION pg_temp.resume_after(payload jsonb) RETURNS jsonb LANGUAGE sql
+RETURN (SELECT j.resume_state FROM pg_temp.job_after(payload) AS j);
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
 
 SELECT is(pg_temp.resume_after('{"timestamp": "2025-01-06T10:10:00Z", "progress": {"page": 1}}'), '{"page": 1}',

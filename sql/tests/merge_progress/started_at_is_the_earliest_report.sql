@@ -2,13 +2,10 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(5);
+\ir ../helpers.psql
 
-CREATE FUNCTION pg_temp.start_after(payload jsonb) RETURNS timestamptz LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM tallymark.merge_progress('job', payload);
-  RETURN (SELECT j.started_at FROM tallymark.job AS j WHERE j.id = 'job');
-END
-$$;
+CREATE FUNCTION pg_temp.start_after(payload jsonb) RETURNS timestamptz LANGUAGE sql
+RETURN (SELECT j.started_at FROM pg_temp.job_after(payload) AS j);
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
 
 SELECT is(started_at, NULL, 'a queued job has not begun') FROM tallymark.job WHERE id = 'job';

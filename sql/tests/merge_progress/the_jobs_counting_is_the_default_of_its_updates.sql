@@ -3,13 +3,10 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);
+\ir ../helpers.psql
 
-CREATE FUNCTION pg_temp.items_after(job text, payload jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM tallymark.merge_progress(job, payload);
-  RETURN (SELECT j.progress -> 'itemsByType' FROM tallymark.job AS j WHERE j.id = job);
-END
-$$;
+CREATE FUNCTION pg_temp.items_after(job text, payload jsonb) RETURNS jsonb LANGUAGE sql
+RETURN (SELECT j.progress -> 'itemsByType' FROM pg_temp.job_after(payload, job) AS j);
 DO $$
 BEGIN
   PERFORM tallymark.create_job('old', '{"counting": "cumulative", "account": "a"}');

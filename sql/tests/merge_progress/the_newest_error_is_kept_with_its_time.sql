@@ -2,14 +2,11 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);
+\ir ../helpers.psql
 
-CREATE FUNCTION pg_temp.error_after(payload jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM tallymark.merge_progress('job', payload);
-  RETURN (SELECT jsonb_build_array(j.progress -> 'error', j.progress -> 'errorTimestamp')
-    FROM tallymark.job AS j WHERE j.id = 'job');
-END
-$$;
+CREATE FUNCTION pg_temp.error_after(payload jsonb) RETURNS jsonb LANGUAGE sql
+RETURN (SELECT jsonb_build_array(j.progress -> 'error', j.progress -> 'errorTimestamp')
+  FROM pg_temp.job_after(payload) AS j);
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
 
 SELECT is(pg_temp.error_after('{"status": "started", "timestamp": "2025-01-06T10:00:00Z"}'), '[null, null]',

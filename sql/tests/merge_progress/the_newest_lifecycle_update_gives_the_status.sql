@@ -2,15 +2,12 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(15);
+\ir ../helpers.psql
 
-CREATE FUNCTION pg_temp.status_after(status text, minute integer) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM tallymark.merge_progress('job',
-    jsonb_build_object('status', status, 'timestamp', format('2025-01-06T10:%s:00Z', lpad(minute::text, 2, '0'))));
-  RETURN (SELECT j.status || coalesce(' at ' || to_char(j.finished_at AT TIME ZONE 'UTC', 'MI'), '')
-    FROM tallymark.job AS j WHERE j.id = 'job');
-END
-$$;
+CREATE FUNCTION pg_temp.status_after(status text, minute integer) RETURNS text LANGUAGE sql
+RETURN (SELECT j.status || coalesce(' at ' || to_char(j.finished_at AT TIME ZONE 'UTC', 'MI'), '')
+  FROM pg_temp.job_after(jsonb_build_object('status', status,
+    'timestamp', format('2025-01-06T10:%s:00Z', lpad(minute::text, 2, '0')))) AS j);
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
 
 SELECT is(status, 'queued', 'a job nobody has reported on is queued') FROM tallymark.job WHERE id = 'job';

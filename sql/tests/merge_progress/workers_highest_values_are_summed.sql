@@ -2,14 +2,12 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);
+\ir ../helpers.psql
 
-CREATE FUNCTION pg_temp.processed_after(worker text, processed integer) RETURNS integer LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM tallymark.merge_progress('job',
-    jsonb_build_object('updateId', gen_random_uuid(), 'workerId', worker, 'processedItems', processed));
-  RETURN (SELECT j.progress -> 'processedItems' FROM tallymark.job AS j WHERE j.id = 'job')::integer;
-END
-$$;
+CREATE FUNCTION pg_temp.processed_after(worker text, processed integer) RETURNS integer LANGUAGE sql
+RETURN (SELECT (j.progress -> 'processedItems')::integer
+  FROM pg_temp.job_after(
+    jsonb_build_object('updateId', gen_random_uuid(), 'workerId', worker, 'processedItems', processed)) AS j);
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
 
 SELECT is(pg_temp.processed_after(NULL, 10), 10, 'a worker without a name');

@@ -3,6 +3,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);
+\ir ../helpers.psql
 
 -- What other tests took back is still in its files, and would be counted too.
 TRUNCATE tallymark.job;
@@ -13,21 +14,6 @@ SELECT 'many ' || lpad(n::text, 6, '0'), CASE WHEN n % 1000 = 0 THEN 'failed' EL
 FROM generate_series(1, 40000) AS n;
 ANALYZE tallymark.job;
 
--- How many blocks of tables and their indexes a call looked at. The least of three times: what other sessions of the
--- server do at that moment may have this one read parts of the catalogue anew.
-CREATE FUNCTION pg_temp.blocks(call text) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-  v_plan jsonb;
-  v_least bigint;
-BEGIN
-  FOR n IN 1..3 LOOP
-    EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, FORMAT json) SELECT ' || call INTO v_plan;
-    v_least := least(v_least,
-      (v_plan #>> '{0,Plan,Shared Hit Blocks}')::bigint + (v_plan #>> '{0,Plan,Shared Read Blocks}')::bigint);
-  END LOOP;
-  RETURN v_least;
-END
-$$;
 DO $$ BEGIN
   PERFORM tallymark.newest_jobs(max_jobs => 1);
   PERFORM tallymark.jobs_by_status(at_most => 1);

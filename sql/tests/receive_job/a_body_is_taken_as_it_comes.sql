@@ -2,6 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(14);
+\ir ../helpers.psql
 
 CREATE FUNCTION pg_temp.outcome(body jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -10,8 +11,7 @@ BEGIN
   RETURN CASE tallymark.receive_job(body) -> 'created' WHEN 'true' THEN 'new' ELSE 'there already' END;
 EXCEPTION WHEN SQLSTATE 'TK400' THEN
   GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL;
-  RETURN SQLERRM || ': '
-    || (SELECT string_agg(p ->> 'field', ' ' ORDER BY p ->> 'field') FROM jsonb_array_elements(v_detail::jsonb) AS p);
+  RETURN SQLERRM || ': ' || pg_temp.fields_named(v_detail);
 END
 $$;
 

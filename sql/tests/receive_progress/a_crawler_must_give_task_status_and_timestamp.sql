@@ -3,6 +3,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(15);
+\ir ../helpers.psql
 
 CREATE FUNCTION pg_temp.outcome(body jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -11,8 +12,7 @@ BEGIN
   RETURN tallymark.receive_progress(body) ->> 'message';
 EXCEPTION WHEN SQLSTATE 'TK400' THEN
   GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL;
-  RETURN SQLERRM || ': '
-    || (SELECT string_agg(p ->> 'field', ' ' ORDER BY p ->> 'field') FROM jsonb_array_elements(v_detail::jsonb) AS p);
+  RETURN SQLERRM || ': ' || pg_temp.fields_named(v_detail);
 WHEN SQLSTATE 'TK404' OR SQLSTATE 'TK413' THEN
   RETURN SQLSTATE || ' ' || SQLERRM;
 END

@@ -2,10 +2,8 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);
+\ir ../helpers.psql
 
-CREATE FUNCTION pg_temp.all_of_it() RETURNS jsonb LANGUAGE sql
-RETURN (SELECT jsonb_build_array(to_jsonb(j), (SELECT jsonb_agg(to_jsonb(e) ORDER BY e.seq)
-  FROM tallymark.job_event AS e WHERE e.job_id = j.id)) FROM tallymark.job AS j WHERE j.id = 'job');
 CREATE FUNCTION pg_temp.refused(payload jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM tallymark.merge_progress('job', payload);

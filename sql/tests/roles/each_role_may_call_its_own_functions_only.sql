@@ -3,22 +3,12 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(96);
+\ir ../helpers.psql
 
 CREATE ROLE tallymark_test_nobody;
--- What comes of a call under a role: done, or the SQLSTATE of its refusal.
-CREATE FUNCTION pg_temp.outcome(role text, call text) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN
-  EXECUTE format('SET LOCAL ROLE %I', role);
-  EXECUTE call;
-  RESET ROLE;
-  RETURN 'done';
-EXCEPTION WHEN OTHERS THEN
-  RETURN SQLSTATE;
-END
-$$;
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
 
-SELECT is(pg_temp.outcome(r.role, 'SELECT * FROM tallymark.' || c.call),
+SELECT is(pg_temp.outcome_as(r.role, 'SELECT * FROM tallymark.' || c.call),
   CASE WHEN r.role IN ('tallymark_admin', c.role) THEN 'done' ELSE '42501' END,
   r.role || CASE WHEN r.role IN ('tallymark_admin', c.role) THEN ' may ' ELSE ' may not ' END || 'call ' || c.call)
 FROM (VALUES (1, 'tallymark_writer', 'create_job(''a job'')'), (2, 'tallymark_writer',
@@ -33,7 +23,7 @@ FROM (VALUES (1, 'tallymark_writer', 'create_job(''a job'')'), (2, 'tallymark_wr
     AS c (number, role, call)
 CROSS JOIN unnest('{tallymark_writer,tallymark_reader,tallymark_admin,tallymark_test_nobody}'::text[]) AS r (role)
 ORDER BY c.number;
-SELECT is(pg_temp.outcome(r.role, c.statement), '42501', r.role || ' may not ' || c.statement)
+SELECT is(pg_temp.outcome_as(r.role, c.statement), '42501', r.role || ' may not ' || c.statement)
 FROM (VALUES (1, 'INSERT INTO tallymark.job (id) VALUES (''x'')'), (2, 'UPDATE tallymark.job SET progress = ''{}'''),
   (3, 'DELETE FROM tallymark.job'), (4, 'TRUNCATE tallymark.job'),
   (5, 'INSERT INTO tallymark.job_event (job_id, seq, event, occurred_at) VALUES (''job'', 9, ''x'', now())'),

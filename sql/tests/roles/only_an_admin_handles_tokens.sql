@@ -4,21 +4,12 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(48);
+\ir ../helpers.psql
 
 CREATE ROLE tallymark_test_nobody;
-CREATE FUNCTION pg_temp.outcome(role text, call text) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN
-  EXECUTE format('SET LOCAL ROLE %I', role);
-  EXECUTE call;
-  RESET ROLE;
-  RETURN 'done';
-EXCEPTION WHEN OTHERS THEN
-  RETURN SQLSTATE;
-END
-$$;
 DO $$ BEGIN PERFORM tallymark.create_token('old', '{read}'); END $$;
 
-SELECT is(pg_temp.outcome(r.role, c.call), CASE WHEN r.role = ANY (c.roles) THEN 'done' ELSE '42501' END,
+SELECT is(pg_temp.outcome_as(r.role, c.call), CASE WHEN r.role = ANY (c.roles) THEN 'done' ELSE '42501' END,
   r.role || CASE WHEN r.role = ANY (c.roles) THEN ' may ' ELSE ' may not ' END || c.call)
 FROM (VALUES (1, '{tallymark_admin}'::text[], 'SELECT tallymark.create_token(''new'', ''{read}'')'),
   (2, '{tallymark_admin}', 'SELECT * FROM tallymark.list_tokens()'),

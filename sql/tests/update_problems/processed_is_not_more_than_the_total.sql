@@ -3,19 +3,8 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(10);
+\ir ../helpers.psql
 
--- The fields that an update is refused for, or what else came of it.
-CREATE FUNCTION pg_temp.at_fault(payload jsonb) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  v_detail text;
-BEGIN
-  PERFORM tallymark.merge_progress('job', payload || jsonb_build_object('updateId', gen_random_uuid()));
-  RETURN 'taken';
-EXCEPTION WHEN SQLSTATE 'TK400' THEN
-  GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL;
-  RETURN (SELECT string_agg(p ->> 'field', ' ' ORDER BY p ->> 'field') FROM jsonb_array_elements(v_detail::jsonb) AS p);
-END
-$$;
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
 
 SELECT is(pg_temp.at_fault(c.payload), c.outcome, c.words)

@@ -2,6 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(16);
+\ir ../helpers.psql
 
 -- A job with updates of every sort, of which some are late and one is a duplicate.
 DO $$
@@ -21,24 +22,9 @@ BEGIN
       "stage": "s"}]') AS u;
 END
 $$;
--- What verify says while the ledger is tampered with; the tampering is undone.
-CREATE FUNCTION pg_temp.differences(change text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  v_found text;
-BEGIN
-  EXECUTE change || $q$ AND job_id = 'job'$q$;
-  v_found := tallymark.verify_job('job')::text || coalesce(
-    (SELECT ' ' || string_agg(d.seq || '/' || d.field, ' ' ORDER BY d.seq, d.field)
-      FROM tallymark.verify_differences('job') AS d), '');
-  RAISE EXCEPTION USING ERRCODE = 'ZZ000', MESSAGE = v_found;
-EXCEPTION WHEN SQLSTATE 'ZZ000' THEN
-  RETURN SQLERRM;
-WHEN OTHERS THEN
-  RETURN 'an error: ' || SQLERRM;
-END
-$$;
 CREATE FUNCTION pg_temp.update_ledger(change text, at bigint) RETURNS text LANGUAGE sql
-RETURN pg_temp.differences(format('UPDATE tallymark.job_event SET %s WHERE seq = %s', change, at));
+RETURN pg_temp.differences(
+  format($$ UPDATE tallymark.job_event SET %s WHERE job_id = 'job' AND seq = %s $$, change, at), numbered => true);
 
 SELECT is(pg_temp.update_ledger('seq = seq', 1), 'true', 'as it is, the ledger gives the state');
 SELECT alike(pg_temp.update_ledger(c.change, c.at), 'false %' || c.found || '%', c.words)
@@ -55,8 +41,8 @@ FROM (VALUES
   (10, 'payload = payload || ''{"updateId": "other"}''', 2, '2/updateId', 'another updateId')) AS c (number, change,
     at, found, words)
 ORDER BY c.number;
-SELECT alike(pg_temp.differences('DELETE FROM tallymark.job_event WHERE seq = ' || c.at), 'false %' || c.found || '%',
-  c.words)
+SELECT alike(pg_temp.differences($$ DELETE FROM tallymark.job_event WHERE job_id = 'job' AND seq = $$ || c.at,
+  numbered => true), 'false %' || c.found || '%', c.words)
 FROM (VALUES (1, 1, '1/seq', 'the first event is gone'), (2, 3, '3/seq', 'one in the middle is gone'),
   (3, 5, '5/seq', 'an event of the crawler''s own is gone'), (4, 6, '/last_seq', 'the last event is gone'))
     AS c (number, at, found, words)

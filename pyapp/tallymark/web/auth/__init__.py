@@ -1,1 +1,1 @@
-"""Who calls, and what that caller may do."""
+"""Tokens and sessions: who calls, and what that caller may do."""

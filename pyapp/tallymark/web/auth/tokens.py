@@ -1,44 +1,163 @@
-"""Who may call, and what: whoever shows a token that is configured, or one that the database knows.
+"""Who calls, and what that caller may do: configured tokens, tokens in the database, and sessions that stand for one.
 
-A configured token opens everything and needs no database. One of the database opens what its scopes say, for the jobs
-whose ids begin as it says. What the database said of a token is remembered for a few seconds, so that a request need
-not ask; that is how long a token that was revoked is let in. Nothing but digests is remembered, and none is logged.
+A configured token allows everything and needs no database. A stored token allows what its scopes say, for the jobs
+whose ids begin with its prefix. What the database says about a token is cached for a few seconds, so a revoked token
+is accepted for that long. Only digests are kept, and none is logged.
 
-Whoever signed in with a browser shows a session's cookie instead. It stands for the token that was shown then, and ends
-with it. It reads, and commands where the token does; it never reports. What it changes needs the session's CSRF token,
-too.
+A browser shows the cookie of a session instead. A session stands for the token that was used to sign in, and ends with
+it. It may read, and command if the token may, but never report. Requests that change something need its CSRF token.
 """
 
 import hmac
+import json
+import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any, ParamSpec
+from threading import Lock
+from typing import Any, Literal, NamedTuple, ParamSpec
 
 from flask import Response, request, session
 from flask_wtf.csrf import validate_csrf
 from wtforms import ValidationError
 
-from tallymark.web.auth.callers import ALL_SCOPES, KEPT_AS, Caller, Scope, shows_token
-from tallymark.web.auth.stored_tokens import StoredTokens
+from tallymark.functions.http import CHECK_TOKEN
 from tallymark.web.db.pool import Database
-from tallymark.web.http.problems import Problem
+from tallymark.web.http.answers import Problem
 
 P = ParamSpec("P")
 
-#: Where a session keeps the ticket, and a request the one that it came with.
+#: What a token may allow; `admin` implies the others.
+Scope = Literal["write", "read", "admin"]
+ALL_SCOPES: tuple[Scope, ...] = ("write", "read", "admin")
+
+#: Where the WSGI environment of a request keeps its caller, and the ticket of its session.
+_CALLER_KEY = "tallymark.caller"
+_TICKET_KEY = "tallymark.ticket"
+#: Where a session keeps its ticket: the kind and a digest of the token that it stands for.
 _TICKET = "ticket"
-_TICKET_SHOWN = "tallymark.ticket"
 _CSRF_HEADER = "X-CSRF-Token"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+#: The size of a cache: a flood of wrong tokens must not fill the memory.
+_MAX_CACHED = 1000
+#: A wrong token is cached for a shorter time, because it may have been created just now.
+_UNKNOWN_SECONDS = 1.0
+#: The form of stored tokens, see create_token. All others share one cache entry, that of no token.
+_STORED_TOKEN = re.compile(rb"tallymark_[0-9a-f]{64}")
+_NO_TOKEN = sha256(b"").digest()
+
+
+class Caller(NamedTuple):
+    """Who calls: the name of the token (empty for a configured one), its scopes, and the prefix of its jobs' ids.
+
+    `sql_prefix` is the prefix as a parameter of a statement: None for all jobs.
+    """
+
+    name: str
+    scopes: frozenset[str]
+    job_prefix: str
+    sql_prefix: bytes | None
+
+    def check_job(self, job_id: str) -> None:
+        """Raise 403 if the token is for other jobs, whether or not this one exists."""
+        if not job_id.startswith(self.job_prefix):
+            explanation = f"This token is for jobs whose ids begin with '{self.job_prefix}'."
+            raise Problem(HTTPStatus.FORBIDDEN, "Forbidden", explanation=explanation)
 
 
 _CONFIGURED = Caller("", frozenset(ALL_SCOPES), "", None)
 
 
+def caller() -> Caller:
+    """Return who sent the request at hand, in a view that requires a scope."""
+    found: Caller = request.environ[_CALLER_KEY]
+    return found
+
+
+def shows_token(environ: Mapping[str, Any]) -> bool:
+    """Return whether a request has a bearer token. Behind a proxy with passwords, browsers send `Basic` instead."""
+    authorization: str = environ.get("HTTP_AUTHORIZATION", "")
+    return authorization[:7].lower() == "bearer "
+
+
+class _Known(NamedTuple):
+    """What the database said about a token: whose it is, if anybody's, and whether any tokens exist."""
+
+    until: float
+    caller: Caller | None
+    any_token: bool
+
+
+class _Cache:
+    """What the database said about the tokens that were shown last."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._known: dict[bytes, _Known] = {}
+
+    def get(self, digest: bytes) -> _Known | None:
+        known = self._known.get(digest)
+        return known if known is not None and time.monotonic() < known.until else None
+
+    def put(self, digest: bytes, known: _Known) -> None:
+        """Add a token; a full cache drops its oldest entry."""
+        with self._lock:
+            self._known.pop(digest, None)
+            if len(self._known) >= _MAX_CACHED:
+                del self._known[next(iter(self._known))]
+            self._known[digest] = known
+
+
+class StoredTokens:
+    """The tokens in a database; without a database there are none."""
+
+    def __init__(self, database: Database | None, cache_seconds: float) -> None:
+        """`cache_seconds` is how long an answer of the database is used."""
+        self._database = database
+        self._cache_seconds = cache_seconds
+        # Two caches, so that wrong tokens never displace right ones.
+        self._right = _Cache()
+        self._wrong = _Cache()
+
+    @property
+    def are_there(self) -> bool:
+        """Whether there is a database that may hold tokens."""
+        return self._database is not None
+
+    def of_token(self, shown: bytes) -> _Known:
+        """Return what is known about a token. Raises Unavailable if the database is needed and away."""
+        return self.of_digest(sha256(shown).digest() if _STORED_TOKEN.fullmatch(shown) else _NO_TOKEN)
+
+    def of_digest(self, digest: bytes) -> _Known:
+        """Return what is known about a token by its SHA-256."""
+        if self._database is None:
+            return _Known(0.0, None, any_token=False)
+        known = self._right.get(digest) or self._wrong.get(digest)
+        if known is not None:
+            return known
+        # Read the clock before the call: the answer may be old when it arrives.
+        now = time.monotonic()
+        found, any_token = self._database.call(CHECK_TOKEN, b"\\x" + digest.hex().encode())
+        if found is None:
+            unknown = _Known(now + min(_UNKNOWN_SECONDS, self._cache_seconds), None, any_token=any_token == b"true")
+            self._wrong.put(digest, unknown)
+            return unknown
+        token = json.loads(found)
+        left = token["secondsLeft"]
+        seconds = self._cache_seconds if left is None else min(self._cache_seconds, left)
+        scopes = frozenset(ALL_SCOPES if "admin" in token["scopes"] else token["scopes"])
+        prefix: str = token["jobPrefix"]
+        who = Caller(token["name"], scopes, prefix, prefix.encode() or None)
+        right = _Known(now + seconds, who, any_token=True)
+        self._right.put(digest, right)
+        return right
+
+
 class Tokens:
-    """The tokens that open the door, kept as digests: all of one length, so that comparing them tells nothing."""
+    """The tokens that are accepted. They are compared by digests of one length, so timing tells nothing about them."""
 
     def __init__(
         self,
@@ -48,33 +167,27 @@ class Tokens:
         cache_seconds: float = 5.0,
         secret_key: str = "",
     ) -> None:
-        """Take the tokens.
+        """Take the configured tokens, and the database that holds others.
 
         Args:
-            tokens: As people configured them; each opens everything.
-            database: Where further tokens are; None is nowhere.
-            cache_seconds: For how long what the database says of a token is remembered.
-            secret_key: What tickets of configured tokens are made with.
+            tokens: The configured tokens; each allows everything.
+            database: Where further tokens are; None for none.
+            cache_seconds: How long what the database says about a token is used.
+            secret_key: The key for the session tickets of configured tokens.
         """
         self._secret_key = secret_key.encode()
         self._digests = tuple(sha256(token.encode()).digest() for token in tokens)
         self._stored = StoredTokens(database, cache_seconds)
 
     def identify(self, authorization: str | None) -> Caller:
-        """Say who calls, or raise.
-
-        Args:
-            authorization: The header of that name, as WSGI gives it: each character stands for a byte.
-
-        Returns:
-            The caller.
+        """Return who shows a token in the header `Authorization`.
 
         Raises:
-            Problem: 503 when no token is configured at all, 401 when this is none of them.
-            Unavailable: It is none of the configured ones, and the database that may know it is away.
+            Problem: 401 for a wrong token; 503 if no token exists at all.
+            Unavailable: It is not a configured token, and the database is away.
         """
         shown, digest = _digest_of(authorization)
-        # All of them are compared, always: the time taken must not tell which one was close.
+        # Always compare with all of them: the time must not tell which one was close.
         matches = [hmac.compare_digest(digest, other) for other in self._digests]
         if any(matches):
             return _CONFIGURED
@@ -88,17 +201,7 @@ class Tokens:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Endpoint disabled due to missing configuration")
 
     def sign_in(self, authorization: str | None) -> Caller:
-        """Have the session of this request stand for a token from now on.
-
-        Args:
-            authorization: The header with the token, as `identify` has it.
-
-        Returns:
-            Whose it is. What a session does not open is not among the scopes.
-
-        Raises:
-            Problem, Unavailable: As `identify` has it; 403, it opens nothing that a session does.
-        """
+        """Make this request's session stand for a token. Raises as `identify`, and 403 if the token cannot read."""
         who = _without_reporting(self.identify(authorization))
         if "read" not in who.scopes:
             raise _lacks("read")
@@ -107,45 +210,18 @@ class Tokens:
         return who
 
     def signed_in(self) -> Caller:
-        """Say who signed in in the session of this request, or raise.
-
-        Returns:
-            Whose token the session stands for.
-
-        Raises:
-            Problem: 401, nobody did, or the token is none any more.
-            Unavailable: The database that may know the token is away.
-        """
+        """Return whose token the session of this request stands for. Raises 401 if there is none, or not any more."""
         ticket = session.get(_TICKET, "")
-        request.environ[_TICKET_SHOWN] = ticket
+        request.environ[_TICKET_KEY] = ticket
         return self._redeem(ticket)
 
     def recheck(self, environ: Mapping[str, Any]) -> Caller:
-        """Say who calls, again: in an answer that goes on for long, whether the token still is one.
-
-        Args:
-            environ: That of a request that was let in.
-
-        Returns:
-            The caller.
-
-        Raises:
-            Problem, Unavailable: As they would be now.
-        """
-        ticket = environ.get(_TICKET_SHOWN)
+        """Check again who sent an accepted request, while its answer goes on. Raises as `identify`."""
+        ticket = environ.get(_TICKET_KEY)
         return self.identify(environ.get("HTTP_AUTHORIZATION")) if ticket is None else self._redeem(ticket)
 
     def required_scope(self, scope: Scope) -> Callable[[Callable[P, Response]], Callable[P, Response]]:
-        """Make a view ask for a token with a scope, or for a session that stands for one, before anything else.
-
-        A decorator. In the view `caller()` says who calls.
-
-        Args:
-            scope: What the token must open.
-
-        Returns:
-            What makes of a view the view with the question before it.
-        """
+        """Decorate a view that requires a token with a scope, or a session for one; `caller()` works in it."""
 
         def guard(view: Callable[P, Response]) -> Callable[P, Response]:
             @wraps(view)
@@ -157,7 +233,7 @@ class Tokens:
                     raise _lacks(scope)
                 if by_session and environ["REQUEST_METHOD"] not in _SAFE_METHODS:
                     check_csrf()
-                environ[KEPT_AS] = who
+                environ[_CALLER_KEY] = who
                 return view(*args, **kwargs)
 
             return guarded
@@ -165,10 +241,10 @@ class Tokens:
         return guard
 
     def _ticket_of(self, digest: bytes) -> str:
-        """Return what a session keeps of a token. It is signed, but can be read by whoever has the cookie.
+        """Return what a session keeps of a token. The cookie is signed, but its owner can read it.
 
-        A token of the database has too many bits to be found by its digest. A configured one may be a short word, so
-        that only a digest with a key is given away.
+        A stored token has too many bits to be guessed from its digest. A configured one may be a short word, so its
+        digest is keyed.
         """
         if any(hmac.compare_digest(digest, other) for other in self._digests):
             return "configured " + hmac.digest(self._secret_key, digest, "sha256").hex()
@@ -187,30 +263,28 @@ class Tokens:
         raise _unauthorized()
 
 
+def check_csrf() -> None:
+    """Raise 403 if the request may come from another site: it lacks the CSRF token of its session."""
+    try:
+        validate_csrf(request.environ.get("HTTP_X_CSRF_TOKEN"))
+    except ValidationError:
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            "Forbidden",
+            explanation=f"The header {_CSRF_HEADER} must contain the CSRF token of this session.",
+        ) from None
+
+
 def _digest_of(authorization: str | None) -> tuple[bytes, bytes]:
-    """Return the token of a header, which is empty where there is none, and its digest."""
+    """Return the token of a header, empty if there is none, and its digest."""
     scheme, _, token = (authorization or "").partition(" ")
-    # Some servers give other characters than WSGI has it; such a token is just a wrong one.
+    # Some servers pass on characters that WSGI does not allow; such a token is just a wrong one.
     shown = token.strip(" ").encode("latin-1", "backslashreplace") if scheme.lower() == "bearer" else b""
     return shown, sha256(shown).digest()
 
 
 def _without_reporting(who: Caller) -> Caller:
     return who._replace(scopes=who.scopes - {"write"})
-
-
-def check_csrf() -> None:
-    """Refuse what another site may have had the browser send.
-
-    Raises:
-        Problem: 403, the request does not have the session's own token in its header.
-    """
-    try:
-        validate_csrf(request.environ.get("HTTP_X_CSRF_TOKEN"))
-    except ValidationError:
-        raise Problem(
-            HTTPStatus.FORBIDDEN, "Forbidden", explanation=f"The header {_CSRF_HEADER} must have this session's token."
-        ) from None
 
 
 def _lacks(scope: str) -> Problem:

@@ -1,1 +1,1 @@
-"""Connections to the database, and calls of stored functions over them."""
+"""Connections to the database and to its replica."""

@@ -1,53 +1,138 @@
-"""The database as the web part sees it: prepared calls of stored functions over a pool of connections.
+"""A pool of connections to a database, and prepared calls of stored functions on them.
 
-psycopg_pool keeps the connections. A request that waits for the pool learns only by its timeout that the database is
-away, so a pool that has lost all its connections and got no new one is closed, which sends away whoever waits. For a
-moment no request is let in, then the next one opens a new pool.
+psycopg_pool keeps the connections. With it, a request learns only by its timeout that the database is away. So a pool
+that has lost all connections and could not open a new one is closed, which fails all waiting requests at once. New
+requests fail for half a second, then the next one opens a new pool.
 
-Calls that write and calls that read have a pool each, also where both go to one database: a connection becomes
-tallymark_writer or tallymark_reader for good when it is opened, so that a call can do what its kind needs and no more,
-whatever the user that logs in may do. Changing the role for each call would cost a round trip each. It stays the user
-that logged in where that may not become the role, but has its rights in some other way.
+Writing and reading have a pool each, even for one database: a connection becomes tallymark_writer or tallymark_reader
+when it is opened, so that a call can do no more than its kind needs, whatever the login user may do. Changing the role
+for each call would cost a round trip. If the login user may not take the role, the connection keeps the user's own
+rights.
 
-Behind a pooler, which may give each statement to another session, and each session to other clients, nothing is set in
-the session and nothing is prepared in it: the role and the timeouts are then those of the user that logs in.
+A pooler may give each statement to another session, and each session to other clients. So behind a pooler nothing is
+set or prepared in the session, and the role and timeouts are those of the login user.
 """
 
 import logging
 import time
 from multiprocessing.util import Finalize
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import ConnStatus, ExecStatus, abc
 from psycopg_pool import ConnectionPool, PoolClosed
 
 from tallymark.functions.call import is_pooled
-from tallymark.functions.errors import NO_CONNECTION, NO_CONNECTION_FREE, Remedy, TallymarkError, Unavailable
+from tallymark.functions.errors import (
+    CONNECTION_BROKEN,
+    NO_CONNECTION,
+    NO_CONNECTION_FREE,
+    NOT_INSTALLED,
+    InvalidUpdate,
+    Remedy,
+    TallymarkError,
+    Unavailable,
+    defect,
+    from_result,
+    is_refusal,
+)
+from tallymark.functions.http import Statement
 from tallymark.settings import Settings
-from tallymark.web.db.calls import Connection, Statement, run
 
-__all__ = ["Database", "Statement"]
+_logger = logging.getLogger("tallymark.web.database")
 
-_logger = logging.getLogger(__name__)
-
-#: A connection that could not be opened is tried once more so much later; then the pool does without it.
+#: After a failed connection, one more attempt is made so much later.
 _RECONNECT_SECONDS = 0.25
-#: After the database was found to be away, requests are turned away for so long before it is tried again.
+#: How long requests fail without an attempt after the database was found to be away.
 _PAUSE_SECONDS = 0.5
-#: A transaction that is left open would hold its locks; nothing here leaves one open.
+#: A transaction that is left open would keep its locks; nothing here leaves one open.
 _IDLE_IN_TRANSACTION = "10s"
-#: A server that vanished without a word is noticed after some 25 s.
+#: A server that no longer answers is noticed after about 25 s.
 _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
 
-#: Set in SQL, because poolers do not pass on what a URL has under `options`.
+#: Set in SQL, because poolers do not pass on the `options` of a URL.
 _CONFIGURE = "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS setting (name, value)"
 _SET_ROLE = """
 SELECT set_config('role', %(role)s, false)
 WHERE pg_has_role(session_user, to_regrole(%(role)s)::oid,
   CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END)
 """
+_IS_JSON = b"SELECT $1::jsonb"
+
+
+class Connection(psycopg.Connection[Any]):
+    """A connection of the pool, used by one thread at a time.
+
+    `known` has the names of the statements that were prepared on it; `is_pooled` says whether it goes through a pooler.
+    """
+
+    known: set[bytes]
+    is_pooled: bool
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **parameters: Any) -> Self:  # noqa: ANN401 - as psycopg has it
+        """Connect as psycopg does, and call `failed` with the error, which the pool does not pass on."""
+        failed = parameters.pop("failed")
+        try:
+            return super().connect(conninfo, **parameters)
+        except psycopg.Error as error:
+            failed(error)
+            raise
+
+
+def run(connection: Connection, statement: Statement, parameters: tuple[bytes | None, ...]) -> list[bytes | None]:
+    """Run a statement once, and return the columns of its one row as text in UTF-8.
+
+    It calls libpq directly, because building a cursor costs more than everything else that Python does here.
+    """
+    pgconn = connection.pgconn
+    try:
+        if connection.is_pooled:
+            result = pgconn.exec_params(statement.sql, parameters)
+        else:
+            if statement.name not in connection.known:
+                _prepare(connection, statement)
+            result = pgconn.exec_prepared(statement.name, parameters)  # type: ignore[arg-type]  # it takes None, too
+    except psycopg.OperationalError as error:
+        # libpq got no result at all.
+        raise Unavailable("Database unavailable", sqlstate=CONNECTION_BROKEN, remedy=Remedy.NEW_CONNECTION) from error
+    if result.status != ExecStatus.TUPLES_OK:
+        raise _failure(connection, result, statement, parameters)
+    return [result.get_value(0, column) for column in range(result.nfields)]
+
+
+def _prepare(connection: Connection, statement: Statement) -> None:
+    result = connection.pgconn.prepare(statement.name, statement.sql)
+    if result.status == ExecStatus.COMMAND_OK:
+        connection.known.add(statement.name)
+        return
+    error = from_result(result)
+    if isinstance(error, Unavailable):
+        raise error
+    # The called functions are missing.
+    raise Unavailable("Database unavailable", sqlstate=error.sqlstate, explanation=NOT_INSTALLED)
+
+
+def _failure(
+    connection: Connection, result: abc.PGresult, statement: Statement, parameters: tuple[bytes | None, ...]
+) -> TallymarkError:
+    error = from_result(result)
+    if connection.pgconn.status == ConnStatus.BAD:
+        error.remedy = Remedy.NEW_CONNECTION
+    elif error.remedy is Remedy.SAME_CONNECTION:
+        connection.known.discard(statement.name)
+    elif isinstance(error, InvalidUpdate) and not is_refusal(error.sqlstate):
+        # A wrong cast inside a function raises the same SQLSTATEs, so the body is checked alone.
+        refused_alone = statement.takes_json and not _is_json(connection, parameters[0])
+        return error if refused_alone else defect(error)
+    return error
+
+
+def _is_json(connection: Connection, body: bytes | None) -> bool:
+    return connection.pgconn.exec_params(_IS_JSON, [body]).status == ExecStatus.TUPLES_OK
+
 
 _Pool = ConnectionPool[Connection]
 
@@ -58,13 +143,13 @@ class Database:
     def __init__(
         self, url: str | None, settings: Settings, *, role: str | None = None, pool_size: int | None = None
     ) -> None:
-        """Say where the database is. Nothing is connected before the first call, so this may happen before a fork.
+        """Prepare a pool. Nothing is connected before the first call, so this may happen before a fork.
 
         Args:
             url: A libpq URL; with None every call raises `Unavailable`.
-            settings: How many connections and threads, and all timeouts.
-            role: Which role the connections take, where they may; None is that of the user that logs in.
-            pool_size: How many connections at most; None is what the settings say.
+            settings: The numbers of connections and threads, and all timeouts.
+            role: The role that the connections take if they may; None for that of the login user.
+            pool_size: The most connections; None for the setting.
         """
         self._url = url
         self._settings = settings
@@ -75,20 +160,20 @@ class Database:
             "lock_timeout": str(settings.lock_timeout),
             "idle_in_transaction_session_timeout": _IDLE_IN_TRANSACTION,
         }
-        # The pool warns of each attempt and each connection that is lost; `_note` says what matters, once.
+        # The pool warns about each failed attempt and each lost connection; `_note` logs the cause once.
         logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
         self._lock = Lock()
         self._pool: _Pool | None = None
-        #: Why the last connection could not be opened; empty when it could.
-        self._trouble = ""
+        #: Why the last connection could not be opened; empty if it could.
+        self._failure = ""
         self._closed_until = 0.0
 
     def call(self, statement: Statement, *parameters: bytes | None) -> list[bytes | None]:
-        """Run a statement, in a transaction of its own; again, once, where that is all it takes to succeed.
+        """Run a statement in a transaction of its own; once more if that may help. It must be safe to run twice.
 
         Args:
             statement: What to run.
-            parameters: The values of $1 and so on, as text in UTF-8 without the byte 0; None is NULL.
+            parameters: The values of $1 and so on, as text in UTF-8 without zero bytes; None is NULL.
 
         Returns:
             The columns of the one row, as text in UTF-8.
@@ -104,17 +189,17 @@ class Database:
                 raise
             _logger.debug("once more after sqlstate=%s", error.sqlstate)
             if error.remedy is Remedy.NEW_CONNECTION:
-                # What broke one has mostly broken all: the second time must not meet another of them.
+                # All connections may be broken, and the second attempt should not get another one of them.
                 pool.check()
         return self._call(pool, statement, parameters)
 
     def close(self) -> None:
-        """Close all connections, when nothing is called any more. Harmless when none is open."""
+        """Close all connections, after the last call. Harmless if none is open."""
         if self._pool is not None:
             self._pool.close()
 
     def connections(self) -> dict[str, int]:
-        """Say how many connections are open and free, and how many requests wait for one."""
+        """Return how many connections are open and free, and how many requests wait for one."""
         pool = self._pool
         if pool is None or pool.closed:
             return {"open": 0, "free": 0, "waiting": 0}
@@ -127,10 +212,10 @@ class Database:
 
     def _call(self, pool: _Pool, statement: Statement, parameters: tuple[bytes | None, ...]) -> list[bytes | None]:
         try:
-            # Not `with pool.connection()`: it commits, for which there is nothing here, and that takes its time.
+            # Not `with pool.connection()`: it commits, which takes time and is not needed in autocommit.
             connection = pool.getconn()
         except psycopg.OperationalError as error:
-            if self._trouble or isinstance(error, PoolClosed):
+            if self._failure or isinstance(error, PoolClosed):
                 raise Unavailable("Database unavailable", sqlstate=NO_CONNECTION) from None
             explanation = "All connections to the database are in use."
             raise Unavailable("Database busy", sqlstate=NO_CONNECTION_FREE, explanation=explanation) from None
@@ -138,7 +223,7 @@ class Database:
             return run(connection, statement, parameters)
         except TallymarkError as error:
             if error.remedy is Remedy.NEW_CONNECTION:
-                connection.close()  # the pool then opens another one
+                connection.close()  # the pool replaces it
             raise
         finally:
             pool.putconn(connection)
@@ -154,7 +239,7 @@ class Database:
                 pool = self._new_pool()
                 pool.open()
                 if self._pool is None:
-                    # Unlike `atexit`, it is run in granian's workers, which multiprocessing has forked.
+                    # Unlike `atexit`, this runs in granian's workers, which multiprocessing has forked.
                     Finalize(None, self.close, exitpriority=0)
                 self._pool = pool
             return self._pool
@@ -170,23 +255,22 @@ class Database:
         return ConnectionPool(
             connection_class=Connection,
             kwargs={**parameters, "autocommit": True, "failed": self._note},
-            # Connections are opened when requests wait for one, so that a database that is away is asked by one.
+            # Connections are opened when requests wait for one, so a database that is away gets one attempt, not many.
             min_size=0,
             max_size=self._pool_size,
             open=False,
             configure=self._configure,
             name="tallymark",
             timeout=self._settings.pool_timeout,
-            # As many as there are threads: all of them wait while the first connection is opened, and when it is lost.
-            # With fewer, a database that is merely busy would be answered 503; more come only from a server that has
-            # more threads than it said, and those are turned away at once.
+            # One for each thread: all of them wait while the first connection is opened. With fewer, a busy database
+            # would mean 503; more requests come only from a server with more threads than configured.
             max_waiting=self._settings.blocking_threads,
             reconnect_timeout=_RECONNECT_SECONDS,
             reconnect_failed=self._give_up,
         )
 
     def _parameters(self, url: str) -> dict[str, Any]:
-        """Return how to connect; what the URL says itself goes before."""
+        """Return the connection parameters; those in the URL override ours."""
         return {
             "application_name": "tallymark",
             "client_encoding": "UTF8",
@@ -196,7 +280,7 @@ class Database:
         }
 
     def _configure(self, connection: Connection) -> None:
-        """Make a new connection ready for use."""
+        """Set up a new connection."""
         try:
             connection.is_pooled = is_pooled(connection)
             if not connection.is_pooled:
@@ -207,18 +291,18 @@ class Database:
             self._note(error)
             raise
         connection.known = set()
-        self._trouble = ""
+        self._failure = ""
 
     def _note(self, error: psycopg.Error) -> None:
-        """Take note of why a connection could not be opened. It is logged once in an outage, and when it changes."""
-        trouble = " ".join(str(error).split())
-        if trouble != self._trouble:
-            self._trouble = trouble
-            _logger.warning("no connection to the database: %s", trouble)
+        """Keep why a connection could not be opened. It is logged once per outage, and when it changes."""
+        failure = " ".join(str(error).split())
+        if failure != self._failure:
+            self._failure = failure
+            _logger.warning("no connection to the database: %s", failure)
 
     def _give_up(self, pool: _Pool) -> None:
-        """Close a pool that has no connection left, after it could not open one."""
+        """Close a pool that could not open a connection and has none left."""
         if pool.get_stats()["pool_size"] == 0:
             self._closed_until = time.monotonic() + _PAUSE_SECONDS
-            # Closing waits for the pool's own threads, and this is one of them.
+            # Not in this thread: closing waits for the pool's own threads, and this is one of them.
             Thread(target=pool.close, daemon=True).start()

@@ -1,116 +1,90 @@
-"""Where to read: a replica as long as it keeps up, else the database itself.
+"""Where to read: from a replica while it keeps up, otherwise from the primary.
 
-Whether it does is looked at once a second while somebody reads: how long ago the primary was where the replica is now,
-by our own clock alone. That holds for a replica that is slow, one that stands still, and one that nobody sends anything
-to any more, which all look different from within.
+While there are reads, the replica's lag is measured once a second: how long ago, by our own clock, the primary was at
+the position where the replica is now. That works for a slow replica, a stopped one and one that is cut off from the
+primary, which would each report their lag differently.
 """
 
 import logging
 import time
 from collections import deque
 from threading import Lock, Thread
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tallymark.functions.errors import TallymarkError, Unavailable
-from tallymark.web.db.pool import Database, Statement
+from tallymark.functions.http import WAL_POSITION, Statement
+from tallymark.web.db.pool import Database
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger("tallymark.web.reader")
 
-_POSITION = Statement(b"tallymark_wal_position", b"SELECT replica, written FROM tallymark.wal_position()")
-_LOOK_SECONDS = 1.0
-#: When nobody has read for so long, nobody looks either.
+_MEASURE_SECONDS = 1.0
+#: Measuring stops when there were no reads for so long.
 _IDLE_SECONDS = 30.0
-#: Positions of the primary are remembered for so long: a longer lag is told as at least this one.
+#: How long positions of the primary are kept; a longer lag is reported as this one.
 _MEMORY_SECONDS = 3600.0
-#: Behind by what nobody knows, and therefore not by too much.
+#: A lag that cannot be measured because the primary is away; the replica is then read from.
 _UNKNOWN = -1.0
-#: It took too long: the other server would take as long, and has others to answer.
+#: A statement that took too long here would take as long on the primary.
 _TIMED_OUT = "57014"
 
 
 class CanCall(Protocol):
-    """What reads: a database, or a `Reader`."""
+    """A `Database`, or a `Reader`."""
 
     def call(self, statement: Statement, *parameters: bytes | None) -> list[bytes | None]:
         """Run a statement, as `Database.call` does."""
 
 
 class Lag(NamedTuple):
-    """How the replica does.
-
-    Attributes:
-        used: Whether reads come from it.
-        seconds: How far it is behind; None where that cannot be told, or it cannot be reached.
-    """
+    """Whether the replica is read from, and how far it is behind; None if unknown, or if it cannot be reached."""
 
     used: bool
     seconds: float | None
 
 
 class Reader:
-    """Reads from a replica as long as it keeps up, else from the primary."""
+    """Reads from a replica while it keeps up, otherwise from the primary."""
 
-    def __init__(self, primary: Database, replica: Database | None, *, most_lag: float) -> None:
-        """Say where they are. Nothing is connected before the first call.
-
-        Args:
-            primary: Where everything is.
-            replica: Where to read if possible; None is never.
-            most_lag: How many seconds it may be behind.
-        """
+    def __init__(self, primary: Database, replica: Database | None, *, max_lag: float) -> None:
+        """`max_lag` is how many seconds the replica may be behind. Nothing is connected before the first call."""
         self._primary = primary
         self._replica = replica
-        self._most_lag = most_lag
+        self._max_lag = max_lag
         self._lock = Lock()
-        self._looking = False
+        self._measuring = False
         self._used_at = 0.0
         self._lag = Lag(used=False, seconds=None)
-        #: When the primary was where, the oldest first.
+        #: Times and positions of the primary, the oldest first.
         self._positions: deque[tuple[float, int]] = deque()
 
     @property
     def lag(self) -> Lag | None:
-        """How the replica does; None where there is none."""
+        """The state of the replica; None without one."""
         return None if self._replica is None else self._lag
 
+    def replica_status(self) -> dict[str, Any]:
+        """Return `{"replica": {"used", "lagSeconds"}}` for JSON; an empty dictionary without a replica."""
+        lag = self.lag
+        if lag is None:
+            return {}
+        return {"replica": {"used": lag.used, "lagSeconds": lag.seconds and round(lag.seconds, 3)}}
+
     def call(self, statement: Statement, *parameters: bytes | None) -> list[bytes | None]:
-        """Read, from the replica if it is fit for that.
-
-        Args:
-            statement: What to run.
-            parameters: The values of $1 and so on, as `Database.call` has them.
-
-        Returns:
-            The columns of the one row.
-
-        Raises:
-            TallymarkError: It was refused, or failed.
-        """
+        """Read as `Database.call` does, from the replica if it keeps up."""
         if self._replica is not None:
-            self._keep_looking()
+            self._keep_measuring()
             if self._lag.used:
                 try:
                     return self._replica.call(statement, *parameters)
                 except Unavailable as error:
-                    # Also where what was read was cleared away on the primary, in the middle of it.
+                    # This includes reads that were cancelled because they conflict with replication.
                     if error.sqlstate == _TIMED_OUT:
                         raise
                     _logger.debug("read from the primary after sqlstate=%s", error.sqlstate)
         return self._primary.call(statement, *parameters)
 
     def newest(self, statement: Statement, *parameters: bytes | None) -> list[bytes | None]:
-        """Read from the primary: for somebody who may know more than the replica does.
-
-        Args:
-            statement: What to run.
-            parameters: The values of $1 and so on.
-
-        Returns:
-            The columns of the one row; from the replica where the primary is away.
-
-        Raises:
-            TallymarkError: It was refused, or failed.
-        """
+        """Read from the primary, for a client that may know more than the replica; from the replica if it is away."""
         try:
             return self._primary.call(statement, *parameters)
         except Unavailable:
@@ -118,31 +92,31 @@ class Reader:
                 raise
             return self._replica.call(statement, *parameters)
 
-    def _keep_looking(self) -> None:
+    def _keep_measuring(self) -> None:
         with self._lock:
             self._used_at = time.monotonic()
-            if self._looking:
+            if self._measuring:
                 return
-            self._looking = True
-            # In this process: workers are forked before anybody reads.
-            Thread(target=self._look_on, name="tallymark-replica", daemon=True).start()
+            self._measuring = True
+            # Not earlier: a thread does not survive the fork of a worker.
+            Thread(target=self._measure_on, name="tallymark-replica", daemon=True).start()
 
-    def _look_on(self) -> None:
+    def _measure_on(self) -> None:
         while True:
-            self._look()
-            time.sleep(_LOOK_SECONDS)
+            self._update_lag()
+            time.sleep(_MEASURE_SECONDS)
             with self._lock:
                 if time.monotonic() - self._used_at > _IDLE_SECONDS:
-                    self._looking = False
-                    # What was known is old by the time somebody reads again.
+                    self._measuring = False
+                    # It will be outdated at the next read.
                     self._lag = Lag(used=False, seconds=None)
                     return
 
-    def _look(self) -> None:
+    def _update_lag(self) -> None:
         before = self._lag
         seconds = self._measure()
-        # Where the primary is away, nobody can tell how far the replica is behind: it is all there is.
-        fit = seconds is not None and seconds <= self._most_lag
+        # While the primary is away, the lag is unknown, but the replica is all there is.
+        fit = seconds is not None and seconds <= self._max_lag
         self._lag = Lag(used=fit, seconds=None if seconds == _UNKNOWN else seconds)
         if fit and not before.used:
             _logger.info("reading from the replica")
@@ -152,31 +126,31 @@ class Reader:
             _logger.warning("the replica is %.1f s behind: reading from the primary", seconds)
 
     def _measure(self) -> float | None:
-        """Return how many seconds the replica is behind; None where it cannot be read."""
+        """Return how many seconds the replica is behind; None if it cannot be reached."""
         assert self._replica is not None  # noqa: S101 - for the type checker
         try:
             at = time.monotonic()
-            _, written = self._primary.call(_POSITION)
+            _, written = self._primary.call(WAL_POSITION)
             self._positions.append((at, int(written or b"0")))
         except TallymarkError:
             written = None
         while self._positions and self._positions[0][0] < time.monotonic() - _MEMORY_SECONDS:
             self._positions.popleft()
         try:
-            is_replica, replayed = self._replica.call(_POSITION)
+            is_replica, replayed = self._replica.call(WAL_POSITION)
         except TallymarkError:
             return None
         if is_replica == b"f":
-            return 0.0  # another server of its own, or another way to the same one
+            return 0.0  # not a replica: another primary, or another address of this one
         if written is None:
             return _UNKNOWN
         return self._behind(int(replayed or b"0"))
 
     def _behind(self, replayed: int) -> float:
-        """Return how long ago the primary was where the replica is now."""
+        """Return how long ago the primary was at the replica's position."""
         now = time.monotonic()
         for number, (_, position) in enumerate(reversed(self._positions)):
             if position <= replayed:
-                # It has not come to the next one, which is where the primary was then.
+                # The replica has not reached the next position, so it is behind since that one's time.
                 return 0.0 if number == 0 else now - self._positions[-number][0]
         return now - self._positions[0][0]

@@ -1,1 +1,1 @@
-"""What every route shares of HTTP: bodies, queries, answers, problems."""
+"""What all routes share: reading requests, making answers, and the queue before them."""

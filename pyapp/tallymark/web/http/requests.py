@@ -1,70 +1,74 @@
-"""What HTTP asks of a request that brings JSON, before anybody looks into it."""
+"""What a request brings: a JSON body, and the parameters of its query string."""
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tallymark.web.http.problems import Problem
+from flask import request
 
-#: An answer that is sent while the body still comes in gets lost: the client finds its connection cut. So the body of a
-#: refused request is read and thrown away, up to so many times the size that would have been taken.
-_DISCARDED_TIMES = 16
+from tallymark.web.http.answers import Problem
+
+if TYPE_CHECKING:
+    from tallymark.functions.errors import Detail
+
+#: The largest values of PostgreSQL's types integer and bigint; a larger number in a query counts as this one.
+INTEGER = 2**31 - 1
+BIGINT = 2**63 - 1
+#: Reading a longer number is slow in Python, and past 4,300 digits it fails.
+_MAX_DIGITS = 100
+
+#: The body of a refused request is read and thrown away, up to so many times the size limit. If the answer went out
+#: while the body still came in, the client would find its connection reset, and never see the answer.
+_DISCARD_FACTOR = 16
 _CHUNK_BYTES = 65536
-#: More digits than this are no size of anything.
-_LENGTH = re.compile(r"[0-9]{1,20}")
+_CONTENT_LENGTH = re.compile(r"[0-9]{1,20}")
 
 
-def read_json_body(environ: Mapping[str, Any], most_bytes: int) -> bytes:
-    """Return the body of a request that an authorised caller sent.
-
-    Args:
-        environ: The request, as WSGI has it.
-        most_bytes: The largest body that is taken.
-
-    Returns:
-        The body as it came. It is not known to be JSON, but has no byte 0.
+def read_json_body(environ: Mapping[str, Any], max_bytes: int) -> bytes:
+    """Return the body of a request. It may not be JSON, but has no zero byte.
 
     Raises:
         Problem: 400, 411, 413 or 415.
     """
     try:
-        length = _checked_length(environ, most_bytes)
+        length = _checked_length(environ, max_bytes)
     except Problem:
-        _discard(environ, most_bytes * _DISCARDED_TIMES)
+        _discard(environ, max_bytes * _DISCARD_FACTOR)
         raise
     body: bytes = environ["wsgi.input"].read(length) if length else b""
     if len(body) < length:
-        raise _invalid_body("ended before its Content-Length was reached")
+        raise _invalid_body("is shorter than its Content-Length")
     if b"\0" in body:
         # libpq would take it for the end of the text.
         raise _invalid_body("must be UTF-8, without the byte 0")
     return body
 
 
-def _checked_length(environ: Mapping[str, Any], most_bytes: int) -> int:
+def _checked_length(environ: Mapping[str, Any], max_bytes: int) -> int:
     if "HTTP_TRANSFER_ENCODING" in environ:
-        # Its length is not known beforehand, and not every server gives all of it.
+        # Some servers pass on only a part of a body whose length is not known beforehand.
         raise Problem(
             HTTPStatus.LENGTH_REQUIRED,
             "Length required",
             explanation="Send the body with Content-Length, not with Transfer-Encoding.",
         )
     given = environ.get("CONTENT_LENGTH") or "0"
-    if not _LENGTH.fullmatch(given):
-        # Below zero it would mean all that comes, however much that is.
-        raise _invalid_body("has a Content-Length that is no number")
+    if not _CONTENT_LENGTH.fullmatch(given):
+        # `read` would take a negative number for no limit at all.
+        raise _invalid_body("has a Content-Length that is not a number")
     length = int(given)
-    if length > most_bytes:
+    if length > max_bytes:
         raise Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             "Request body too large",
-            explanation=f"The body has {length} bytes; at most {most_bytes} are taken.",
+            explanation=f"The body has {length} bytes. The limit is {max_bytes} bytes.",
         )
     if environ.get("CONTENT_TYPE") != "application/json":
         _check_type(environ.get("CONTENT_TYPE") or "")
     if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
-        raise _unsupported("Send the body as it is, without Content-Encoding.")
+        raise _unsupported("Send the body without Content-Encoding.")
     return length
 
 
@@ -87,14 +91,94 @@ def _invalid_body(problem: str) -> Problem:
     return Problem(HTTPStatus.BAD_REQUEST, "Invalid request body", details=[{"field": "", "problem": problem}])
 
 
-def _discard(environ: Mapping[str, Any], most_bytes: int) -> None:
+def _discard(environ: Mapping[str, Any], max_bytes: int) -> None:
     if "HTTP_EXPECT" in environ:
-        return  # this client waits for our word before it sends anything
+        return  # this client sends nothing before it gets a 100
     # Not every server ends the stream where the body ends.
     length = environ.get("CONTENT_LENGTH") or ""
-    left = min(most_bytes, int(length)) if _LENGTH.fullmatch(length) else most_bytes
+    left = min(max_bytes, int(length)) if _CONTENT_LENGTH.fullmatch(length) else max_bytes
     while left > 0:
         chunk = environ["wsgi.input"].read(min(_CHUNK_BYTES, left))
         if not chunk:
             return
         left -= len(chunk)
+
+
+class Query:
+    """The query parameters of the request at hand, as PostgreSQL takes them; None where one is missing or empty.
+
+    Wrong ones are collected in `problems`, so that `check` reports all of them at once. Unknown ones are ignored.
+    """
+
+    def __init__(self) -> None:
+        """Begin without problems."""
+        self.problems: list[Detail] = []
+
+    def number(self, name: str, largest: int = INTEGER) -> bytes | None:
+        """Return a whole number; one above `largest` counts as `largest`."""
+        text = self._only(name)
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+            self._refuse(name, "must be a whole number, 0 or greater")
+            return None
+        return b"%d" % min(int(text), largest)
+
+    def text(self, name: str) -> bytes | None:
+        """Return a text."""
+        text = self._only(name) or ""
+        if "\0" in text:
+            self._refuse(name, "must not contain the character U+0000")
+            return None
+        return text.encode() or None
+
+    def texts(self, name: str, *, with_empty: bool = False) -> bytes | None:
+        """Return the texts of a parameter that may be repeated, as an array of PostgreSQL's.
+
+        With `with_empty`, empty ones count: they use up the number of elements that a function allows.
+        """
+        texts = [text for text in request.args.getlist(name) if text or with_empty]
+        if any("\0" in text for text in texts):
+            self._refuse(name, "must not contain the character U+0000")
+            return None
+        escaped = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+        return b"{%s}" % ",".join(f'"{text}"' for text in escaped).encode() if texts else None
+
+    def instant(self, name: str) -> bytes | None:
+        """Return a date and time in UTC; one without an offset is taken as UTC."""
+        text = self._only(name)
+        if not text:
+            return None
+        try:
+            # A + that was not written as %2B has become a blank.
+            instant = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+            return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC).isoformat().encode()
+        except (ValueError, OverflowError):
+            self._refuse(name, "must be a date and time in ISO 8601")
+            return None
+
+    def cursor(self, name: str) -> bytes | None:
+        """Return the cursor of a page. The database checks it, too; here it is reported with the other problems."""
+        text = self._only(name) or ""
+        try:
+            bytes.fromhex(text).decode()
+        except ValueError:
+            self._refuse(name, "must be the next of an earlier page")
+            return None
+        return text.encode() or None
+
+    def check(self) -> None:
+        """Raise 400 with all problems, if there are any."""
+        if self.problems:
+            raise Problem(HTTPStatus.BAD_REQUEST, "Invalid query", details=self.problems)
+
+    def _only(self, name: str) -> str | None:
+        """Return the value of a parameter that may be given once."""
+        given = request.args.getlist(name)
+        if len(given) > 1:
+            self._refuse(name, "must be given at most once")
+            return None
+        return given[0] if given else None
+
+    def _refuse(self, name: str, problem: str) -> None:
+        self.problems.append({"field": name, "problem": problem})

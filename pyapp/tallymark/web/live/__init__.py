@@ -1,142 +1,104 @@
-"""What happens to jobs, told while it happens: `/events`, a stream of server-sent events.
+"""Job progress as it happens: `/events`, a stream of server-sent events.
 
-`hub` reads what is watched, once for all who watch it; `jobs` and `overview` are what can be watched; `stream` is one
-connection; `gate` keeps the threads that streams need from slowing the requests.
+`poller` reads what is watched, once for all who watch it; `jobs` and `overview` are what can be watched; `stream` is
+one connection.
 """
 
 import random
+from functools import partial
 from http import HTTPStatus
 from threading import Lock
 
 from flask import Flask, Response, request
 
 from tallymark.functions.errors import Unavailable
-from tallymark.settings import Settings
-from tallymark.web.auth.callers import caller
-from tallymark.web.auth.tokens import Tokens
+from tallymark.functions.http import NEWEST_JOBS_LIVE
+from tallymark.web.auth.tokens import Tokens, caller
 from tallymark.web.db.replica import Reader
-from tallymark.web.http.answers import json_answer
-from tallymark.web.http.problems import Problem
-from tallymark.web.http.query import BIGINT, Query
-from tallymark.web.live.gate import Gate, GatedApp
-from tallymark.web.live.hub import Bell, Poller
-from tallymark.web.live.jobs import JobTopic, Position, catch_up, read_jobs
-from tallymark.web.live.messages import Message, Read, gone
+from tallymark.web.http.admission import AdmissionQueue
+from tallymark.web.http.answers import Problem, json_answer
+from tallymark.web.http.requests import BIGINT, Query
+from tallymark.web.live.jobs import JobFeed, JobSubscription, Position, catch_up, read_jobs
 from tallymark.web.live.overview import (
-    NEWEST_JOBS,
-    PageTopic,
-    TotalsTopic,
+    OverviewSubscription,
+    PageFeed,
+    TotalsFeed,
     read_once,
     read_pages,
     read_totals,
 )
-from tallymark.web.live.stream import JobWatch, OverviewWatch, Stream, Watch
+from tallymark.web.live.poller import Pause, Poller, Read, WakeChain
+from tallymark.web.live.stream import Message, Stream, Subscription, gone
 from tallymark.web.routes.lists import overview_question
 
 __all__ = ["Live", "add_live"]
 
 _EVENT_STREAM = "text/event-stream"
-#: Seconds between two looks at what is watched, or more.
-_LEAST_PAUSE = 0.25
-_TOTALS_PAUSE = 5.0
-#: and so many times as long as the look took, so that reporting has the database to itself for nine tenths of the time;
-#: nineteen twentieths where it is about figures that nobody minds to see later: rates of busy jobs take long to read.
-_PAUSE_TIMES = 9
-_TOTALS_PAUSE_TIMES = 19
-#: Those for whom there is no stream come back spread over so many seconds.
+#: Reporting has the database to itself for nine tenths of the time; for nineteen twentieths as far as figures are
+#: concerned that may be older: rates of busy jobs take long to read.
+_PAUSE = Pause(0.25, 9)
+_TOTALS_PAUSE = Pause(5.0, 19)
+#: Clients for which there is no stream come back spread over so many seconds.
 _RETRY_SECONDS = (5, 15)
 
 
 class Live:
-    """All streams of this process."""
+    """All streams of this process. A server that ends calls `stop`."""
 
-    def __init__(self, reader: Reader, gate: Gate, most: int) -> None:
-        """Nothing is read before the first stream.
-
-        Args:
-            reader: Where to read.
-            gate: Where to take turns with the requests, so that no more call the database than it expects.
-            most: How many streams there may be.
-        """
-        self._most = most
-        self._gate = gate
+    def __init__(self, reader: Reader, queue: AdmissionQueue, max_streams: int) -> None:
+        """Nothing is read before the first stream; what is read takes a turn in the queue, like requests."""
+        self._max_streams = max_streams
+        self._queue = queue
         self._lock = Lock()
         self._streams: set[Stream] = set()
         self._stopped = False
-        self.bell = Bell()
+        self._chain = WakeChain()
 
         def read(*call: object) -> list[bytes | None]:
-            with gate:
+            with queue:
                 return reader.call(*call)  # type: ignore[arg-type]
 
         def read_newest(*call: object) -> list[bytes | None]:
-            with gate:
+            with queue:
                 return reader.newest(*call)  # type: ignore[arg-type]
 
-        self.read: Read = read
-        # A client that comes back knows what it was told last, perhaps by the primary, or of another replica.
+        # A client that comes back may know more than the replica: the primary or another replica told it.
         self.read_newest: Read = read_newest
-        self.jobs = Poller[JobTopic](
-            "tallymark-jobs",
-            lambda topics: read_jobs(read, topics),
-            self.bell,
-            least_pause=_LEAST_PAUSE,
-            pause_times=_PAUSE_TIMES,
-        )
-        self.pages = Poller[PageTopic](
-            "tallymark-pages",
-            lambda topics: read_pages(read, topics),
-            self.bell,
-            least_pause=_LEAST_PAUSE,
-            pause_times=_PAUSE_TIMES,
-        )
-        self.totals = Poller[TotalsTopic](
-            "tallymark-totals",
-            lambda topics: read_totals(read, topics),
-            self.bell,
-            least_pause=_TOTALS_PAUSE,
-            pause_times=_TOTALS_PAUSE_TIMES,
-        )
+        self.jobs = Poller[JobFeed]("tallymark-jobs", partial(read_jobs, read), self._chain, _PAUSE)
+        self.pages = Poller[PageFeed]("tallymark-pages", partial(read_pages, read), self._chain, _PAUSE)
+        self.totals = Poller[TotalsFeed]("tallymark-totals", partial(read_totals, read), self._chain, _TOTALS_PAUSE)
 
-    def open_stream(self, watch: Watch, tokens: Tokens) -> Stream:
-        """Make a stream for the request that is being answered.
+    def open_stream(self, subscription: Subscription, tokens: Tokens) -> Stream:
+        """Return a stream for the request at hand; it must be closed.
 
-        Args:
-            watch: What it tells of.
-            tokens: Asked, at every beat, whether the caller may still read.
-
-        Returns:
-            The stream. It has to be closed.
-
-        Raises:
-            Problem: 503, there are as many streams as there may be, or the server stops.
+        It ends when the caller may no longer read. Raises 503 if there are too many streams, or the server stops.
         """
         environ = request.environ
 
         def may_go_on() -> bool:
             try:
-                with self._gate:
+                with self._queue:
                     return "read" in tokens.recheck(environ).scopes
             except Unavailable:
-                return True  # nobody can tell just now, and there is nothing to be read either
+                return True  # the database is away, so there is nothing to read either
             except Problem:
                 return False
 
-        stream = Stream(watch, self.bell, may_go_on=may_go_on, ended=self._forget)
+        stream = Stream(subscription, self._chain, may_go_on=may_go_on, ended=self._forget)
         with self._lock:
-            if len(self._streams) < self._most and not self._stopped:
+            if len(self._streams) < self._max_streams and not self._stopped:
                 self._streams.add(stream)
                 return stream
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "Too many streams",
-            explanation=f"This process has {self._most} streams open, which is all that TALLYMARK_STREAMS allows. "
-            "Ask again with `Accept: application/json` now and then, or come back later.",
+            explanation=f"This process has {self._max_streams} open streams, the limit that TALLYMARK_STREAMS sets. "
+            "Poll with `Accept: application/json`, or try again later.",
             headers={"Retry-After": str(random.randint(*_RETRY_SECONDS))},  # noqa: S311 - spreads load
         )
 
     def stop(self) -> None:
-        """End all streams, and open no more: the server stops, and would wait for them."""
+        """End all streams, and refuse new ones: a server that stops waits for open answers."""
         with self._lock:
             self._stopped = True
             streams = list(self._streams)
@@ -150,24 +112,14 @@ class Live:
             self._streams.discard(stream)
 
 
-def add_live(app: Flask, tokens: Tokens, reader: Reader, settings: Settings) -> None:
-    """Give an application the route of streams, and the gate before all its routes.
-
-    Args:
-        app: The application. Its `extensions["tallymark.live"]` is then the `Live` that a server stops.
-        tokens: Who may call.
-        reader: Where to read.
-        settings: How many streams, and how many requests at once.
-    """
-    gate = Gate(settings.blocking_threads, most_waiting=settings.max_waiting, longest_wait=settings.max_wait)
-    app.extensions["tallymark.gate"] = gate
-    live = app.extensions["tallymark.live"] = Live(reader, gate, settings.streams)
-    app.wsgi_app = GatedApp(app.wsgi_app, gate)  # type: ignore[method-assign]
+def add_live(app: Flask, tokens: Tokens, reader: Reader, queue: AdmissionQueue, max_streams: int) -> None:
+    """Give an application the route of streams, and `extensions["tallymark.live"]`, the `Live` that a server stops."""
+    live = app.extensions["tallymark.live"] = Live(reader, queue, max_streams)
 
     @app.get("/events")
     @tokens.required_scope("read")
     def get_events() -> Response:
-        """Tell of a job, or of the overview: for as long as the client listens, or once."""
+        """Send what happens to a job, or to the jobs of the overview: while the client listens, or once."""
         query = Query()
         job_id = query.text("job")
         after = _after(query)
@@ -177,30 +129,30 @@ def add_live(app: Flask, tokens: Tokens, reader: Reader, settings: Settings) -> 
         query.check()
         if job_id is not None:
             caller().check_job(job_id.decode())
-        # Never by default: who just tries the address would wait for the end of it.
+        # A stream must be asked for: somebody who just tries the address would wait for its end.
         if _EVENT_STREAM not in request.accept_mimetypes.values():
             messages = _job_once(reader, job_id.decode(), after) if job_id else read_once(reader.call, question)
             return json_answer(b'{"messages":[%s]}' % b",".join(message.as_json for message in messages))
         if question[-1] is not None and job_id is None:
-            reader.call(NEWEST_JOBS, *question[:-2], b"0", question[-1])  # refuses a cursor that is none
+            reader.call(NEWEST_JOBS_LIVE, *question[:-2], b"0", question[-1])  # refuses a wrong cursor
         if request.method == "HEAD":
             return Response(content_type=_EVENT_STREAM)
-        watch: Watch = (
-            JobWatch(live.jobs, live.read_newest, job_id.decode(), after)
+        subscription: Subscription = (
+            JobSubscription(live.jobs, live.read_newest, job_id.decode(), after)
             if job_id is not None
-            else OverviewWatch(live.pages, live.totals, question)
+            else OverviewSubscription(live.pages, live.totals, question)
         )
         return Response(
-            live.open_stream(watch, tokens),
+            live.open_stream(subscription, tokens),
             content_type=_EVENT_STREAM,
-            # nginx would else keep back what is small.
+            # Otherwise nginx would hold back small parts.
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 
 
 def _after(query: Query) -> int | None:
-    """Return up to which event the client knows the job; None where it does not say."""
-    # A browser that connects anew sends the header, and beside it the query of the first time.
+    """Return the last event that the client knows; None if it does not say."""
+    # A browser that connects again sends the header beside the query of the first time.
     header = request.headers.get("Last-Event-ID", "")
     if header.isascii() and header.isdigit():
         return min(int(header[:20]), BIGINT)
@@ -209,6 +161,6 @@ def _after(query: Query) -> int | None:
 
 
 def _job_once(reader: Reader, job_id: str, after: int | None) -> list[Message]:
-    """Return what there is to say of a job now."""
+    """Return the message about a job for a client that asks once."""
     message, _ = catch_up(reader.newest, job_id, Position(0, -1 if after is None else after))
     return [message or gone(job_id)]

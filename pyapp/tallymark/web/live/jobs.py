@@ -1,6 +1,7 @@
-"""A job that is watched: its newest state and its newest events, and the message for whoever knows it up to a number.
+"""A watched job: its newest state and events, and the message for a client that knows it up to some event.
 
-What the database says is cut into documents there, and put together here, unparsed: numbers stay as they were written.
+The database's answer is split into JSON documents in SQL and assembled here, unparsed, so that numbers stay as they
+were written.
 """
 
 import json
@@ -8,44 +9,28 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from tallymark.web.db.pool import Statement
-from tallymark.web.live.messages import Message, Read
+from tallymark.functions.http import JOB_CHANGES
+from tallymark.web.live.poller import Poller, Read, Subscriber
+from tallymark.web.live.stream import Message, gone
 
-#: Bytes in the second and third column are a document a line; there is no line feed in what jsonb gives as text.
-JOB_CHANGES = Statement(
-    b"tallymark_job_changes",
-    b"WITH change AS MATERIALIZED ("
-    b"  SELECT c.change, c.number FROM jsonb_array_elements(tallymark.job_changes("
-    b"    ARRAY(SELECT jsonb_array_elements_text($1::jsonb)), $2::bigint[], $3::integer))"
-    b"  WITH ORDINALITY AS c (change, number)"
-    b") SELECT"
-    b" (SELECT jsonb_agg((c.change - '{job,events}'::text[])"
-    b"  || jsonb_build_object('seqs', jsonb_path_query_array(c.change, '$.events[*].seq')) ORDER BY c.number)"
-    b"  FROM change AS c)::text,"
-    b" (SELECT string_agg((c.change -> 'job')::text, chr(10) ORDER BY c.number) FROM change AS c"
-    b"  WHERE c.change ? 'job'),"
-    b" (SELECT string_agg(e.event::text, chr(10) ORDER BY c.number, e.number) FROM change AS c,"
-    b"  jsonb_array_elements(c.change -> 'events') WITH ORDINALITY AS e (event, number))",
-)
-#: A job's newest events that are kept for those who do not have them yet: so many, and of no more bytes than this.
+#: How many of a job's newest events are kept for clients that do not have them yet, and of how many bytes.
 _KEPT_EVENTS = 400
 _KEPT_BYTES = 262_144
-#: Who comes back after a while is told so many of the events that were missed, and of no more bytes; the message says
-#: how many more there are.
-MOST_MISSED = 1000
-_MISSED_BYTES = 4_194_304
-#: Jobs are read so many at a time.
-_READ_AT_ONCE = 100
-#: Messages that are kept for others who know the job up to the same number.
+#: How many of the events that it missed a client is sent at once, and of how many bytes. The message says how many
+#: more there are.
+MAX_MISSED = 1000
+_MAX_MISSED_BYTES = 4_194_304
+#: How many jobs are read with one call.
+_BATCH = 100
+#: How many messages are kept for other clients that know the job up to the same event.
 _KEPT_MESSAGES = 8
 
 
 class Position(NamedTuple):
-    """How far somebody knows a job; a greater one knows more.
+    """How much of a job is known; a greater position is more.
 
-    Attributes:
-        born: Which of the jobs that had this id, one after the other: when it was made. 0 is not known.
-        seq: Up to which event.
+    `born` tells apart the jobs that had this id one after the other: when it was created, 0 for unknown. `seq` is the
+    number of the last known event.
     """
 
     born: int
@@ -53,7 +38,7 @@ class Position(NamedTuple):
 
 
 class Event(NamedTuple):
-    """An event as JSON, and its number."""
+    """An event's number, and the event as JSON."""
 
     seq: int
     body: bytes
@@ -66,12 +51,12 @@ class JobState:
         """Take what was read.
 
         Args:
-            tag: Its tag, as read_job has it.
+            tag: Its tag, as from read_job.
             head: The members of the message before its events.
             last_seq: The number of its last event.
-            floor: All events of the ledger with numbers above this one are among the events.
-            events: Its newest ones, ascending.
-            skipped: How many more there are between what was asked for and the events.
+            floor: All events with greater numbers than this are in `events`.
+            events: Its newest events, ascending.
+            skipped: How many events that were asked for were left out before these.
         """
         self.position = Position(int(tag.partition("-")[0], 16), last_seq)
         self.floor = floor
@@ -81,14 +66,9 @@ class JobState:
         self._messages: dict[int, Message] = {}
 
     def message(self, after: int, *, with_skipped: bool = False) -> Message | None:
-        """Make the message for those who know the job up to an event.
+        """Return the message for clients that know the job up to event `after`; None if it needs events not kept.
 
-        Args:
-            after: The number of that event.
-            with_skipped: Make it also where some of the events have been left out, and say how many.
-
-        Returns:
-            It; None where the events that it needs are not kept.
+        `with_skipped` allows for missing events; the message then says how many are missing.
         """
         if after < self.floor and not with_skipped:
             return None
@@ -102,7 +82,7 @@ class JobState:
         return message
 
     def follow(self, earlier: "JobState | None") -> None:
-        """Keep the events of the state before this one, too, as far as there is room for them."""
+        """Add the events of the state before this one, as far as there is room."""
         if earlier is not None and earlier.position.born == self.position.born and not self._skipped:
             self.floor = earlier.floor
             self.events = earlier.events + self.events
@@ -110,15 +90,15 @@ class JobState:
             self.floor = dropped[-1].seq
 
     def skip(self) -> None:
-        """Leave out the oldest events where all are more than a client should have to take at once."""
-        self._skipped += len(self._shorten(MOST_MISSED, _MISSED_BYTES))
+        """Leave out the oldest events if there are more than a client should be sent at once."""
+        self._skipped += len(self._shorten(MAX_MISSED, _MAX_MISSED_BYTES))
 
-    def _shorten(self, most: int, most_bytes: int) -> tuple[Event, ...]:
+    def _shorten(self, max_events: int, max_bytes: int) -> tuple[Event, ...]:
         """Keep the newest events, at least one however large, and return the others."""
         size = kept = 0
         for event in reversed(self.events):
             size += len(event.body)
-            if kept == most or (kept and size > most_bytes):
+            if kept == max_events or (kept and size > max_bytes):
                 break
             kept += 1
         first = len(self.events) - kept
@@ -126,93 +106,126 @@ class JobState:
         return dropped
 
 
-class JobTopic:
-    """A job that is watched.
-
-    Attributes:
-        state: Its newest state; None where there is no such job, or none was read yet.
-        is_read: Whether it was read.
-    """
+class JobFeed:
+    """A watched job; `state` is None if it does not exist, or was not read yet (then `is_read` is false)."""
 
     def __init__(self, job_id: str) -> None:
-        """Name it."""
+        """Nothing is read yet."""
         self.key = job_id
         self.group = None  # one statement reads all
         self.state: JobState | None = None
         self.is_read = False
 
-    def _take(self, state: JobState | None) -> None:
+    def take(self, state: JobState | None) -> None:
+        """Replace the state."""
         if state is not None:
             state.follow(self.state)
         self.state = state
         self.is_read = True
 
 
-def read_jobs(read: Read, topics: Sequence[JobTopic]) -> Iterator[JobTopic]:
-    """Read what is new of jobs.
+class JobSubscription:
+    """What a stream watches of one job."""
 
-    Args:
-        read: Calls the database.
-        topics: The jobs; what is new is put into them.
+    def __init__(self, poller: Poller[JobFeed], read: Read, job_id: str, after: int | None) -> None:
+        """`after` is the last event that the client knows; None if it knows nothing and wants no older events."""
+        self._poller = poller
+        self._read = read
+        self._feed = JobFeed(job_id)
+        self._known = Position(0, -1 if after is None else after)
+        self._told_gone = False
+        self._subscriber: Subscriber | None = None
 
-    Yields:
-        Those that have something new.
+    def begin(self, subscriber: Subscriber) -> None:
+        """Begin to watch."""
+        self._subscriber = subscriber
+        self._feed = self._poller.subscribe(self._feed, subscriber)
+
+    def end(self) -> None:
+        """Stop watching."""
+        if self._subscriber is not None:
+            self._poller.unsubscribe(self._feed, self._subscriber)
+
+    def news(self) -> list[Message]:
+        """Return at most one message."""
+        feed, state = self._feed, self._feed.state
+        if not feed.is_read:
+            return []
+        if state is None:
+            if self._told_gone:
+                return []
+            self._told_gone, self._known = True, Position(0, 0)
+            return [gone(feed.key)]
+        self._told_gone = False
+        born, seq = self._known
+        if born and state.position <= self._known:
+            return []
+        if seq < 0:
+            seq = state.position.seq
+        elif born and born != state.position.born:
+            seq = 0  # another job under the same id: from its start
+        # A client that comes back may know more than the last reading of the feed.
+        message = state.message(seq) if seq <= state.position.seq else None
+        if message is None:
+            message, self._known = catch_up(self._read, feed.key, Position(born and state.position.born, seq))
+            return [message] if message else []
+        self._known = state.position
+        return [message]
+
+
+def read_jobs(read: Read, feeds: Sequence[JobFeed]) -> Iterator[JobFeed]:
+    """Read jobs into their feeds, and yield the feeds that have something new.
 
     Raises:
         TallymarkError: The database is away, or the like; some may have been read.
     """
-    for start in range(0, len(topics), _READ_AT_ONCE):
-        part = {topic.key: topic for topic in topics[start : start + _READ_AT_ONCE]}
-        # Who has just come brings the number that it knows. Here only what happens from now on is of interest.
-        known = {key: topic.state.position.seq if topic.state else -1 for key, topic in part.items()}
+    for start in range(0, len(feeds), _BATCH):
+        part = {feed.key: feed for feed in feeds[start : start + _BATCH]}
+        # A new feed begins with the job's present state: a client that knows an earlier one catches up by itself.
+        known = {key: feed.state.position.seq if feed.state else -1 for key, feed in part.items()}
         for job_id, state in _changes(read, known, _KEPT_EVENTS):
-            topic = part[job_id]
-            if state is not None and topic.state is not None and _is_older(state.position, topic.state.position):
-                continue  # a replica that was read from in between knows less than the primary
-            if state is not None or topic.state is not None or not topic.is_read:
-                topic._take(state)  # noqa: SLF001 - of this module
-                yield topic
+            feed = part[job_id]
+            if state is not None and feed.state is not None and _is_older(state.position, feed.state.position):
+                continue  # it comes from a replica that is behind
+            if state is not None or feed.state is not None or not feed.is_read:
+                feed.take(state)
+                yield feed
 
 
-def _is_older(position: "Position", known: "Position") -> bool:
+def _is_older(position: Position, known: Position) -> bool:
     return position.born == known.born and position.seq < known.seq
 
 
 def catch_up(read: Read, job_id: str, known: Position) -> tuple[Message | None, Position]:
-    """Read for somebody what they missed of a job.
-
-    Args:
-        read: Calls the database.
-        job_id: The job.
-        known: How far they know it; with -1 they want the job alone.
+    """Read what a client missed of a job. If its position has the number -1, it wants the job without events.
 
     Returns:
-        The message, with the newest `MOST_MISSED` of the events that they do not know, and how far they know the job
-        with it; None and the same position where there is no such job.
+        The message, with the newest `MAX_MISSED` of the events that the client does not know, and the position that it
+        knows then; None and the same position if there is no such job.
 
     Raises:
         TallymarkError: The database is away, or the like.
     """
     after = known.seq
     while True:
-        changes = list(_changes(read, {job_id: after}, MOST_MISSED))
-        # Nothing is new, but they want to know the job.
+        changes = list(_changes(read, {job_id: after}, MAX_MISSED))
+        # Without changes there is still the job itself to send.
         states = [state for _, state in changes or _changes(read, {job_id: -1}, 0)]
         if states == [None]:
             return None, known
         for state in filter(None, states):
             if known.born not in {0, state.position.born} and after > 0:
-                after = 0  # another job that has got as far meanwhile
+                after = 0  # another job under the same id, which has the same number of events
             elif changes or state.position.seq == after:
                 shown = after if 0 <= after <= state.position.seq else 0 if after > 0 else state.position.seq
                 state.skip()
                 return state.message(shown, with_skipped=True), state.position
 
 
-def _changes(read: Read, known: dict[str, int], most_events: int) -> Iterator[tuple[str, JobState | None]]:
-    """Yield the ids of jobs that changed, with their states; None for a job that is not there."""
+def _changes(read: Read, known: dict[str, int], max_events: int) -> Iterator[tuple[str, JobState | None]]:
+    """Yield the ids and states of the jobs that changed; None for a job that does not exist."""
     seqs = b"{%s}" % ",".join(map(str, known.values())).encode()
-    heads, jobs, bodies = read(JOB_CHANGES, json.dumps(list(known)).encode(), seqs, b"%d" % most_events)
+    heads, jobs, bodies = read(JOB_CHANGES, json.dumps(list(known)).encode(), seqs, b"%d" % max_events)
     documents = iter((jobs or b"").split(b"\n"))
     events = iter((bodies or b"").split(b"\n"))
     for change in json.loads(heads or b"[]"):
@@ -228,7 +241,7 @@ def _changes(read: Read, known: dict[str, int], most_events: int) -> Iterator[tu
             next(documents),
         )
         last_seq, after = change["lastSeq"], known[job_id]
-        # An id that has another job by now is told from its start.
+        # If the id has another job by now, that one is sent from its start.
         if after < 0:
             floor = last_seq
         elif change["skipped"] and found:

@@ -1,55 +1,30 @@
-"""The overview that is watched: a page of the newest jobs, and the figures that stand above it.
+"""The watched overview: a page of the newest jobs, and the figures above it.
 
-A page has a version, which rises whenever something on it changes, and each of its rows has the version in which it
-changed last. So whoever knows one version is told the rows with a greater one.
+A page has a version, which rises with each change, and each row has the version in which it last changed. So a client
+that knows one version is sent the rows with a greater one.
 """
 
 import json
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from tallymark.web.db.pool import Statement
-from tallymark.web.live.messages import Message, Read
-from tallymark.web.routes.lists import OVERVIEW
+from tallymark.functions.http import NEWEST_JOBS_LIVE, RATES, TOTALS
+from tallymark.web.live.poller import Poller, Read, Subscriber
+from tallymark.web.live.stream import Message
 
-#: The rows are a document a line; there is no line feed in what jsonb gives as text. $1 is how the ids begin.
-NEWEST_JOBS = Statement(
-    b"tallymark_newest_jobs_live",
-    b"WITH page AS MATERIALIZED (SELECT " + OVERVIEW + b" AS page),"
-    b" rows AS MATERIALIZED (SELECT r.job, r.number FROM page AS p,"
-    b"  jsonb_array_elements(p.page -> 'jobs') WITH ORDINALITY AS r (job, number))"
-    b" SELECT (SELECT p.page -> 'next' FROM page AS p)::text,"
-    b"  (SELECT string_agg(r.job::text, chr(10) ORDER BY r.number) FROM rows AS r),"
-    b"  (SELECT coalesce(jsonb_agg(r.job -> 'id' ORDER BY r.number), '[]') FROM rows AS r)::text,"
-    b"  (SELECT coalesce(jsonb_agg(r.job -> 'id' ORDER BY r.number) FILTER (WHERE r.job ->> 'status' = 'running'),"
-    b"    '[]') FROM rows AS r)::text",
-)
-#: Everything above the list but the rates, which are those of a page. $1 is how the ids begin, $2 how far to count,
-#: $3 how many stalled ones to name.
-TOTALS = Statement(
-    b"tallymark_totals",
-    b"SELECT tallymark.jobs_by_status($1::text, $2::integer)::text,"
-    b" (SELECT t.page - 'minutes' FROM tallymark.throughput_page(0, $1::text) AS t (page))::text,"
-    b" (tallymark.stalled_page($1::text, $3::integer) -> 'jobs')::text",
-)
-RATES = Statement(
-    b"tallymark_rates",
-    b"SELECT (tallymark.job_rates(ARRAY(SELECT jsonb_array_elements_text($1::jsonb) LIMIT 100), NULL)"
-    b" -> 'rates')::text",
-)
-#: Jobs of each status are counted so far, so that a million of them cost no more. The answer says where there are more.
+#: How many jobs of each status are counted, so that a million of them cost no more. The answer says if there are more.
 _COUNTED = b"10000"
-#: So many stalled jobs are named. The pages say "or more" where there are as many: MOST_STALLED in pyapp/dashboard.
-_MOST_STALLED = b"20"
-#: Messages that are kept for others who know the same version.
+#: How many stalled jobs are named. If there are as many, the pages say "or more": MOST_STALLED in pyapp/dashboard.
+_MAX_STALLED = b"20"
+#: How many messages are kept for other clients that know the same version.
 _KEPT_MESSAGES = 16
 
-#: What is asked of a page: how the ids begin, then the filters as `NEWEST_JOBS` takes them.
+#: The parameters of a page: the ids' prefix, then the filters as `NEWEST_JOBS_LIVE` takes them.
 Question: TypeAlias = tuple[bytes | None, ...]
 
 
 class _Row(NamedTuple):
-    """A row of the page as JSON, and the version in which it changed last."""
+    """A row of the page as JSON, and the version in which it last changed."""
 
     version: int
     body: bytes
@@ -59,12 +34,7 @@ class PageState:
     """A page at some moment."""
 
     def __init__(self, read: list[bytes | None], earlier: "PageState | None") -> None:
-        """Take what was read.
-
-        Args:
-            read: The columns of `NEWEST_JOBS`.
-            earlier: The state before this one.
-        """
+        """Take the columns of `NEWEST_JOBS_LIVE`, and the state before this one."""
         self.read = read
         self.version: int = earlier.version + 1 if earlier else 1
         following, rows, ids, running = read
@@ -82,7 +52,7 @@ class PageState:
         return self._rows.get(job_id)
 
     def message(self, known: int) -> Message:
-        """Make the message for those who know a version; 0 is none."""
+        """Return the message for clients that know a version, 0 for none."""
         message = self._messages.get(known)
         if message is None:
             rows = b",".join(row.body for row in self._rows.values() if row.version > known)
@@ -92,98 +62,98 @@ class PageState:
         return message
 
 
-class PageTopic:
-    """A page that is watched.
-
-    Attributes:
-        state: Its newest state; None before the first was read.
-    """
+class PageFeed:
+    """A watched page; `state` is None until it was read."""
 
     def __init__(self, question: Question) -> None:
-        """Say what is asked of it."""
+        """Nothing is read yet."""
         self.key = question
         self.group = question  # each is read by itself: one may take long
         self.state: PageState | None = None
 
 
-def read_pages(read: Read, topics: Sequence[PageTopic]) -> Iterator[PageTopic]:
-    """Read pages.
+class TotalsFeed:
+    """The figures above a watched page. `version` rises with each change; `message` is None until they were read."""
 
-    Args:
-        read: Calls the database.
-        topics: The pages; what is new is put into them.
-
-    Yields:
-        Those that have something new.
-
-    Raises:
-        TallymarkError: The database is away, or the like.
-    """
-    for topic in topics:
-        found = read(NEWEST_JOBS, *topic.key)
-        if topic.state is None or topic.state.read != found:
-            topic.state = PageState(found, topic.state)
-            yield topic
-
-
-class TotalsTopic:
-    """The figures above a page that is watched.
-
-    Attributes:
-        message: The newest of them; None before they were read.
-        version: Rises with each change of them.
-    """
-
-    def __init__(self, page: PageTopic) -> None:
-        """Say above which page."""
+    def __init__(self, page: PageFeed) -> None:
+        """Nothing is read yet."""
         self.key = page.key
-        self.group = page.key[0]  # what they share is read once
+        self.group = page.key[0]  # what feeds with one prefix share is read once
         self.page = page
         self.message: Message | None = None
         self.version = 0
 
 
-def read_totals(read: Read, topics: Sequence[TotalsTopic]) -> Iterator[TotalsTopic]:
-    """Read the figures above pages; what they share is read once.
+class OverviewSubscription:
+    """What a stream watches of a page and the figures above it."""
 
-    Args:
-        read: Calls the database.
-        topics: The figures, of one group; what is new is put into them.
+    def __init__(self, pages: Poller[PageFeed], totals: Poller[TotalsFeed], question: Question) -> None:
+        """Nothing is watched yet."""
+        self._pages = pages
+        self._totals_poller = totals
+        self._page = PageFeed(question)
+        self._totals: TotalsFeed | None = None
+        self._version = 0
+        self._totals_version = 0
+        self._subscriber: Subscriber | None = None
 
-    Yields:
-        Those that have something new.
+    def begin(self, subscriber: Subscriber) -> None:
+        """Begin to watch."""
+        self._subscriber = subscriber
+        self._page = self._pages.subscribe(self._page, subscriber)
 
-    Raises:
-        TallymarkError: The database is away, or the like.
-    """
-    shared = _shared_totals(read, topics[0].group)
-    for topic in topics:
-        message = _totals(read, shared, topic.page.state.running if topic.page.state else b"[]")
-        if topic.message is None or topic.message.data != message.data:
-            topic.message = message
-            topic.version += 1
-            yield topic
+    def end(self) -> None:
+        """Stop watching."""
+        if self._subscriber is not None:
+            if self._totals is not None:
+                self._totals_poller.unsubscribe(self._totals, self._subscriber)
+            self._pages.unsubscribe(self._page, self._subscriber)
+
+    def news(self) -> Iterator[Message]:
+        """Yield what is new of the page and of the figures."""
+        state = self._page.state
+        if state is None:
+            return
+        if self._totals is None and self._subscriber is not None:
+            # Not before: the rates to read are those of the page's jobs.
+            self._totals = self._totals_poller.subscribe(TotalsFeed(self._page), self._subscriber)
+        if state.version != self._version:
+            known, self._version = self._version, state.version
+            yield state.message(known)
+        if self._totals is not None and self._totals.version != self._totals_version:
+            message, self._totals_version = self._totals.message, self._totals.version
+            if message is not None:
+                yield message
+
+
+def read_pages(read: Read, feeds: Sequence[PageFeed]) -> Iterator[PageFeed]:
+    """Read pages into their feeds, and yield the feeds that have something new."""
+    for feed in feeds:
+        found = read(NEWEST_JOBS_LIVE, *feed.key)
+        if feed.state is None or feed.state.read != found:
+            feed.state = PageState(found, feed.state)
+            yield feed
+
+
+def read_totals(read: Read, feeds: Sequence[TotalsFeed]) -> Iterator[TotalsFeed]:
+    """Read figures of one group into their feeds, and yield the feeds that have something new."""
+    shared = _shared_totals(read, feeds[0].group)
+    for feed in feeds:
+        message = _totals(read, shared, feed.page.state.running if feed.page.state else b"[]")
+        if feed.message is None or feed.message.data != message.data:
+            feed.message = message
+            feed.version += 1
+            yield feed
 
 
 def read_once(read: Read, question: Question) -> list[Message]:
-    """Read a page and the figures above it, for who asks once.
-
-    Args:
-        read: Calls the database.
-        question: What is asked of the page.
-
-    Returns:
-        The messages.
-
-    Raises:
-        TallymarkError: The database is away, or the like.
-    """
-    page = PageState(read(NEWEST_JOBS, *question), None)
+    """Read a page and the figures above it, for a client that asks once."""
+    page = PageState(read(NEWEST_JOBS_LIVE, *question), None)
     return [page.message(0), _totals(read, _shared_totals(read, question[0]), page.running)]
 
 
 def _shared_totals(read: Read, prefix: bytes | None) -> bytes:
-    statuses, throughput, stalled = read(TOTALS, prefix, _COUNTED, _MOST_STALLED)
+    statuses, throughput, stalled = read(TOTALS, prefix, _COUNTED, _MAX_STALLED)
     return b'"statuses":%s,"throughput":%s,"stalled":%s' % (statuses, throughput, stalled)
 
 

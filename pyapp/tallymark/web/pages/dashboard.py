@@ -1,12 +1,12 @@
-"""The pages of the dashboard. All are one document: its script draws the page that the address asks for.
+"""The pages of the dashboard. All are one document: its script draws the page for the address.
 
-What is in it is only the session's own, and for the overview the first jobs, so that they are seen at once.
+The document contains only what belongs to the session, and on the overview the first jobs, so that they appear at
+once.
 """
 
 from collections.abc import Callable
 from http import HTTPStatus
 from importlib.metadata import version
-from pathlib import Path
 from urllib.parse import urlencode
 
 from flask import Flask, Response, redirect, request
@@ -15,37 +15,19 @@ from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
 from tallymark.functions.errors import TallymarkError
-from tallymark.web.auth.callers import Caller
-from tallymark.web.auth.tokens import Tokens
-from tallymark.web.db.pool import Database, Statement
+from tallymark.functions.http import LAST_FAILURES
+from tallymark.web.auth.tokens import Caller, Tokens
 from tallymark.web.db.replica import CanCall
-from tallymark.web.http.problems import Problem
-from tallymark.web.pages.assets import Assets, add_assets
+from tallymark.web.http.answers import Problem
 from tallymark.web.pages.documents import page
-from tallymark.web.pages.sign_in import add_sign_in
 from tallymark.web.routes.lists import read_page
 
-#: The addresses that the script knows; see pyapp/dashboard/src/main.tsx.
+#: The addresses for which the script has a page; see pyapp/dashboard/src/main.tsx.
 _PAGES = ("/", "/job", "/errors", "/history", "/areas", "/system")
-#: Those that the overview shows above its list; see pyapp/dashboard/src/pages/overview/attention.tsx.
-FAILED_LAST = Statement(
-    b"tallymark_failed_last", b"SELECT tallymark.recent_failures(max_jobs => 5, id_prefix => $1::text)"
-)
-_STATIC = Path(__file__).parent.parent / "static"
 
 
-def add_dashboard(app: Flask, tokens: Tokens, writer: Database, reader: CanCall) -> None:
-    """Give an application the dashboard, and the way in.
-
-    Args:
-        app: The application; it has sessions.
-        tokens: Who may come in.
-        writer: Where failures to sign in are counted.
-        reader: Where to read.
-    """
-    assets = Assets(_STATIC)
-    add_assets(app, assets)
-    add_sign_in(app, tokens, writer, assets)
+def add_dashboard(app: Flask, tokens: Tokens, reader: CanCall) -> None:
+    """Give an application, which has sessions, the pages of the dashboard."""
 
     def show() -> Response:
         """Show a page, or send the browser to sign in."""
@@ -58,18 +40,18 @@ def add_dashboard(app: Flask, tokens: Tokens, writer: Database, reader: CanCall)
             answer = redirect("/sign-in" + ("" if wanted == "/" else "?" + urlencode({"next": wanted})), 303)
             return Response(answer.get_data(), answer.status_code, {**answer.headers, "Cache-Control": "no-store"})
         is_overview = request.path == "/"
-        # Looking for a part of the id may take long, and the page should be there meanwhile.
+        # Searching for a part of the id may take long, and the page should not wait for it.
         is_quick = is_overview and not request.args.get("q")
         first = _jobs(lambda: read_page(reader, who, "overview")) if is_quick else "null"
-        failed = _jobs(lambda: reader.call(FAILED_LAST, who.sql_prefix)[0]) if is_overview else "null"
-        return page("dashboard.html", boot=_boot(who, first, failed), assets=assets.addresses())
+        failed = _jobs(lambda: reader.call(LAST_FAILURES, who.sql_prefix)[0]) if is_overview else "null"
+        return page("dashboard.html", boot=_boot(who, first, failed))
 
     for address in _PAGES:
         app.add_url_rule(address, f"show {address}", show, methods=["GET"])
 
 
 def _jobs(read: Callable[[], bytes | None]) -> str:
-    """Return jobs that the overview begins with, as JSON; the page asks again where that fails, and says why."""
+    """Return what the overview begins with, as JSON; null if that fails: then the page asks again and shows why."""
     try:
         return (read() or b"null").decode()
     except (Problem, TallymarkError):
@@ -77,7 +59,7 @@ def _jobs(read: Callable[[], bytes | None]) -> str:
 
 
 def _boot(who: Caller, first: str, failed: str) -> Markup:
-    """Return what the script is told, as JSON that ends no element of HTML."""
+    """Return the script's data as JSON that cannot end an HTML element."""
     session = dumps({
         "csrf": generate_csrf(),
         "name": who.name,
@@ -85,5 +67,5 @@ def _boot(who: Caller, first: str, failed: str) -> Markup:
         "jobPrefix": who.job_prefix,
         "version": version("tallymark"),
     })  # fmt: skip
-    told = f'{session[:-1]}, "first": {first}, "failed": {failed}}}'
-    return Markup(told.replace("<", "\\u003c"))  # noqa: S704 - `<` is all that HTML would take for its own in a script
+    data = f'{session[:-1]}, "first": {first}, "failed": {failed}}}'
+    return Markup(data.replace("<", "\\u003c"))  # noqa: S704 - `<` is all that has a meaning inside a script element

@@ -1,8 +1,8 @@
 """Signing in with a token, and signing out.
 
-The token and the form's own come in headers: a body would have to be read before anybody is known, and whoever sends
-only half of one would hold a thread of the server's. Who fails too often from one address waits; how long is counted in
-the database, for all workers at once.
+The token and the CSRF token come in headers: a body would be read before the caller is known, and a client that sends
+only half of it would block a thread. After too many failures an address has to wait; failures are counted in the
+database, for all workers together.
 """
 
 import re
@@ -13,79 +13,68 @@ from threading import Lock
 from flask import Flask, Response, request, session
 from flask_wtf.csrf import generate_csrf
 
+from tallymark.functions.http import NOTE_FAILED_SIGN_IN, SIGN_IN_WAIT
 from tallymark.web.auth.tokens import Tokens, check_csrf
-from tallymark.web.db.pool import Database, Statement
-from tallymark.web.http.problems import Problem
-from tallymark.web.pages.assets import Assets
+from tallymark.web.db.pool import Database
+from tallymark.web.http.answers import Problem
 from tallymark.web.pages.documents import page
 
-WAIT = Statement(b"tallymark_sign_in_wait", b"SELECT tallymark.sign_in_wait($1::text)")
-#: Run again where a connection breaks, it may count one failure twice, which does no harm.
-NOTE_FAILURE = Statement(b"tallymark_note_failed_sign_in", b"SELECT tallymark.note_failed_sign_in($1::text)::text")
-
-#: A path of this server, which no browser takes for another one's.
+#: A path on this server, which no browser takes for the address of another one.
 _LOCAL = re.compile(r"/(?![/\\])[^\x00-\x20\\]*")
 
 
-def add_sign_in(app: Flask, tokens: Tokens, writer: Database, assets: Assets) -> None:
-    """Give an application the routes of signing in and out.
-
-    Args:
-        app: The application.
-        tokens: Who may come in.
-        writer: Where failures are counted.
-        assets: The style sheet and the script.
-    """
-    # One after the other: of many at once each would find that nobody has failed yet.
+def add_sign_in(app: Flask, tokens: Tokens, writer: Database) -> None:
+    """Give an application, which has sessions, the routes of signing in and out. Failures are counted in `writer`."""
+    # One attempt at a time: otherwise many at once would all pass before the first failure is counted.
     turn = Lock()
 
     @app.get("/sign-in")
     def show_sign_in() -> Response:
         """Ask for a token."""
-        return page("sign_in.html", csrf=generate_csrf(), next=_next(), assets=assets.addresses())
+        return page("sign_in.html", csrf=generate_csrf(), next=_next())
 
     @app.post("/sign-in")
     def sign_in() -> Response:
-        """Take a token, as the header `Authorization` has it."""
+        """Sign in with the token in the header `Authorization`."""
         check_csrf()
         with turn:
             _take(request.environ.get("HTTP_AUTHORIZATION"), tokens, writer)
-        # Now, since a session that changes later would begin anew.
+        # Now: if a later request added it to the session, the session's lifetime would begin again.
         generate_csrf()
         session.permanent = True
         return Response(status=HTTPStatus.NO_CONTENT)
 
     @app.post("/sign-out")
     def sign_out() -> Response:
-        """Forget who signed in."""
+        """End the session."""
         check_csrf()
         session.clear()
         return Response(status=HTTPStatus.NO_CONTENT)
 
 
 def _take(authorization: str | None, tokens: Tokens, writer: Database) -> None:
-    """Let somebody in, or raise."""
+    """Sign in, or raise: 401 for a wrong token, 429 after too many failures."""
     source = _source()
-    [found] = writer.call(WAIT, source)
+    [found] = writer.call(SIGN_IN_WAIT, source)
     wait = int(found or 0)
     if wait > 0:
         raise Problem(
             HTTPStatus.TOO_MANY_REQUESTS,
             "Too many failed attempts",
-            explanation=f"Too many failed attempts. Try again in {wait} s.",
+            explanation=f"Too many failed attempts to sign in. Try again in {wait} s.",
             headers={"Retry-After": str(wait)},
         )
     try:
         tokens.sign_in(authorization)
     except Problem as problem:
         if problem.status == HTTPStatus.UNAUTHORIZED:
-            writer.call(NOTE_FAILURE, source)
+            writer.call(NOTE_FAILED_SIGN_IN, source)
             problem.explanation = "There is no such token, or it has expired."
         raise
 
 
 def _source() -> bytes:
-    """Return for whom a failure counts: an address; in IPv6 a network, where a client has as many as it likes."""
+    """Return the address that a failure counts for; in IPv6 its /64 network, all of which one client may have."""
     given = request.remote_addr or ""
     try:
         address = ip_address(given)
@@ -97,6 +86,6 @@ def _source() -> bytes:
 
 
 def _next() -> str:
-    """Return where to go after signing in: what was asked for before, if that is here."""
+    """Return the page to show after signing in: the one that was asked for, if it is on this server."""
     wanted = request.args.get("next", "")
     return wanted if _LOCAL.fullmatch(wanted) else "/"

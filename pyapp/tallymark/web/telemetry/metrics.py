@@ -1,13 +1,14 @@
-"""`/metrics`, as Prometheus reads it: what the processes counted, and what the database says of all jobs.
+"""`/metrics` for Prometheus: what the processes counted, and what the database says about all jobs.
 
-What is counted comes from all processes that count together. Figures of the database are read when somebody asks, and
-kept for some seconds, so that it does not matter how many ask. Where the database is away, the rest is told, and that.
+Counts come from all processes that count together. Figures from the database are read on request and cached for some
+seconds, so that frequent scrapes cost no more. If the database is away, the rest is served, with
+`tallymark_database_up 0`.
 """
 
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from threading import Lock, Thread
@@ -22,42 +23,39 @@ from prometheus_client.multiprocess import mark_process_dead
 from prometheus_client.registry import Collector
 
 from tallymark.functions.errors import TallymarkError
+from tallymark.functions.http import OPERATING_FIGURES
 from tallymark.settings import Settings
-from tallymark.web.auth.callers import caller
-from tallymark.web.auth.tokens import Tokens
-from tallymark.web.db.pool import Database, Statement
+from tallymark.web.auth.tokens import Tokens, caller
+from tallymark.web.db.pool import Database
 from tallymark.web.db.replica import Reader
-from tallymark.web.http.problems import Problem
-from tallymark.web.live.gate import Gate
-from tallymark.web.telemetry.measures import DIRECTORY_VARIABLE, collected
-from tallymark.web.telemetry.meters import meters
+from tallymark.web.http.admission import AdmissionQueue
+from tallymark.web.http.answers import Problem
+from tallymark.web.telemetry.counters import DIRECTORY_VARIABLE, collected, counters
 
-_FIGURES = Statement(b"tallymark_operating_figures", b"SELECT tallymark.operating_figures()")
-#: How old the figures of the database may be.
+#: How long figures from the database are used.
 _FRESH_SECONDS = 10.0
-#: How often a process says how its pools and its line are.
+#: How often a process sets the gauges of its pools and its queue.
 _SAMPLE_SECONDS = 2.0
 
 
-def add_metrics(app: Flask, tokens: Tokens, settings: Settings, pools: dict[str, Database], reader: Reader) -> None:
-    """Give an application the route of metrics.
-
-    Args:
-        app: The application, with its gate.
-        tokens: Who may ask, unless the settings say that everybody may.
-        settings: Whether everybody may.
-        pools: The pools of connections, by what people call them.
-        reader: Where to read.
-    """
+def add_metrics(
+    app: Flask,
+    tokens: Tokens,
+    settings: Settings,
+    queue: AdmissionQueue,
+    pools: dict[str, Database],
+    reader: Reader,
+) -> None:
+    """Give an application the route of metrics; `pools` has the connection pools by their labels."""
     figures = Figures(reader)
-    sampler = _Sampler(app.extensions["tallymark.gate"], pools)
+    sampler = _Sampler(queue, pools)
 
     def answer() -> Response:
         sampler.sample()
-        _forget_the_dead()
-        of_database = CollectorRegistry()
-        of_database.register(figures)
-        text = generate_latest(collected()) + generate_latest(of_database)
+        _forget_ended_processes()
+        from_database = CollectorRegistry()
+        from_database.register(figures)
+        text = generate_latest(collected()) + generate_latest(from_database)
         return Response(text, content_type=CONTENT_TYPE_LATEST)
 
     if settings.metrics_open:
@@ -67,21 +65,21 @@ def add_metrics(app: Flask, tokens: Tokens, settings: Settings, pools: dict[str,
         @app.get("/metrics")
         @tokens.required_scope("read")
         def get_metrics() -> Response:
-            """Give all metrics."""
+            """Return all metrics."""
             if caller().job_prefix:
-                explanation = "This token is for some jobs only, and metrics are of all of them."
+                explanation = "This token is for some jobs only, but metrics cover all jobs."
                 raise Problem(HTTPStatus.FORBIDDEN, "Forbidden", explanation=explanation)
             return answer()
 
-    # A process that only takes updates is asked for nothing, so it says how it is by itself, from its first request on.
-    app.extensions["tallymark.gate"].when_entered_first(sampler.begin)
+    # Any process may answer the scrape, so each one keeps its own gauges up to date from its first request on.
+    queue.on_first_entry(sampler.begin)
 
 
 class Figures(Collector):
-    """What the database says of all jobs."""
+    """Figures from the database about all jobs."""
 
     def __init__(self, reader: Reader) -> None:
-        """Say where to read."""
+        """Nothing is read before the first scrape."""
         self._reader = reader
         self._lock = Lock()
         self._read_at = 0.0
@@ -90,18 +88,13 @@ class Figures(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
         figures = self._fresh()
-        up = GaugeMetricFamily("tallymark_database_up", "Whether the database can be read")
-        up.add_metric([], 0 if figures is None else 1)
-        yield up
+        yield _gauge("tallymark_database_up", "Whether the database can be read", figures is not None)
         lag = self._reader.lag
         if lag is not None:
-            used = GaugeMetricFamily("tallymark_replica_used", "Whether this process reads from the replica")
-            used.add_metric([], int(lag.used))
-            yield used
+            yield _gauge("tallymark_replica_used", "Whether this process reads from the replica", lag.used)
             if lag.seconds is not None:
-                behind = GaugeMetricFamily("tallymark_replica_lag_seconds", "How far the replica is behind")
-                behind.add_metric([], lag.seconds)
-                yield behind
+                help_text = "How far the replica is behind the primary"
+                yield _gauge("tallymark_replica_lag_seconds", help_text, lag.seconds)
         if figures is not None:
             yield from _of_jobs(figures)
             yield from _of_tables(figures["tables"] or {})
@@ -110,7 +103,7 @@ class Figures(Collector):
         with self._lock:
             if time.monotonic() - self._read_at > _FRESH_SECONDS:
                 try:
-                    [answer] = self._reader.call(_FIGURES)
+                    [answer] = self._reader.call(OPERATING_FIGURES)
                     self._figures = json.loads(answer or b"null")
                     self._read_at = time.monotonic()
                 except TallymarkError:
@@ -119,55 +112,51 @@ class Figures(Collector):
 
 
 def _of_jobs(figures: dict[str, Any]) -> Iterator[Metric]:
-    jobs = GaugeMetricFamily("tallymark_jobs", "Jobs by status; up to 100,000 of each are counted", labels=["status"])
-    for status, count in sorted((figures["jobs"] or {}).items()):
-        jobs.add_metric([status], count)
-    yield jobs
-    stalled = GaugeMetricFamily("tallymark_stalled_jobs", "Running jobs silent for longer than their habit allows")
-    stalled.add_metric([], figures["stalled"])
-    yield stalled
-    alerts = GaugeMetricFamily("tallymark_open_alerts", "Alerts that are open, by kind", labels=["kind"])
-    for kind in ("stalled", "failed", "credentials", "errors", "mismatch"):
-        alerts.add_metric([kind], figures["alerts"].get(kind, 0))
-    yield alerts
+    jobs = dict(sorted((figures["jobs"] or {}).items()))
+    yield _gauge("tallymark_jobs", "Jobs by status; at most 100,000 of each are counted", jobs, "status")
+    yield _gauge("tallymark_stalled_jobs", "Running jobs whose last update is overdue", figures["stalled"])
+    kinds = ("stalled", "failed", "credentials", "errors", "mismatch")
+    alerts = {kind: figures["alerts"].get(kind, 0) for kind in kinds}
+    yield _gauge("tallymark_open_alerts", "Open alerts by kind", alerts, "kind")
     checks = figures["checks"]
-    verified = GaugeMetricFamily(
-        "tallymark_verified_jobs", "Jobs by how they compared with their ledgers when last verified", labels=["outcome"]
-    )
-    verified.add_metric(["exact"], checks["exact"])
-    verified.add_metric(["differing"], checks["differing"])
-    yield verified
+    verified = {outcome: checks[outcome] for outcome in ("exact", "differing")}
+    yield _gauge("tallymark_verified_jobs", "Jobs by the outcome of their last verification", verified, "outcome")
     if checks["newestSeconds"] is not None:
-        ago = GaugeMetricFamily("tallymark_verification_age_seconds", "How long ago a job was last verified")
-        ago.add_metric([], checks["newestSeconds"])
-        yield ago
+        help_text = "Time since a job was last verified"
+        yield _gauge("tallymark_verification_age_seconds", help_text, checks["newestSeconds"])
 
 
 def _of_tables(tables: dict[str, Any]) -> Iterator[Metric]:
-    rows = GaugeMetricFamily("tallymark_table_rows", "Rows; job_event is the ledger (estimate)", labels=["table"])
-    dead = GaugeMetricFamily(
-        "tallymark_table_dead_rows", "Rows that are to be cleared away (estimate)", labels=["table"]
-    )
-    size = GaugeMetricFamily("tallymark_table_bytes", "Size of a table with its indexes", labels=["table"])
-    for table, found in sorted(tables.items()):
-        rows.add_metric([table], found["rows"])
-        dead.add_metric([table], found["deadRows"])
-        size.add_metric([table], found["bytes"])
-    yield from (rows, dead, size)
+    for name, help_text, member in (
+        ("tallymark_table_rows", "Estimated rows; job_event is the ledger", "rows"),
+        ("tallymark_table_dead_rows", "Estimated dead rows, removed by vacuum", "deadRows"),
+        ("tallymark_table_bytes", "Size of the table with its indexes", "bytes"),
+    ):
+        yield _gauge(name, help_text, {table: found[member] for table, found in sorted(tables.items())}, "table")
+
+
+def _gauge(name: str, help_text: str, values: float | Mapping[str, float], label: str = "") -> Metric:
+    """Return a gauge: one value, or a value for each value of a label."""
+    if not isinstance(values, Mapping):
+        return GaugeMetricFamily(name, help_text, value=float(values))
+    gauge = GaugeMetricFamily(name, help_text, labels=[label])
+    for key, value in values.items():
+        gauge.add_metric([key], value)
+    return gauge
 
 
 class _Sampler:
-    """Says how the pools and the line of this process are, now and then, for whichever process is asked."""
+    """Sets the gauges of this process's pools and queue every few seconds."""
 
-    def __init__(self, gate: Gate, pools: dict[str, Database]) -> None:
-        self._gate = gate
+    def __init__(self, queue: AdmissionQueue, pools: dict[str, Database]) -> None:
+        self._queue = queue
         self._pools = pools
         self._lock = Lock()
-        self._turned_away = 0
+        self._rejected = 0
         self._began = False
 
     def begin(self) -> None:
-        """Begin, in this process; doing it again changes nothing."""
+        """Start the thread. Doing it again changes nothing."""
         with self._lock:
             if self._began:
                 return
@@ -175,14 +164,14 @@ class _Sampler:
         Thread(target=self._go_on, name="tallymark-sampler", daemon=True).start()
 
     def sample(self) -> None:
-        """Say how it is now."""
+        """Set the gauges now."""
         with self._lock:
-            turned_away, self._turned_away = self._gate.turned_away - self._turned_away, self._gate.turned_away
-        meters.turned_away.inc(turned_away)
-        meters.waiting.set(self._gate.waiting)
+            rejected, self._rejected = self._queue.rejected - self._rejected, self._queue.rejected
+        counters.rejected.inc(rejected)
+        counters.waiting.set(self._queue.waiting)
         for name, pool in self._pools.items():
             for state, count in pool.connections().items():
-                meters.connections.labels(name, state).set(count)
+                counters.connections.labels(name, state).set(count)
 
     def _go_on(self) -> None:
         while True:
@@ -190,8 +179,8 @@ class _Sampler:
             time.sleep(_SAMPLE_SECONDS)
 
 
-def _forget_the_dead() -> None:
-    """Have what processes said of themselves forgotten that have ended: a crashed worker has no connections."""
+def _forget_ended_processes() -> None:
+    """Remove the gauges of processes that have ended: a crashed worker has no connections."""
     directory = os.environ.get(DIRECTORY_VARIABLE)
     if not directory:
         return

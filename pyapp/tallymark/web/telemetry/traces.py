@@ -1,7 +1,7 @@
-"""Traces, where OpenTelemetry's SDK is installed and told where to send them; else nothing is done, and nothing costs.
+"""Traces: a span for each request, and in it one for each call of the database.
 
-A span for each request, and in it one for each call of the database. The standard variables OTEL_* say where they go
-and how many of them: `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_TRACES_SAMPLER` and so on.
+Only if OpenTelemetry's SDK is installed and its standard variables say where to send traces; otherwise nothing is
+wrapped. `OTEL_TRACES_SAMPLER` and the other variables work as usual.
 """
 
 import os
@@ -11,27 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from tallymark.web.db.pool import Database, Statement
+from tallymark.functions.http import Statement
+from tallymark.web.db.pool import Database
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-#: One of these says that traces are wanted.
+#: Traces are wanted if one of these is set.
 _WANTED = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _NEEDED = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http.trace_exporter")
 _SERVER_ERRORS = "5"
 
 
 def add_traces(app: Flask, databases: Iterable[Database], job_of: Callable[[], str | None]) -> bool:
-    """Have an application's requests traced, if that is wanted and possible.
+    """Trace an application's requests, if that is wanted and possible; return whether it does.
 
     Args:
-        app: The application, with everything that is to be part of a request's span around it.
-        databases: Whose calls get spans of their own.
-        job_of: Gives the job that the request at hand is about.
-
-    Returns:
-        Whether they are.
+        app: The application, with all middleware that is part of a request's span.
+        databases: Their calls get spans.
+        job_of: Returns the job that the request at hand is about.
     """
     if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or not any(map(os.environ.get, _WANTED)):
         return False
@@ -54,7 +52,7 @@ def _is_installed(module: str) -> bool:
 
 
 class _Provider:
-    """Makes the exporter with the first request: its thread would not outlive the fork of a worker."""
+    """Makes the exporter with the first request: its thread would not survive the fork of a worker."""
 
     def __init__(self, kind: Callable[..., Any]) -> None:
         self._kind = kind
@@ -74,7 +72,7 @@ class _Provider:
 
 
 class _TracedApp:
-    """An application whose requests are spans; what an answer yields after its first word is not part of it."""
+    """A WSGI application whose requests are spans, which end when the answer begins."""
 
     def __init__(self, app: "WSGIApplication", tracer: Callable[[], Any]) -> None:
         self._app = app
@@ -105,7 +103,7 @@ class _TracedApp:
 
 
 class _Headers(Mapping[str, str]):
-    """The headers of a request, as the library asks for them: a caller may be part of a trace itself."""
+    """The trace headers of a request, with which a caller passes on its own trace."""
 
     def __init__(self, environ: "WSGIEnvironment") -> None:
         self._environ = environ
@@ -113,7 +111,7 @@ class _Headers(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return str(self._environ["HTTP_" + name.upper().replace("-", "_")])
 
-    def __iter__(self) -> Any:  # noqa: ANN401 - of names
+    def __iter__(self) -> Any:  # noqa: ANN401 - an iterator of names
         return (name for name in ("traceparent", "tracestate", "baggage") if name in self)
 
     def __contains__(self, name: object) -> bool:

@@ -1,0 +1,328 @@
+"""What several commands share: options, the database they work on, and Ctrl-C."""
+
+import json
+import math
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial, wraps
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self, TypeVar
+
+import click
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from tallymark.functions import call
+from tallymark.functions.call import Connection
+from tallymark.functions.errors import NO_RIGHT, NOT_INSTALLED, TallymarkError, Unavailable
+from tallymark.schema.migrate import MigrationError, libpq_url
+from tallymark.settings import Settings, SettingsError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Found = TypeVar("Found")
+
+#: What a shell says of a command that Ctrl-C ended.
+INTERRUPTED = 130
+READER, WRITER, ADMIN = "tallymark_reader", "tallymark_writer", "tallymark_admin"
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: A command that runs for hours notices within seconds that the database or the network has gone without a word.
+_WATCHFUL = {
+    "connect_timeout": "5",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+#: No such schema, no such function: that may be so while another release is being installed.
+_NOT_INSTALLED = {"3F000", "42883"}
+
+
+class CannotRun(click.ClickException):
+    """The command could not do its work; exit 1 is left to say that it did, and that something is wrong."""
+
+    exit_code = 2
+
+
+# --- options ---------------------------------------------------------------------------------------------------------
+
+
+class Number(click.FloatRange):
+    """A number within bounds. Unlike click's own it refuses `nan`, which no bound excludes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click's
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not a number", param, ctx)
+        return number
+
+
+def data_option(command: Command) -> Command:
+    """Give a command the option `--data`; its argument `data` is None where it is not given."""
+    return click.option(
+        "--data",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Directory of the embedded database and its token.  [env: TALLYMARK_DATA_DIR]",
+    )(command)
+
+
+def finder_options(command: Command) -> Command:
+    """Give a command `--database-url` and `--data`, and an argument `find` that returns the URL as it is now."""
+
+    @click.option(
+        "--database-url",
+        metavar="URL",
+        help="PostgreSQL URL of the database.  [env: DATABASE_URL; default: that of a running `tallymark up`]",
+    )
+    @data_option
+    @wraps(command)
+    def wrapped(*arguments: Any, database_url: str | None, data: Path | None, **options: Any) -> Any:  # noqa: ANN401 - as the command has it
+        return command(*arguments, find=partial(find_database, database_url, data), **options)
+
+    return wrapped  # type: ignore[return-value]  # click calls it by the names of its options
+
+
+def database_options(command: Command) -> Command:
+    """Give a command `--database-url` and `--data`, and an argument `url` instead of the two."""
+
+    @finder_options
+    @wraps(command)
+    def wrapped(*arguments: Any, find: Callable[[], str], **options: Any) -> Any:  # noqa: ANN401 - as the command has it
+        return command(*arguments, url=find(), **options)
+
+    return wrapped  # type: ignore[return-value]  # click calls it by the names of its options
+
+
+def json_option(meaning: str) -> Callable[[Command], Command]:
+    """Make the option `--json`, which is the argument `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help=meaning)
+
+
+def time_gone_by(_context: click.Context, _option: click.Parameter, value: str | None) -> timedelta | datetime | None:
+    """Read the value of an option: an age, such as `2d`, or a date, which is in UTC unless it says otherwise."""
+    if value is None:
+        return None
+    if span := re.fullmatch(r"([0-9]{1,5})([smhdw])", value, re.ASCII):
+        return timedelta(**{_UNITS[span[2]]: int(span[1])})
+    return _date(value, "an age")
+
+
+def time_to_come(_context: click.Context, _option: click.Parameter, value: str | None) -> datetime | None:
+    """Read the value of an option: a time from now on, such as `90d`, or a date, as above."""
+    if value is None:
+        return None
+    if span := re.fullmatch(r"([0-9]{1,9})([smhdw])", value, re.ASCII):
+        try:
+            return datetime.now(UTC) + timedelta(**{_UNITS[span[2]]: int(span[1])})
+        except OverflowError:
+            raise click.BadParameter(f"{value!r} is too far in the future") from None
+    return _date(value, "a time from now on")
+
+
+def _date(value: str, or_else: str) -> datetime:
+    try:
+        given = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither {or_else}, such as 2d or 12h, nor a date") from None
+    return given if given.tzinfo else given.replace(tzinfo=UTC)
+
+
+def print_json(document: object) -> None:
+    """Print a document for scripts."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+# --- the database ----------------------------------------------------------------------------------------------------
+
+
+def find_database(database_url: str | None, data: Path | None) -> str:
+    """Return the libpq URL of the database; what the command line says goes before the environment."""
+    if database_url and data:
+        raise click.UsageError("give --database-url or --data, not both")
+    if database_url:
+        return database_url
+    try:
+        settings = Settings.from_env()
+    except SettingsError as error:
+        raise CannotRun(str(error)) from error
+    if settings.database_url and not data:
+        return settings.database_url
+    # Imported here: most commands are given a URL and need no embedded server.
+    from tallymark.server import running_url
+
+    directory = (data or settings.data_dir).absolute()
+    try:
+        url = running_url(directory)
+    except OSError as error:
+        raise CannotRun(f"cannot use the data directory {directory}: {error}") from error
+    if url is None:
+        if data is not None:
+            raise CannotRun(f"no `tallymark up` runs on {directory}; start it")
+        raise CannotRun(
+            f"DATABASE_URL is not set, and no `tallymark up` runs on {directory};"
+            " set DATABASE_URL, or start `tallymark up`"
+        )
+    return url
+
+
+@contextmanager
+def explained(*also: type[Exception], role: str = READER) -> Iterator[None]:
+    """Raise what fails on the way to the database, and errors `also`, as CannotRun. `role` is what the user needs."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise CannotRun(_unreachable(error)) from error
+    except (psycopg.Error, MigrationError, *also) as error:  # type: ignore[misc]  # classes, as they are typed
+        raise CannotRun(str(error).strip()) from error
+    except TallymarkError as error:
+        raise CannotRun(_sentence(error, role)) from error
+
+
+@contextmanager
+def connected(url: str, role: str = READER) -> Iterator[Connection]:
+    """Connect, in autocommit; what fails is explained as above."""
+    with explained(role=role), _connect(url) as connection:
+        yield connection
+
+
+class Away(Exception):  # noqa: N818 - reads as what it is in an except clause
+    """The database cannot be read now. The text says why, in one line; `message` also what to do."""
+
+    def __init__(self, reason: str, message: str = "") -> None:
+        super().__init__(reason)
+        self.message = message or reason
+
+
+class Database:
+    """A database that may be away for a while. It is located again then, since it may come back on another port."""
+
+    def __init__(self, find: Callable[[], str], *, application: str, role: str = READER) -> None:
+        """Connect to nothing yet. `application` is our name in the database's lists of connections."""
+        self._find = find
+        self._application = application
+        self._role = role
+        self._connection: Connection | None = None
+
+    def read(self, ask: Callable[[Connection], Found]) -> Found:
+        """Call a function with a connection; Away is raised where trying again may help, else CannotRun."""
+        try:
+            if self._connection is None:
+                self._connection = _connect(self._url(), {"application_name": self._application, **_WATCHFUL})
+            return ask(self._connection)
+        except psycopg.OperationalError as error:
+            self.close()
+            raise Away(_reason(error), _unreachable(error)) from error
+        except psycopg.Error as error:
+            raise CannotRun(str(error).strip()) from error
+        except TallymarkError as error:
+            if error.sqlstate in _NOT_INSTALLED:
+                self.close()
+                raise Away(NOT_INSTALLED) from error
+            if isinstance(error, Unavailable) and error.sqlstate != NO_RIGHT:
+                self.close()
+                raise Away(_reason(error.__cause__ or error)) from error
+            raise CannotRun(_sentence(error, self._role)) from error
+
+    def _url(self) -> str:
+        try:
+            return self._find()
+        except CannotRun as error:
+            # An embedded server that is down now may run later.
+            raise Away(error.message) from error
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def server_time(connection: Connection) -> datetime:
+    """Return the time by the server's clock, by which updates are recorded."""
+    now: datetime = call.server_time(connection)
+    return now
+
+
+def _connect(url: str, defaults: dict[str, str] | None = None) -> Connection:
+    given = conninfo_to_dict(libpq_url(url))
+    more = {name: value for name, value in (defaults or {}).items() if name not in given}
+    # Without prepared statements, so that a pooler between us may use another connection for each statement.
+    return psycopg.connect(make_conninfo(libpq_url(url), **more), autocommit=True, prepare_threshold=None)
+
+
+def _reason(error: BaseException) -> str:
+    """Say in one line why a connection failed, without the guesses that libpq adds in indented lines."""
+    lines = [line for line in str(error).splitlines() if line and not line[0].isspace()]
+    return " ".join(lines).removeprefix("connection failed: ") or type(error).__name__
+
+
+def _unreachable(error: psycopg.Error) -> str:
+    return f"cannot reach the database: {_reason(error)}; check --database-url or DATABASE_URL, or start `tallymark up`"
+
+
+def _sentence(error: TallymarkError, role: str) -> str:
+    """Say what was wrong, and what to do, in one line."""
+    if error.sqlstate == NO_RIGHT:
+        return f"this user of the database lacks {role}; grant that role to it, or name another user in the URL"
+    if error.details:
+        return f"{error}: " + "; ".join(f"{problem['field']} {problem['problem']}" for problem in error.details)
+    # What PostgreSQL said tells more than what the wire protocol answers.
+    said = error.explanation or str(error.__cause__ or "").strip()
+    return " ".join(filter(None, (f"{error}.", said, error.hint)))
+
+
+# --- Ctrl-C ----------------------------------------------------------------------------------------------------------
+
+
+class Interrupted(BaseException):
+    """This process was asked to end while it waited for something else. No library is meant to catch it."""
+
+
+class Interrupt:
+    """Whether this process was asked to end, by Ctrl-C or SIGTERM; a context manager, for the main thread.
+
+    A command that runs until it is stopped so ends between two pictures, never in the middle of one.
+    """
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._open = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in _SIGNALS:
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @contextmanager
+    def breaks(self) -> Iterator[None]:
+        """Let a signal break the block off, with Interrupted: it waits for others, and leaves nothing half done."""
+        self._open = True
+        try:
+            if self._asked.is_set():
+                raise Interrupted
+            yield
+        finally:
+            self._open = False
+
+    def wait(self, seconds: float) -> bool:
+        """Wait; return True, at once, when this process was asked to end."""
+        return self._asked.wait(seconds)
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked.set()
+        if self._open:
+            self._open = False
+            raise Interrupted

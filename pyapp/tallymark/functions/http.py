@@ -1,0 +1,160 @@
+"""The statements of the endpoint: what each sends to PostgreSQL, prepared once a connection.
+
+HTTP passes bodies and answers through as bytes, so these return JSON as text. Where a connection breaks, the endpoint
+runs a statement twice. So running one twice must have the effect of running it once; an update that comes by HTTP
+always has a key. Each belongs to the role that runs it, and `/readyz` asks whether that role can call its functions.
+"""
+
+from typing import NamedTuple
+
+from tallymark.functions.call import Call
+
+
+class Statement(NamedTuple):
+    """A statement that is prepared once on each connection.
+
+    Attributes:
+        name: Its name on the server.
+        sql: Its text, with $1 and so on.
+        takes_json: Whether $1 is JSON that the caller sent.
+    """
+
+    name: bytes
+    sql: bytes
+    takes_json: bool = False
+
+
+#: The functions that the endpoint calls as tallymark_writer, and those that it calls as tallymark_reader.
+WRITING: list[Call] = []
+READING: list[Call] = []
+
+
+def _writes(call: Call, sql: str = "", *, takes_json: bool = False) -> Statement:
+    WRITING.append(call)
+    return Statement(f"tallymark_{call.function}".encode(), (sql or f"SELECT {call}").encode(), takes_json)
+
+
+def _reads(*calls: Call, sql: str = "", name: str = "") -> Statement:
+    READING.extend(calls)
+    return Statement(f"tallymark_{name or calls[0].function}".encode(), (sql or f"SELECT {calls[0]}").encode())
+
+
+# --- reporting, registering, commands -----------------------------------------------------------------------------
+
+RECEIVE_PROGRESS = _writes(Call("receive_progress", "body", "idempotency_key", "job_prefix"), takes_json=True)
+_receive_job = Call("receive_job", "body", "job_prefix")
+#: Columns: whether the job is new, its id, the job.
+RECEIVE_JOB = _writes(
+    _receive_job, f"SELECT r ->> 'created', r ->> 'id', r - 'created' FROM {_receive_job} AS r", takes_json=True
+)
+RECEIVE_COMMAND = _writes(Call("receive_command", "body", "job_id", "requested_by"), takes_json=True)
+NOTE_INTAKE = _writes(Call("note_intake", "entries"), takes_json=True)
+
+# --- tokens and signing in ----------------------------------------------------------------------------------------
+
+_check_token, _has_tokens = Call("check_token", "digest"), Call("has_tokens")
+WRITING.append(_has_tokens)
+#: Columns: the token, null where it is unknown; whether there is any token at all.
+CHECK_TOKEN = _writes(_check_token, f"SELECT {_check_token}, {_has_tokens}::text")
+SIGN_IN_WAIT = _writes(Call("sign_in_wait", "source"))
+_note_failed_sign_in = Call("note_failed_sign_in", "source")
+#: Run twice, it counts one failure twice, which does no harm.
+NOTE_FAILED_SIGN_IN = _writes(_note_failed_sign_in, f"SELECT {_note_failed_sign_in}::text")
+
+# --- one job ------------------------------------------------------------------------------------------------------
+
+_read_job = Call("read_job", "job_id", "timeline_limit", "known_tags")
+#: Columns: the tag; the job, null where the caller's tag is the current one.
+READ_JOB = _reads(_read_job, sql=f"SELECT tag, job FROM {_read_job}")
+JOB_AT = _reads(Call("job_at", "job_id", "seq", "timeline_limit"))
+TIMELINE_PAGE = _reads(Call("timeline_page", "job_id", "after_seq", "max_events", "event_kinds"))
+TIMELINE_BEFORE_PAGE = _reads(Call("timeline_before_page", "job_id", "before_seq", "max_events", "event_kinds"))
+HISTORY_PAGE = _reads(Call("history_page", "job_id", "field", "after_seq", "max_events"))
+RATE_PAGE = _reads(Call("rate_page", job_id="$1", recent="make_interval(secs => $2::integer)"))
+STAGES_PAGE = _reads(Call("stages_page", "job_id"))
+VERIFY_PAGE = _reads(Call("verify_page", "job_id"))
+DIAGNOSE_JOB = _reads(Call("diagnose_job", "job_id"))
+JOB_AREAS_PAGE = _reads(
+    Call("areas_page", "job_id", "root_path", "max_depth", "max_areas", "id_prefix"), name="job_areas_page"
+)
+
+# --- across jobs: $1 is the prefix of the ids that the caller may see, null for all -----------------------------------
+
+_FILTERS = ("id_prefix", "status", "stage", "operation_type", "current_data_type", "item_type")
+
+LIST_JOBS = _reads(Call("list_jobs", *_FILTERS, "updated_since", "q", "max_jobs", "cursor"))
+_newest_jobs = Call("newest_jobs", *_FILTERS, "q", "max_jobs", "cursor")
+NEWEST_JOBS = _reads(_newest_jobs)
+JOBS_BY_STATUS = _reads(Call("jobs_by_status", "id_prefix", "at_most"))
+JOB_RATES = _reads(Call("job_rates", id_prefix="$1", ids="$2", recent="make_interval(secs => $3::integer)"))
+THROUGHPUT_PAGE = _reads(Call("throughput_page", "id_prefix", "minutes"))
+BUSIEST_PAGE = _reads(Call("busiest_page", "id_prefix", "max_jobs"))
+VERIFY_NEWEST = _reads(Call("verify_newest", "id_prefix", "max_jobs"))
+AREAS_PAGE = _reads(Call("areas_page", "id_prefix", "root_path", "max_depth", "max_areas"))
+ERRORS_PAGE = _reads(Call("errors_page", "id_prefix", "since", "max_groups"))
+STALLED_PAGE = _reads(Call("stalled_page", "id_prefix", "max_jobs"))
+RECENT_FAILURES = _reads(Call("recent_failures", "id_prefix", "since", "max_jobs"))
+#: Those that the overview shows above its list.
+LAST_FAILURES = _reads(Call("recent_failures", id_prefix="$1", max_jobs="5"), name="last_failures")
+DAYS_PAGE = _reads(Call("days_page", "id_prefix", "days"))
+
+# --- the server itself --------------------------------------------------------------------------------------------
+
+DATABASE_FIGURES = _reads(Call("database_figures"))
+OPERATING_FIGURES = _reads(Call("operating_figures"))
+_wal_position = Call("wal_position")
+WAL_POSITION = _reads(_wal_position, sql=f"SELECT replica, written FROM {_wal_position}")
+
+# --- live pages: documents one a line, since jsonb written as text has no line feed ----------------------------------
+
+_job_changes = Call(
+    "job_changes",
+    ids="ARRAY(SELECT jsonb_array_elements_text($1::jsonb))",
+    seqs="$2::bigint[]",
+    max_events="$3::integer",
+)
+#: Columns: what changed, without job and events, with the seqs of the events; the jobs; the events.
+JOB_CHANGES = _reads(
+    _job_changes,
+    sql=f"""
+WITH change AS MATERIALIZED (
+  SELECT c.change, c.number FROM jsonb_array_elements({_job_changes}) WITH ORDINALITY AS c (change, number)
+)
+SELECT
+  (SELECT jsonb_agg((c.change - '{{job,events}}'::text[])
+      || jsonb_build_object('seqs', jsonb_path_query_array(c.change, '$.events[*].seq')) ORDER BY c.number)
+    FROM change AS c)::text,
+  (SELECT string_agg((c.change -> 'job')::text, chr(10) ORDER BY c.number) FROM change AS c WHERE c.change ? 'job'),
+  (SELECT string_agg(e.event::text, chr(10) ORDER BY c.number, e.number)
+    FROM change AS c, jsonb_array_elements(c.change -> 'events') WITH ORDINALITY AS e (event, number))""",
+)
+#: The parameters of NEWEST_JOBS. Columns: the next cursor; the rows; the ids of all; the ids of those that run.
+NEWEST_JOBS_LIVE = _reads(
+    _newest_jobs,
+    name="newest_jobs_live",
+    sql=f"""
+WITH page AS MATERIALIZED (SELECT {_newest_jobs} AS page),
+rows AS MATERIALIZED (
+  SELECT r.job, r.number FROM page AS p, jsonb_array_elements(p.page -> 'jobs') WITH ORDINALITY AS r (job, number)
+)
+SELECT
+  (SELECT p.page -> 'next' FROM page AS p)::text,
+  (SELECT string_agg(r.job::text, chr(10) ORDER BY r.number) FROM rows AS r),
+  (SELECT coalesce(jsonb_agg(r.job -> 'id' ORDER BY r.number), '[]') FROM rows AS r)::text,
+  (SELECT coalesce(jsonb_agg(r.job -> 'id' ORDER BY r.number) FILTER (WHERE r.job ->> 'status' = 'running'), '[]')
+    FROM rows AS r)::text""",
+)
+_statuses = Call("jobs_by_status", "id_prefix", "at_most")
+_throughput = Call("throughput_page", id_prefix="$1", minutes="0")
+_stalled = Call("stalled_page", id_prefix="$1", max_jobs="$3")
+#: $2 is how far to count, $3 how many stalled jobs to name. Columns: statuses; throughput; stalled jobs.
+TOTALS = _reads(
+    *(_statuses, _throughput, _stalled),
+    name="totals",
+    sql=f"""
+SELECT {_statuses}::text, (SELECT t.page - 'minutes' FROM {_throughput} AS t (page))::text,
+  ({_stalled} -> 'jobs')::text""",
+)
+_rates = Call("job_rates", ids="ARRAY(SELECT jsonb_array_elements_text($1::jsonb) LIMIT 100)", recent="NULL")
+#: $1 is a JSON array of ids. Columns: the rates by id.
+RATES = _reads(_rates, name="rates", sql=f"SELECT ({_rates} -> 'rates')::text")

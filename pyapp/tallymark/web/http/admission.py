@@ -1,0 +1,151 @@
+"""The queue before all routes: a limited number of requests is worked on at once, in the order in which they came.
+
+The server has more threads than it should work on requests with, because each stream needs one and mostly sleeps. If
+all of them worked on requests, they would compete for Python's lock, and the slowest answers would get much slower.
+A stream takes a turn while it is opened, and later only for its calls of the database.
+
+If too many requests wait, or one waits for too long, it is answered 503 at once. A crawler does better to come back
+after a few seconds than to wait without end, and the server does no work that nobody waits for any more.
+"""
+
+import json
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from threading import Lock
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+#: Paths that never wait: a monitor must not take a busy process for a dead one, and wants to see how busy it is.
+_EXEMPT = frozenset({"/healthz", "/metrics"})
+#: Clients that are rejected come back spread over so many seconds.
+_RETRY_SECONDS = (1, 5)
+_MAX_DISCARDED = 65_536
+_UNAVAILABLE = f"{HTTPStatus.SERVICE_UNAVAILABLE.value} {HTTPStatus.SERVICE_UNAVAILABLE.phrase}"
+#: The one answer to all of them, made once, since there may be many.
+_PROBLEM = json.dumps(
+    {
+        "type": "about:blank",
+        "title": HTTPStatus.SERVICE_UNAVAILABLE.phrase,
+        "status": HTTPStatus.SERVICE_UNAVAILABLE.value,
+        "detail": "Too many requests are waiting. Nothing was changed. Send the request again later.",
+        "error": "Server busy",
+        "details": [],
+    }
+).encode()
+
+
+class AdmissionQueue:
+    """Admits a limited number of threads at once, in the order in which they came.
+
+    `with queue:` waits for a turn without limit; `enter` may be rejected. `rejected` counts how often it was.
+    """
+
+    def __init__(self, limit: int, *, max_waiting: int | None = None, max_wait: float = -1) -> None:
+        """`max_waiting` limits how many wait, and `max_wait` for how many seconds each does; None and -1 do not."""
+        self.rejected = 0
+        self._free = limit
+        self._max_waiting = max_waiting
+        self._max_wait = max_wait
+        self._lock = Lock()
+        self._waiting: deque[Lock] = deque()
+        self._on_first: Callable[[], None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return len(self._waiting)
+
+    def on_first_entry(self, act: Callable[[], None]) -> None:
+        """Call a function when the first request comes, which is after this process was forked."""
+        self._on_first = act
+
+    def enter(self) -> bool:
+        """Wait for a turn, and return whether it was given; if so, `leave` must be called."""
+        if self._on_first is not None:
+            act, self._on_first = self._on_first, None
+            act()
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            if self._max_waiting is not None and len(self._waiting) >= self._max_waiting:
+                self.rejected += 1
+                return False
+            turn = self._line_up()
+        if turn.acquire(timeout=self._max_wait):
+            return True
+        with self._lock:
+            if turn not in self._waiting:
+                return True  # the turn was given between the timeout and this look
+            self._waiting.remove(turn)
+            self.rejected += 1
+        return False
+
+    def leave(self) -> None:
+        """Hand the turn to the thread that has waited for longest; one that comes just now cannot overtake it."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
+
+    def __enter__(self) -> None:
+        """Wait for a turn without limit."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return
+            turn = self._line_up()
+        turn.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave."""
+        self.leave()
+
+    def _line_up(self) -> Lock:
+        turn = Lock()
+        turn.acquire()
+        self._waiting.append(turn)
+        return turn
+
+
+class QueuedApp:
+    """A WSGI application behind a queue. What a body yields later, as a stream does, needs no turn."""
+
+    def __init__(self, app: "WSGIApplication", queue: AdmissionQueue) -> None:
+        """Put a queue before an application."""
+        self._app = app
+        self._queue = queue
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer a request when it has its turn, or reject it."""
+        if environ["PATH_INFO"] in _EXEMPT:
+            return self._app(environ, start_response)
+        if not self._queue.enter():
+            return _reject(environ, start_response)
+        try:
+            return self._app(environ, start_response)
+        finally:
+            self._queue.leave()
+
+
+def _reject(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    # A server takes unread bytes for the connection's next request, or closes the connection.
+    if environ.get("CONTENT_LENGTH") not in {None, "", "0"}:
+        environ["wsgi.input"].read(_MAX_DISCARDED)
+    wait = str(random.randint(*_RETRY_SECONDS))  # noqa: S311 - spreads load
+    headers = [
+        ("Content-Type", "application/problem+json"),
+        ("Content-Length", str(len(_PROBLEM))),
+        ("Retry-After", wait),
+    ]
+    start_response(_UNAVAILABLE, headers)
+    return [b"" if environ["REQUEST_METHOD"] == "HEAD" else _PROBLEM]

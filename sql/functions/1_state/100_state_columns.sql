@@ -1,0 +1,15 @@
+-- The columns of tallymark.job that are the job's state: the one list of them. A column that is added to the table must
+-- be added here, or to the columns that are no state in tests/database/test_state_columns.py, which holds all functions
+-- that store, fold, compare or keep a state to this list.
+
+CREATE OR REPLACE FUNCTION tallymark.state_columns() RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ARRAY['status', 'progress', 'facets', 'workers', 'newest_at', 'newest_key', 'newest_fields', 'clocks',
+  'resume_state', 'started_at', 'finished_at', 'requested_command', 'command_seq'];
+
+COMMENT ON FUNCTION tallymark.state_columns() IS
+'The columns of tallymark.job that are the job''s state: what follows from its updates and commands, and so from the fold
+of its ledger.
+Returns: the names.';
+
+REVOKE ALL ON FUNCTION tallymark.state_columns() FROM PUBLIC;
