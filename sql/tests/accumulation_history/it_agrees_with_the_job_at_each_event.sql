@@ -21,7 +21,7 @@ BEGIN
     {"timestamp": "2025-01-06T10:08:00Z", "status": "processing"}]') AS u;
 END
 $$;
--- The value at each event, by the history: that of the newest row so far.
+-- The value at each event by the history is that of the newest row so far.
 CREATE FUNCTION pg_temp.by_history(field text) RETURNS jsonb LANGUAGE sql RETURN (
   SELECT jsonb_agg((SELECT h.value FROM tallymark.accumulation_history('history', field) AS h WHERE h.seq <= e.seq
     ORDER BY h.seq DESC LIMIT 1) ORDER BY e.seq)

@@ -10,7 +10,7 @@ BEGIN
     '{"counting": "cumulative"}');
 END
 $$;
--- What is heard after updates that come one after another, none of which hears anything itself.
+-- The member worker in the answer to a start after some updates, whose own answers do not have it.
 CREATE FUNCTION pg_temp.worker(start jsonb, job text DEFAULT 'job', VARIADIC before jsonb[] DEFAULT '{}')
 RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE

@@ -34,7 +34,7 @@ SELECT is((SELECT count(*) FROM tallymark.events_per_minute(NULL)), 30::bigint, 
 SELECT is((SELECT count(*) FROM tallymark.events_per_minute(1000000)), 1440::bigint, 'a day at most');
 SELECT is((SELECT max(minute) FROM tallymark.events_per_minute()), date_trunc('minute', statement_timestamp()),
   'this minute is the last');
--- The time zone of a session may be some half an hour from UTC; of none the minutes begin elsewhere today.
+-- The time zone of a session may differ from UTC by half an hour; in no present zone minutes begin at other times.
 SET LOCAL timezone = 'Asia/Kathmandu';
 SELECT is(pg_temp.told(1, NULL, '2025-01-06 10:05:30+00'), '10:05:00 3 0 3', 'in any time zone');
 

@@ -5,7 +5,7 @@ SET LOCAL search_path = tap, public;
 SELECT plan(3);
 \ir ../helpers.psql
 
--- What other tests took back is still in its files, and would be counted too.
+-- Rows that other tests rolled back are still in the table's files, and would be counted, too.
 TRUNCATE tallymark.job_event;
 INSERT INTO tallymark.job_event (job_id, seq, event, occurred_at, recorded_at, payload)
 SELECT 'job', n, 'progress_update', r, r, jsonb_build_object('message', repeat('m', 100))

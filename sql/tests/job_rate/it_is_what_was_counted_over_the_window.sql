@@ -20,7 +20,7 @@ BEGIN
   -- Ten items each ten seconds.
   PERFORM pg_temp.report('even', n * 10, jsonb_build_object('processedItems', n * 10, 'totalItems', 1000))
   FROM generate_series(0, 50) AS n;
-  -- Two workers, of which one repeats itself and one comes late.
+  -- Two workers: one sends duplicates, one late updates.
   PERFORM pg_temp.report('two', n * 10, jsonb_build_object('workerId', 'w' || n % 2, 'processedItems', n * 10))
   FROM generate_series(0, 20) AS n;
   PERFORM pg_temp.report('two', 200, '{"workerId": "w1", "processedItems": 50}');

@@ -5,7 +5,7 @@ SET LOCAL search_path = tap, public;
 SELECT plan(3);
 
 DO $$ BEGIN PERFORM tallymark.create_job('job'), tallymark.merge_progress('job', '{"updateId": "first"}'); END $$;
-ANALYZE tallymark.job_event; -- so that all ways to read it look the same
+ANALYZE tallymark.job_event; -- so that all ways to read it look equally good
 SET LOCAL plan_cache_mode = force_generic_plan;
 CREATE FUNCTION pg_temp.known(VARIADIC keys text[]) RETURNS bigint[] LANGUAGE sql
 RETURN tallymark.known_updates(ARRAY(

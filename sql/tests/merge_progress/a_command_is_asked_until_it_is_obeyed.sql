@@ -7,7 +7,7 @@ SELECT plan(20);
 CREATE FUNCTION pg_temp.ack(updates jsonb, job text DEFAULT 'job') RETURNS text LANGUAGE sql AS $$
   SELECT coalesce(tallymark.merge_progress($2, $1) ->> 'command', 'nothing')
 $$;
--- What is asked after a job was reported on, told something, and then reported on by three updates, over all orders of
+-- The pending commands after a job had an update, got a command, and then had three more updates, in all orders of
 -- these.
 CREATE FUNCTION pg_temp.asked(command text, updates jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

@@ -8,7 +8,7 @@ BEGIN
   PERFORM tallymark.create_job(id) FROM unnest('{P 1,P 2}'::text[]) AS id;
   PERFORM tallymark.merge_progress('P 1', jsonb_build_object('processedItems', n)) FROM generate_series(1, 90) AS n;
   PERFORM tallymark.merge_progress('P 2', '{"error": "e"}');
-  -- Those of the last 60 seconds, and some of before.
+  -- Events of the last 60 seconds, and some from before.
   UPDATE tallymark.job_event SET recorded_at = statement_timestamp() - interval '61 seconds'
   WHERE job_id = 'P 1' AND seq <= 30;
   UPDATE tallymark.job_event SET recorded_at = statement_timestamp() - interval '59 seconds'

@@ -4,7 +4,7 @@ SET LOCAL search_path = tap, public;
 SELECT plan(30);
 \ir ../helpers.psql
 
--- A job with updates of every sort, of which some are late and one is a duplicate.
+-- A job with updates of all kinds: some are late, one is a duplicate.
 DO $$
 BEGIN
   PERFORM tallymark.create_job('job');
