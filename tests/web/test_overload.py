@@ -28,6 +28,8 @@ def serve_small(db_url: str, tmp_path: Path) -> Iterator[Serve]:
 
     def serve(**environ: str) -> Web:
         small = {"TALLYMARK_BLOCKING_THREADS": "2", "TALLYMARK_MAX_WAITING": "2", "TALLYMARK_STREAMS": "2"}
+        # Locks are held until a test has seen what it wants to see, however long that takes.
+        small |= {"TALLYMARK_MAX_WAIT": "3600", "TALLYMARK_LOCK_TIMEOUT": "0", "TALLYMARK_STATEMENT_TIMEOUT": "0"}
         started.append(Web(db_url, tmp_path / f"log-{len(started)}", {**small, **environ}))
         return started[-1]
 
@@ -100,7 +102,7 @@ def test_those_that_nobody_can_take_are_turned_away_at_once(db: Connection, db_u
 
 def test_who_waits_for_long_is_told_to_come_back(db_url: str, serve_small: Serve) -> None:
     """However slow the database is, nobody waits without end."""
-    web = serve_small(TALLYMARK_MAX_WAIT="0.5", TALLYMARK_LOCK_TIMEOUT="20000", TALLYMARK_STATEMENT_TIMEOUT="30000")
+    web = serve_small(TALLYMARK_MAX_WAIT="0.5")
     web.register("held")
     with psycopg.connect(db_url) as holder:
         holder.execute("SELECT FROM tallymark.job WHERE id = 'held' FOR UPDATE")

@@ -2,7 +2,6 @@
 
 import re
 import socket
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 import psycopg
 import pytest
+from tests.web.watching import wait_until
 
 from tallymark.functions.tokens import create_token, revoke_token
 
@@ -136,9 +136,7 @@ def test_a_session_is_what_its_token_is(own: "Web", open_client: OpenClient, db:
     assert command.status_code == 403
     assert '"b1"' not in client.get("/").text
     revoke_token(db, "operator")
-    give_up = time.monotonic() + 10
-    while client.get("/").status_code == 200 and time.monotonic() < give_up:
-        time.sleep(0.05)
+    wait_until(lambda: client.get("/").status_code != 200)
     assert client.get("/api/internal/overview").status_code == 401
 
 
