@@ -37,7 +37,7 @@ SELECT is(tallymark.verify_job('job'), false, 'a row that stays tampered with is
 SELECT results_eq($$ SELECT * FROM tallymark.verify_differences('job') $$,
   $$ VALUES (1::bigint, 'totalItems', '1'::jsonb, '500'::jsonb), (4, 'processedItems', '999', '107') $$,
   'the difference tells the newest event that gave the field, what is stored and what the ledger says');
-SELECT is(progress -> 'processedItems', '999', 'and mends nothing by itself') FROM tallymark.job WHERE id = 'job';
+SELECT is(progress -> 'processedItems', '999', 'and it repairs nothing') FROM tallymark.job WHERE id = 'job';
 DO $$ BEGIN PERFORM tallymark.create_job('queued'); END $$;
 SELECT ok(tallymark.verify_job('queued'), 'a job without events is what its empty ledger says');
 SELECT is(count(*), 0::bigint, 'with no difference') FROM tallymark.verify_differences('queued');
