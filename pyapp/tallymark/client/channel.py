@@ -41,7 +41,8 @@ class Channel:
     Attributes:
         outbox: What waits. Another one, in memory, once the disk has refused.
         register: Whether to register the job where the server does not know it; `attributes`: with these.
-        source: Where more comes from; `listen`: where answers go. None where no job of this process uses it.
+        user: The job of this process that uses it, and so lives as long as it is served; None where there is none.
+        source: Where more comes from; `listen`: where answers go.
         is_over: Whether nobody says any more.
         is_adopted: Whether it is what another process left.
         is_finished: Whether the file is removed when nothing waits in it any more.
@@ -56,6 +57,7 @@ class Channel:
         self.outbox = outbox
         self.register = False
         self.attributes: Mapping[str, Any] | None = None
+        self.user: object = None
         self.source: Source | None = None
         self.listen: Listen | None = None
         self.is_over = self.is_adopted = self.is_finished = self.is_closed = self.was_registered = False
@@ -95,7 +97,7 @@ class Channel:
 
     def take_up(self) -> None:
         """Go on with what waits, for another run of the job."""
-        self.source = self.listen = None
+        self.user = self.source = self.listen = None
         self.is_over = self.is_adopted = self.is_finished = False
         self._held_until = 0.0
 

@@ -5,6 +5,7 @@ import json
 import logging
 import weakref
 from collections.abc import Callable, Mapping
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -76,7 +77,6 @@ class ProgressClient:
             end_timeout=end_timeout,
         )
         self._end_timeout = end_timeout
-        self._jobs: weakref.WeakSet[Job] = weakref.WeakSet()
         self._sender = Sender(
             transport or HttpTransport(base_url, token),
             Spool(Path(spool) if spool is not None else None, limit=spool_limit),
@@ -86,8 +86,8 @@ class ProgressClient:
         )
         self._pid = process.current.pid
         # What was said and not sent goes to the spool when the interpreter ends in the ordinary way.
-        leave = weakref.WeakMethod(self._leave)
-        self._at_exit = lambda: (at_exit := leave()) and at_exit()
+        # Weak, and without a callback: an interrupt in one that garbage collection calls would be lost.
+        self._at_exit = partial(_close_what_is_left, weakref.ref(self))
         atexit.register(self._at_exit)
 
     def job(
@@ -124,9 +124,7 @@ class ProgressClient:
             attributes = clean(attributes)
             json.dumps(attributes, allow_nan=False)
         position = Position(job_id, worker, register, dict(attributes) if attributes else None)
-        job = Job(self, self._sender, self._habits, position, on_command)
-        self._jobs.add(job)
-        return job
+        return Job(self, self._sender, self._habits, position, on_command)
 
     @property
     def undelivered(self) -> int:
@@ -147,7 +145,7 @@ class ProgressClient:
             timeout: Seconds, at most; as long as the end of a job may take, when not given.
         """
         self._check_process()
-        for job in list(self._jobs):
+        for job in self._sender.users():
             try:
                 job.put_away()
             except Exception:  # noqa: BLE001 - the other jobs are put away all the same
@@ -159,11 +157,6 @@ class ProgressClient:
         if self._pid != process.current.pid:
             raise process.InheritedError(self._pid)
 
-    def _leave(self) -> None:
-        """Close it, unless it is another process's."""
-        if self._pid == process.current.pid:
-            self.close()
-
     def __enter__(self) -> Self:
         self._check_process()
         return self
@@ -171,4 +164,10 @@ class ProgressClient:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._leave()
+        if self._pid == process.current.pid:
+            self.close()
+
+
+def _close_what_is_left(client: "weakref.ref[ProgressClient]") -> None:
+    if (left := client()) is not None:
+        left.__exit__(None, None, None)

@@ -77,7 +77,7 @@ class Job:
         try:
             self._recorder = Recorder.resume(channel, self._position, self._habits)
             self._listener = listener = Listener(self.id, self._recorder, self._on_command)
-            channel.listen = listener.take_answer
+            channel.user, channel.listen = self, listener.take_answer
             self._sender.add(channel)
         except BaseException:
             self._sender.give_back(channel)

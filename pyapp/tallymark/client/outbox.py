@@ -55,7 +55,6 @@ class Outbox:
         self._database = sqlite3.connect(
             path or ":memory:", timeout=0, isolation_level=None, check_same_thread=False, cached_statements=32
         )
-        _open.add(self)
         try:
             # The lock is the operating system's: it ends with the process, however that ends.
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -74,6 +73,7 @@ class Outbox:
         except sqlite3.Error:
             self._database.close()
             raise
+        _open[id(self)] = weakref.ref(self)
 
     @contextmanager
     def _transaction(self) -> "Iterator[None]":
@@ -250,6 +250,7 @@ class Outbox:
 
     def close(self, *, remove: bool = False) -> None:
         """Let go of it; remove the file, too, unless something refused is in it, for people to look at."""
+        _open.pop(id(self), None)
         with self._lock:
             try:
                 if remove and self.path and not self.refused():
@@ -264,12 +265,14 @@ class Outbox:
         never_free(self._database)
 
 
-_open: weakref.WeakSet[Outbox] = weakref.WeakSet()
+#: Weak, and without callbacks: an interrupt in one that garbage collection calls would be lost.
+_open: dict[int, weakref.ref[Outbox]] = {}
 
 
 def _keep_inherited() -> None:
-    for outbox in list(_open):
-        outbox.keep_inherited()
+    for weak in list(_open.values()):
+        if (outbox := weak()) is not None:
+            outbox.keep_inherited()
 
 
 os.register_at_fork(after_in_child=_keep_inherited)

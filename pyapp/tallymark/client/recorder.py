@@ -48,14 +48,15 @@ class _Said(NamedTuple):
 
 
 class _Claim:
-    """A count of what has a key."""
+    """A count of what has a key, by a thread. It is said when it was appended, and counted when that was folded."""
 
-    __slots__ = ("count", "is_counted", "key")
+    __slots__ = ("count", "is_counted", "is_said", "key", "thread")
 
     def __init__(self, key: bytes, count: Count) -> None:
         self.key = key
         self.count = count
-        self.is_counted = False
+        self.thread = threading.get_ident()
+        self.is_said = self.is_counted = False
 
 
 class Recorder:
@@ -109,7 +110,7 @@ class Recorder:
             return True
         mine = _Claim(key, count)
         claim = self._claims.setdefault(key, mine)
-        if claim.is_counted:
+        if claim.is_said:
             return False
         if self._is_on_disk(key):
             # Somebody else may have appended our claim while we waited for the disk.
@@ -117,7 +118,9 @@ class Recorder:
                 self._claims.pop(key, None)
             return claim is mine and mine.is_counted
         self._log.append(claim)
-        return claim is mine
+        claim.is_said = True
+        # It is this thread's, too, where an interrupted call left it; another thread's is being said there.
+        return claim.thread == mine.thread
 
     def has_counted(self, key: bytes) -> bool:
         """Say whether a key was counted, in this run or one before."""

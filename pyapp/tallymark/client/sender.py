@@ -125,6 +125,10 @@ class Sender:
         """Return how many updates wait."""
         return sum(len(channel.outbox) for channel in self._served())
 
+    def users(self) -> list[Any]:
+        """Return the jobs that use a channel."""
+        return [channel.user for channel in self._served() if channel.user is not None]
+
     def give_up(self) -> None:
         """Count the server as away: somebody waited in vain."""
         self._pauses = self._pauses.given_up()
