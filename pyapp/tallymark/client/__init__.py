@@ -9,9 +9,10 @@ The crawl's threads never hold a lock that a client's thread waits for, nor wait
 `flush` and the ends wait, and what has a key reads the spool. Signals are raised in the main thread only, which is
 never one of the client's.
 
-Lock order: `Sender._lock`; `Recorder._lock`; `Channel._lock`, then `Outbox._lock`. The first two are held for pure
-work in memory, and nothing is locked, logged or called back inside; the last two while SQLite works. Nothing is held
-while HTTP or a callback runs. What was made before a fork is of no use in the child (see `process`).
+Lock order: `Sender._lock`; `Channels._lock`; `Recorder._lock`; `Channel._lock`, then `Outbox._lock`. Only the last two
+are ever held together, and while SQLite works; the others for pure work in memory, and nothing is locked, logged or
+called back inside. Nothing is held while HTTP or a callback runs. What was made before a fork is of no
+use in the child (see `process`).
 """
 
 from tallymark.client.client import ProgressClient

@@ -109,6 +109,7 @@ class Channel:
     def close(self) -> None:
         """Let go of the outbox, and of its file where nothing of it is needed."""
         self.is_closed = True
+        self.user = self.source = self.listen = None
         self.outbox.close(remove=self.is_finished and not len(self.outbox))
 
     # --- what waits -----------------------------------------------------------------------------------------------

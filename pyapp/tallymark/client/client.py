@@ -145,7 +145,7 @@ class ProgressClient:
             timeout: Seconds, at most; as long as the end of a job may take, when not given.
         """
         self._check_process()
-        for job in self._sender.users():
+        for job in self._sender.channels.users():
             try:
                 job.put_away()
             except Exception:  # noqa: BLE001 - the other jobs are put away all the same

@@ -61,10 +61,7 @@ class Job:
     # --- beginning and end ----------------------------------------------------------------------------------------
 
     def start(self) -> Self:
-        """Report `started`, and learn where to go on. Waits for the server, within limits.
-
-        Returns:
-            The job itself; `resume` says where to go on.
+        """Report `started`, and learn where to go on: see `resume`. Waits for the server, at most `start_timeout`.
 
         Raises:
             ValueError: This client has the job open already.
@@ -73,14 +70,14 @@ class Job:
         self._check_process()
         if self._recorder is not None:
             raise RuntimeError(f"job {self.id!r} was started before")
-        channel = self._sender.open(self.id, self._position.worker)
+        channel = self._sender.channels.open(self.id, self._position.worker)
         try:
             self._recorder = Recorder.resume(channel, self._position, self._habits)
             self._listener = listener = Listener(self.id, self._recorder, self._on_command)
             channel.user, channel.listen = self, listener.take_answer
             self._sender.add(channel)
         except BaseException:
-            self._sender.give_back(channel)
+            self._sender.channels.give_back(channel)
             raise
         until = time.monotonic() + self._habits.start_timeout
         while not listener.is_answered and not self._cannot_answer() and time.monotonic() < until:
@@ -94,38 +91,20 @@ class Job:
         return self
 
     def complete(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
-        """Report that all is done.
-
-        Args:
-            fields: More to say, such as `message`.
-        """
+        """Report that all is done. `fields`: more to say, such as `message`."""
         self._end("completed", fields)
 
     def pause(self, state: Any = None, **fields: Any) -> None:  # noqa: ANN401 - any JSON
-        """Report that the crawl pauses, and end this run of it.
-
-        Args:
-            state: What it needs to go on.
-            fields: More to say.
-        """
+        """Report that the crawl pauses, and end this run of it. `state`: what it needs to go on."""
         kept = as_state(state)
         self._end("paused", {"progress": kept, **fields}, kept)
 
     def cancel(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
-        """Report that the crawl was cancelled.
-
-        Args:
-            fields: More to say.
-        """
+        """Report that the crawl was cancelled."""
         self._end("cancelled", fields)
 
     def fail(self, error: BaseException | str, **context: Any) -> None:  # noqa: ANN401 - any JSON
-        """Report that the crawl failed.
-
-        Args:
-            error: Why.
-            context: What it was at; the cursor is added.
-        """
+        """Report that the crawl failed, and why. `context`: what it was at; the cursor is added."""
         self._end("failed", {}, error=clean(describe(error, context)))
 
     def _end(
@@ -219,22 +198,11 @@ class Job:
         return True
 
     def seen(self, key: str) -> bool:
-        """Say whether a key was counted, in this run or one before.
-
-        Args:
-            key: As `advance` had it.
-        """
+        """Say whether a key of `advance` was counted, in this run or one before."""
         return self._started().has_counted(digest(key))
 
     def total(self, number: int) -> None:
-        """Say how many items are expected in all.
-
-        Args:
-            number: How many.
-
-        Raises:
-            ValueError: It is negative, or no whole number.
-        """
+        """Say how many items are expected in all; raise ValueError where that is negative, or no whole number."""
         if not isinstance(number, int) or not 0 <= number <= MOST:  # type: ignore[redundant-expr]
             raise ValueError("the total is a whole number from 0 to 2^53 - 1")
         self._say(Progress.expect, number)
@@ -316,11 +284,7 @@ class Job:
         self._announce({"stage": name, "operationType": operation, "currentDataType": data_type})
 
     def discovered(self, areas: Sequence[Mapping[str, Any]]) -> None:
-        """Report areas; the server counts those that are new to the job.
-
-        Args:
-            areas: Each with `type` and `fullPath`, and whatever else the protocol has of areas.
-        """
+        """Report areas, each with at least `type` and `fullPath`; the server counts those that are new to the job."""
         parts = [clean(part) for part in parts_of([dict(area) for area in areas], self._habits.max_bytes)]
         self._say(Progress.discover, parts)
         self._sender.wake()
@@ -356,9 +320,6 @@ class Job:
     def report(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
         """Give other fields, of the protocol or the crawler's own; the newest of each counts.
 
-        Args:
-            fields: By their names in the protocol.
-
         Raises:
             ValueError: Some of them the client gives itself.
         """
@@ -366,22 +327,12 @@ class Job:
         self._say(Progress.give, prepare(fields))
 
     def event(self, name: str, details: Mapping[str, Any] | None = None) -> None:
-        """Add an entry of the crawler's own to the timeline.
-
-        Args:
-            name: What happened.
-            details: Any JSON object.
-        """
+        """Add an entry of the crawler's own to the timeline. `details`: any JSON object."""
         event = clean({"timestamp": _now(), "event": name, "details": dict(details or {})})
         self._say(Progress.add_event, event, len(json.dumps(event, allow_nan=False)))
 
     def error(self, error: BaseException | str, **context: Any) -> None:  # noqa: ANN401 - any JSON
-        """Report an error that does not end the job.
-
-        Args:
-            error: An exception or a message.
-            context: What the crawl was at.
-        """
+        """Report an error that does not end the job: an exception or a message. `context`: what the crawl was at."""
         self._announce({"error": describe(error, context)})
 
     def _announce(self, fields: Mapping[str, Any], status: str = "processing") -> None:
@@ -431,10 +382,7 @@ class Job:
 
     @property
     def should_stop(self) -> bool:
-        """Whether an operator asks to pause or cancel.
-
-        Who has seen it is taken to obey: leaving the block then reports that.
-        """
+        """Whether an operator asks to pause or cancel. After True, leaving the block reports that it was obeyed."""
         return self._is_told_to_stop()
 
     def _is_told_to_stop(self) -> bool:
@@ -464,8 +412,7 @@ class Job:
             raise process.InheritedError(self._pid)
 
     def _started(self) -> Recorder:
-        if self._pid != process.current.pid:
-            raise process.InheritedError(self._pid)
+        self._check_process()
         if self._recorder is None:
             raise RuntimeError(f"job {self.id!r} was not started: use `with client.job(...) as job`, or start()")
         return self._recorder
@@ -493,7 +440,9 @@ class Job:
         """Wait until the keeper has put into the outbox what asks for a reply."""
         self._sender.wake()
         # What a handler of the log says in the keeper's thread cannot wait for it; and nobody keeps when all is over.
-        while not self._sender.is_keeper() and recorder.channel.serves(recorder) and not self._sender.is_closing:
+        while (
+            not self._sender.is_keeper() and recorder.channel.serves(recorder) and not self._sender.channels.is_closing
+        ):
             with suppress(Empty):
                 result = reply.get(timeout=0.5)
                 if isinstance(result, BaseException):

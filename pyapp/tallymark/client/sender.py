@@ -24,7 +24,7 @@ from tallymark.client.answers import (
 )
 from tallymark.client.bell import Bell
 from tallymark.client.channel import Channel
-from tallymark.client.outbox import Outbox
+from tallymark.client.channels import Channels
 from tallymark.client.records import Waiting
 from tallymark.client.spool import Spool
 from tallymark.client.transport import JOBS_PATH, PROGRESS_PATH, Answer, Transport, Unreachable, as_json
@@ -54,49 +54,22 @@ class Sender:
         self._spool = spool
         self._timeout = timeout
         self._tick = tick
-        # Held for work in memory only, and nothing is locked inside. To read, no lock is needed.
+        self.channels = Channels(spool)
+        # Held while the thread is started. A signal handler may begin a job, too.
         self._lock = threading.RLock()
-        self._channels: dict[tuple[str, str | None], Channel] = {}
-        self._opening: set[tuple[str, str | None]] = set()
         self._due = Bell()
         self._wake = Bell()
         self._thread: threading.Thread | None = None
         self._keepers: list[threading.Thread] = []
-        self._is_closing = False
         self._pauses = Pauses(retries)
         self._next_sweep = 0.0
         #: So many deliveries are of one update each, to find the one that spoils a batch.
         self._singly = 0
 
-    def open(self, job_id: str, worker: str | None) -> Channel:
-        """Return a job's channel: the one there is, for what waits in it, or a new one. `add` makes it served.
-
-        Raises ValueError where somebody uses it, RuntimeError where the client is closed.
-        """
-        name = job_id, worker
-        with self._lock:
-            if self._is_closing:
-                raise RuntimeError("the client is closed")
-            channel = self._channels.get(name)
-            if name in self._opening or (channel is not None and not channel.is_over):
-                raise ValueError(f"job {job_id!r} is open in this client already: share it, or name its workers")
-            if channel is not None:
-                channel.take_up()
-                return channel
-            self._opening.add(name)
-        try:
-            return Channel(job_id, worker, self._spool.open(job_id, worker))
-        except BaseException:
-            self._opening.discard(name)
-            raise
-
     def add(self, channel: Channel) -> None:
         """Serve a channel. If the server was away, it is tried once more now."""
+        self.channels.add(channel)
         with self._lock:
-            if self._is_closing:
-                raise RuntimeError("the client is closed")
-            self._channels[channel.name] = channel
-            self._opening.discard(channel.name)
             # An interrupt may have come between the two steps: then it never ran.
             if self._thread is None or self._thread.ident is None:
                 self._thread = threading.Thread(target=self._run, name="tallymark-client", daemon=True)
@@ -104,30 +77,14 @@ class Sender:
         self._pauses = self._pauses.tried_again(time.monotonic())
         self.wake()
 
-    def give_back(self, channel: Channel) -> None:
-        """Let go of a channel on which nobody could begin to say anything."""
-        self._opening.discard(channel.name)
-        channel.is_over = True
-        if channel.name not in self._channels:
-            channel.outbox.close()
-
     @property
     def is_away(self) -> bool:
         """Whether the server does not answer, by all that was tried."""
         return self._pauses.is_away
 
-    @property
-    def is_closing(self) -> bool:
-        """Whether nothing new is taken."""
-        return self._is_closing
-
     def waiting(self) -> int:
         """Return how many updates wait."""
-        return sum(len(channel.outbox) for channel in self._served())
-
-    def users(self) -> list[Any]:
-        """Return the jobs that use a channel."""
-        return [channel.user for channel in self._served() if channel.user is not None]
+        return sum(len(channel.outbox) for channel in self.channels.served())
 
     def give_up(self) -> None:
         """Count the server as away: somebody waited in vain."""
@@ -148,8 +105,7 @@ class Sender:
 
     def close(self, timeout: float) -> None:
         """Deliver what can be delivered, for so many seconds at most, then end."""
-        with self._lock:
-            self._is_closing = True
+        self.channels.close()
         self.wake()
         if self._thread is not None and not self.is_sender() and not self.is_keeper():
             self._thread.join(timeout if not self.is_away else min(timeout, 1.0))
@@ -157,9 +113,6 @@ class Sender:
                 # It waits for the server, which may take its timeout. It ends with the process.
                 return
         self._transport.close()
-
-    def _served(self) -> list[Channel]:
-        return list(self._channels.values())
 
     # --- the threads ----------------------------------------------------------------------------------------------
 
@@ -174,30 +127,30 @@ class Sender:
             # A backlog is no reason to wait; a pause after a failure is.
             pause = self._pauses.until - time.monotonic()
             self._wake.wait(min(self._tick, pause) if self._has_any() else self._tick)
-            closing = self._is_closing
+            closing = self.channels.is_closing
             if closing:
                 self._join_keepers()
             try:
                 if time.monotonic() >= self._pauses.until:
                     self._sweep()
                     self._deliver()
-                self._let_go()
+                self.channels.let_go(self._is_done)
             except Exception:  # noqa: BLE001 - it is logged, and tried again
                 # A defect of ours must not end the crawl's reporting without a word.
                 _log.exception("a defect in the delivery of updates")
                 self._fail("a defect", self._pauses.failed(time.monotonic()))
             if closing and (self.is_away or not self._has_any()):
                 break
-        for channel in self._served():
+        for channel in self.channels.served():
             channel.close()
 
     def _keep(self) -> None:
         """Put into the outboxes what is due, also while the sender waits for the server."""
         while True:
-            closing = self._is_closing
+            closing = self.channels.is_closing
             if not closing:
                 self._due.wait(self._tick)
-            for channel in self._served():
+            for channel in self.channels.served():
                 try:
                     if (source := channel.source) is not None:
                         source.write(time.monotonic())
@@ -209,9 +162,9 @@ class Sender:
 
     def _fold(self) -> None:
         """Bound what is in memory, also while the keeper waits for the disk."""
-        while not self._is_closing:
+        while not self.channels.is_closing:
             time.sleep(self._tick)
-            for channel in self._served():
+            for channel in self.channels.served():
                 if (source := channel.source) is not None:
                     source.shorten_log()
 
@@ -223,7 +176,7 @@ class Sender:
 
     def _has_any(self) -> bool:
         """Say whether anything waits that may be sent."""
-        return any(len(channel.outbox) and not channel.is_held for channel in self._served())
+        return any(len(channel.outbox) and not channel.is_held for channel in self.channels.served())
 
     def _deliver(self) -> None:
         """Send one request with the first of what waits in all channels."""
@@ -231,7 +184,7 @@ class Sender:
         left = 1 if self._singly else _BATCH_UPDATES
         size = _BATCH_BYTES
         jobs = set()
-        channels = self._served()
+        channels = self.channels.served()
         random.shuffle(channels)
         for channel in channels:
             # Only the last start of a job in a batch is told where to go on.
@@ -317,44 +270,25 @@ class Sender:
         if self.is_away and not was_away:
             where = self._spool.directory or "memory"
             _log.warning("the server does not take updates, %d wait in %s: %s", self.waiting(), where, why)
-        for channel in self._served():
+        for channel in self.channels.served():
             channel.nudge()
 
     # --- what others left -----------------------------------------------------------------------------------------
 
     def _sweep(self) -> None:
         """Take over, now and then, what crawls left that do not run any more."""
-        if time.monotonic() < self._next_sweep or self._is_closing:
+        if time.monotonic() < self._next_sweep or self.channels.is_closing:
             return
         self._next_sweep = time.monotonic() + _LEFTOVERS_SECONDS
         for outbox in self._spool.leftovers():
             try:
-                self._adopt(outbox)
+                self.channels.adopt(outbox)
             except (sqlite3.Error, ValueError, TypeError) as error:
                 _log.warning("what was left in %s cannot be read: %s", outbox.path, error)
                 outbox.close()
 
-    def _adopt(self, outbox: Outbox) -> None:
-        position = outbox.position()
-        if position is None:
-            outbox.close()
-            return
-        channel = Channel.adopt(outbox, position)
-        with self._lock:
-            taken = self._channels.setdefault(channel.name, channel) is not channel
-        if taken:
-            outbox.close()
-
-    def _let_go(self) -> None:
-        """Close what nobody uses any more, once nothing waits in it, or the server is away."""
-        with self._lock:
-            left = [channel for channel in self._channels.values() if channel.is_over and self._is_done(channel)]
-            for channel in left:
-                del self._channels[channel.name]
-        for channel in left:
-            channel.close()
-
     def _is_done(self, channel: Channel) -> bool:
+        """Say whether nothing waits in what nobody uses, or the server is away."""
         if not len(channel.outbox):
             return True
         if channel.is_adopted:

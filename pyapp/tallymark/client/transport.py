@@ -21,13 +21,7 @@ class Unreachable(Exception):  # noqa: N818 - what is unreachable, not an error 
 
 
 class Answer(NamedTuple):
-    """An answer of the server's.
-
-    Attributes:
-        status: The HTTP status.
-        body: Its body, read as JSON; None where it is none.
-        retry_after: For how many seconds it asks to wait, if it does.
-    """
+    """An answer of the server's. `body` is read as JSON, None where it is none; `retry_after` is in seconds."""
 
     status: int
     body: Any
@@ -38,19 +32,7 @@ class Transport(Protocol):
     """What the client needs of HTTP. Used by one thread at a time."""
 
     def post(self, path: str, body: str, *, timeout: float) -> Answer:
-        """Send a request.
-
-        Args:
-            path: From the base URL.
-            body: JSON.
-            timeout: Seconds.
-
-        Returns:
-            The answer, whatever its status.
-
-        Raises:
-            Unreachable: There was none.
-        """
+        """Send JSON to a path below the base URL; return the answer, whatever its status, or raise Unreachable."""
         ...
 
     def close(self) -> None:
