@@ -17,6 +17,7 @@ FILES = Path(__file__).parents[2] / "sql" / "tests"
 @pytest.mark.skipif(
     shutil.which("psql") is None, reason="NOT TESTED: pg_prove, since psql, which it starts, is not installed"
 )
+@pytest.mark.timeout(600)
 def test_all_files_pass_under_pg_prove(pgtap_url: str, psql_environment: dict[str, str]) -> None:
     """pg_prove over all files succeeds, as sql/tests/README.md says it does."""
     parts = {key: str(value) for key, value in conninfo_to_dict(pgtap_url).items()}
