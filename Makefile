@@ -6,6 +6,9 @@ SHELL := /bin/bash
 # The two stamps use one directory, and the tools print as they go.
 .NOTPARALLEL:
 
+# The tests start Python hundreds of times: it keeps what it compiled, even where the environment says otherwise.
+export PYTHONDONTWRITEBYTECODE :=
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -149,7 +152,7 @@ test: $(DEV) $(PAGES) $(DASHBOARD)/node_modules/.bin/prettier ## Run all tests b
 
 .PHONY: test-15
 test-15: $(DEV) $(PAGES) $(DASHBOARD)/node_modules/.bin/prettier ## Run them on Debian's PostgreSQL 15, or on that in POSTGRES_BIN
-	$(BIN)/python -m tests.on_postgres $(POSTGRES_BIN) -n 2 -m "not deep and not faults" $(ARGS)
+	$(BIN)/python -m tests.on_postgres $(POSTGRES_BIN) -n $(WORKERS) --dist worksteal -m "not deep and not faults" $(ARGS)
 
 .PHONY: test-deep
 test-deep: $(DEV) $(PAGES) ## Run the long searches for rare failures

@@ -1,4 +1,4 @@
-"""Takes the pictures of the dashboard that the docs show: a server of its own, a crowd of crawlers, a real browser.
+"""Takes the pictures of the dashboard for the docs, with a server of its own, a crowd of crawlers and a real browser.
 
 make pictures
 """

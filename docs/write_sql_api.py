@@ -110,8 +110,8 @@ def _line(function: Function) -> str:
 
 
 def _flowing(comment: str) -> str:
-    """Return a comment without the line breaks inside its paragraphs."""
-    return "\n\n".join(" ".join(part.split()) for part in re.split(r"\n\s*\n", comment))
+    """Return a comment without the line breaks inside its paragraphs, and without what Markdown would take for HTML."""
+    return "\n\n".join(" ".join(part.split()) for part in re.split(r"\n\s*\n", comment.replace("<", r"\<")))
 
 
 def _broken(arguments: str) -> str:

@@ -29,8 +29,9 @@ from tallymark.server import EmbeddedPostgres
 
 Connection = psycopg.Connection[Any]
 
-#: Holds the server of this process; with xdist that is the controller's, started before the first worker is.
-_server = ExitStack()
+#: Holds what ends with this process: its temporary directory, and its server. With xdist these are the controller's,
+#: made before the first worker starts.
+_ours = ExitStack()
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,9 @@ class Server:
         return f"postgresql://{quote(self.user, safe='')}{password}@/{quote(dbname, safe='')}?{query}"
 
 
-#: A file system in memory, as Linux has it, and what must be free of it and of the memory: a run takes up to 2 GB.
+#: A file system in memory, as Linux has it, and what must be free of it and of the memory: a run takes up to 1 GB.
 _MEMORY = Path("/dev/shm")  # noqa: S108 - whose files have names of their own
-_MEMORY_BYTES = 6 * 2**30
+_MEMORY_BYTES = 3 * 2**30
 
 
 def _memory_is_usable() -> bool:
@@ -82,7 +83,12 @@ def _memory_is_usable() -> bool:
 def pytest_configure() -> None:
     """Choose where temporary files are, for this process and those that it starts."""
     if "TMPDIR" not in os.environ and _memory_is_usable():
-        os.environ["TMPDIR"] = str(_MEMORY)
+        # What killed processes leave behind goes with the directory; pytest keeps what failed tests had, beside it.
+        directory = Path(tempfile.mkdtemp(prefix="tallymark-tests-", dir=_MEMORY))
+        directory.chmod(0o1777)
+        _ours.callback(shutil.rmtree, directory, ignore_errors=True)
+        os.environ["TMPDIR"] = str(directory)
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
         tempfile.tempdir = None
 
 
@@ -91,8 +97,8 @@ def _start() -> str:
     given = os.environ.get("TEST_DATABASE_URL")
     if given:
         return given
-    directory = _server.enter_context(tempfile.TemporaryDirectory(prefix="tallymark-tests-"))
-    url = _server.enter_context(EmbeddedPostgres(Path(directory) / "data")).url
+    directory = _ours.enter_context(tempfile.TemporaryDirectory(prefix="tallymark-tests-"))
+    url = _ours.enter_context(EmbeddedPostgres(Path(directory) / "data")).url
     with psycopg.connect(url, autocommit=True) as connection:
         # What is in this server need not survive a power cut, and a database per test is much syncing and much WAL.
         connection.execute("ALTER SYSTEM SET fsync = off")
@@ -149,8 +155,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_unconfigure() -> None:
-    """Stop the server that this process started, if it did."""
-    _server.close()
+    """End what this process made."""
+    _ours.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A crawl with httpx that can be killed at any moment, and goes on where it was.
+"""A crawl with httpx that can be killed at any moment, and continues where it was.
 
     export TALLYMARK_URL=http://127.0.0.1:8000 CRAWLER_API_TOKEN=...
     python httpx_crawl.py http://127.0.0.1:9000 my_crawl
@@ -15,7 +15,7 @@ from tallymark import ProgressClient
 
 
 def main(site: str, job_id: str) -> None:
-    """Fetch what the site lists and was not fetched before."""
+    """Fetch the items of the site that were not fetched before."""
     client = ProgressClient(
         os.environ["TALLYMARK_URL"], token=os.environ["CRAWLER_API_TOKEN"], spool=os.environ.get("SPOOL", "spool")
     )
@@ -23,7 +23,7 @@ def main(site: str, job_id: str) -> None:
         job.stage("reading the index", operation="discovery")
         items = http.get("/index.txt").raise_for_status().text.split()
         if job.resume.last_processed_id in items:
-            # All up to this one is counted already.
+            # All items up to this one are counted already.
             items = items[items.index(job.resume.last_processed_id) + 1 :]
         job.stage("fetching", operation="data_collection", data_type="items")
         for item in job.track(items, type="items", id=str):

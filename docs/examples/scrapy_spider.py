@@ -1,10 +1,10 @@
-"""A spider that goes over a site and tells Tallymark how far it is.
+"""A spider that crawls a site and reports its progress to Tallymark.
 
 export TALLYMARK_URL=http://127.0.0.1:8000 TALLYMARK_TOKEN=...
 scrapy runspider scrapy_spider.py -a start=https://site.example/
 
 Kill it at any moment, start it again: every page counts once. Ask it to stop with
-`tallymark job command pages pause`; with `-s JOBDIR=crawl` it then goes on where it was.
+`tallymark job command pages pause`; with `-s JOBDIR=crawl` it continues later where it was.
 """
 
 import os
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Page:
-    """What is known of a page. It counts as an item of the type `Page`."""
+    """A page. It counts as an item of the type `Page`."""
 
     url: str
     title: str | None

@@ -125,7 +125,7 @@ def test_a_job_that_nobody_ever_reported_on_is_told(db: Connection, db_url: str)
 
 
 def test_a_command_that_is_not_obeyed_is_told(db: Connection) -> None:
-    """Until the crawler reports it has not heard of it; then it does not obey."""
+    """Before the crawler reports again it cannot know of it; after that it does not obey."""
     report(db, "j", crawl(10))
     functions.request_command(db, "j", "pause", requested_by="ann")
     finding = found(db, "j")["command_waiting"]
@@ -332,7 +332,7 @@ def test_a_pruned_job_is_healthy(db: Connection) -> None:
     ],
 )
 def test_a_damaged_ledger_is_told_and_ends_nothing(db: Connection, payload: str) -> None:
-    """Whatever stands in it."""
+    """Whatever the ledger has in it."""
     report(db, "j", crawl())
     db.execute("UPDATE tallymark.job_event SET payload = %s, event = 'error' WHERE seq IN (5, 30)", [payload])
     db.execute("UPDATE tallymark.job SET progress = %s", [payload])

@@ -47,7 +47,7 @@ def terminal(width: int) -> dict[str, str]:
 
 
 def test_each_job_has_a_line_and_the_statuses_are_counted(db: Connection, db_url: str) -> None:
-    """In the order of their ids: status, progress, summary, stage, and when it was heard of last."""
+    """In the order of their ids: status, progress, summary, stage, and the time since the last update."""
     for status, job_status in STATUSES.items():
         report(db, f"job_{job_status}", status=status, processedItems=60, totalItems=200, stage="pages")
     db.execute("SELECT tallymark.create_job('job_queued')")
@@ -104,7 +104,7 @@ def test_jobs_are_found_by_what_they_are(db: Connection, db_url: str, arguments:
 
 @pytest.mark.parametrize("since", ["soon", "1y", "-1h", "2025-13-01", ""])
 def test_a_time_that_is_none_is_refused(db: Connection, db_url: str, since: str) -> None:  # noqa: ARG001 - makes the database
-    """With what would be one."""
+    """With examples of right ones."""
     done = run(db_url, "--since", since)
     assert done.exit_code == 2
     assert "such as 2d or 12h" in done.output
@@ -252,3 +252,6 @@ def test_texts_are_made_to_fit() -> None:
     assert plain("a\u00a0b\ud800") == r"a\xa0b\ud800"
     lines = table_lines([Column("a", least=3), Column("b", right=True)], [[Text("x" * 50), Text("12")]], 10)
     assert [line.plain for line in lines] == ["a        b", "xxxxx…  12"]
+    columns = [Column("a", least=3), Column("b", least=7), Column("c")]
+    lines = table_lines(columns, [[Text("x" * 50), Text("y" * 50), Text("12")]], 17)
+    assert lines[1].plain == "xxx…  yyyyyy…  12", "no column gets less than it needs, and all of the last one fits"

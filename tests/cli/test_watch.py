@@ -186,7 +186,7 @@ def test_until_done_fails_when_a_job_is_gone(db: Connection, db_url: str) -> Non
 
 
 def test_ctrl_c_does_not_pass_for_done(db: Connection, db_url: str) -> None:
-    """Whoever writes `tallymark watch JOB --until-done && deploy` does not deploy then."""
+    """`tallymark watch JOB --until-done && deploy` does not deploy then."""
     report(db, "j")
     with piped("j", "--until-done", "--database-url", db_url) as lines:
         lines.line()
@@ -228,10 +228,11 @@ def test_what_cannot_be_watched_is_said(db_url: str, arguments: list[str], said:
 
 
 def test_a_database_that_was_never_there_is_an_error() -> None:
-    """Whoever mistypes its name would wait for ever."""
+    """A mistyped name would be waited for without end."""
     done = CliRunner().invoke(cli, ["watch", "--database-url", "postgresql://nobody@127.0.0.1:1/x"])
     assert done.exit_code == 2
-    assert "127.0.0.1" in done.output
+    assert 'Error: cannot reach the database: connection to server at "127.0.0.1"' in done.output
+    assert "check --database-url or DATABASE_URL, or start `tallymark up`" in done.output
 
 
 def test_of_many_running_jobs_only_those_that_changed_are_read_most_of_the_time(

@@ -8,10 +8,10 @@ import pytest
 from tests.web.conftest import Web
 
 from tallymark import DeliveryError, Job
-from tallymark.client.lane import Lane
+from tallymark.client.channel import Channel
 from tallymark.client.outbox import Outbox
-from tallymark.client.pending import Update
 from tallymark.client.records import Position
+from tallymark.client.updates import Update
 
 if TYPE_CHECKING:
     from tests.client.conftest import Look, Make
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def fill_the_disk(job: Job) -> None:
     """Have SQLite refuse to make the file any larger, as on a full disk."""
-    assert job._lane is not None
-    fill(job._lane.outbox)
+    assert job._recorder is not None
+    fill(job._recorder.channel.outbox)
 
 
 def fill(outbox: Outbox) -> None:
@@ -76,16 +76,16 @@ def test_an_answer_to_what_was_sent_before_settles_that_and_nothing_else(tmp_pat
         payload = {"status": "processing", "timeline": [], "itemsByType": {"issues": 1}, "progress": state}
         return Update(str(number), payload)
 
-    lane = Lane("j", None, Outbox(tmp_path / "file", limit=100))
-    lane.put([one(1), one(2)], Position("j"))
-    lane.take(lane.outbox.head(2, 10**6), [{"status": "received"}] * 2)
-    lane.put([one(number) for number in range(3, 8)], Position("j"))
-    on_its_way = lane.outbox.head(1, 10**6)
-    fill(lane.outbox)
-    last = lane.put([one(8, "y" * 60_000)], Position("j"))
-    assert not lane.outbox.is_durable
-    lane.take(on_its_way, [{"status": "received"}])
-    assert not lane.wait(last, 0.0, lambda: False), "the server has none of what came later"
-    waiting = [row.update_id for row in lane.outbox.head(100, 10**6)]
+    channel = Channel("j", None, Outbox(tmp_path / "file", limit=100))
+    channel.put([one(1), one(2)], Position("j"))
+    channel.take(channel.outbox.head(2, 10**6), [{"status": "received"}] * 2)
+    channel.put([one(number) for number in range(3, 8)], Position("j"))
+    on_its_way = channel.outbox.head(1, 10**6)
+    fill(channel.outbox)
+    last = channel.put([one(8, "y" * 60_000)], Position("j"))
+    assert not channel.outbox.is_durable
+    channel.take(on_its_way, [{"status": "received"}])
+    assert not channel.wait(last, 0.0, lambda: False), "the server has none of what came later"
+    waiting = [row.update_id for row in channel.outbox.head(100, 10**6)]
     assert waiting in (["4", "5", "6", "7", "8"], ["3", "4", "5", "6", "7", "8"]), "3 may be sent again, as a duplicate"
-    lane.outbox.close()
+    channel.outbox.close()

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tallymark.client.outbox import InUse, Outbox
-from tallymark.client.pending import Update
 from tallymark.client.records import Position, Waiting
+from tallymark.client.updates import Update
 
 LIMIT = 4
 EVERYTHING = (10_000, 10**9)

@@ -90,10 +90,8 @@ def test_columns_that_are_missing_or_of_another_type_are_found(db: Connection, d
 
 def test_a_missing_table_is_one_finding(db: Connection, db_url: str) -> None:
     """Its columns, constraints and indexes are not listed beside it."""
-    db.execute("DROP TABLE tallymark.job_event CASCADE")
-    assert [(f.kind, f.object) for f in findings(db_url) if "job_event" in f.object] == [
-        ("table", "tallymark.job_event")
-    ]
+    db.execute("DROP TABLE tallymark.job_area CASCADE")
+    assert [(f.kind, f.object) for f in findings(db_url) if "job_area" in f.object] == [("table", "tallymark.job_area")]
 
 
 def test_a_database_without_the_schema_is_one_finding(empty_url: str) -> None:

@@ -134,16 +134,16 @@ def test_each_kind_fires_once_and_recovers_once_with_two_watchdogs(
             report(db, "erring", error=f"boom {number}")
         report(db, "wrong", message="m")
         db.execute("UPDATE tallymark.job SET progress = progress || '{\"message\": \"n\"}' WHERE id = 'wrong'")
-        troubles = {
-            "job silent is silent",
-            "job failed has failed",
-            "job expired waits for credentials",
-            "job erring reports many errors",
-            "job wrong does not match its ledger",
+        opened = {
+            "Alert: job silent is silent",
+            "Alert: job failed has failed",
+            "Alert: job expired waits for credentials",
+            "Alert: job erring reports many errors",
+            "Alert: job wrong does not match its ledger",
         }
-        wait_until(lambda: set(receiver.titles) >= {f"Alert: {trouble}" for trouble in troubles})
+        wait_until(lambda: set(receiver.titles) >= opened)
         time.sleep(1)  # some rounds more, in which nothing may come
-        assert receiver.titles == {f"Alert: {trouble}": 1 for trouble in troubles}
+        assert receiver.titles == dict.fromkeys(opened, 1)
 
         report(db, "silent", message="page 8")
         report(db, "failed", status="started")
@@ -154,16 +154,24 @@ def test_each_kind_fires_once_and_recovers_once_with_two_watchdogs(
         db.execute("UPDATE tallymark.job SET updated_at = updated_at - interval '1 hour' WHERE id = 'erring'")
         report(db, "erring", message="fine again")
         db.execute("UPDATE tallymark.job SET progress = progress || '{\"message\": \"m\"}' WHERE id = 'wrong'")
-        wait_until(lambda: set(receiver.titles) >= {f"Recovered: {trouble}" for trouble in troubles})
+        resolved = {
+            "Resolved: job silent is no longer silent",
+            "Resolved: job failed was restarted or deleted",
+            "Resolved: job expired no longer waits for credentials",
+            "Resolved: job erring reports fewer errors",
+            "Resolved: job wrong matches its ledger again",
+        }
+        wait_until(lambda: set(receiver.titles) >= resolved)
         time.sleep(1)
-    both = [f"{word}: {trouble}" for word in ("Alert", "Recovered") for trouble in troubles]
-    assert receiver.titles == dict.fromkeys(both, 1)
+    assert receiver.titles == dict.fromkeys(opened | resolved, 1)
     assert all_sent(db)
     silent = next(message for message in receiver.messages if message["title"] == "Alert: job silent is silent")
     assert silent["type"] == "failure"
     assert "Check whether its crawler is running" in silent["message"]
     assert "page 7" in silent["message"]
-    recovered = next(message for message in receiver.messages if message["title"] == "Recovered: job silent is silent")
+    recovered = next(
+        message for message in receiver.messages if message["title"] == "Resolved: job silent is no longer silent"
+    )
     assert recovered["type"] == "success"
     name = silent["message"].rpartition("alert ")[2].removesuffix("-opened")
     assert recovered["message"].endswith(f"alert {name}-recovered"), "both say of which alert they are"

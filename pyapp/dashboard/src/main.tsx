@@ -31,7 +31,7 @@ function App() {
   );
 }
 
-/** Says so where a page cannot be drawn, which is our fault, rather than show nothing at all. */
+/** Shows an error if a page cannot be drawn, which is a defect of ours, instead of nothing. */
 function Guarded({ children }: { children: preact.ComponentChildren }) {
   const [error] = useErrorBoundary((reason) => console.error(reason));
   if (!error) {
@@ -40,7 +40,7 @@ function Guarded({ children }: { children: preact.ComponentChildren }) {
   return (
     <div class="container-xl mt-3">
       <div class="alert alert-danger" role="alert">
-        This page could not be drawn: {String(error)}. The other pages, and loading it anew, may work.
+        This page could not be drawn: {String(error)}. Reload it, or open another page.
       </div>
     </div>
   );

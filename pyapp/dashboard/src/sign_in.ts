@@ -12,14 +12,14 @@ function tell(what: string): void {
   }
 }
 
-/** Whether a header can carry it. No token has other characters. */
+/** Whether a header can carry the token. No token has other characters. */
 function isPlain(token: string): boolean {
   return /^[!-~]+$/.test(token);
 }
 
 async function signIn(target: HTMLFormElement, token: string): Promise<void> {
   if (!isPlain(token)) {
-    tell("There is no such token: it has characters that no token has.");
+    tell("This is not a token: it has characters that no token has.");
     return;
   }
   const headers = { Authorization: `Bearer ${token}`, "X-CSRF-Token": target.dataset.csrf ?? "" };
@@ -28,7 +28,7 @@ async function signIn(target: HTMLFormElement, token: string): Promise<void> {
     location.assign(target.dataset.next ?? "/");
   } else if (answer.status === 403 && answer.headers.get("WWW-Authenticate") === null) {
     // The form is from before the session ended, or the browser keeps no cookies.
-    tell("This form was too old, or the browser keeps no cookies. Load the page anew.");
+    tell("The form has expired, or the browser does not keep cookies. Reload the page.");
   } else {
     const { detail } = await answer.json();
     tell(detail);

@@ -1,5 +1,5 @@
-// Runs before anything is painted, so that a dark page does not flash white. What the viewer chose goes before what the
-// system prefers, also when that changes, or the viewer chooses in another tab.
+// Runs before anything is painted, so that a dark page does not flash white. The viewer's choice takes precedence over
+// the system's preference, also when that changes, or when the viewer chooses in another tab.
 const KEY = "tallymark-theme";
 const dark = matchMedia("(prefers-color-scheme: dark)");
 

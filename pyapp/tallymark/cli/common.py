@@ -274,9 +274,9 @@ def _sentence(error: TallymarkError, role: str) -> str:
         return f"this user of the database lacks {role}; grant that role to it, or name another user in the URL"
     if error.details:
         return f"{error}: " + "; ".join(f"{problem['field']} {problem['problem']}" for problem in error.details)
-    # What PostgreSQL said tells more than what the wire protocol answers.
-    said = error.explanation or str(error.__cause__ or "").strip()
-    return " ".join(filter(None, (f"{error}.", said, error.hint)))
+    # What PostgreSQL answered is more exact than what the wire protocol does.
+    reason = error.explanation or str(error.__cause__ or "").strip()
+    return " ".join(filter(None, (f"{error}.", reason, error.hint)))
 
 
 # --- Ctrl-C ----------------------------------------------------------------------------------------------------------

@@ -51,9 +51,7 @@ def migrate(url: str, *, break_lock: bool) -> None:
 
 @click.command()
 @database_options
-@click.option(
-    "--steps", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="How many migrations."
-)
+@click.option("--steps", type=click.IntRange(min=1), default=1, metavar="N", help="How many migrations.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def rollback(url: str, *, steps: int, yes: bool) -> None:
     """Take back the newest migrations, with the data in them.
@@ -77,7 +75,7 @@ def rollback(url: str, *, steps: int, yes: bool) -> None:
 @click.command()
 @database_options
 @json_option("Print the findings as a JSON array.")
-@click.option("--settings/--no-settings", default=True, help="Check the server's settings, too.  [default: --settings]")
+@click.option("--settings/--no-settings", default=True, help="Check the server's settings, too.")
 def doctor(url: str, *, as_json: bool, settings: bool) -> None:
     """Find what is wrong with the database, and how to fix it.
 

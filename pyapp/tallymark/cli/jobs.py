@@ -63,9 +63,7 @@ def _attributes(_context: click.Context, _option: click.Parameter, value: str | 
     metavar="AGE|DATE",
     help="Only jobs updated within this time (30m, 1h, 2d, 1w) or since this date (ISO 8601, UTC).",
 )
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True, metavar="N", help="At most so many jobs."
-)
+@click.option("--limit", type=click.IntRange(min=1), default=100, metavar="N", help="At most so many jobs.")
 @click.option("--cursor", metavar="CURSOR", help="Continue an earlier list: the `next` of its --json.")
 @json_option("""Print {"jobs": [...], "next": CURSOR} as HTTP does.""")
 @database_options
@@ -141,12 +139,7 @@ def create(job_id: str, url: str, attributes: dict[str, Any] | None, *, as_json:
 @job.command()
 @click.argument("job_id", metavar="JOB")
 @click.option(
-    "--timeline",
-    type=click.IntRange(min=0),
-    default=10,
-    show_default=True,
-    metavar="N",
-    help="How many of its newest events to show.",
+    "--timeline", type=click.IntRange(min=0), default=10, metavar="N", help="How many of its newest events to show."
 )
 @click.option(
     "--at", type=click.IntRange(min=0), metavar="SEQ", help="Show it as it was after this event; 0 is before the first."

@@ -77,7 +77,6 @@ class Outcome:
     "--keep",
     type=click.IntRange(min=0),
     default=100,
-    show_default=True,
     metavar="N",
     help="Keep so many of each job's newest events, however old.",
 )
@@ -98,7 +97,6 @@ class Outcome:
     "--share",
     type=Number(min=0.01, max=1),
     default=0.5,
-    show_default=True,
     metavar="PART",
     help="Work for this part of the time, 0.01 to 1, and leave the rest to crawlers.",
 )

@@ -14,13 +14,10 @@ from tallymark.terminal.tables import folded_lines
 def _listening(command: Command) -> Command:
     """Give a command the options --host and --port."""
     for option in (
-        click.option(
-            "--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Port to listen on."
-        ),
+        click.option("--port", type=click.IntRange(1, 65535), default=8000, help="Port to listen on."),
         click.option(
             "--host",
             default="127.0.0.1",
-            show_default=True,
             help="Address to listen on; 0.0.0.0 listens on all.",
         ),
     ):

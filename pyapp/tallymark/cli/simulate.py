@@ -36,38 +36,11 @@ def _prefix(_context: click.Context, _option: click.Parameter, value: str) -> st
     help="Token with the scope admin.  [env: CRAWLER_API_TOKEN; default: that of `tallymark up`]",
 )
 @data_option
-@click.option(
-    "--jobs", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="How many jobs at once."
-)
-@click.option(
-    "--seconds",
-    type=Number(1, 86_400),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long they work.",
-)
-@click.option(
-    "--rate",
-    type=Number(0.1, 100_000),
-    default=60.0,
-    show_default=True,
-    metavar="N",
-    help="Items a second of each job.",
-)
-@click.option(
-    "--chaos/--no-chaos",
-    default=True,
-    help="Lose, double and delay requests and answers, or do not.  [default: --chaos]",
-)
-@click.option(
-    "--prefix",
-    default="demo-",
-    show_default=True,
-    metavar="TEXT",
-    callback=_prefix,
-    help="Begin job ids with this text.",
-)
+@click.option("--jobs", type=click.IntRange(1, 1000), default=20, metavar="N", help="How many jobs at once.")
+@click.option("--seconds", type=Number(1, 86_400), default=60.0, metavar="SECONDS", help="How long they work.")
+@click.option("--rate", type=Number(0.1, 100_000), default=60.0, metavar="N", help="Items a second of each job.")
+@click.option("--chaos/--no-chaos", default=True, help="Lose, double and delay requests and answers, or do not.")
+@click.option("--prefix", default="demo-", metavar="TEXT", callback=_prefix, help="Begin job ids with this text.")
 @click.option("--seed", type=int, metavar="N", help="Repeat the crawls of an earlier run.  [default: random]")
 @click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), hidden=True)
 @json_option("Print the verdict as one JSON object.")

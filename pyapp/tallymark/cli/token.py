@@ -31,7 +31,11 @@ def token() -> None:
     "given several times.",
 )
 @click.option(
-    "--job-prefix", default="", metavar="TEXT", help="Only jobs whose ids begin with this text.  [default: all jobs]"
+    "--job-prefix",
+    default="",
+    show_default="all jobs",
+    metavar="TEXT",
+    help="Only jobs whose ids begin with this text.",
 )
 @click.option(
     "--expires",

@@ -49,12 +49,7 @@ _AROUND = 4
 @click.command()
 @click.argument("job_ids", metavar="[JOB]...", nargs=-1)
 @click.option(
-    "--interval",
-    type=Number(0.2, 3600),
-    default=1.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Time from one reading to the next.",
+    "--interval", type=Number(0.2, 3600), default=1.0, metavar="SECONDS", help="Time from one reading to the next."
 )
 @click.option("--until-done", is_flag=True, help="End when every JOB has finished, or one has ended otherwise.")
 @json_option("Print a job as one line of JSON whenever it changes.")
@@ -228,13 +223,13 @@ class _TableView(_Picture):
             return [Text("no job is running"), Text(clock(now), "dim")]
         headings, lines = table(shown[:height], now, width)
         fitting: list[Text] = []
-        told = 0
+        drawn = 0
         for of_one in lines:
             if len(fitting) + len(of_one) > height - _AROUND:
                 break
             fitting += of_one
-            told += 1
-        hidden = len(shown) - told
+            drawn += 1
+        hidden = len(shown) - drawn
         return [headings, *fitting, Text(f"and {count(hidden, 'more job')}" if hidden else "", "dim"), last]
 
     def _read_stalled(self, connection: Connection, jobs: list[Json]) -> None:

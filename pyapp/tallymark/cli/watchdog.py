@@ -27,12 +27,7 @@ _TEST_BODY = "This is a test of tallymark watchdog: alerts will come this way."
     help="Send alerts to this Apprise URL. May be given several times.  [env: TALLYMARK_ALERT_URLS]",
 )
 @click.option(
-    "--interval",
-    type=Number(0.2, 3600),
-    default=30.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Time from one round to the next.",
+    "--interval", type=Number(0.2, 3600), default=30.0, metavar="SECONDS", help="Time from one round to the next."
 )
 @click.option("--once", is_flag=True, help="Make one round, and end.")
 @click.option("--test", "is_test", is_flag=True, help="Send a test message, and end.")
@@ -40,7 +35,6 @@ _TEST_BODY = "This is a test of tallymark watchdog: alerts will come this way."
     "--max-age",
     type=Number(1, 24 * 365),
     default=24.0,
-    show_default=True,
     metavar="HOURS",
     help="Send no alerts about what began longer ago.",
 )
@@ -48,7 +42,6 @@ _TEST_BODY = "This is a test of tallymark watchdog: alerts will come this way."
     "--errors",
     type=click.IntRange(min=1),
     default=10,
-    show_default=True,
     metavar="N",
     help="Alert when a job reports so many errors within five minutes.",
 )
@@ -57,7 +50,6 @@ _TEST_BODY = "This is a test of tallymark watchdog: alerts will come this way."
     "most_events",
     type=click.IntRange(min=0),
     default=20_000,
-    show_default=True,
     metavar="EVENTS",
     help="Read at most so many events each round to verify jobs; 0 verifies none.",
 )

@@ -3,20 +3,22 @@
 import atexit
 import json
 import logging
-import sqlite3
 import weakref
 from collections.abc import Callable, Mapping
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tallymark.client import process
 from tallymark.client.job import Job
-from tallymark.client.pending import clean
+from tallymark.client.records import Position
 from tallymark.client.resume import Habits
 from tallymark.client.sender import Sender
 from tallymark.client.spool import Spool
 from tallymark.client.transport import HttpTransport, Transport
+from tallymark.client.updates import clean
 
 _log = logging.getLogger("tallymark.client")
 
@@ -75,7 +77,6 @@ class ProgressClient:
             end_timeout=end_timeout,
         )
         self._end_timeout = end_timeout
-        self._jobs: weakref.WeakSet[Job] = weakref.WeakSet()
         self._sender = Sender(
             transport or HttpTransport(base_url, token),
             Spool(Path(spool) if spool is not None else None, limit=spool_limit),
@@ -83,9 +84,10 @@ class ProgressClient:
             timeout=timeout,
             tick=min(0.25, every_seconds / 4),
         )
+        self._pid = process.current.pid
         # What was said and not sent goes to the spool when the interpreter ends in the ordinary way.
-        ended = weakref.WeakMethod(self.close)
-        self._at_exit = lambda: (close := ended()) and close()
+        # Weak, and without a callback: an interrupt in one that garbage collection calls would be lost.
+        self._at_exit = partial(_close_what_is_left, weakref.ref(self))
         atexit.register(self._at_exit)
 
     def job(
@@ -113,6 +115,7 @@ class ProgressClient:
             TypeError: The id is no text, the attributes are no JSON.
             ValueError: They cannot be used.
         """
+        self._check_process()
         if not isinstance(job_id, str) or not isinstance(worker, str | None):  # type: ignore[redundant-expr]
             raise TypeError("the ids of jobs and workers are text")
         if not job_id or clean(job_id) != job_id or clean(worker or "") != (worker or ""):
@@ -120,27 +123,19 @@ class ProgressClient:
         if attributes is not None:
             attributes = clean(attributes)
             json.dumps(attributes, allow_nan=False)
-        job = Job(
-            self,
-            self._sender,
-            self._habits,
-            job_id=job_id,
-            worker=worker,
-            register=register,
-            attributes=attributes,
-            on_command=on_command,
-        )
-        self._jobs.add(job)
-        return job
+        position = Position(job_id, worker, register, dict(attributes) if attributes else None)
+        return Job(self, self._sender, self._habits, position, on_command)
 
     @property
     def undelivered(self) -> int:
         """How many updates wait for the server."""
+        self._check_process()
         return self._sender.waiting()
 
     @property
     def is_away(self) -> bool:
         """Whether the server does not answer."""
+        self._check_process()
         return self._sender.is_away
 
     def close(self, timeout: float | None = None) -> None:
@@ -149,18 +144,30 @@ class ProgressClient:
         Args:
             timeout: Seconds, at most; as long as the end of a job may take, when not given.
         """
-        atexit.unregister(self._at_exit)
-        for job in list(self._jobs):
+        self._check_process()
+        for job in self._sender.channels.users():
             try:
                 job.put_away()
-            except sqlite3.Error:
+            except Exception:  # noqa: BLE001 - the other jobs are put away all the same
                 _log.exception("job %s: what was said last cannot be written", job.id)
+        atexit.unregister(self._at_exit)
         self._sender.close(self._end_timeout if timeout is None else timeout)
 
+    def _check_process(self) -> None:
+        if self._pid != process.current.pid:
+            raise process.InheritedError(self._pid)
+
     def __enter__(self) -> Self:
+        self._check_process()
         return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self.close()
+        if self._pid == process.current.pid:
+            self.close()
+
+
+def _close_what_is_left(client: "weakref.ref[ProgressClient]") -> None:
+    if (left := client()) is not None:
+        left.__exit__(None, None, None)

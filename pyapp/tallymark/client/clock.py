@@ -14,13 +14,10 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Stamp(NamedTuple):
-    """What tells one update from the others of its job.
+    """The time and the id of an update.
 
-    Attributes:
-        microseconds: Its time, since 1970.
-        timestamp: The same in ISO 8601.
-        update_id: Ids have the order of the times. Where the server takes two for one time, because the clock here
-            runs ahead, the larger id wins: the later one.
+    Ids have the order of the times. Where the server takes two for one time, because the clock here runs ahead, the
+    larger id wins: the later one.
     """
 
     microseconds: int
@@ -32,15 +29,11 @@ class Clock:
     """Gives one job's updates their times. Not safe across threads."""
 
     def __init__(self, last: int = 0) -> None:
-        """Begin.
-
-        Args:
-            last: The time of the last update there was, in microseconds since 1970.
-        """
+        """Go on after the last update's time, in microseconds since 1970."""
         self._last = last
 
     def stamp(self) -> Stamp:
-        """Return what the next update is told by: the time is now, or just after the last one's."""
+        """Return the next update's: now, or just after the last one."""
         self._last = max(time.time_ns() // 1000, self._last + 1)
         return Stamp(
             self._last,
@@ -49,11 +42,7 @@ class Clock:
         )
 
     def advance_past(self, timestamp: str) -> None:
-        """Give later times than this one.
-
-        Args:
-            timestamp: ISO 8601; another text changes nothing.
-        """
+        """Give later times than this one, in ISO 8601; another text changes nothing."""
         try:
             at = datetime.fromisoformat(timestamp)
         except ValueError:

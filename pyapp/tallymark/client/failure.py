@@ -12,15 +12,7 @@ _LARGEST = 1e300
 
 
 def describe(error: BaseException | str, context: dict[str, Any]) -> dict[str, Any]:
-    """Return an error as the member `error` of an update.
-
-    Args:
-        error: What happened.
-        context: What the crawler was at.
-
-    Returns:
-        `message`, and where there are such `type`, `stack`, `context`.
-    """
+    """Return an error as the member `error` of an update: message, and where there are such type, stack, context."""
     said: dict[str, Any] = {"message": str(error)[:_MESSAGE_CHARACTERS]}
     if isinstance(error, BaseException):
         kind = type(error)

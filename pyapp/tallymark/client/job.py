@@ -1,36 +1,39 @@
-"""One job, as its crawler speaks of it."""
+"""One job, as its crawler reports on it."""
 
 import asyncio
+import json
 import logging
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Literal, Self, TypeVar
 
-from tallymark.client.clock import Clock
-from tallymark.client.lane import Lane
-from tallymark.client.pending import Pending, Update
-from tallymark.client.recording import Recording
+from tallymark.client import process
+from tallymark.client.checks import MOST, as_state, check_fields, check_type, digest, is_whole, parts_of
+from tallymark.client.failure import describe
+from tallymark.client.listener import Listener
+from tallymark.client.progress import Progress, Reply
+from tallymark.client.recorder import Recorder
 from tallymark.client.records import Position
 from tallymark.client.resume import DeliveryError, Habits, Resume
 from tallymark.client.sender import Sender
+from tallymark.client.tracking import Tracker, as_cursor, follow, follow_async, wants_bar
+from tallymark.client.updates import clean, prepare
 
-if TYPE_CHECKING:
-    from tallymark.client.tracking import Tracker
-
+Item = TypeVar("Item")
 _log = logging.getLogger("tallymark.client")
 
-_STOPS = ("pause", "cancel")
 
-
-class Job(Recording):
-    """A job that runs. `ProgressClient.job` makes it; safe across threads.
+class Job:
+    """A job that runs. `ProgressClient.job` makes it; safe across threads, and in signal handlers.
 
     It is a context manager: entering reports `started`, leaving reports how it ended. What its methods say is sent by
-    the client's own thread, so that none of them waits for the network but start, `flush` and the ends.
+    the client's own threads, so that none of them waits for the server but start, `flush` and the ends. What has a key
+    waits for the disk. In a child of a fork, all of them raise a RuntimeError, and leaving the block does nothing.
     """
 
     def __init__(
@@ -38,134 +41,94 @@ class Job(Recording):
         client: object,
         sender: Sender,
         habits: Habits,
-        *,
-        job_id: str,
-        worker: str | None,
-        register: bool,
-        attributes: Mapping[str, Any] | None,
+        position: Position,
         on_command: Callable[[str], object] | None,
     ) -> None:
         """See `ProgressClient.job`."""
-        self.id = job_id
+        self.id = position.job_id
         self.resume = Resume()
         # The client lives as long as its jobs do.
         self._client = client
         self._sender = sender
         self._habits = habits
-        self._max_bytes = habits.max_bytes
-        self._every_items = habits.every_items
+        self._position = position
         self._on_command = on_command
-        self._lane: Lane | None = None
-        self._command: str | None = None
+        self._recorder: Recorder | None = None
+        self._pid = process.current.pid
+        self._listener: Listener | None = None
         self._saw_stop = False
-        self._ended = False
-        self._lock = threading.RLock()
-        self._writing = threading.RLock()
-        self._pending = Pending(habits.max_bytes)
-        self._sealed: list[Update] = []
-        self._fresh: set[bytes] = set()
-        self._trackers: list[Tracker] = []
-        self._clock = Clock()
-        self._position = Position(job_id, worker, register, dict(attributes) if attributes else None)
-        self._total: int | None = None
-        self._total_sent: int | None = None
-        self._last_seq = 0
-        self._urgent = False
-        self._since: float | None = None
-        self._last_cut = 0.0
-        self._start_id = ""
-        self._began = False
-        self._start_answered = threading.Event()
-        self._warned: set[str] = set()
 
     # --- beginning and end ----------------------------------------------------------------------------------------
 
     def start(self) -> Self:
-        """Report `started`, and learn where to go on. Waits for the server, within limits.
-
-        Returns:
-            The job itself; `resume` says where to go on.
+        """Report `started`, and learn where to go on: see `resume`. Waits for the server, at most `start_timeout`.
 
         Raises:
             ValueError: This client has the job open already.
             RuntimeError: It was started before.
         """
-        if self._lane is not None:
+        self._check_process()
+        if self._recorder is not None:
             raise RuntimeError(f"job {self.id!r} was started before")
-        lane = self._sender.lane(self.id, self._position.worker, self)
+        channel = self._sender.channels.open(self.id, self._position.worker)
         try:
-            self._begin(lane)
-            self._sender.add(lane)
+            self._recorder = Recorder.resume(channel, self._position, self._habits)
+            self._listener = listener = Listener(self.id, self._recorder, self._on_command)
+            channel.user, channel.listen = self, listener.take_answer
+            self._sender.add(channel)
         except BaseException:
-            self._sender.give_back(lane)
+            self._sender.channels.give_back(channel)
             raise
-        if not self._sender.is_mine():
-            self._wait_for_start()
-        with self._lock:
-            self._began = True
+        until = time.monotonic() + self._habits.start_timeout
+        while not listener.is_answered and not self._cannot_answer() and time.monotonic() < until:
+            listener.answered.wait(0.05)
+        if not listener.is_answered and not self._sender.is_sender():
+            self._sender.give_up()
+        self._say_and_wait(Progress.begin)
+        self.resume = self._recorder.progress.resume
         if self.resume.source == "nothing":
             _log.warning("job %s begins without knowing where it was: the server did not say", self.id)
         return self
 
-    def _wait_for_start(self) -> None:
-        """Wait until the start is answered, the server is away, or it takes too long."""
-        until = time.monotonic() + self._habits.start_timeout
-        while not self._start_answered.wait(0.05) and not self._sender.is_away and time.monotonic() < until:
-            pass
-        if not self._start_answered.is_set():
-            self._sender.give_up()
+    def complete(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
+        """Report that all is done. `fields`: more to say, such as `message`."""
+        self._end("completed", fields)
 
-    def _begin(self, lane: Lane) -> None:
-        """Take up what the outbox knows, and put the start into it."""
-        before = lane.outbox.position()
-        if before is not None:
-            if before.completed:
-                # As it is where the server had heard of the end: what is done anew counts anew, from where it was.
-                lane.outbox.forget_counted()
-            self._position = replace(
-                before, register=self._position.register, attributes=self._position.attributes, completed=False
-            )
-            self.resume = Resume(
-                before.last_processed_id, before.state, dict(before.items_by_type), before.processed_items, "spool"
-            )
-        self._clock = Clock(before.clock if before else 0)
-        lane.register, lane.attributes = self._position.register, self._position.attributes
-        self._lane = lane
-        with self._lock:
-            self._start_id = self._seal("started").update_id
-        self._write()
+    def pause(self, state: Any = None, **fields: Any) -> None:  # noqa: ANN401 - any JSON
+        """Report that the crawl pauses, and end this run of it. `state`: what it needs to go on."""
+        kept = as_state(state)
+        self._end("paused", {"progress": kept, **fields}, kept)
 
-    def _end(self, status: str, **members: Any) -> None:  # noqa: ANN401 - any JSON
+    def cancel(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
+        """Report that the crawl was cancelled."""
+        self._end("cancelled", fields)
+
+    def fail(self, error: BaseException | str, **context: Any) -> None:  # noqa: ANN401 - any JSON
+        """Report that the crawl failed, and why. `context`: what it was at; the cursor is added."""
+        self._end("failed", {}, error=clean(describe(error, context)))
+
+    def _end(
+        self, status: str, fields: Mapping[str, Any], state: object = None, error: Mapping[str, Any] | None = None
+    ) -> None:
         """Report how the job ended, once, and wait for the server, within limits."""
-        with self._lock:
-            if self._ended:
-                return
-            self._sample()
-            # What is no JSON raises here, before anything has changed.
-            self._give(members)
-            self._ended = True
-            self._position.completed = status == "completed"
-            if self._position.completed:
-                self._position.state = None
-            self._seal(status)
-        for tracker in self._trackers:
+        recorder = self._started()
+        if recorder.has_ended:
+            return
+        # What is no JSON raises here, before anything has changed.
+        reply: Reply = SimpleQueue()
+        recorder.say(Progress.end, status, prepare(fields), state, error, reply=reply)
+        recorder.has_ended = True
+        for tracker in recorder.trackers():
             tracker.end()
-        self._write()
-        lane = self._served()
-        delivered = lane.wait(
-            self._last_seq,
-            self._habits.end_timeout,
-            lambda: self._sender.is_away or self._sender.is_mine() or lane.is_held,
-        )
-        if not delivered and not lane.is_held and not self._sender.is_mine():
+        seq = self._wait(recorder, reply)
+        channel = recorder.channel
+        delivered = channel.wait(seq, self._habits.end_timeout, lambda: self._cannot_answer() or channel.is_held)
+        if not delivered and not channel.is_held and not self._sender.is_sender():
             self._sender.give_up()
-        lane.finished = self._position.completed
-        lane.speaker = None
-        self._sender.wake()
-        if not delivered and not lane.outbox.is_durable:
-            _log.error("job %s: %d updates are only in memory, for there is no spool", self.id, len(lane.outbox))
+        if not delivered and not channel.outbox.is_durable:
+            _log.error("job %s: %d updates are only in memory, for there is no spool", self.id, len(channel.outbox))
         elif not delivered:
-            _log.warning("job %s: %d updates wait in %s", self.id, len(lane.outbox), lane.outbox.path)
+            _log.warning("job %s: %d updates wait in %s", self.id, len(channel.outbox), channel.outbox.path)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -173,22 +136,16 @@ class Job(Recording):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
+        if self._pid != process.current.pid:
+            return
         stopped = (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
         if error is None:
-            self._leave()
+            command = self.command if self._saw_stop else None
+            {"cancel": self.cancel, "pause": self.pause}.get(command or "", self.complete)()
         elif isinstance(error, stopped) or (isinstance(error, SystemExit) and not error.code):
-            self._end("paused", message=f"interrupted ({type(error).__name__})")
+            self._end("paused", {"message": f"interrupted ({type(error).__name__})"})
         else:
             self.fail(error)
-
-    def _leave(self) -> None:
-        command = self._command if self._saw_stop else None
-        if command == "cancel":
-            self.cancel()
-        elif command == "pause":
-            self.pause()
-        else:
-            self.complete()
 
     async def __aenter__(self) -> Self:
         return await asyncio.to_thread(self.start)
@@ -196,7 +153,192 @@ class Job(Recording):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.to_thread(self.__exit__, kind, error, trace)
+        if self._pid == process.current.pid:
+            await asyncio.to_thread(self.__exit__, kind, error, trace)
+
+    # --- counting -------------------------------------------------------------------------------------------------
+
+    def advance(
+        self,
+        type: str = "items",  # noqa: A002 - the protocol's word
+        n: int = 1,
+        *,
+        last_id: object = None,
+        key: str | None = None,
+        processed: int | None = None,
+    ) -> bool:
+        """Count items that are done.
+
+        Args:
+            type: Of which type.
+            n: How many; 0 with a key marks that one as done.
+            last_id: The cursor: all up to this one is counted now. It goes in the same update as the count.
+            key: What is counted, by a name of its own: a key counts once in a job, also after a restart where the spool
+                is the same. For crawls without an order, where no cursor can say what is done.
+            processed: How many of them count in `processedItems`; all when not given.
+
+        Returns:
+            Whether they were counted: False where the key had been, and after the job's end.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            ValueError: A number is negative or beyond 2^53, a name longer than 100 characters, a cursor than 255.
+        """
+        if not isinstance(type, str) or not is_whole(n):  # type: ignore[redundant-expr]
+            raise TypeError("advance() takes the name of a type, and a whole number")
+        check_type(type)
+        if not 0 <= n <= MOST or (processed is not None and not 0 <= processed <= MOST):
+            raise ValueError("what is counted must not be negative: nothing can be taken back; nor beyond 2^53 - 1")
+        count = (type, n, n if processed is None else processed, as_cursor(last_id))
+        recorder = self._listening()
+        if recorder is None or not recorder.count(count, None if key is None else digest(key)):
+            return False
+        if recorder.is_due(n):
+            self._sender.wake()
+        return True
+
+    def seen(self, key: str) -> bool:
+        """Say whether a key of `advance` was counted, in this run or one before."""
+        return self._started().has_counted(digest(key))
+
+    def total(self, number: int) -> None:
+        """Say how many items are expected in all; raise ValueError where that is negative, or no whole number."""
+        if not isinstance(number, int) or not 0 <= number <= MOST:  # type: ignore[redundant-expr]
+            raise ValueError("the total is a whole number from 0 to 2^53 - 1")
+        self._say(Progress.expect, number)
+
+    def track(
+        self,
+        items: Iterable[Item],
+        *,
+        total: int | None = None,
+        type: str = "items",  # noqa: A002 - the protocol's word
+        id: Callable[[Item], object] | None = None,  # noqa: A002
+        bar: bool | None = None,
+    ) -> Iterator[Item]:
+        """Iterate over items, and count each when its turn of the loop is done. Stops when an operator asks to.
+
+        An item whose turn ended with an exception or `break` is not counted.
+
+        Args:
+            items: Any iterable.
+            total: How many there are; `len(items)` when it has one. They are expected beside those counted before.
+            type: Their type.
+            id: Gives an item's id: the cursor.
+            bar: Whether to draw a bar; where standard error is a terminal, when not given.
+
+        Yields:
+            The items.
+        """
+        tracker = self._begin_loop(items, total, type, bar)
+        try:
+            yield from follow(items, tracker, self._is_told_to_stop, self._sender.wake, id)
+        finally:
+            self._end_loop(tracker)
+
+    async def atrack(
+        self,
+        items: AsyncIterable[Item],
+        *,
+        total: int | None = None,
+        type: str = "items",  # noqa: A002
+        id: Callable[[Item], object] | None = None,  # noqa: A002
+        bar: bool | None = None,
+    ) -> AsyncIterator[Item]:
+        """Do the same for items that come asynchronously; see `track`."""
+        tracker = self._begin_loop(items, total, type, bar)
+        try:
+            async for item in follow_async(items, tracker, self._is_told_to_stop, self._sender.wake, id):
+                yield item
+        finally:
+            self._end_loop(tracker)
+
+    def _begin_loop(self, items: object, total: int | None, type_: str, bar: bool | None) -> Tracker:
+        recorder = self._started()
+        check_type(type_)
+        if total is None and hasattr(items, "__len__"):
+            total = len(items)
+        if total is not None:
+            if not isinstance(total, int) or not 0 <= total <= MOST:  # type: ignore[redundant-expr]
+                raise ValueError("the total is a whole number from 0 to 2^53 - 1")
+            self._say(Progress.expect_more, total)
+        tracker = Tracker(type_, total, bar=wants_bar(bar), wake_at=self._habits.every_items)
+        recorder.begin_loop(tracker)
+        return tracker
+
+    def _end_loop(self, tracker: Tracker) -> None:
+        if self._pid == process.current.pid and self._recorder is not None:
+            self._recorder.end_loop(tracker)
+            tracker.end()
+
+    # --- what else there is to say --------------------------------------------------------------------------------
+
+    def stage(self, name: str, *, operation: str | None = None, data_type: str | None = None) -> None:
+        """Say that a stage begins. What was counted before goes under the one before.
+
+        Args:
+            name: Its name.
+            operation: discovery, branch_crawling, data_collection or finalization.
+            data_type: The type of the items that come now.
+        """
+        self._announce({"stage": name, "operationType": operation, "currentDataType": data_type})
+
+    def discovered(self, areas: Sequence[Mapping[str, Any]]) -> None:
+        """Report areas, each with at least `type` and `fullPath`; the server counts those that are new to the job."""
+        parts = [clean(part) for part in parts_of([dict(area) for area in areas], self._habits.max_bytes)]
+        self._say(Progress.discover, parts)
+        self._sender.wake()
+
+    def credential(self, what: Literal["expiry", "renewal", "resumed"], **status: Any) -> None:  # noqa: ANN401 - any JSON
+        """Report what became of the crawl's credential.
+
+        Args:
+            what: It expired, is waiting to be renewed, or works again.
+            status: Members of `credentialStatus`: `type`, `severity`, `errorType`, `providerId`, `message`, ...
+
+        Raises:
+            ValueError: It is none of these.
+        """
+        if what not in {"expiry", "renewal", "resumed"}:
+            raise ValueError("a credential is in expiry, renewal or resumed")
+        self._announce({"credentialStatus": {"timestamp": _now(), **status}}, f"credential_{what}")
+
+    def checkpoint(self, state: Any, *, last_id: object = None) -> None:  # noqa: ANN401 - any JSON
+        """Keep what the crawl needs to go on after a restart; it goes in one update with what was counted so far.
+
+        Args:
+            state: Any JSON up to 64 KB.
+            last_id: The cursor.
+
+        Raises:
+            TypeError: The state is no JSON.
+            ValueError: It is too large, or has a number that JSON does not.
+        """
+        last, kept = as_cursor(last_id), as_state(state)
+        self._say(Progress.checkpoint, prepare({"progress": kept, "lastProcessedId": last}), kept, last)
+
+    def report(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
+        """Give other fields, of the protocol or the crawler's own; the newest of each counts.
+
+        Raises:
+            ValueError: Some of them the client gives itself.
+        """
+        check_fields(fields)
+        self._say(Progress.give, prepare(fields))
+
+    def event(self, name: str, details: Mapping[str, Any] | None = None) -> None:
+        """Add an entry of the crawler's own to the timeline. `details`: any JSON object."""
+        event = clean({"timestamp": _now(), "event": name, "details": dict(details or {})})
+        self._say(Progress.add_event, event, len(json.dumps(event, allow_nan=False)))
+
+    def error(self, error: BaseException | str, **context: Any) -> None:  # noqa: ANN401 - any JSON
+        """Report an error that does not end the job: an exception or a message. `context`: what the crawl was at."""
+        self._announce({"error": describe(error, context)})
+
+    def _announce(self, fields: Mapping[str, Any], status: str = "processing") -> None:
+        """Say something that people wait for."""
+        self._say(Progress.announce, prepare(fields), status)
+        self._sender.wake()
 
     # --- what is safe, what is asked ------------------------------------------------------------------------------
 
@@ -212,41 +354,41 @@ class Job(Recording):
         Raises:
             DeliveryError: Neither, for there is no spool, or its disk refuses.
         """
-        lane = self._served()
-        self._write(everything=True)
-        seq = self._last_seq
-        self._sender.wake()
-        durable = lane.outbox.is_durable
-        if lane.wait(
-            seq, timeout, lambda: (durable and self._sender.is_away) or self._sender.is_mine() or lane.is_held
-        ):
+        seq = self._say_and_wait(Progress.flush)
+        channel = self._started().channel
+        durable = channel.outbox.is_durable
+
+        def is_in_vain() -> bool:
+            return (durable and self._sender.is_away) or self._sender.is_sender() or channel.is_held
+
+        if channel.wait(seq, timeout, is_in_vain):
             return True
-        if not lane.outbox.is_durable:
+        if not channel.outbox.is_durable:
             raise DeliveryError(
-                f"job {self.id}: {len(lane.outbox)} updates are only in memory, the server did not answer"
+                f"job {self.id}: {len(channel.outbox)} updates are only in memory, the server did not answer"
             )
         return False
 
     async def aflush(self, timeout: float = 10.0) -> bool:  # noqa: ASYNC109 - the same as `flush` has
         """Make safe what was said so far; see `flush`."""
+        self._check_process()
         return await asyncio.to_thread(self.flush, timeout)
 
     @property
     def command(self) -> str | None:
         """What an operator asks, by the last acknowledgement: pause, cancel, resume or None."""
-        return self._command
+        self._check_process()
+        return self._listener.command if self._listener is not None else None
 
     @property
     def should_stop(self) -> bool:
-        """Whether an operator asks to pause or cancel.
+        """Whether an operator asks to pause or cancel. After True, leaving the block reports that it was obeyed."""
+        return self._is_told_to_stop()
 
-        Who has seen it is taken to obey: leaving the block then reports that.
-        """
-        return self.is_told_to_stop()
-
-    def is_told_to_stop(self) -> bool:
-        """Say the same, as `track` asks."""
-        if self._command in _STOPS:
+    def _is_told_to_stop(self) -> bool:
+        if self._pid != process.current.pid:
+            raise process.InheritedError(self._pid)
+        if self._listener is not None and self._listener.asks_to_stop:
             self._saw_stop = True
             return True
         return False
@@ -254,24 +396,71 @@ class Job(Recording):
     @property
     def undelivered(self) -> int:
         """How many updates wait for the server."""
-        return len(self._served().outbox)
+        return len(self._started().channel.outbox)
 
     def refused(self) -> list[tuple[dict[str, Any], Any]]:
         """Return the updates that the server refused, each with its answer."""
-        try:
-            return self._served().outbox.refused()
-        except sqlite3.ProgrammingError:
-            # It was closed, as nothing waited in it and the job had ended.
-            return []
+        with suppress(sqlite3.ProgrammingError):
+            return self._started().channel.outbox.refused()
+        # It was closed, as nothing waited in it and the job had ended.
+        return []
+
+    # --- to the recorder ------------------------------------------------------------------------------------------
+
+    def _check_process(self) -> None:
+        if self._pid != process.current.pid:
+            raise process.InheritedError(self._pid)
+
+    def _started(self) -> Recorder:
+        self._check_process()
+        if self._recorder is None:
+            raise RuntimeError(f"job {self.id!r} was not started: use `with client.job(...) as job`, or start()")
+        return self._recorder
+
+    def _listening(self) -> Recorder | None:
+        """Return the recorder, unless the job has ended."""
+        recorder = self._started()
+        if recorder.has_ended:
+            _log.warning("job %s has ended; what is said after that is not sent", self.id)
+            return None
+        return recorder
+
+    def _say(self, method: Callable[..., None], *args: object) -> None:
+        if (recorder := self._listening()) is not None:
+            recorder.say(method, *args)
+
+    def _say_and_wait(self, method: Callable[..., None]) -> int:
+        """Say something, and wait until it is in the outbox; return its place there."""
+        recorder = self._started()
+        reply: Reply = SimpleQueue()
+        recorder.say(method, reply=reply)
+        return self._wait(recorder, reply)
+
+    def _wait(self, recorder: Recorder, reply: Reply) -> int:
+        """Wait until the keeper has put into the outbox what asks for a reply."""
+        self._sender.wake()
+        # What a handler of the log says in the keeper's thread cannot wait for it; and nobody keeps when all is over.
+        while (
+            not self._sender.is_keeper() and recorder.channel.serves(recorder) and not self._sender.channels.is_closing
+        ):
+            with suppress(Empty):
+                result = reply.get(timeout=0.5)
+                if isinstance(result, BaseException):
+                    raise result
+                return result
+        return recorder.seq
 
     def put_away(self) -> None:
         """Put all that was said into the outbox, and say nothing more: the client ends."""
-        if self._lane is None:
-            return
-        with self._lock:
-            if not self._ended:
-                self._sample()
-                if self._pending.has_any:
-                    self._seal("processing")
-                self._ended = True
-        self._write()
+        if self._recorder is not None and not self._recorder.has_ended:
+            reply: Reply = SimpleQueue()
+            self._recorder.say(Progress.put_away, reply=reply)
+            self._recorder.has_ended = True
+            self._wait(self._recorder, reply)
+
+    def _cannot_answer(self) -> bool:
+        return self._sender.is_away or self._sender.is_sender()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")

@@ -5,16 +5,19 @@ process, the three agree.
 """
 
 import json
+import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tallymark.client.pending import Update, combine
+from tallymark.client.process import never_free
 from tallymark.client.records import Contents, Position, Waiting
+from tallymark.client.updates import Update, combine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,15 +45,9 @@ class Outbox:
     """Keeps what waits. Safe across threads. What the disk refuses is an OSError or a sqlite3.Error."""
 
     def __init__(self, path: Path | None, *, limit: int) -> None:
-        """Open or make it.
+        """Open or make the file, or memory without one; raise InUse where somebody else has it open.
 
-        Args:
-            path: The file; None for memory.
-            limit: How many updates may wait; further ones are made one with the last, so that counts are not lost.
-
-        Raises:
-            InUse: Somebody else has it open.
-            sqlite3.Error: It cannot be used.
+        `limit`: how many updates may wait; further ones are made one with the last, so that counts are not lost.
         """
         self.path = path
         self.limit = limit
@@ -76,6 +73,7 @@ class Outbox:
         except sqlite3.Error:
             self._database.close()
             raise
+        _open[id(self)] = weakref.ref(self)
 
     @contextmanager
     def _transaction(self) -> "Iterator[None]":
@@ -110,12 +108,7 @@ class Outbox:
     def append(self, updates: Iterable[Update], position: Position) -> int:
         """Take updates, and where the crawl is after them, in one transaction.
 
-        Args:
-            updates: In their order.
-            position: Where it is.
-
-        Returns:
-            The place of the last that waits; 0 where none ever did.
+        Returns the place of the last that waits; 0 where none ever did.
         """
         with self._transaction():
             count = self._count
@@ -150,15 +143,7 @@ class Outbox:
         return 1
 
     def head(self, max_updates: int, max_bytes: int) -> list[Waiting]:
-        """Return the first of what waits, and remember that it is being sent: from now on it stays as it is.
-
-        Args:
-            max_updates: How many at most.
-            max_bytes: How large at most, together; one is always among them.
-
-        Returns:
-            The updates, in their order.
-        """
+        """Return the first of what waits, one at least, and remember that it is sent: from now on it stays as it is."""
         with self._lock:
             if not self._count:
                 return []
@@ -177,12 +162,7 @@ class Outbox:
             return found
 
     def settle(self, delivered: Sequence[Waiting], refused: Sequence[tuple[Waiting, object]] = ()) -> None:
-        """Take out what the server answered.
-
-        Args:
-            delivered: What it acknowledged.
-            refused: What it refused, and its answer; that is kept apart.
-        """
+        """Take out what the server acknowledged; what it refused is kept apart, with its answer."""
         with self._transaction():
             self._database.executemany(
                 "INSERT OR REPLACE INTO refused (update_id, payload, answer) VALUES (?, ?, ?)",
@@ -200,13 +180,7 @@ class Outbox:
             self._count = self._database.execute("SELECT count(*) FROM waiting").fetchone()[0]
 
     def replace(self, row: Waiting, update_id: str, text: str) -> None:
-        """Say something else instead of what waits.
-
-        Args:
-            row: What the server refused.
-            update_id: The id of what is said instead.
-            text: Its payload, as JSON.
-        """
+        """Say something else instead of what the server refused."""
         with self._transaction():
             self._database.execute(
                 "UPDATE waiting SET update_id = ?, payload = ? WHERE seq = ? AND update_id = ?",
@@ -214,11 +188,7 @@ class Outbox:
             )
 
     def has_counted(self, key: bytes) -> bool:
-        """Say whether something was counted, in this run or one before.
-
-        Args:
-            key: Its digest.
-        """
+        """Say whether a key was counted, in this run or one before."""
         with self._lock:
             return self._database.execute("SELECT 1 FROM counted WHERE key = ?", (key,)).fetchone() is not None
 
@@ -243,11 +213,7 @@ class Outbox:
         self._database.execute("INSERT OR REPLACE INTO position VALUES (1, ?)", (json.dumps(asdict(position)),))
 
     def take_over(self, other: "Outbox") -> None:
-        """Take what waits in another one, and what it counted, behind what waits here. The other one keeps it too.
-
-        Args:
-            other: Of the same job.
-        """
+        """Take what waits in another one of the job, behind what waits here, and its keys. The other one keeps them."""
         theirs = other.contents()
         with self._transaction():
             # Their places stay as far apart. An empty outbox keeps them: answers to what is on its way mean these.
@@ -283,11 +249,8 @@ class Outbox:
         return int(row[0]) if row else 0
 
     def close(self, *, remove: bool = False) -> None:
-        """Let go of it.
-
-        Args:
-            remove: Remove the file too, unless something refused is in it, for people to look at.
-        """
+        """Let go of it; remove the file, too, unless something refused is in it, for people to look at."""
+        _open.pop(id(self), None)
         with self._lock:
             try:
                 if remove and self.path and not self.refused():
@@ -296,3 +259,20 @@ class Outbox:
                         self.path.with_name(self.path.name + end).unlink(missing_ok=True)
             finally:
                 self._database.close()
+
+    def keep_inherited(self) -> None:
+        """Never close it in a child of a fork: SQLite would clear away the file of the parent, for it has the lock."""
+        never_free(self._database)
+
+
+#: Weak, and without callbacks: an interrupt in one that garbage collection calls would be lost.
+_open: dict[int, weakref.ref[Outbox]] = {}
+
+
+def _keep_inherited() -> None:
+    for weak in list(_open.values()):
+        if (outbox := weak()) is not None:
+            outbox.keep_inherited()
+
+
+os.register_at_fork(after_in_child=_keep_inherited)

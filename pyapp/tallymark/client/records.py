@@ -5,40 +5,16 @@ from typing import Any, NamedTuple
 
 
 class Waiting(NamedTuple):
-    """An update that waits.
-
-    Attributes:
-        seq: Its place; later ones have larger numbers.
-        update_id: Its id.
-        text: Its payload, as JSON.
-    """
+    """An update that waits: its place (later ones have larger numbers), its id, and its payload as JSON."""
 
     seq: int
     update_id: str
     text: str
 
 
-class Contents(NamedTuple):
-    """All that is in an outbox.
-
-    Attributes:
-        last_place: The place of the last update that it ever had.
-        waiting: Places, ids and payloads.
-        counted: Keys.
-        refused: Ids, payloads, answers, times.
-        position: Where the crawl is.
-    """
-
-    last_place: int
-    waiting: list[tuple[int, str, str]]
-    counted: list[tuple[bytes]]
-    refused: list[tuple[str, str, str, str]]
-    position: "Position | None"
-
-
 @dataclass
 class Position:
-    """Where a crawl is, by all that its updates say, acknowledged or not.
+    """Where a crawl is, by all that its updates say, acknowledged or not. Its fields' names are those in the spool.
 
     Attributes:
         job_id: The job.
@@ -63,3 +39,13 @@ class Position:
     items_by_type: dict[str, int] = field(default_factory=dict)
     processed_items: int = 0
     completed: bool = False
+
+
+class Contents(NamedTuple):
+    """All that is in an outbox: its rows, and the place of the last update that it ever had."""
+
+    last_place: int
+    waiting: list[tuple[int, str, str]]
+    counted: list[tuple[bytes]]
+    refused: list[tuple[str, str, str, str]]
+    position: Position | None

@@ -29,15 +29,7 @@ class Resume:
 
 @dataclass(frozen=True, kw_only=True)
 class Habits:
-    """When a job's updates go out.
-
-    Attributes:
-        every_items: After how many items.
-        every_seconds: After how many seconds.
-        max_bytes: About how large an update may be.
-        start_timeout: For how many seconds a start waits for the server.
-        end_timeout: For how many an end does.
-    """
+    """When a job's updates go out, and how long its start and its end wait: the client's arguments of these names."""
 
     every_items: int
     every_seconds: float

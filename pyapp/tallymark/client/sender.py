@@ -1,145 +1,113 @@
-"""The two threads of a client: one puts into the outboxes what is due, one speaks with the server.
+"""The threads of a client: they put into the outboxes what is due, and deliver what waits in them.
 
-It delivers what waits, in order: what a job says next is sent only when the server has answered what it said before, or
-in the same batch, which is one transaction. So what the server has is always a beginning of what was said, and counts
-and cursor in it agree. Whether a request that got no answer was done makes no difference: the ids tell.
+What waits is delivered in order: what a job says next is sent only when the server has answered what it said before,
+or in the same batch, which is one transaction. So what the server has is always a beginning of what was said, and
+counts and cursor in it agree. Whether a request that got no answer was done makes no difference: the ids tell.
 """
 
 import logging
+import random
 import sqlite3
 import threading
 import time
+from typing import Any
 
-from tallymark.client.delivery import UNAUTHORIZED_PAUSE_SECONDS, Delivery
-from tallymark.client.lane import Lane, Speaker
-from tallymark.client.outbox import Outbox
-from tallymark.client.spool import Spool
-from tallymark.client.transport import (
-    Transport,
+from tallymark.client.answers import (
+    CREATED,
+    OK,
+    REFUSALS,
+    TOO_LARGE,
+    UNAUTHORIZED,
+    Pauses,
+    answers_to_each,
+    error_of,
 )
+from tallymark.client.bell import Bell
+from tallymark.client.channel import Channel
+from tallymark.client.channels import Channels
+from tallymark.client.records import Waiting
+from tallymark.client.spool import Spool
+from tallymark.client.transport import JOBS_PATH, PROGRESS_PATH, Answer, Transport, Unreachable, as_json
 
 _log = logging.getLogger("tallymark.client")
 
-#: How often what other processes left is looked for, and how long the server may take for that: less than a crawl that
-#: starts meanwhile waits for its file.
+#: A batch of the protocol has at most 1000 updates and 1 MiB.
+_BATCH_UPDATES = 200
+_BATCH_BYTES = 256 * 1024
+#: How often what other processes left is looked for.
 _LEFTOVERS_SECONDS = 60.0
-#: How long a file is kept for that, and when it is taken up again where more is left.
+#: How long a file is kept for that, and when it is taken up again where more is left; and how long the server may take
+#: for it: less than a crawl that starts meanwhile waits for its file.
 _LEFTOVERS_HOLD_SECONDS = 3.0
 _LEFTOVERS_AGAIN_SECONDS = 5.0
+_LEFTOVERS_TIMEOUT_SECONDS = 3.0
+#: How long the sender waits for the other threads when all of them end.
+_JOIN_SECONDS = 5.0
 
 
-class Sender(Delivery):
-    """Delivers what the lanes have. Its threads begin with the first lane."""
+class Sender:
+    """Serves channels. Its threads begin with the first one."""
 
     def __init__(self, transport: Transport, spool: Spool, *, retries: int, timeout: float, tick: float) -> None:
-        """Start nothing yet.
-
-        Args:
-            transport: HTTP.
-            spool: Where to find what others left.
-            retries: After how many more tries the server counts as away.
-            timeout: Seconds for a request.
-            tick: Seconds; how often the jobs are asked what is due.
-        """
+        """Start nothing yet. Jobs are asked what is due every `tick` seconds; a request may take `timeout`."""
         self._transport = transport
         self._spool = spool
-        self._retries = retries
         self._timeout = timeout
         self._tick = tick
-        self._lanes: dict[tuple[str, str | None], Lane] = {}
-        self._lock = threading.Lock()
-        self._opening: set[tuple[str, str | None]] = set()
-        self._due = threading.Event()
-        self._wake = threading.Event()
+        self.channels = Channels(spool)
+        # Held while the thread is started. A signal handler may begin a job, too.
+        self._lock = threading.RLock()
+        self._due = Bell()
+        self._wake = Bell()
         self._thread: threading.Thread | None = None
-        self._closing = False
-        self._failures = 0
-        self._not_before = 0.0
+        self._keepers: list[threading.Thread] = []
+        self._pauses = Pauses(retries)
         self._next_sweep = 0.0
         #: So many deliveries are of one update each, to find the one that spoils a batch.
         self._singly = 0
 
-    def lane(self, job_id: str, worker: str | None, speaker: Speaker) -> Lane:
-        """Give a job its lane: the one there is, for what waits in it, or a new one.
-
-        Args:
-            job_id: The job.
-            worker: Which worker of it.
-            speaker: Who will speak on it.
-
-        Returns:
-            The lane; `add` makes it served.
-
-        Raises:
-            ValueError: Somebody speaks on it.
-            RuntimeError: The client is closed.
-        """
+    def add(self, channel: Channel) -> None:
+        """Serve a channel. If the server was away, it is tried once more now."""
+        self.channels.add(channel)
         with self._lock:
-            if self._closing:
-                raise RuntimeError("the client is closed")
-            name = job_id, worker
-            lane = self._lanes.get(name)
-            if name in self._opening or (lane is not None and lane.speaker is not None):
-                raise ValueError(f"job {job_id!r} is open in this client already: share it, or name its workers")
-            if lane is not None:
-                lane.finished = lane.adopted = False
-                lane.held_until = 0.0
-                lane.speaker = speaker
-                return lane
-            self._opening.add(name)
-        try:
-            return Lane(job_id, worker, self._spool.open(job_id, worker), speaker=speaker)
-        except BaseException:
-            self._opening.discard(name)
-            raise
-
-    def add(self, lane: Lane) -> None:
-        """Serve a lane. If the server was away, it is tried once more now."""
-        with self._lock:
-            if self._closing:
-                raise RuntimeError("the client is closed")
-            self._lanes[lane.name] = lane
-            self._opening.discard(lane.name)
-            if self._thread is None:
+            # An interrupt may have come between the two steps: then it never ran.
+            if self._thread is None or self._thread.ident is None:
                 self._thread = threading.Thread(target=self._run, name="tallymark-client", daemon=True)
                 self._thread.start()
-                threading.Thread(target=self._keep, name="tallymark-keeper", daemon=True).start()
-        if self._not_before - time.monotonic() < UNAUTHORIZED_PAUSE_SECONDS / 2:
-            self._failures = min(self._failures, max(self._retries - 1, 0))
-            self._not_before = 0.0
+        self._pauses = self._pauses.tried_again(time.monotonic())
         self.wake()
 
-    def give_back(self, lane: Lane) -> None:
-        """Let go of a lane on which nobody could begin to speak."""
-        with self._lock:
-            self._opening.discard(lane.name)
-            lane.speaker = None
-            if lane.name not in self._lanes:
-                lane.outbox.close()
+    @property
+    def is_away(self) -> bool:
+        """Whether the server does not answer, by all that was tried."""
+        return self._pauses.is_away
+
+    def waiting(self) -> int:
+        """Return how many updates wait."""
+        return sum(len(channel.outbox) for channel in self.channels.served())
 
     def give_up(self) -> None:
         """Count the server as away: somebody waited in vain."""
-        self._failures = max(self._failures, self._retries + 1)
+        self._pauses = self._pauses.given_up()
 
-    def is_mine(self) -> bool:
+    def is_sender(self) -> bool:
         """Whether the caller is the thread that delivers, which cannot wait for itself."""
         return threading.current_thread() is self._thread
 
+    def is_keeper(self) -> bool:
+        """Whether the caller is one of those that put into the outboxes what is due."""
+        return threading.current_thread() in self._keepers
+
     def wake(self) -> None:
-        """Look now whether something is due."""
-        self._due.set()
-        self._wake.set()
+        """Look now whether something is due, or waits."""
+        self._due.ring()
+        self._wake.ring()
 
     def close(self, timeout: float) -> None:
-        """Deliver what can be delivered, then end.
-
-        Args:
-            timeout: Seconds, at most.
-        """
-        with self._lock:
-            self._closing = True
+        """Deliver what can be delivered, for so many seconds at most, then end."""
+        self.channels.close()
         self.wake()
-        if self._thread is not None and not self.is_mine():
+        if self._thread is not None and not self.is_sender() and not self.is_keeper():
             self._thread.join(timeout if not self.is_away else min(timeout, 1.0))
             if self._thread.is_alive():
                 # It waits for the server, which may take its timeout. It ends with the process.
@@ -148,87 +116,187 @@ class Sender(Delivery):
 
     # --- the threads ----------------------------------------------------------------------------------------------
 
-    def _keep(self) -> None:
-        """Put into the outboxes what is due, also while the other thread waits for the server."""
-        while not self._closing:
-            self._due.wait(self._tick)
-            self._due.clear()
-            now = time.monotonic()
-            for lane in self._served():
-                if lane.speaker is None:
-                    continue
-                try:
-                    lane.speaker.feed(now)
-                except Exception:  # noqa: BLE001 - it is logged, and tried again; other jobs go on
-                    _log.exception("job %s: what was said cannot be kept", lane.job_id)
-
     def _run(self) -> None:
+        """Deliver what waits."""
+        if threading.current_thread() is not self._thread:
+            return
+        for target, name in ((self._keep, "tallymark-keeper"), (self._fold, "tallymark-folder")):
+            self._keepers.append(threading.Thread(target=target, name=name, daemon=True))
+            self._keepers[-1].start()
         while True:
             # A backlog is no reason to wait; a pause after a failure is.
-            pause = self._not_before - time.monotonic()
-            self._wake.wait(min(self._tick, max(pause, 0.0)) if self._has_any() else self._tick)
-            self._wake.clear()
-            closing = self._closing
+            pause = self._pauses.until - time.monotonic()
+            self._wake.wait(min(self._tick, pause) if self._has_any() else self._tick)
+            closing = self.channels.is_closing
+            if closing:
+                self._join_keepers()
             try:
-                if time.monotonic() >= self._not_before:
+                if time.monotonic() >= self._pauses.until:
                     self._sweep()
                     self._deliver()
-                self._let_go()
+                self.channels.let_go(self._is_done)
             except Exception:  # noqa: BLE001 - it is logged, and tried again
                 # A defect of ours must not end the crawl's reporting without a word.
                 _log.exception("a defect in the delivery of updates")
-                self._failed("a defect", None)
+                self._fail("a defect", self._pauses.failed(time.monotonic()))
             if closing and (self.is_away or not self._has_any()):
                 break
-        for lane in self._served():
-            lane.outbox.close(remove=lane.finished and not len(lane.outbox))
+        for channel in self.channels.served():
+            channel.close()
 
-    def _served(self) -> list[Lane]:
-        with self._lock:
-            return list(self._lanes.values())
+    def _keep(self) -> None:
+        """Put into the outboxes what is due, also while the sender waits for the server."""
+        while True:
+            closing = self.channels.is_closing
+            if not closing:
+                self._due.wait(self._tick)
+            for channel in self.channels.served():
+                try:
+                    if (source := channel.source) is not None:
+                        source.write(time.monotonic())
+                except Exception:  # noqa: BLE001 - it is logged, and tried again; other jobs go on
+                    _log.exception("job %s: what was said cannot be kept", channel.job_id)
+            self._wake.ring()
+            if closing:
+                return
+
+    def _fold(self) -> None:
+        """Bound what is in memory, also while the keeper waits for the disk."""
+        while not self.channels.is_closing:
+            time.sleep(self._tick)
+            for channel in self.channels.served():
+                if (source := channel.source) is not None:
+                    source.shorten_log()
+
+    def _join_keepers(self) -> None:
+        for thread in self._keepers:
+            thread.join(_JOIN_SECONDS)
+
+    # --- delivering -----------------------------------------------------------------------------------------------
 
     def _has_any(self) -> bool:
         """Say whether anything waits that may be sent."""
-        return any(len(lane.outbox) and not lane.is_held for lane in self._served())
+        return any(len(channel.outbox) and not channel.is_held for channel in self.channels.served())
+
+    def _deliver(self) -> None:
+        """Send one request with the first of what waits in all channels."""
+        batch: list[tuple[Channel, list[Waiting]]] = []
+        left = 1 if self._singly else _BATCH_UPDATES
+        size = _BATCH_BYTES
+        jobs = set()
+        channels = self.channels.served()
+        random.shuffle(channels)
+        for channel in channels:
+            # Only the last start of a job in a batch is told where to go on.
+            if left <= 0 or size <= 0 or channel.job_id in jobs or channel.is_held:
+                continue
+            if rows := channel.head(left, size):
+                batch.append((channel, rows))
+                jobs.add(channel.job_id)
+                left -= len(rows)
+                size -= sum(len(row.text) for row in rows)
+        if batch:
+            self._send(batch)
+
+    def _send(self, batch: list[tuple[Channel, list[Waiting]]]) -> None:
+        texts = [row.text for _, rows in batch for row in rows]
+        body = texts[0] if len(texts) == 1 else f"[{','.join(texts)}]"
+        adopted = any(channel.is_adopted for channel, _ in batch)
+        answer = self._post(
+            PROGRESS_PATH, body, min(self._timeout, _LEFTOVERS_TIMEOUT_SECONDS) if adopted else self._timeout
+        )
+        if answer is None:
+            return
+        answers = answers_to_each(answer, len(texts))
+        if answers is None:
+            self._judge(answer, len(texts))
+            return
+        self._singly = max(self._singly - 1, 0)
+        known = True
+        for channel, rows in batch:
+            mine, answers = answers[: len(rows)], answers[len(rows) :]
+            if not channel.take(rows, mine):
+                known = self._register(channel) and known
+        if known:
+            if self.is_away:
+                _log.info("the server takes updates again")
+            self._pauses = self._pauses.succeeded()
+
+    def _post(self, path: str, body: str, timeout: float) -> Answer | None:
+        try:
+            return self._transport.post(path, body, timeout=timeout)
+        except Unreachable as error:
+            self._fail(str(error), self._pauses.failed(time.monotonic()))
+            return None
+
+    def _register(self, channel: Channel) -> bool:
+        """Register a job; return whether that is done."""
+        if channel.was_registered:
+            why = f"the server does not know the job {channel.job_id!r} that it registered"
+            self._fail(why, self._pauses.failed(time.monotonic()))
+            return False
+        body: dict[str, Any] = {"taskId": channel.job_id}
+        if channel.attributes:
+            body["attributes"] = channel.attributes
+        answer = self._post(JOBS_PATH, as_json(body), self._timeout)
+        if answer is None:
+            return False
+        if answer.status in REFUSALS:
+            _log.warning("job %s cannot be registered: %s", channel.job_id, answer.body)
+            channel.register = False
+        elif answer.status not in {OK, CREATED}:
+            self._judge(answer, 1)
+            return False
+        channel.was_registered = True
+        return True
+
+    def _judge(self, answer: Answer, updates: int) -> None:
+        """Judge an answer that does not say what became of each update."""
+        error, now = error_of(answer), time.monotonic()
+        if answer.status in REFUSALS and (error or answer.status == TOO_LARGE) and updates > 1:
+            self._singly = updates
+            return
+        why = f"HTTP {answer.status}{f' {error}' if error else ''}"
+        if answer.status == UNAUTHORIZED:
+            self._fail(f"{why}, the server does not know the token", self._pauses.unauthorized(now))
+        else:
+            self._fail(why, self._pauses.failed(now, answer.retry_after))
+
+    def _fail(self, why: str, pauses: Pauses) -> None:
+        was_away, self._pauses = self.is_away, pauses
+        _log.debug(
+            "try %d failed, the next one is in %.1f s: %s", pauses.failures, pauses.until - time.monotonic(), why
+        )
+        if self.is_away and not was_away:
+            where = self._spool.directory or "memory"
+            _log.warning("the server does not take updates, %d wait in %s: %s", self.waiting(), where, why)
+        for channel in self.channels.served():
+            channel.nudge()
 
     # --- what others left -----------------------------------------------------------------------------------------
 
     def _sweep(self) -> None:
         """Take over, now and then, what crawls left that do not run any more."""
-        if time.monotonic() < self._next_sweep or self._closing:
+        if time.monotonic() < self._next_sweep or self.channels.is_closing:
             return
         self._next_sweep = time.monotonic() + _LEFTOVERS_SECONDS
         for outbox in self._spool.leftovers():
             try:
-                self._adopt(outbox)
+                self.channels.adopt(outbox)
             except (sqlite3.Error, ValueError, TypeError) as error:
                 _log.warning("what was left in %s cannot be read: %s", outbox.path, error)
                 outbox.close()
 
-    def _adopt(self, outbox: Outbox) -> None:
-        position = outbox.position()
-        if position is None:
-            outbox.close()
-            return
-        lane = Lane(position.job_id, position.worker, outbox, position.register, position.attributes, adopted=True)
-        lane.finished = position.completed
-        with self._lock:
-            taken = self._lanes.setdefault(lane.name, lane) is not lane
-        if taken:
-            outbox.close()
-
-    def _let_go(self) -> None:
-        """Close what nobody speaks on any more, once nothing waits in it, or the server is away."""
-        with self._lock:
-            for name, lane in list(self._lanes.items()):
-                empty = not len(lane.outbox)
-                stuck = lane.outbox.is_durable and (self.is_away or lane.is_held)
-                # A crawl that starts elsewhere waits for its file.
-                held_long = time.monotonic() - lane.since > _LEFTOVERS_HOLD_SECONDS
-                if lane.adopted and not empty and (self._failures or held_long):
-                    stuck = True
-                    if not self._failures:
-                        self._next_sweep = min(self._next_sweep, time.monotonic() + _LEFTOVERS_AGAIN_SECONDS)
-                if lane.speaker is None and (empty or stuck):
-                    del self._lanes[name]
-                    lane.outbox.close(remove=lane.finished and empty)
+    def _is_done(self, channel: Channel) -> bool:
+        """Say whether nothing waits in what nobody uses, or the server is away."""
+        if not len(channel.outbox):
+            return True
+        if channel.is_adopted:
+            # A crawl that starts elsewhere waits for its file.
+            now = time.monotonic()
+            if self._pauses.failures:
+                return True
+            if now - channel.since > _LEFTOVERS_HOLD_SECONDS:
+                self._next_sweep = min(self._next_sweep, now + _LEFTOVERS_AGAIN_SECONDS)
+                return True
+        return channel.outbox.is_durable and (self.is_away or channel.is_held)

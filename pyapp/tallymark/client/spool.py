@@ -27,33 +27,17 @@ class Spool:
     """Opens outboxes."""
 
     def __init__(self, directory: Path | None, *, limit: int) -> None:
-        """Touch nothing yet.
-
-        Args:
-            directory: Where the files are; None keeps all in memory.
-            limit: How many updates of a job may wait.
-        """
+        """Touch nothing yet. Without a directory, all is in memory."""
         self.directory = directory
         self._limit = limit
 
-    def in_memory(self) -> Outbox:
-        """Return an outbox that the process takes with it when it ends."""
+    def _in_memory(self) -> Outbox:
         return Outbox(None, limit=self._limit)
 
     def open(self, job_id: str, worker: str | None) -> Outbox:
-        """Open the outbox of a job, with all that was left of it.
-
-        Where the disk refuses, that is a warning, and it is in memory.
-
-        Args:
-            job_id: The job.
-            worker: Which worker of it.
-
-        Returns:
-            The outbox.
-        """
+        """Open the outbox of a job, with all that was left of it. Where the disk refuses, warn and use memory."""
         if self.directory is None:
-            return self.in_memory()
+            return self._in_memory()
         name = _name(job_id, worker)
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -66,7 +50,7 @@ class Spool:
             _log.warning(
                 "job %s: the spool %s cannot be used, what waits is in memory: %s", job_id, self.directory, error
             )
-            return self.in_memory()
+            return self._in_memory()
         return outbox
 
     def _first_free(self, directory: Path, name: str) -> Outbox:

@@ -1,10 +1,11 @@
 """Iterating over items and counting them, at a cost of some hundred nanoseconds each."""
 
 import math
+import os
 import sys
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -13,69 +14,40 @@ Item = TypeVar("Item")
 
 
 class Tracker:
-    """How far one loop is.
+    """How far one loop is. The loop writes it, and the recorder takes samples.
 
-    The loop writes, the client's thread reads: `at` is one tuple, so number and cursor always belong together and no
-    lock is needed.
-
-    Attributes:
-        type: What it counts.
-        at: How many are done, and the id of the last of them.
-        taken: How many of them are counted.
-        wake_at: At how many the client's thread wants to be woken.
+    `at` is one tuple: how many items are done, and the id of the last of them. So the two always belong together, and
+    no lock is needed. `wake_at` is at how many the keeper wants to be woken. `is_over`: no sample counts any more.
     """
 
-    __slots__ = ("_bar", "at", "taken", "total", "type", "wake_at")
+    __slots__ = ("_bar", "at", "is_over", "type", "wake_at")
 
-    def __init__(self, type_: str, total: int | None, *, bar: bool) -> None:
-        """Begin at nothing.
-
-        Args:
-            type_: What it counts.
-            total: How many there will be.
-            bar: Whether to draw a bar in the terminal.
-        """
+    def __init__(self, type_: str, total: int | None, *, bar: bool, wake_at: float) -> None:
         self.type = type_
-        self.total = total
         self.at: tuple[int, str | None] = (0, None)
-        self.taken = 0
-        self.wake_at: float = math.inf
+        self.is_over = False
+        self.wake_at = wake_at
         self._bar = _Bar(type_, total) if bar else None
 
     def draw(self) -> None:
         """Bring the bar up to date."""
-        if self._bar is not None:
-            self._bar.draw(self.at[0])
+        if (bar := self._bar) is not None:
+            bar.draw(self.at[0])
 
     def end(self) -> None:
         """Leave the bar as it is."""
-        if self._bar is not None:
-            self._bar.draw(self.at[0])
-            self._bar.end()
-            self._bar = None
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            bar.draw(self.at[0])
+            bar.end()
 
 
-class Stoppable(Protocol):
-    """What a loop needs of its job."""
-
-    def is_told_to_stop(self) -> bool:
-        """Say whether to stop; to ask is to know."""
-        ...
-
-    def wake(self) -> None:
-        """Send what is due."""
-        ...
+#: Where a loop was at some moment.
+Sample = tuple[Tracker, tuple[int, str | None]]
 
 
 def as_cursor(last_id: object) -> str | None:
-    """Return a cursor as text.
-
-    Args:
-        last_id: What the crawler calls the last item; None for nothing.
-
-    Raises:
-        ValueError: It is longer than the protocol has it. Without it, counts would go where a restart could not follow.
-    """
+    """Return a cursor as text; a longer one would be refused, and counts would go where a restart could not follow."""
     text = None if last_id is None else str(last_id)
     if text is not None and len(text) > 255:  # noqa: PLR2004 - by the protocol
         raise ValueError("a cursor (last id) has at most 255 characters")
@@ -88,22 +60,15 @@ def wants_bar(bar: bool | None) -> bool:
 
 
 def follow(
-    items: Iterable[Item], tracker: Tracker, job: Stoppable, id_: Callable[[Item], object] | None
+    items: Iterable[Item],
+    tracker: Tracker,
+    told: Callable[[], bool],
+    wake: Callable[[], None],
+    id_: Callable[[Item], object] | None,
 ) -> Iterator[Item]:
-    """Give the items, and count each when the loop comes back for the next one: when it is done.
-
-    Args:
-        items: The items.
-        tracker: Where to count.
-        job: Who may say stop.
-        id_: Gives an item's id, the cursor.
-
-    Yields:
-        Each item.
-    """
+    """Give the items, and count each when the loop comes back for the next one. `told` says whether to stop."""
     # All that a turn needs is local, for speed.
     done = 0
-    told = job.is_told_to_stop
     last: str | None = None
     for item in items:
         if told():
@@ -116,16 +81,20 @@ def follow(
         tracker.at = (done, last)
         if done >= tracker.wake_at:
             tracker.wake_at = math.inf
-            job.wake()
+            wake()
 
 
 async def follow_async(
-    items: AsyncIterable[Item], tracker: Tracker, job: Stoppable, id_: Callable[[Item], object] | None
+    items: AsyncIterable[Item],
+    tracker: Tracker,
+    told: Callable[[], bool],
+    wake: Callable[[], None],
+    id_: Callable[[Item], object] | None,
 ) -> AsyncIterator[Item]:
     """Do the same for items that come asynchronously; see `follow`."""
     done = 0
     async for item in items:
-        if job.is_told_to_stop():
+        if told():
             return
         last = None if id_ is None else as_cursor(id_(item))
         yield item
@@ -133,13 +102,14 @@ async def follow_async(
         tracker.at = (done, last)
         if done >= tracker.wake_at:
             tracker.wake_at = math.inf
-            job.wake()
+            wake()
 
 
 class _Bar:
     """A bar in the terminal. All bars of a process share one display."""
 
-    _lock = threading.Lock()
+    # Taken again by the same thread where garbage collection ends a loop meanwhile.
+    _lock = threading.RLock()
     _display: "Progress | None" = None
     _bars = 0
 
@@ -173,3 +143,11 @@ class _Bar:
             if not _Bar._bars and _Bar._display is not None:
                 _Bar._display.stop()
                 _Bar._display = None
+
+    @classmethod
+    def forget(cls) -> None:
+        """Begin with no display in a child of a fork."""
+        cls._lock, cls._display, cls._bars = threading.RLock(), None, 0
+
+
+os.register_at_fork(after_in_child=_Bar.forget)

@@ -1,7 +1,6 @@
 """How the client speaks HTTP."""
 
 import json
-from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import urllib3
@@ -10,10 +9,6 @@ from urllib3.util import Retry, parse_url
 
 PROGRESS_PATH = "/api/internal/jobs/progress"
 JOBS_PATH = "/api/internal/jobs"
-OK = 200
-TOO_LARGE = 413
-#: The statuses of a refusal that only another update can help.
-REFUSALS = {400, 403, 404, 413}
 
 
 def as_json(value: Any) -> str:  # noqa: ANN401 - any JSON
@@ -26,13 +21,7 @@ class Unreachable(Exception):  # noqa: N818 - what is unreachable, not an error 
 
 
 class Answer(NamedTuple):
-    """An answer of the server's.
-
-    Attributes:
-        status: The HTTP status.
-        body: Its body, read as JSON; None where it is none.
-        retry_after: For how many seconds it asks to wait, if it does.
-    """
+    """An answer of the server's. `body` is read as JSON, None where it is none; `retry_after` is in seconds."""
 
     status: int
     body: Any
@@ -43,19 +32,7 @@ class Transport(Protocol):
     """What the client needs of HTTP. Used by one thread at a time."""
 
     def post(self, path: str, body: str, *, timeout: float) -> Answer:
-        """Send a request.
-
-        Args:
-            path: From the base URL.
-            body: JSON.
-            timeout: Seconds.
-
-        Returns:
-            The answer, whatever its status.
-
-        Raises:
-            Unreachable: There was none.
-        """
+        """Send JSON to a path below the base URL; return the answer, whatever its status, or raise Unreachable."""
         ...
 
     def close(self) -> None:
@@ -67,15 +44,6 @@ class HttpTransport:
     """The transport over real HTTP."""
 
     def __init__(self, base_url: str, token: str) -> None:
-        """Connect to nothing yet.
-
-        Args:
-            base_url: Such as `https://tallymark.example`, where need be with a path.
-            token: One that may write.
-
-        Raises:
-            ValueError: The URL or the token cannot be used.
-        """
         url = parse_url(base_url)
         if url.scheme not in {"http", "https"} or not url.host:
             raise ValueError(f"the base URL must be that of a server, such as http://127.0.0.1:8000, not {base_url!r}")
@@ -122,30 +90,3 @@ def _retry_after(response: urllib3.BaseHTTPResponse) -> float | None:
         return Retry(0).parse_retry_after(value)
     except (urllib3.exceptions.InvalidHeader, ValueError):
         return None
-
-
-def answers_to_each(answer: Answer, updates: int) -> list[Mapping[str, Any]] | None:
-    """Return what was answered to each update.
-
-    Args:
-        answer: The answer to all of them.
-        updates: How many there were.
-
-    Returns:
-        An acknowledgement or a refusal for each; None where the answer does not say that.
-    """
-    body = answer.body
-    if updates > 1:
-        fits = answer.status == OK and isinstance(body, list) and len(body) == updates
-        return body if fits and all(isinstance(each, dict) for each in body) else None
-    if answer.status == TOO_LARGE:
-        # A proxy before the server may have said so, in words of its own.
-        return [{"error": "Payload too large", **(body if isinstance(body, dict) else {}), "status": TOO_LARGE}]
-    if not isinstance(body, dict):
-        return None
-    if answer.status == OK:
-        return [body] if body.get("status") == "received" else None
-    # Another server's 404, at a wrong address, is no refusal of the update.
-    if answer.status in REFUSALS and isinstance(body.get("error"), str) and body.get("status") == answer.status:
-        return [body]
-    return None

@@ -2,9 +2,10 @@
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from tallymark.simulate.chaos import Mischief
 from tallymark.simulate.plan import Page, Plan, Turn
@@ -135,6 +136,16 @@ class Crawler:
         """Draw what goes wrong: a type, a message, a code."""
         kind, message, code = self.dice.choice(ERRORS)
         return kind, message.format(page=page.first // self.plan.page_size + 1), code
+
+    def credential(self) -> Iterator[tuple[Literal["expiry", "renewal", "resumed"], dict[str, str]]]:
+        """Let a credential expire and be renewed; yield what is to be reported of it."""
+        about = {"type": "token", "providerId": self.plan.owner, "instanceType": "gitlab"}
+        expired = "401 Unauthorized: the token has expired"
+        yield "expiry", {**about, "severity": "critical", "errorType": "expired", "message": expired}
+        self.rest("credential expired")
+        yield "renewal", {**about, "severity": "warning", "message": "a new token was asked for"}
+        self.rest("credential is renewed")
+        yield "resumed", {**about, "severity": "info", "message": "the new token works"}
 
     def state(self) -> dict[str, Any]:
         """Return the resume state: where the crawl is."""

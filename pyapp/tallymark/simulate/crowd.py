@@ -105,7 +105,7 @@ class Crowd:
         return sum(thread.is_alive() for thread in self._seats)
 
     def work(self, show: Callable[[str], None], wait: Callable[[float], bool]) -> bool:
-        """Let them work until the time is over; return True where `wait` (some seconds) asked to end before.
+        """Let them work until the time is over, or `wait(seconds)` returns True: then return True.
 
         `show` is called a few times a second with what the run is at.
         """
@@ -119,7 +119,7 @@ class Crowd:
     def settle(self, show: Callable[[str], None], wait: Callable[[float], bool]) -> Verdict:
         """Wait until all is delivered, read all jobs back, and return the verdict.
 
-        What is not delivered after a minute, or when `wait` asks to end, is in the verdict.
+        What is not delivered after a minute, or when `wait` returns True, is in the verdict.
         """
         began = time.monotonic()
         while (busy := self.busy) and time.monotonic() < began + _SETTLE_SECONDS:

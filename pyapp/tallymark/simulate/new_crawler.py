@@ -99,19 +99,19 @@ class NewCrawler(Crawler):
     def _begin(self, job: Job) -> int:
         """Resume, and check that it is at the right place; return the number of the item to go on with."""
         plan, truth = self.plan, self.truth
-        told = job.resume
-        number = plan.after(told.last_processed_id)
+        resume = job.resume
+        number = plan.after(resume.last_processed_id)
         if self._killed:
             # What it had not reported is done once more.
             self._killed = False
             if number > truth.done:
                 raise Broken(f"resumes after item {number}, but only {truth.done} were done before it was killed")
             truth.rewind(plan, number)
-            truth.state = told.state
+            truth.state = resume.state
         mine = (truth.last_id, truth.state, truth.done, dict(+truth.items_by_type))
-        theirs = (told.last_processed_id, told.state, told.processed_items, dict(+Counter(told.items_by_type)))
+        theirs = (resume.last_processed_id, resume.state, resume.processed_items, dict(+Counter(resume.items_by_type)))
         if mine != theirs:
-            raise Broken(f"resumes at {theirs}, by the {told.source}, but was at {mine}")
+            raise Broken(f"resumes at {theirs}, by the {resume.source}, but was at {mine}")
         job.total(plan.total)
         truth.total = plan.total
         self.takes_commands = True
@@ -165,7 +165,8 @@ class NewCrawler(Crawler):
             self._again = True
             raise Ended
         if turn == "credential":
-            self._credential(job)
+            for event, members in self.credential():
+                job.credential(event, **members)
         elif turn is not None:
             kind, message, code = self.error(page)
             error = type(kind, (Failed,), {"__module__": "gitlab.exceptions"})(message)
@@ -175,15 +176,6 @@ class NewCrawler(Crawler):
             self._again = turn == "retry"
             self.doing = "failed"
             raise error
-
-    def _credential(self, job: Job) -> None:
-        about = {"type": "token", "providerId": self.plan.owner, "instanceType": "gitlab"}
-        said = {"severity": "critical", "errorType": "expired", "message": "401 Unauthorized: the token has expired"}
-        job.credential("expiry", **about, **said)
-        self.rest("credential expired")
-        job.credential("renewal", **about, severity="warning", message="a new token was asked for")
-        self.rest("credential is renewed")
-        job.credential("resumed", **about, severity="info", message="the new token works")
 
     def _pause(self, job: Job) -> None:
         self.doing = "pausing"

@@ -96,17 +96,9 @@ class OldCrawler(Crawler):
             self.rest("paused")
             self._report("started", message="resumed")
         elif turn == "credential":
-            self._credential()
+            for kind, members in self.credential():
+                self._report(f"credential_{kind}", credentialStatus=members)
         return False
-
-    def _credential(self) -> None:
-        about = {"type": "token", "providerId": self.plan.owner, "instanceType": "gitlab"}
-        said = {"severity": "critical", "errorType": "expired", "message": "401 Unauthorized: the token has expired"}
-        self._report("credential_expiry", credentialStatus={**about, **said})
-        self.rest("credential expired")
-        self._report("credential_renewal", credentialStatus={**about, "severity": "warning", "message": "renewing"})
-        self.rest("credential is renewed")
-        self._report("credential_resumed", credentialStatus={**about, "severity": "info", "message": "renewed"})
 
     def _end(self, status: str, **members: Any) -> None:  # noqa: ANN401 - any JSON
         """Report a status in which the crawler may leave, and what it has not counted yet."""

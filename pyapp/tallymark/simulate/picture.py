@@ -1,4 +1,4 @@
-"""The run as people see it: drawn in a terminal, each picture over the one before, or told line by line."""
+"""The run as people see it: drawn in a terminal, each picture over the one before, or printed line by line."""
 
 import io
 import re

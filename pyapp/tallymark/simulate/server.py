@@ -31,8 +31,8 @@ class Server:
         """Raise ServerError unless the server answers and takes the token."""
         status, body = self._request("GET", f"{self._base}?limit=1")
         if status != _OK:
-            said = body.get("error", "") if isinstance(body, dict) else ""
-            raise ServerError(f"{self._base} answers {status} {said}".rstrip())
+            problem = body.get("error", "") if isinstance(body, dict) else ""
+            raise ServerError(f"{self._base} answers {status} {problem}".rstrip())
 
     def job(self, job_id: str, give_up: float) -> dict[str, Any] | None:
         """Read a job, None where there is none. Without an answer by `give_up` (monotonic) raise ServerError."""
@@ -41,11 +41,11 @@ class Server:
                 status, body = self._request("GET", f"{self._base}/{quote(job_id, safe='')}?timelineLimit=0")
                 if status in {_OK, _NOT_FOUND}:
                     return body if status == _OK else None
-                said = f"the server answers {status}"
+                problem = f"the server answers {status}"
             except ServerError as error:
-                said = str(error)
+                problem = str(error)
             if time.monotonic() >= give_up:
-                raise ServerError(said)
+                raise ServerError(problem)
             time.sleep(_PAUSE)
 
     def command(self, job_id: str, command: str) -> bool:

@@ -139,8 +139,8 @@ def _facts(item: Shown, now: datetime, stalled: functions.StalledJob | None) -> 
         yield "stalled", Text(f"no update for {silent}; its updates usually come within {allowed}", "bold red")
     if job["command"]:
         yield "asked", Text(f"{job['command']}; the crawler has not obeyed yet", "bold yellow")
-    if at := [plain(progress[name]) for name in ("stage", "operationType", "currentDataType") if progress.get(name)]:
-        yield "doing", Text(", ".join(at))
+    if doing := [plain(progress[name]) for name in ("stage", "operationType", "currentDataType") if progress.get(name)]:
+        yield "doing", Text(", ".join(dict.fromkeys(doing)))
     if rate := rate_text(item.rate):
         yield "rate", Text(rate + _interval(item.rate, "low", "high", speed))
     if left := left_text(item.rate):
@@ -193,12 +193,12 @@ def _eta(rate: Json | None) -> str:
 
 def _error(progress: Json, now: datetime) -> Text:
     error = progress["error"]
-    told = compact(error)
+    text = compact(error)
     if isinstance(error, dict) and (error.get("type") or error.get("message")):
-        told = ": ".join(compact(error[name]) for name in ("type", "message") if error.get(name))
-        told += f" (code {compact(error['code'])})" if error.get("code") else ""
+        text = ": ".join(compact(error[name]) for name in ("type", "message") if error.get(name))
+        text += f" (code {compact(error['code'])})" if error.get("code") else ""
     at = instant(progress.get("errorTimestamp"))
-    return Text.assemble((told, "red"), (f"  {ago(at, now)}" if at else "", "dim"))
+    return Text.assemble((text, "red"), (f"  {ago(at, now)}" if at else "", "dim"))
 
 
 def _areas(areas: dict[str, Any]) -> str:

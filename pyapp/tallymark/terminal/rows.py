@@ -146,5 +146,5 @@ def _second_line(item: Shown, room: int) -> Text | None:
         # At the end, since it may be long.
         Text(plain(stage or "")),
     ]
-    told = [part for part in parts if part.plain]
-    return cut(Text.assemble("    ", Text(", ", "dim").join(told)), room) if told else None
+    known = [part for part in parts if part.plain]
+    return cut(Text.assemble("    ", Text(", ", "dim").join(known)), room) if known else None

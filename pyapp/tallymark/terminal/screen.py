@@ -49,8 +49,8 @@ def show(console: Console, *parts: list[Text]) -> None:
 
 def spaced(*parts: list[Text]) -> list[Text]:
     """Join groups of lines with an empty line between them; groups without lines are left out."""
-    told = [part for part in parts if part]
-    return [line for place, part in enumerate(told) for line in ([Text(), *part] if place else part)]
+    shown = [part for part in parts if part]
+    return [line for place, part in enumerate(shown) for line in ([Text(), *part] if place else part)]
 
 
 class ProgressLine:

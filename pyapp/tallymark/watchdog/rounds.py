@@ -25,12 +25,13 @@ _MOST_MESSAGES = 200
 _MOST_PAGES = 50
 #: How often alerts that are long over are deleted.
 _FORGET_SECONDS = 3600.0
+#: What the title of an alert says about the job, and what the title says when the alert is over.
 _TITLES = {
-    "stalled": "is silent",
-    "failed": "has failed",
-    "credentials": "waits for credentials",
-    "errors": "reports many errors",
-    "mismatch": "does not match its ledger",
+    "stalled": ("is silent", "is no longer silent"),
+    "failed": ("has failed", "was restarted or deleted"),
+    "credentials": ("waits for credentials", "no longer waits for credentials"),
+    "errors": ("reports many errors", "reports fewer errors"),
+    "mismatch": ("does not match its ledger", "matches its ledger again"),
 }
 
 
@@ -170,9 +171,10 @@ class Watchdog:
 
 
 def title_of(job_id: str, kind: str, *, recovered: bool) -> str:
-    """Return the title of a message, such as `Recovered: job crawl_7 is silent`."""
+    """Return the title of a message, such as `Resolved: job crawl_7 is no longer silent`."""
+    says = _TITLES.get(kind, (kind, kind))[recovered]
     # A title becomes the subject of a mail, which must be one line.
-    return f"{'Recovered' if recovered else 'Alert'}: job {plain(job_id)} {_TITLES.get(kind, kind)}"
+    return f"{'Resolved' if recovered else 'Alert'}: job {plain(job_id)} {says}"
 
 
 def _confirming(name: str, message: functions.Message) -> Callable[[Connection], bool]:

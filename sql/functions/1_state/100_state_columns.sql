@@ -1,5 +1,5 @@
--- The columns of tallymark.job that are the job's state: the one list of them. A column that is added to the table must
--- be added here, or to the columns that are no state in tests/database/test_state_columns.py, which holds all functions
+-- The one list of the columns of tallymark.job that are the job's state. A column that is added to the table must be
+-- added here, or to the columns that are not state in tests/database/test_state_columns.py, which holds all functions
 -- that store, fold, compare or keep a state to this list.
 
 CREATE OR REPLACE FUNCTION tallymark.state_columns() RETURNS text[]
@@ -8,8 +8,8 @@ RETURN ARRAY['status', 'progress', 'facets', 'workers', 'newest_at', 'newest_key
   'resume_state', 'started_at', 'finished_at', 'requested_command', 'command_seq'];
 
 COMMENT ON FUNCTION tallymark.state_columns() IS
-'The columns of tallymark.job that are the job''s state: what follows from its updates and commands, and so from the fold
-of its ledger.
-Returns: the names.';
+'Lists the columns of tallymark.job that are the job''s state: those that follow from its updates and commands, and so
+from the fold of its ledger.
+Returns: their names.';
 
 REVOKE ALL ON FUNCTION tallymark.state_columns() FROM PUBLIC;

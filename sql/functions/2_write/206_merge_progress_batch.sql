@@ -21,8 +21,8 @@ Locks: the jobs'' rows, in the order of their ids (by their bytes), until the en
 single updates never deadlock with each other as long as each is a transaction of its own; in a transaction with other
 calls, keep to that order.
 Example: SELECT tallymark.merge_progress_batch(''[{"taskId": "job_1", "updateId": "page 8", "itemsByType": {"issues":
-50}}, {"taskId": "job_2", "updateId": "page 1", "itemsByType": {"issues": -1}}]''); gives [{"seq": 3, "status":
-"received", ...}, {"status": 400, "error": "Invalid progress payload", "details": [...]}].';
+50}}, {"taskId": "job_2", "updateId": "page 1", "itemsByType": {"issues": -1}}]''); -- [{"seq": 3, "status":
+"received", ...}, {"status": 400, "error": "Invalid progress payload", "details": [...]}]';
 
 REVOKE ALL ON FUNCTION tallymark.merge_progress_batch(jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.merge_progress_batch(jsonb) TO tallymark_writer, tallymark_admin;

@@ -35,6 +35,7 @@ $$;
 COMMENT ON FUNCTION tallymark.note_failed_sign_in(text) IS
 'Records a failed attempt to sign in to the dashboard, and deletes a few records that are older than 15 minutes.
 Arguments: source: where the attempt came from, such as an address, of which the first 255 characters count.
+Returns: nothing.
 Errors: TK400 where source is null.
 Callers: tallymark_writer, tallymark_admin.';
 

@@ -1,4 +1,4 @@
--- The rows of a page of the timeline: what timeline and timeline_before have in common, whichever way they read.
+-- Gives the rows of a page of the timeline: the common part of timeline and timeline_before, in either direction.
 
 CREATE OR REPLACE FUNCTION tallymark.timeline_rows(job_id text, events tallymark.job_event[])
 RETURNS TABLE (seq bigint, "timestamp" timestamptz, event text, details jsonb, recorded_at timestamptz)
@@ -24,16 +24,16 @@ BEGIN
       OFFSET 0 -- keeps the planner from computing the details twice, for the row and for its size
     ) AS p
   ) AS e
-  -- A page of the largest events there can be would be more than one JSON document holds.
+  -- A page of the largest possible events would exceed one JSON document.
   WHERE e.ordinality = 1 OR e.bytes <= c_most_bytes
   ORDER BY e.ordinality;
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.timeline_rows(text, tallymark.job_event[]) IS
-'The rows of a page of the timeline.
-Arguments: job_id; events, rows of its ledger in the order of the page.
-Returns: rows as those of timeline, the first one and as many after it as page_byte_limit allows.
-Errors: TK404, there are no events because there is no such job.';
+'Gives the rows of a page of the timeline.
+Arguments: job_id: the job; events: rows of its ledger in the order of the page.
+Returns: rows as those of timeline: the first one, and as many after it as page_byte_limit allows.
+Errors: TK404 where there are no events because there is no such job.';
 
 REVOKE ALL ON FUNCTION tallymark.timeline_rows(text, tallymark.job_event[]) FROM PUBLIC;

@@ -10,7 +10,8 @@ DECLARE
   v_pruned bigint;
   v_job tallymark.job;
 BEGIN
-  SELECT j.last_seq, j.created_at, j.pruned_seq INTO v_last, v_created, v_pruned FROM tallymark.job AS j WHERE j.id = job_at.job_id;
+  SELECT j.last_seq, j.created_at, j.pruned_seq INTO v_last, v_created, v_pruned
+  FROM tallymark.job AS j WHERE j.id = job_at.job_id;
   IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(job_at.job_id);
   ELSIF (job_at.seq BETWEEN v_pruned AND v_last) IS NOT TRUE THEN

@@ -72,7 +72,12 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.job_rate(text, interval, timestamptz) IS
-'Tells how fast a running job has proceeded over a recent window, and when it will be done at that rate.
+'Tells how fast a running job has proceeded over a recent window, and when it will be done at that rate. The window
+goes by the time of recording, on the server''s clock. It rises with the numbers of the events, so the window is found
+without an index, and a crawler''s slow clock does not empty it. Reports that a crawler kept back count when they
+arrive. For the interval the window is cut into 10 parts, whose rates are taken as a sample: the mean lies within
+Student''s t times the standard error (95 %, t = 2.262). Parts that follow each other are not independent, so take the
+interval as a hint. With fewer than 2 updates there is none.
 Arguments: job_id: a registered job; recent: the length of the window, greater than 0, null for 5 minutes; as_of: the
 end of the window, null for now.
 Returns: {"id", "windowSeconds", "updates": how many updates in the window gave counts, "itemsPerSecond", "low" and
@@ -82,12 +87,7 @@ may never be done. The rate is that of processedItems, or where the job has none
 not running has no rate; a running job without updates has the rate 0.
 Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long, or where recent is not
 greater than 0.
-Callers: tallymark_reader, tallymark_admin.
-Notes: The window goes by the time of recording, on the server''s clock. It rises with the numbers of the events, so
-the window is found without an index, and a crawler''s slow clock does not empty it. Reports that a crawler kept back
-count when they arrive. For the interval the window is cut into 10 parts, whose rates are taken as a sample: the mean
-lies within Student''s t times the standard error (95 %, t = 2.262). Parts that follow each other are not independent,
-so take the interval as a hint. With fewer than 2 updates there is none.';
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.job_rate(text, interval, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.job_rate(text, interval, timestamptz) TO tallymark_reader, tallymark_admin;

@@ -36,7 +36,7 @@ BEGIN
     RETURN jsonb_build_object('id', v_job.id, 'events', 0, 'prunedSeq', v_job.pruned_seq, 'more', false);
   END IF;
 
-  -- 2. What they add up to. They can change no more, so this needs no lock either.
+  -- 2. Fold the events. They never change again, so this needs no lock either.
   SELECT (
       SELECT jsonb_object_agg(s.key, s.value)
       FROM jsonb_each(to_jsonb(f) || jsonb_build_object('requested_command', c.command, 'command_seq', c.seq)) AS s

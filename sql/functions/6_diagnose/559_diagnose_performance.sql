@@ -31,7 +31,8 @@ BEGIN
       v_found := tallymark.finding('large_updates',
         CASE WHEN (f ->> 'large')::bigint * 10 > (f ->> 'updates')::bigint THEN 'warning' ELSE 'note' END,
         format('%s of %s %s %s larger than 10 KB; the largest, number %s, has %s bytes, %s of them in %s.',
-          f -> 'large', f -> 'updates', CASE f ->> 'updates' WHEN '1' THEN 'update' ELSE 'updates' END, CASE f ->> 'large' WHEN '1' THEN 'is' ELSE 'are' END,
+          f -> 'large', f -> 'updates', CASE f ->> 'updates' WHEN '1' THEN 'update' ELSE 'updates' END,
+          CASE f ->> 'large' WHEN '1' THEN 'is' ELSE 'are' END,
           f -> 'largestSeq', f -> 'largestBytes', v_largest.bytes, v_largest.key),
         'Send only what has changed, and large lists in parts.', v_facts || jsonb_build_object('member', v_largest.key));
     ELSE

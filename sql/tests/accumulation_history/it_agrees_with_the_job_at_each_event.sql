@@ -21,7 +21,7 @@ BEGIN
     {"timestamp": "2025-01-06T10:08:00Z", "status": "processing"}]') AS u;
 END
 $$;
--- The value at each event, by the history: that of the newest row so far.
+-- The value at each event by the history is that of the newest row so far.
 CREATE FUNCTION pg_temp.by_history(field text) RETURNS jsonb LANGUAGE sql RETURN (
   SELECT jsonb_agg((SELECT h.value FROM tallymark.accumulation_history('history', field) AS h WHERE h.seq <= e.seq
     ORDER BY h.seq DESC LIMIT 1) ORDER BY e.seq)
@@ -38,16 +38,17 @@ FROM (VALUES (1, 'processedItems', '{progress,processedItems}'), (2, 'itemsByTyp
 ORDER BY c.number;
 SELECT is((SELECT jsonb_agg(h.value ORDER BY h.seq) FROM tallymark.accumulation_history('history', 'status') AS h),
   '["running", "finished", "finished"]',
-  'status: on a tie of times an end wins');
+  'status: at the same time an end wins');
 SELECT is((SELECT jsonb_agg(jsonb_build_array(h.seq, h.given, h.value) ORDER BY h.seq)
   FROM tallymark.accumulation_history('history', 'processedItems') AS h),
-  '[[2, 10, 10], [3, 20, 30], [7, 5, 30], [9, 60, 70]]', 'what was given, and the running value');
+  '[[2, 10, 10], [3, 20, 30], [7, 5, 30], [9, 60, 70]]', 'each row has the given and the resulting value');
 SELECT is((SELECT jsonb_agg(jsonb_build_array(h.seq, h.given, h.value) ORDER BY h.seq)
   FROM tallymark.accumulation_history('history', 'resumeState') AS h),
-  '[[4, {"page": 2}, {"page": 2}], [9, null, null]]', 'what changed without being given is there, too');
-SELECT throws_ok($$ SELECT * FROM tallymark.accumulation_history('nobody', 'x') $$, 'TK404', NULL, 'an unknown job');
+  '[[4, {"page": 2}, {"page": 2}], [9, null, null]]', 'a field that changed without being given has a row, too');
+SELECT throws_ok($$ SELECT * FROM tallymark.accumulation_history('nobody', 'x') $$, 'TK404', NULL,
+  'an unknown job is refused');
 SELECT throws_ok($$ SELECT * FROM tallymark.accumulation_history('history', NULL) $$, 'TK400', 'Invalid query',
-  'no field');
+  'a null field is refused');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -15,17 +15,17 @@ END
 $$;
 CREATE TEMPORARY TABLE ack AS
 SELECT tallymark.merge_progress('job', '{"status": "started", "timestamp": "2025-01-06T10:00:00Z"}') AS it;
-SELECT is(it -> 'seq', '2', 'the number it got the first time') FROM ack;
-SELECT is(it -> 'duplicate', 'true', 'a duplicate') FROM ack;
+SELECT is(it -> 'seq', '2', 'it has the seq of the first time') FROM ack;
+SELECT is(it -> 'duplicate', 'true', 'it is a duplicate') FROM ack;
 SELECT is(it -> 'resume', '{"lastProcessedId": "17", "resumeState": {"page": 4}, "itemsByType": {"issues": 3},
-  "processedItems": 3}', 'with what was reached since') FROM ack;
-SELECT is(it -> 'newestTimestamp', '"2025-01-06T10:01:00.000000Z"', 'the time of the newest update of now') FROM ack;
-SELECT is(it -> 'worker', '{"processedItems": 3, "itemsByType": {}}', 'and the worker''s totals of now') FROM ack;
+  "processedItems": 3}', 'resume has what was reached since') FROM ack;
+SELECT is(it -> 'newestTimestamp', '"2025-01-06T10:01:00.000000Z"', 'newestTimestamp is the present one') FROM ack;
+SELECT is(it -> 'worker', '{"processedItems": 3, "itemsByType": {}}', 'worker has the present totals') FROM ack;
 SELECT is(tallymark.merge_progress('job', '{"status": "paused", "timestamp": "2025-01-06T09:59:00Z"}') ? 'resume',
   false,
-  'which is for a start only');
+  'resume is only in the answer to a start');
 SELECT is(tallymark.merge_progress('job', '{"status": "paused", "timestamp": "2025-01-06T09:59:00Z"}')
-  ?| '{newestTimestamp,worker}', false, 'as are the time and the totals');
+  ?| '{newestTimestamp,worker}', false, 'and so are newestTimestamp and worker');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -27,9 +27,11 @@ SELECT is(pg_temp.newest('{"status": "started", "timestamp": "0001-01-01T00:00:0
   '"0001-01-01T00:00:00.000000Z"', 'a year has four digits');
 CREATE TEMPORARY TABLE ack AS
 SELECT tallymark.merge_progress('job', '{"status": "started", "timestamp": "2099-01-01T00:00:00Z"}') AS it;
-SELECT cmp_ok((it ->> 'newestTimestamp')::timestamptz, '<=', clock_timestamp(), 'a clock that runs ahead is of now')
+SELECT cmp_ok((it ->> 'newestTimestamp')::timestamptz, '<=', clock_timestamp(),
+  'a clock that is ahead gives a time that is not')
 FROM ack;
-SELECT is((a.it ->> 'newestTimestamp')::timestamptz, j.newest_at, 'to the microsecond at which it was taken')
+SELECT is((a.it ->> 'newestTimestamp')::timestamptz, j.newest_at,
+  'it is the time at which the update counts, to the microsecond')
 FROM ack AS a, tallymark.job AS j WHERE j.id = 'job';
 CREATE TEMPORARY TABLE next AS
 SELECT tallymark.merge_progress('job', jsonb_build_object('stage', 'next', 'timestamp', tallymark.iso_timestamp(
@@ -37,7 +39,8 @@ SELECT tallymark.merge_progress('job', jsonb_build_object('stage', 'next', 'time
 FROM ack;
 SELECT is(it -> 'warnings', '[]', 'one microsecond later is not ahead') FROM next;
 SELECT is(progress ->> 'stage', 'next', 'and newer') FROM tallymark.job WHERE id = 'job';
-SELECT is(it ? 'resume' OR it ? 'newestTimestamp' OR it ? 'worker', false, 'an update without a status hears nothing')
+SELECT is(it ? 'resume' OR it ? 'newestTimestamp' OR it ? 'worker', false,
+  'the answer to an update without a status has none of these')
 FROM next;
 
 SELECT * FROM finish();

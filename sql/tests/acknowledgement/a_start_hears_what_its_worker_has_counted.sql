@@ -10,7 +10,7 @@ BEGIN
     '{"counting": "cumulative"}');
 END
 $$;
--- What is heard after updates that come one after another, none of which hears anything itself.
+-- The member worker in the answer to a start after some updates, whose own answers do not have it.
 CREATE FUNCTION pg_temp.worker(start jsonb, job text DEFAULT 'job', VARIADIC before jsonb[] DEFAULT '{}')
 RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
@@ -23,22 +23,24 @@ BEGIN
 END
 $$;
 
-SELECT is(pg_temp.worker('{}'), '{"processedItems": 0, "itemsByType": {}}', 'nothing is 0 and {}');
-SELECT is(pg_temp.worker('{"workerId": "w"}'), '{"processedItems": 0, "itemsByType": {}}', 'of a named one, too');
-SELECT is(workers, NULL, 'and that is not remembered') FROM tallymark.job WHERE id = 'job';
+SELECT is(pg_temp.worker('{}'), '{"processedItems": 0, "itemsByType": {}}',
+  'a worker that has counted nothing gets 0 and {}');
+SELECT is(pg_temp.worker('{"workerId": "w"}'), '{"processedItems": 0, "itemsByType": {}}', 'a named worker, too');
+SELECT is(workers, NULL, 'asking does not register the worker') FROM tallymark.job WHERE id = 'job';
 SELECT is(pg_temp.worker('{}', 'job', '{"processedItems": 5, "itemsByType": {"issues": 5}}'),
-  '{"processedItems": 5, "itemsByType": {}}', 'while only the unnamed worker reports it has the job''s processedItems');
+  '{"processedItems": 5, "itemsByType": {}}', 'the only, unnamed worker has the job''s processedItems');
 SELECT is(pg_temp.worker('{"processedItems": 8.0}'), '{"processedItems": 8, "itemsByType": {}}',
-  'what the start itself says is in it');
+  'the totals of the start itself are included');
 SELECT is(pg_temp.worker('{"workerId": "w"}'), '{"processedItems": 0, "itemsByType": {}}',
-  'which is none of a named one''s');
+  'a named worker does not get the totals of the unnamed one');
 SELECT is(pg_temp.worker('{"workerId": "w"}', 'job', '{"workerId": "w", "processedItems": 20}',
   '{"workerId": "w", "processedItems": 15}'),
   '{"processedItems": 20, "itemsByType": {}}', 'a named worker has its highest');
-SELECT is(pg_temp.worker('{}'), '{"processedItems": 8, "itemsByType": {}}', 'the unnamed one keeps its own');
+SELECT is(pg_temp.worker('{}'), '{"processedItems": 8, "itemsByType": {}}', 'the unnamed worker keeps its own');
 SELECT is(pg_temp.worker('{"workerId": null}'), '{"processedItems": 8, "itemsByType": {}}',
-  'null is the unnamed one');
-SELECT is(pg_temp.worker('{"workerId": "v"}'), '{"processedItems": 0, "itemsByType": {}}', 'one more begins anew');
+  'a null workerId means the unnamed worker');
+SELECT is(pg_temp.worker('{"workerId": "v"}'), '{"processedItems": 0, "itemsByType": {}}',
+  'another worker begins with 0');
 SELECT is(progress -> 'processedItems', '28', 'the job has the sum') FROM tallymark.job WHERE id = 'job';
 SELECT is(pg_temp.worker('{"workerId": "w"}', 'job',
   '{"workerId": "w", "counting": "cumulative", "itemsByType": {"issues": 7, "commits": 0}}',
@@ -48,14 +50,15 @@ SELECT is(pg_temp.worker('{"workerId": "w"}', 'job',
 SELECT is(pg_temp.worker('{}', 'job', '{"groupCount": 3}'), '{"processedItems": 8, "itemsByType": {"groups": 3}}',
   'the legacy names of running totals are, too');
 SELECT is(pg_temp.worker('{"itemsByType": {"issues": 4}}', 'counted'),
-  '{"processedItems": 0, "itemsByType": {"issues": 4}}', 'as is what counts so by the job''s attributes');
+  '{"processedItems": 0, "itemsByType": {"issues": 4}}', 'running totals by the job''s attributes are there, too');
 SELECT is(pg_temp.worker('{}', 'named', '{"workerId": "w", "processedItems": 9}'),
-  '{"processedItems": 0, "itemsByType": {}}', 'where only a named one has reported, the unnamed one has nothing');
+  '{"processedItems": 0, "itemsByType": {}}', 'where only a named worker has reported, the unnamed one has nothing');
 SELECT is(pg_temp.worker('{"workerId": "w"}', 'named'), '{"processedItems": 9, "itemsByType": {}}',
-  'and the named one all');
-SELECT is(tallymark.merge_progress('named', '{"workerId": "w"}') ? 'worker', false, 'only a start hears it');
+  'and the named worker has all');
+SELECT is(tallymark.merge_progress('named', '{"workerId": "w"}') ? 'worker', false,
+  'only the answer to a start has it');
 SELECT is(tallymark.acknowledgement(j, 1, false, '{"status": "started"}', '[]', false)
-  ?| '{resume,newestTimestamp,worker}', false, 'and only one that may hear where to go on')
+  ?| '{resume,newestTimestamp,worker}', false, 'and only where resume is allowed')
 FROM tallymark.job AS j WHERE j.id = 'named';
 
 SELECT * FROM finish();

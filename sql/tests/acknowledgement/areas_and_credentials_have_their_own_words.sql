@@ -22,15 +22,17 @@ SELECT is(pg_temp.ack('{"status": "credential_expiry", "updateId": "u", "credent
   #>> '{credentialGuidance,0}', 'renew it', 'guidance begins with the crawler''s own');
 SELECT is(pg_temp.ack('{"status": "credential_expiry", "updateId": "u", "credentialStatus": {"adminGuidance": ["renew '
   'it"]}}')
-  #>> '{credentialGuidance,0}', 'renew it', 'that of a duplicate, too');
+  #>> '{credentialGuidance,0}', 'renew it', 'the guidance of a duplicate, too');
 SELECT is(pg_temp.ack('{"status": "processing", "credentialStatus": {"adminGuidance": ["renew it"]}}') ?
   'credentialGuidance', false,
   'other statuses have no guidance');
 SELECT is(pg_temp.ack('{"status": "new_areas_discovered", "areas": []}', '50%s \ é') ->> 'message',
   'Areas discovery processed for task 50%s \ é: 0 groups, 0 projects', 'an id is a text, whatever its characters');
 DO $$ BEGIN PERFORM tallymark.request_command('job', 'cancel'); END $$;
-SELECT is(pg_temp.ack('{"status": "credential_expiry"}') ->> 'command', 'cancel', 'a command goes along');
-SELECT is(pg_temp.ack('{"status": "new_areas_discovered", "areas": []}') ->> 'command', 'cancel', 'with each of them');
+SELECT is(pg_temp.ack('{"status": "credential_expiry"}') ->> 'command', 'cancel',
+  'the command is in the answer about credentials');
+SELECT is(pg_temp.ack('{"status": "new_areas_discovered", "areas": []}') ->> 'command', 'cancel',
+  'and in the answer about areas');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -8,25 +8,25 @@ CREATE TEMPORARY TABLE ack AS
 SELECT tallymark.merge_progress('job 1', '{"status": "processing", "timestamp": "2025-01-06T10:00:00Z"}') AS it;
 SELECT is(it - 'command', '{"status": "received", "message": "Progress update acknowledged for task job 1", "seq": 1,
   "duplicate": false, "warnings": []}', 'an ordinary update') FROM ack;
-SELECT is(it ->> 'command', NULL, 'no command while no operator asks for anything') FROM ack;
+SELECT is(it ->> 'command', NULL, 'command is null while none is pending') FROM ack;
 SELECT is(tallymark.merge_progress('job 1', '{"status": "Started", "timestamp": "2025-01-06T10:01:00Z"}') -> 'resume',
   '{"lastProcessedId": null, "resumeState": null, "itemsByType": {}, "processedItems": 0}',
-  'a start, in any letter case, hears where to go on, also when that is the beginning');
+  'the answer to a start, in any letter case, has resume, also where nothing was done yet');
 UPDATE tallymark.job SET requested_command = 'pause' WHERE id = 'job 1';
 SELECT is(tallymark.merge_progress('job 1', '{"status": "processing", "timestamp": "2025-01-06T10:02:00Z"}') ->>
   'command',
-  'pause', 'what an operator asks for goes along');
+  'pause', 'a pending command is in the answer');
 SELECT is(tallymark.merge_progress('job 1', '{"status": "processing", "timestamp": "2025-01-06T10:02:00Z"}') ->>
   'command',
-  'pause', 'with a duplicate, too');
+  'pause', 'and in the answer to a duplicate');
 SELECT is(tallymark.merge_progress('job 1',
   '{"status": "started", "timestamp": "2025-01-06T10:03:00Z", "processedItems": 8,
   "lastProcessedId": "x", "progress": [1], "itemsByType": {"commits": 2}}') -> 'resume',
   '{"lastProcessedId": "x", "resumeState": [1], "itemsByType": {"commits": 2}, "processedItems": 8}',
-  'what the start itself says is in it');
+  'what the start itself gives is included in resume');
 SELECT is(tallymark.merge_progress('job 1', '{"status": "completed", "timestamp": "2025-01-06T10:04:00Z"}') ? 'resume',
   false,
-  'other updates hear nothing of that');
+  'answers to other updates have no resume');
 SELECT is(tallymark.merge_progress('job 1', '{"processedItems": 1}') ->> 'message',
   'Progress update acknowledged for task job 1', 'an update without status and time is answered in the same words');
 

@@ -24,7 +24,7 @@ END
 $$;
 SELECT is(status, 'paused', 'of two running ones the larger key wins, whatever won before') FROM tallymark.job
 WHERE id = 'in order';
-SELECT is(status, 'paused', 'as it does when they come backwards') FROM tallymark.job WHERE id = 'backwards';
+SELECT is(status, 'paused', 'also when they arrive in reverse order') FROM tallymark.job WHERE id = 'backwards';
 SELECT is(clocks ? 'status', false, 'nothing is left of the tie') FROM tallymark.job WHERE id = 'in order';
 SELECT is(count(DISTINCT to_jsonb(j) - '{id,created_at,updated_at}'::text[]), 1::bigint, 'the two states are one')
 FROM tallymark.job AS j WHERE j.id IN ('in order', 'backwards');

@@ -28,16 +28,17 @@ $$;
 CREATE TEMPORARY VIEW found AS SELECT * FROM tallymark.alert_conditions();
 SELECT set_eq('SELECT job_id, kind FROM found',
   $$VALUES ('silent', 'stalled'), ('failed', 'failed'), ('expired', 'credentials'), ('erring', 'errors'),
-    ('wrong', 'mismatch')$$, 'each of them, and no other');
+    ('wrong', 'mismatch')$$, 'each kind once, and no other');
 SELECT is(facts - 'since', '{"said": "page 7", "summary": "5/10 items (50%)", "allowedSeconds": 900}',
-  'of a silent one') FROM found WHERE kind = 'stalled';
-SELECT is(facts ->> 'said', 'no answer', 'why one failed') FROM found WHERE kind = 'failed';
-SELECT ok(facts ->> 'said' <> '', 'what is to be done about credentials') FROM found WHERE kind = 'credentials';
-SELECT is(facts - 'since', '{"said": "boom 10", "errors": 10, "withinSeconds": 300}', 'how many errors, and the last')
+  'the facts of a stalled job') FROM found WHERE kind = 'stalled';
+SELECT is(facts ->> 'said', 'no answer', 'the facts of a failed job') FROM found WHERE kind = 'failed';
+SELECT ok(facts ->> 'said' <> '', 'the facts about credentials') FROM found WHERE kind = 'credentials';
+SELECT is(facts - 'since', '{"said": "boom 10", "errors": 10, "withinSeconds": 300}',
+  'the number of errors, and the last one')
 FROM found WHERE kind = 'errors';
-SELECT is(facts #>> '{difference,field}', 'processedItems', 'what differs') FROM found WHERE kind = 'mismatch';
+SELECT is(facts #>> '{difference,field}', 'processedItems', 'the difference') FROM found WHERE kind = 'mismatch';
 SELECT set_eq($$SELECT job_id FROM tallymark.alert_conditions('3 days') WHERE kind = 'stalled'$$,
-  $$VALUES ('silent'), ('long silent')$$, 'with a longer memory both silent ones');
+  $$VALUES ('silent'), ('long silent')$$, 'with a longer max_age both silent jobs are listed');
 SELECT is_empty($$SELECT job_id FROM tallymark.alert_conditions(most_errors => 11) WHERE kind = 'errors'$$,
   'ten errors are fewer than eleven');
 

@@ -19,11 +19,11 @@ FROM (VALUES
 
 SELECT is_empty($$SELECT kind, recovered FROM texts WHERE length(text) < 20 OR text IS NULL$$, 'each says something');
 SELECT is_empty($$SELECT kind, text FROM texts WHERE NOT recovered AND text NOT LIKE '%2025-01-06T09:00:00.000Z%'$$,
-  'since when');
+  'each says since when');
 SELECT is(text, 'The job has had no update since 2025-01-06T09:00:00.000Z; by its habit one was due within 90 s. '
   'Check whether its crawler is running and can reach the server. Its progress was 5 items.' || E'\n100% %s',
-  'what the crawler said is no format') FROM texts WHERE kind = 'stalled' AND NOT recovered;
-SELECT ok(text LIKE '%12 errors%' AND text LIKE '%boom', 'how many errors') FROM texts
+  'what the crawler said is not used as a format') FROM texts WHERE kind = 'stalled' AND NOT recovered;
+SELECT ok(text LIKE '%12 errors%' AND text LIKE '%boom', 'it has the number of errors and the last one') FROM texts
 WHERE kind = 'errors' AND NOT recovered;
 
 SELECT * FROM finish();

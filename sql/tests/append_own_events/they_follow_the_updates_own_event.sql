@@ -19,11 +19,11 @@ SELECT is(details, '{"wait": 30, "x": null}', 'their details are as they came') 
 SELECT is(details, '{}', 'or empty') FROM tallymark.timeline('job', 2, 1);
 SELECT is(last_seq, 4::bigint, 'they use up numbers') FROM tallymark.job WHERE id = 'job';
 SELECT is(tallymark.merge_progress('job', '{"timestamp": "2025-01-06T10:01:00Z", "timeline": []}') -> 'seq', '5',
-  'the next update goes on behind them');
-SELECT is(progress || '{"started": 1}', '{"started": 1}', 'they are no part of the merged state') FROM tallymark.job
+  'the next update is numbered after them');
+SELECT is(progress || '{"started": 1}', '{"started": 1}', 'they do not change the merged state') FROM tallymark.job
 WHERE id = 'job';
-SELECT is(started_at, '2025-01-06T10:00:00Z', 'nor of its times') FROM tallymark.job WHERE id = 'job';
-SELECT ok(tallymark.verify_job('job'), 'and a fold passes them over');
+SELECT is(started_at, '2025-01-06T10:00:00Z', 'nor its times') FROM tallymark.job WHERE id = 'job';
+SELECT ok(tallymark.verify_job('job'), 'and a fold ignores them');
 
 SELECT * FROM finish();
 ROLLBACK;

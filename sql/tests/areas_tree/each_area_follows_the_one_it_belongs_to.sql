@@ -24,20 +24,20 @@ RETURN (SELECT string_agg(concat_ws(':', t.depth, t.path, t.jobs), ' ') FROM tal
   prefix, job) AS t);
 
 SELECT is(pg_temp.tree(prefix => 'A'), '0:c1:1 0:c2:1 0:g:2 1:g/p:2 1:g/s:1 2:free:1 2:g/s/p:1 0:lost/p:1',
-  'all of them');
-SELECT is(pg_temp.tree('g'), '0:g:3 1:g/p:2 1:g/s:1 2:free:1 2:g/s/p:1', 'from one on');
-SELECT is(pg_temp.tree('g/s'), '0:g/s:1 1:free:1 1:g/s/p:1', 'from one further down');
-SELECT is(pg_temp.tree('g', 1), '0:g:3 1:g/p:2 1:g/s:1', 'and one level below');
-SELECT is(pg_temp.tree(depth => 0, prefix => 'A'), '0:g:2 0:lost/p:1', 'those at the top');
-SELECT is(pg_temp.tree(most => 2, prefix => 'A'), '0:c1:1 0:c2:1', 'as many as asked for');
-SELECT is(pg_temp.tree('nothing'), NULL, 'one that nobody discovered');
-SELECT is(pg_temp.tree(job => 'B1'), '0:g:3 0:self:1', 'those of a job');
+  'all areas');
+SELECT is(pg_temp.tree('g'), '0:g:3 1:g/p:2 1:g/s:1 2:free:1 2:g/s/p:1', 'the tree below one area');
+SELECT is(pg_temp.tree('g/s'), '0:g/s:1 1:free:1 1:g/s/p:1', 'the tree below an area further down');
+SELECT is(pg_temp.tree('g', 1), '0:g:3 1:g/p:2 1:g/s:1', 'only one level of it');
+SELECT is(pg_temp.tree(depth => 0, prefix => 'A'), '0:g:2 0:lost/p:1', 'the areas at the top');
+SELECT is(pg_temp.tree(most => 2, prefix => 'A'), '0:c1:1 0:c2:1', 'at most max_areas');
+SELECT is(pg_temp.tree('nothing'), NULL, 'an area that no job discovered gives nothing');
+SELECT is(pg_temp.tree(job => 'B1'), '0:g:3 0:self:1', 'the areas of one job');
 SELECT is((SELECT string_agg(concat_ws(':', t.depth, t.path, t.jobs), ' ') FROM tallymark.job_areas('A1') AS t),
   '0:g:3 1:g/p:2 1:g/s:1 2:g/s/p:1', 'the same by job_areas, with how many jobs know them');
-SELECT is((t.parent, t.type, t.name)::text, '(g,project,new)', 'the job that found it last is believed')
+SELECT is((t.parent, t.type, t.name)::text, '(g,project,new)', 'the job that discovered it last counts')
 FROM tallymark.areas_tree('g') AS t WHERE t.path = 'g/p';
 SELECT throws_ok($$ SELECT * FROM tallymark.job_areas('nobody') $$, 'TK404', NULL, 'an unknown job is refused');
-SELECT throws_ok($$ SELECT * FROM tallymark.job_areas(NULL) $$, 'TK400', NULL, 'and so is none');
+SELECT throws_ok($$ SELECT * FROM tallymark.job_areas(NULL) $$, 'TK400', NULL, 'and so is a null job');
 SELECT is(tallymark.areas_page('g/p'), '{"areas": [{"path": "g/p", "parent": "g", "depth": 0, "type": "project",
   "name": "new", "jobs": 2}]}', 'as JSON');
 

@@ -19,17 +19,17 @@ CREATE FUNCTION pg_temp.told(most integer, prefix text) RETURNS text LANGUAGE sq
   FROM tallymark.busiest_jobs(most, prefix) AS b);
 
 SELECT is(pg_temp.told(NULL, NULL), 'C fast 60; B fast 30; B slow 2; B once',
-  'the fastest first, what cannot be told last');
-SELECT is(pg_temp.told(1, 'B '), 'B fast 30', 'of ids that begin alike, as many as asked for');
+  'the most frequent first, those without a frequency last');
+SELECT is(pg_temp.told(1, 'B '), 'B fast 30', 'with id_prefix and max_jobs');
 SELECT is(pg_temp.told(0, NULL), NULL, 'none');
-SELECT is(pg_temp.told(-1, NULL), NULL, 'nor fewer');
+SELECT is(pg_temp.told(-1, NULL), NULL, 'a negative max_jobs gives none');
 SELECT results_eq($$ SELECT per_minute, median_gap, long_gap, last_update FROM tallymark.busiest_jobs(1, 'B slow') $$,
   $$ SELECT per_minute, median_gap, long_gap, last_update FROM tallymark.update_frequency('B slow') $$,
   'as of one job');
 SELECT is(tallymark.busiest_page(1, 'B fast'), '{"jobs": [{"id": "B fast", "perMinute": 30, "medianGapSeconds": 2,
   "longGapSeconds": 2, "lastUpdateAt": "2025-01-06T10:00:10.000Z"}]}', 'as JSON');
 SELECT is(tallymark.busiest_page(1, 'nobody'), '{"jobs": []}', 'none as JSON');
-SELECT is(tallymark.busiest_page(1, 'B once') #> '{jobs,0,perMinute}', 'null', 'what cannot be told is null');
+SELECT is(tallymark.busiest_page(1, 'B once') #> '{jobs,0,perMinute}', 'null', 'a frequency that is not known is null');
 
 SELECT * FROM finish();
 ROLLBACK;

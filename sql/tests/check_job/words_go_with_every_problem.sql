@@ -17,11 +17,11 @@ END
 $$;
 CREATE TEMPORARY TABLE refused AS
 SELECT pg_temp.refusal('{"taskId": "", "attributes": {"counting": "all"}}') AS it;
-SELECT is(it[1], 'TK400', 'its code') FROM refused;
+SELECT is(it[1], 'TK400', 'its SQLSTATE') FROM refused;
 SELECT is(it[2]::jsonb, '[{"field": "taskId", "problem": "must be a string of 1 to 255 characters"},
   {"field": "attributes.counting", "problem": "must be increment or cumulative"}]', 'each problem, in words')
     FROM refused;
-SELECT isnt(it[3], '', 'and what to make of it') FROM refused;
+SELECT isnt(it[3], '', 'and its hint') FROM refused;
 SELECT is_empty('SELECT FROM tallymark.job WHERE created_at >= now()', 'nothing was registered');
 
 SELECT * FROM finish();

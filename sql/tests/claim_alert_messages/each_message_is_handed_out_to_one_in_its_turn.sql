@@ -16,29 +16,30 @@ SELECT tallymark.merge_progress('job', '{"updateId": "1", "status": "failed"}');
 SELECT tallymark.raise_alerts();
 CREATE TEMPORARY TABLE first AS SELECT * FROM pg_temp.claim('a');
 SELECT is(recovered, false, 'the opening comes first') FROM first;
-SELECT matches(message_id, '^[0-9a-f]{16}-opened$', 'with a name of its own') FROM first;
+SELECT matches(message_id, '^[0-9a-f]{16}-opened$', 'with a message_id of its own') FROM first;
 SELECT is_empty($$SELECT * FROM pg_temp.claim('b')$$, 'nobody else gets it');
 SELECT is(pg_temp.confirm('b', false), false, 'nor may confirm it');
 
 UPDATE tallymark.alert SET due_at = now() - interval '1 second';
 SELECT results_eq($$SELECT * FROM pg_temp.claim('b')$$, 'SELECT * FROM first',
   'when the lease is over, the next one gets the same');
-SELECT is(pg_temp.confirm('a', false), false, 'the first one comes too late');
+SELECT is(pg_temp.confirm('a', false), false, 'the first watcher can no longer confirm it');
 SELECT ok(tallymark.fail_alert_message('b', job_id, kind, opened_at, '{x}', 'no answer')
   BETWEEN clock_timestamp() + interval '5 seconds' AND clock_timestamp() + interval '15 seconds',
-  'after a failure, later') FROM tallymark.alert;
-SELECT is_empty($$SELECT * FROM pg_temp.claim('b')$$, 'not yet');
+  'after a failure it is handed out later') FROM tallymark.alert;
+SELECT is_empty($$SELECT * FROM pg_temp.claim('b')$$, 'but not yet');
 UPDATE tallymark.alert SET due_at = now() - interval '1 second';
-SELECT is(delivered_to, '{x}', 'who has it is told') FROM pg_temp.claim('b');
+SELECT is(delivered_to, '{x}', 'delivered_to names the receivers that have it') FROM pg_temp.claim('b');
 
 SELECT tallymark.merge_progress('job', '{"updateId": "2", "status": "started"}');
-SELECT is(tallymark.raise_alerts() -> 'recovered', '1', 'it is over meanwhile');
-SELECT is_empty($$SELECT * FROM pg_temp.claim('a')$$, 'but the opening is still on its way');
+SELECT is(tallymark.raise_alerts() -> 'recovered', '1', 'the condition is over meanwhile');
+SELECT is_empty($$SELECT * FROM pg_temp.claim('a')$$, 'but the message about the opening is still claimed');
 SELECT is(pg_temp.confirm('b', true), false, 'a recovery that was not handed out cannot be confirmed');
 SELECT is(pg_temp.confirm('b', false), true, 'the opening was sent');
 CREATE TEMPORARY TABLE second AS SELECT * FROM pg_temp.claim('a');
 SELECT is(recovered, true, 'then it is the recovery''s turn') FROM second;
-SELECT is(replace(s.message_id, 'recovered', 'opened'), f.message_id, 'of the same name') FROM first AS f, second AS s;
+SELECT is(replace(s.message_id, 'recovered', 'opened'), f.message_id,
+  'with the message_id of the same alert') FROM first AS f, second AS s;
 SELECT is(pg_temp.confirm('a', true), true, 'it was sent');
 SELECT is_empty($$SELECT * FROM pg_temp.claim('a')$$, 'there is no more');
 SELECT is(tallymark.fail_alert_message('a', job_id, kind, opened_at, '{}', 'late'), NULL, 'and nothing left to fail')

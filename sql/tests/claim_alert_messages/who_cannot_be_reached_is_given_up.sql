@@ -19,16 +19,18 @@ SELECT tallymark.merge_progress('job', '{"updateId": "2", "status": "started"}')
 SELECT tallymark.raise_alerts();
 
 SELECT pg_temp.try_and_fail(11);
-SELECT is(opening_sent_at, NULL, 'eleven times are not enough') FROM tallymark.alert;
+SELECT is(opening_sent_at, NULL, 'after eleven failures it is not given up') FROM tallymark.alert;
 SELECT pg_temp.try_and_fail(1);
-SELECT ok(opening_sent_at IS NOT NULL AND delivered_to = '{}' AND last_error = 'no answer', 'twelve are') FROM tallymark.alert;
+SELECT ok(opening_sent_at IS NOT NULL AND delivered_to = '{}' AND last_error = 'no answer',
+  'after twelve it is') FROM tallymark.alert;
 SELECT is(ARRAY(SELECT recovered FROM tallymark.claim_alert_messages('a')), '{t}', 'then it is the recovery''s turn');
 SELECT pg_temp.try_and_fail(12);
 SELECT is(due_at, NULL, 'which is given up as well') FROM tallymark.alert;
 
 INSERT INTO tallymark.alert (job_id, kind, facts, opened_at, due_at)
 VALUES ('job', 'stalled', '{}', now() - interval '3 days', now() - interval '3 days');
-SELECT is_empty($$SELECT * FROM tallymark.claim_alert_messages('a')$$, 'of what was three days ago nobody is told any more');
+SELECT is_empty($$SELECT * FROM tallymark.claim_alert_messages('a')$$,
+  'a message that is three days old is not handed out');
 
 SELECT * FROM finish();
 ROLLBACK;

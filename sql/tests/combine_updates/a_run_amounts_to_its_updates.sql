@@ -21,7 +21,7 @@ SELECT g.n / 100 AS round, g.n AS number, 'job ' || g.n % 3 AS job_id, '=u' || g
     'totalItems', CASE WHEN random() < 0.05 THEN 5000 END, 'counting', CASE WHEN random() < 0.05 THEN 'cumulative' END,
     'groupCount', CASE WHEN random() < 0.05 THEN g.n END)) AS payload
 FROM generate_series(0, 999) AS g (n);
--- What each job is after a round of updates, from a state that knows of some of the times and fields in between.
+-- Each job after a round of updates, merged into a state that has some of the times and fields in between.
 CREATE FUNCTION pg_temp.after_round(round integer, combined boolean) RETURNS SETOF tallymark.job LANGUAGE plpgsql AS $$
 DECLARE
   v_updates CONSTANT tallymark.batch_update[] := ARRAY(
@@ -76,8 +76,8 @@ WHERE r.first_number <= r.before;
 SELECT is(count(*), 0::bigint, 'its place, time, key and event are those of its last update')
 FROM run AS r JOIN drawn AS d USING (number) WHERE (r.at, r.key, r.seq) IS DISTINCT FROM (d.at, d.key,
   d.number::bigint);
-SELECT is((SELECT count(*) FROM tallymark.combine_updates('{}')), 0::bigint, 'of no updates there are no runs');
-SELECT is((SELECT count(*) FROM tallymark.combine_updates(NULL)), 0::bigint, 'nor of nothing');
+SELECT is((SELECT count(*) FROM tallymark.combine_updates('{}')), 0::bigint, 'no updates give no runs');
+SELECT is((SELECT count(*) FROM tallymark.combine_updates(NULL)), 0::bigint, 'nor does null');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -4,7 +4,7 @@ BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(22);
 
--- In how many runs two updates of one job come, the second a second later.
+-- The number of runs that two updates of one job give, the second one second later.
 CREATE FUNCTION pg_temp.runs(one jsonb, other jsonb, seconds integer DEFAULT 1, job text DEFAULT 'job') RETURNS bigint
 LANGUAGE sql AS $$
   SELECT count(*) FROM tallymark.combine_updates(ARRAY[

@@ -13,7 +13,7 @@ DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
 SELECT is(pg_temp.after('{"processedItems": 5, "itemsByType": {"issues": 1}}'),
   '[null, {"processedItems": 5, "itemsByType": {"issues": 1}}]', 'one worker without a name');
 SELECT is(pg_temp.after('{"itemsByType": {"issues": 1}, "workerId": "w"}'),
-  '[null, {"processedItems": 5, "itemsByType": {"issues": 2}}]', 'increments need no bookkeeping');
+  '[null, {"processedItems": 5, "itemsByType": {"issues": 2}}]', 'increments need no entry for the worker');
 SELECT is(pg_temp.after('{"processedItems": 7, "workerId": "w"}'),
   '[{"": {"processedItems": 5}, "w": {"processedItems": 7}},
   {"processedItems": 12, "itemsByType": {"issues": 2}}]', 'a second worker');
@@ -23,12 +23,13 @@ SELECT is(pg_temp.after('{"counting": "cumulative", "itemsByType": {"issues": 4}
 SELECT is(pg_temp.after('{"processedItems": 6, "counting": "cumulative", "itemsByType": {"issues": 3, "groups": 0},
   "workerId": "w"}'),
   '[{"": {"processedItems": 5}, "w": {"processedItems": 7, "itemsByType": {"issues": 4, "groups": 0}}},
-  {"processedItems": 12, "itemsByType": {"issues": 6, "groups": 0}}]', 'lower values move nothing');
+  {"processedItems": 12, "itemsByType": {"issues": 6, "groups": 0}}]', 'lower values change nothing');
 SELECT is(pg_temp.after('{"groupCount": 2}'), '[{"": {"processedItems": 5, "itemsByType": {"groups": 2}},
   "w": {"processedItems": 7, "itemsByType": {"issues": 4, "groups": 0}}},
   {"processedItems": 12, "itemsByType": {"issues": 6, "groups": 2}}]',
     'a legacy running total of the worker without a name');
-SELECT is(pg_temp.after('{"processedItems": 8}') #> '{1,processedItems}', '15', 'whose own count goes on');
+SELECT is(pg_temp.after('{"processedItems": 8}') #> '{1,processedItems}', '15',
+  'whose processedItems continues from its own value');
 SELECT ok(tallymark.verify_job('job'), 'a fold of the ledger gives the same');
 
 SELECT * FROM finish();

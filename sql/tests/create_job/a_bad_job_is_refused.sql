@@ -37,7 +37,7 @@ FROM (VALUES
 ORDER BY c.number;
 SELECT is((SELECT string_agg(left(id, 10), ' ' ORDER BY id) FROM tallymark.job
   WHERE created_at >= now() AND id <> repeat('x', 255)),
-  'attributes counting limit null count', 'only those that were taken are there');
+  'attributes counting limit null count', 'only the valid jobs are registered');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -5,7 +5,7 @@ SELECT plan(9);
 
 CREATE TEMPORARY TABLE first AS SELECT tallymark.create_job('job', '{"command": "crawl", "account": {"id": 5}}') AS it;
 SELECT is(it -> 'created', 'true', 'the first time it is new') FROM first;
-SELECT is(it - 'created', tallymark.get_job('job'), 'and is answered as get_job gives it') FROM first;
+SELECT is(it - 'created', tallymark.get_job('job'), 'and the answer is that of get_job') FROM first;
 SELECT is(it -> 'attributes', '{"command": "crawl", "account": {"id": 5}}', 'with the registrar''s attributes')
   FROM first;
 SELECT is(it ->> 'status', 'queued', 'it is queued') FROM first;
@@ -15,9 +15,9 @@ CREATE TEMPORARY TABLE before AS SELECT j.* FROM tallymark.job AS j WHERE j.id =
 CREATE TEMPORARY TABLE again AS SELECT tallymark.create_job('job', '{"command": "other", "counting": "cumulative"}')
   AS it;
 SELECT is(it -> 'created', 'false', 'the next time it is not new') FROM again;
-SELECT is(it -> 'attributes', '{"command": "crawl", "account": {"id": 5}}', 'its attributes are the first ones')
+SELECT is(it -> 'attributes', '{"command": "crawl", "account": {"id": 5}}', 'it keeps its first attributes')
   FROM again;
-SELECT is(it #> '{progress,processedItems}', '4', 'what it has reached is told') FROM again;
+SELECT is(it #> '{progress,processedItems}', '4', 'the answer has its progress') FROM again;
 SELECT results_eq($$ SELECT j.* FROM tallymark.job AS j WHERE j.id = 'job' $$, 'SELECT * FROM before',
   'and its row is as before');
 SELECT is(tallymark.create_job('Job') -> 'created', 'true', 'letter case makes another job');

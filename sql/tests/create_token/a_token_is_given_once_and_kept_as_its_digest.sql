@@ -2,7 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);
--- Those of a database that is in use are back when this is over.
+-- The tokens of a database in use are back after the rollback.
 DELETE FROM tallymark.api_token;
 
 CREATE TEMPORARY TABLE made AS
@@ -20,7 +20,7 @@ SELECT unalike((SELECT string_agg(t::text, '') FROM tallymark.list_tokens() AS t
   'the list has not even the digest');
 SELECT results_eq($$ SELECT scopes, job_prefix, expires_at FROM tallymark.api_token WHERE name = 'crawler' $$,
   $$ VALUES ('{write,read}'::text[], 'gitlab_' COLLATE "C", '9999-12-31 12:00+00'::timestamptz) $$,
-  'what it opens is kept, each scope once');
+  'its scopes are stored, each once');
 SELECT results_eq($$ SELECT scopes, job_prefix, expires_at, revoked_at FROM tallymark.api_token WHERE name = 'plain' $$,
   $$ VALUES ('{admin}'::text[], '' COLLATE "C", NULL::timestamptz, NULL::timestamptz) $$,
   'by default it is for all jobs and does not expire');

@@ -14,16 +14,16 @@ ORDER BY s.status, c.number;
 SELECT is(tallymark.credential_guidance('credential_expiry', '{"adminGuidance": ["b", "a", 1, "b"]}')
   #- '{3}' #- '{3}' #- '{3}', '["b", "a", "b"]', 'the crawler''s own lines come first and stay in order');
 SELECT is(tallymark.credential_guidance('credential_expiry', '{"adminGuidance": "renew"}') ->> 0, 'renew',
-  'one line may come alone');
+  'adminGuidance may be a single string');
 SELECT alike(tallymark.credential_guidance('credential_expiry', '{"providerId": "gitlab", "instanceType": "own"}') ->>
   0,
   '%gitlab%own%', 'the credentials are named');
 SELECT is(tallymark.credential_guidance('processing', '{"adminGuidance": ["a"]}'), NULL,
   'no other status has guidance');
-SELECT is(tallymark.credential_guidance(NULL, '{}'), NULL, 'nor has none');
+SELECT is(tallymark.credential_guidance(NULL, '{}'), NULL, 'nor has a null status');
 SELECT isnt(tallymark.credential_guidance('credential_expiry', NULL),
   tallymark.credential_guidance('credential_resumed', NULL),
-  'what is told depends on the status');
+  'the guidance depends on the status');
 
 SELECT * FROM finish();
 ROLLBACK;

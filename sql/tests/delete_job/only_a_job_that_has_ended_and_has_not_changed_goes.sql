@@ -5,7 +5,8 @@ SELECT plan(9);
 
 DO $$
 BEGIN
-  PERFORM tallymark.create_job(id), tallymark.merge_progress(id, '{"updateId": "1", "areas": [{"fullPath": "g", "type": "group"}]}'),
+  PERFORM tallymark.create_job(id), tallymark.merge_progress(id,
+  '{"updateId": "1", "areas": [{"fullPath": "g", "type": "group"}]}'),
     tallymark.merge_progress(id, '{"updateId": "2"}')
   FROM unnest('{job,other}'::text[]) AS j (id);
   PERFORM tallymark.prune_job(id, 'infinity', 1) FROM unnest('{job,other}'::text[]) AS j (id);
@@ -13,12 +14,13 @@ BEGIN
     'outcome', 'duplicate'))) FROM unnest('{job,other}'::text[]) AS j (id);
 END
 $$;
-SELECT throws_ok($$SELECT tallymark.delete_job('job')$$, 'TK409', NULL, 'it runs');
+SELECT throws_ok($$SELECT tallymark.delete_job('job')$$, 'TK409', NULL, 'a running job is refused');
 SELECT tallymark.merge_progress('job', '{"updateId": "3", "status": "completed"}');
-SELECT throws_ok($$SELECT tallymark.delete_job('job', 2)$$, 'TK409', NULL, 'it has another event by now');
-SELECT is(tallymark.delete_job('job', 3), 2::bigint, 'two events were left of it');
+SELECT throws_ok($$SELECT tallymark.delete_job('job', 2)$$, 'TK409', NULL, 'a job with another last event is refused');
+SELECT is(tallymark.delete_job('job', 3), 2::bigint, 'it returns the number of events, without the pruned one');
 SELECT throws_ok($$SELECT tallymark.delete_job('job')$$, 'TK404', NULL, 'it is gone');
-SELECT throws_ok($$SELECT tallymark.merge_progress('job', '{"updateId": "1"}')$$, 'TK404', NULL, 'a late update is refused');
+SELECT throws_ok($$SELECT tallymark.merge_progress('job', '{"updateId": "1"}')$$, 'TK404', NULL,
+  'a late update is refused');
 
 CREATE FUNCTION pg_temp.tables_with_job(id text) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
@@ -39,11 +41,12 @@ BEGIN
   RETURN v_tables;
 END
 $$;
-SELECT is(pg_temp.tables_with_job('job'), '{}', 'no table knows it any more');
-SELECT ok(cardinality(pg_temp.tables_with_job('other')) >= 7, 'the other is in all of them');
-SELECT is_empty($$SELECT * FROM tallymark.verify_differences('other')$$, 'and is whole');
+SELECT is(pg_temp.tables_with_job('job'), '{}', 'no table has it any more');
+SELECT ok(cardinality(pg_temp.tables_with_job('other')) >= 7, 'the other job is in all of them');
+SELECT is_empty($$SELECT * FROM tallymark.verify_differences('other')$$, 'and still verifies');
 SELECT tallymark.create_job('job');
-SELECT is(tallymark.merge_progress('job', '{"updateId": "1"}') -> 'seq', '1', 'another job of its id starts from nothing');
+SELECT is(tallymark.merge_progress('job', '{"updateId": "1"}') -> 'seq', '1',
+  'another job of its id starts from nothing');
 
 SELECT * FROM finish();
 ROLLBACK;

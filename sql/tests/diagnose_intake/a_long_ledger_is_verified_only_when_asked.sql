@@ -3,7 +3,8 @@ BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);
 
-DO $$ BEGIN PERFORM tallymark.create_job('D one'); PERFORM tallymark.merge_progress('D one', '{"processedItems": 5}'); END $$;
+DO $$ BEGIN PERFORM tallymark.create_job('D one'); PERFORM tallymark.merge_progress('D one',
+  '{"processedItems": 5}'); END $$;
 CREATE FUNCTION pg_temp.codes(verify boolean, last bigint DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   j tallymark.job;
@@ -15,17 +16,18 @@ BEGIN
 END
 $$;
 
-SELECT is(pg_temp.codes(NULL), 'all_taken ok, verified ok', 'a short one');
-SELECT is(pg_temp.codes(false), 'all_taken ok, not_verified ok', 'unless it is asked not to');
-SELECT is(pg_temp.codes(NULL, 20001), 'all_taken ok, not_verified ok', 'a long one');
-SELECT is(pg_temp.codes(true, 20001), 'all_taken ok, verified ok', 'where it is asked to');
+SELECT is(pg_temp.codes(NULL), 'all_taken ok, verified ok', 'a short ledger is verified');
+SELECT is(pg_temp.codes(false), 'all_taken ok, not_verified ok', 'unless verify is false');
+SELECT is(pg_temp.codes(NULL, 20001), 'all_taken ok, not_verified ok', 'a long ledger is not');
+SELECT is(pg_temp.codes(true, 20001), 'all_taken ok, verified ok', 'unless verify is true');
 UPDATE tallymark.job SET progress = '{}' WHERE id = 'D one';
-SELECT is(pg_temp.codes(NULL), 'all_taken ok, mismatch problem', 'a row that was changed');
+SELECT is(pg_temp.codes(NULL), 'all_taken ok, mismatch problem', 'a row that was changed by hand is found');
 DO $$ BEGIN PERFORM tallymark.note_verification('D one'); END $$;
-SELECT is(pg_temp.codes(false), 'all_taken ok, mismatch problem', 'is known from the last time');
+SELECT is(pg_temp.codes(false), 'all_taken ok, mismatch problem', 'and remembered from the last verification');
 DO $$ BEGIN PERFORM tallymark.note_intake('[{"jobId": "D one", "outcome": "refused", "code": "TK400"},
   {"jobId": "D one", "outcome": "refused", "code": "TK413"}, {"jobId": "D one", "outcome": "duplicate"}]'); END $$;
-SELECT is(pg_temp.codes(true), 'refused warning, duplicates note, mismatch problem', 'and what was refused or repeated');
+SELECT is(pg_temp.codes(true), 'refused warning, duplicates note, mismatch problem',
+  'refusals and duplicates are listed first');
 
 SELECT * FROM finish();
 ROLLBACK;

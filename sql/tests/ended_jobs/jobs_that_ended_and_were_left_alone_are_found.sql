@@ -15,9 +15,9 @@ END
 $$;
 SELECT results_eq($$SELECT * FROM tallymark.ended_jobs('2025-02-01')$$,
   $$VALUES ('a', 1::bigint, '2025-01-06T10:00:00Z'::timestamptz), ('b', 1, '2025-01-06T10:00:00Z'),
-    ('d', 1, '2025-01-06T10:00:00Z')$$, 'all of them');
-SELECT is(ARRAY(SELECT id FROM tallymark.ended_jobs('2025-02-01', 'a', 1)), '{b}', 'the next one');
-SELECT is_empty($$SELECT * FROM tallymark.ended_jobs('2025-01-06T10:00:00Z')$$, 'none before that');
+    ('d', 1, '2025-01-06T10:00:00Z')$$, 'all ended jobs');
+SELECT is(ARRAY(SELECT id FROM tallymark.ended_jobs('2025-02-01', 'a', 1)), '{b}', 'the next page');
+SELECT is_empty($$SELECT * FROM tallymark.ended_jobs('2025-01-06T10:00:00Z')$$, 'none ended before that');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -22,10 +22,10 @@ SELECT is((pg_temp.trend(NULL))[24], 1::bigint, 'now is in the last one');
 SELECT is(cardinality(pg_temp.trend(NULL)), 24, 'there are 24');
 SELECT is((SELECT sum(n) FROM unnest(pg_temp.trend(now() - interval '7 days')) AS n), 6::numeric, 'none is lost');
 SELECT is((SELECT sum(n) FROM unnest(pg_temp.trend('-infinity')) AS n), 6::numeric,
-  'and where there are no equal parts, since the time has no beginning');
+  'also where since is minus infinity');
 SELECT is(tallymark.errors_page(NULL, 1, 'trend') #> '{errors,0,trend}', to_jsonb(pg_temp.trend(NULL)), 'as JSON');
 SELECT is((SELECT (p ->> 'until')::timestamptz - (p ->> 'since')::timestamptz FROM tallymark.errors_page() AS p),
-  interval '1 day', 'which says from when to when');
+  interval '1 day', 'which has since and until');
 
 SELECT * FROM finish();
 ROLLBACK;

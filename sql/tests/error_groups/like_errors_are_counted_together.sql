@@ -24,7 +24,7 @@ SELECT is(pg_temp.groups(NULL, NULL, 'E'),
   '3 on 2 ''Timeout'' ''after <number> s''; 1 on 1 NULL ''gave up after <number>''; '
   '1 on 1 NULL ''after <number> s''', 'the most frequent first, of the others the newest');
 SELECT is(pg_temp.groups(NULL, 1, NULL), '4 on 3 ''Timeout'' ''after <number> s''',
-  'of all jobs, as many as asked for');
+  'at most max_groups');
 SELECT is(pg_temp.groups(now() + interval '1 day', NULL, NULL), NULL, 'none since then');
 SELECT is((g.sample_job, g.sample_seq, g.sample)::text, '(E2,1,"after 12 s")', 'the newest is shown')
 FROM tallymark.error_groups(NULL, 1, 'E') AS g;

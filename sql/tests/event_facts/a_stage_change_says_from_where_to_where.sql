@@ -15,7 +15,7 @@ $$;
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
 
 SELECT is(pg_temp.event_after('{"timestamp": "2025-01-06T10:00:00Z", "stage": "a"}'), '["stage_change", null, "a"]',
-  'the first stage comes from none');
+  'the first stage has no fromStage');
 SELECT is(pg_temp.event_after('{"timestamp": "2025-01-06T10:01:00Z", "stage": "a"}'), '["progress_update", null, null]',
   'the same stage again is no change');
 SELECT is(pg_temp.event_after('{"timestamp": "2025-01-06T10:05:00Z", "stage": "b"}'), '["stage_change", "a", "b"]',
@@ -24,11 +24,11 @@ SELECT is(pg_temp.event_after('{"timestamp": "2025-01-06T10:04:00Z", "stage": "c
   'a late update does not change the stage of the job');
 SELECT is(pg_temp.event_after('{"timestamp": "2025-01-06T10:06:00Z", "message": "m"}'),
   '["progress_update", null, null]',
-  'nor does one that gives none');
+  'nor does an update without a stage');
 SELECT is(pg_temp.event_after('{"timestamp": "2025-01-06T10:07:00Z", "stage": "d", "operationType": "discovery"}'),
-  '["discovery_progress", "b", "d"]', 'an event of a more telling kind says it, too');
+  '["discovery_progress", "b", "d"]', 'an event of a more telling kind has the stages, too');
 SELECT is(pg_temp.event_after('{"timestamp": "2025-01-06T10:08:00Z", "stage": "d", "error": "e"}'),
-  '["error", null, null]', 'and says nothing of it where the stage is the same');
+  '["error", null, null]', 'but not where the stage is the same');
 SELECT is(details ->> 'stage', 'c', 'the late update''s event still says what it brought')
 FROM tallymark.timeline('job', 3, 1);
 SELECT is(progress ->> 'stage', 'd', 'the job is in its newest stage') FROM tallymark.job WHERE id = 'job';

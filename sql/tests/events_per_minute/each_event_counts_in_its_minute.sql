@@ -24,17 +24,17 @@ CREATE FUNCTION pg_temp.told(minutes integer, prefix text, as_of timestamptz) RE
 SELECT is(pg_temp.told(4, NULL, '2025-01-06 10:08:30+00'),
   '10:05:00 3 0 3; 10:06:00 5 3 3; 10:07:00 0 0 0; 10:08:00 1 0 1', 'events, errors and jobs');
 SELECT is(pg_temp.told(3, 'E ', '2025-01-06 10:08:30+00'),
-  '10:06:00 3 2 2; 10:07:00 0 0 0; 10:08:00 1 0 1', 'of ids that begin alike');
-SELECT is(pg_temp.told(1, NULL, '2025-01-06 10:08:05+00'), '10:08:00 0 0 0', 'nothing of later');
-SELECT is(pg_temp.told(1, NULL, '2025-01-06 10:08:10+00'), '10:08:00 1 0 1', 'but of that moment');
+  '10:06:00 3 2 2; 10:07:00 0 0 0; 10:08:00 1 0 1', 'with id_prefix');
+SELECT is(pg_temp.told(1, NULL, '2025-01-06 10:08:05+00'), '10:08:00 0 0 0', 'nothing after as_of');
+SELECT is(pg_temp.told(1, NULL, '2025-01-06 10:08:10+00'), '10:08:00 1 0 1', 'but events at as_of');
 SELECT is(pg_temp.told(0, NULL, NULL), NULL, 'none');
-SELECT is(pg_temp.told(-1, NULL, NULL), NULL, 'nor fewer');
+SELECT is(pg_temp.told(-1, NULL, NULL), NULL, 'a negative number gives none');
 SELECT is((SELECT count(*) FROM tallymark.events_per_minute()), 30::bigint, 'half an hour');
 SELECT is((SELECT count(*) FROM tallymark.events_per_minute(NULL)), 30::bigint, 'also for null');
 SELECT is((SELECT count(*) FROM tallymark.events_per_minute(1000000)), 1440::bigint, 'a day at most');
 SELECT is((SELECT max(minute) FROM tallymark.events_per_minute()), date_trunc('minute', statement_timestamp()),
   'this minute is the last');
--- The time zone of a session may be some half an hour from UTC; of none the minutes begin elsewhere today.
+-- The time zone of a session may differ from UTC by half an hour; in no present zone minutes begin at other times.
 SET LOCAL timezone = 'Asia/Kathmandu';
 SELECT is(pg_temp.told(1, NULL, '2025-01-06 10:05:30+00'), '10:05:00 3 0 3', 'in any time zone');
 

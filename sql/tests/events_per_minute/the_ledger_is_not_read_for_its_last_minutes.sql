@@ -5,7 +5,7 @@ SET LOCAL search_path = tap, public;
 SELECT plan(3);
 \ir ../helpers.psql
 
--- What other tests took back is still in its files, and would be counted too.
+-- Rows that other tests rolled back are still in the table's files, and would be counted, too.
 TRUNCATE tallymark.job_event;
 INSERT INTO tallymark.job_event (job_id, seq, event, occurred_at, recorded_at, payload)
 SELECT 'job', n, 'progress_update', r, r, jsonb_build_object('message', repeat('m', 100))
@@ -17,7 +17,7 @@ ANALYZE tallymark.job_event;
 DO $$ BEGIN PERFORM FROM tallymark.events_per_minute(); PERFORM tallymark.throughput_page(); END $$;
 SET LOCAL plan_cache_mode = force_generic_plan;
 
-SELECT cmp_ok(pg_relation_size('tallymark.job_event') / 8192, '>', 2000::bigint, 'it is long');
+SELECT cmp_ok(pg_relation_size('tallymark.job_event') / 8192, '>', 2000::bigint, 'the ledger is long');
 SELECT cmp_ok(pg_temp.blocks('tallymark.events_per_minute(10, NULL, ''2025-01-07 13:46:00+00'')'), '<', 400::bigint,
   'little of it is read');
 SELECT cmp_ok(pg_temp.blocks('tallymark.throughput_page(30)'), '<', 400::bigint, 'also for the page');

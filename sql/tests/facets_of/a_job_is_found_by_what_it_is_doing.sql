@@ -13,9 +13,9 @@ SELECT is(pg_temp.facets_after('{"timestamp": "2025-01-06T10:01:00Z", "stage": "
   "currentDataType": "groups"}'), '{"stage": "a", "operationType": "discovery", "currentDataType": "groups"}',
     'what it is doing');
 SELECT is(pg_temp.facets_after('{"timestamp": "2025-01-06T10:00:30Z", "stage": "late"}') -> 'stage', '"a"',
-  'a late stage is none');
+  'a late stage does not count');
 SELECT is(pg_temp.facets_after('{"timestamp": "2025-01-06T10:02:00Z", "stage": "b"}') -> 'stage', '"b"',
-  'a newer one is');
+  'a newer one does');
 SELECT is(pg_temp.facets_after('{"timestamp": "2025-01-06T10:03:00Z", "itemsByType": {"issues": 0}}') -> 'itemTypes',
   '["issues"]',
   'a type it counts');

@@ -22,7 +22,7 @@ BEGIN
 END
 $$;
 SELECT is(array_agg(coalesce(f.requested_command || ' ' || f.command_seq, '-') ORDER BY g.n),
-  '{-,-,pause 2,pause 2,pause 2,cancel 5,pause 6,-,resume 8}', 'what was asked, and in which event')
+  '{-,-,pause 2,pause 2,pause 2,cancel 5,pause 6,-,resume 8}', 'the pending command and its event')
 FROM generate_series(0, 8) AS g (n), tallymark.fold_ledger('job', g.n) AS f;
 SELECT is(array_agg(f.progress -> 'itemsByType' -> 'groups' || (f.progress -> 'itemsByType' -> 'projects') ORDER BY
   g.n),

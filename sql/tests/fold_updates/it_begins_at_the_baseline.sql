@@ -14,8 +14,8 @@ $$;
 SELECT is((tallymark.fold_updates('job', 0)).status, 'queued', 'before the first event');
 SELECT tallymark.prune_job('job', 'infinity', 1);
 SELECT is((tallymark.fold_updates('job', 1)).progress, '{"stage": "new"}', 'up to what was pruned');
-SELECT is((tallymark.fold_updates('job')).progress, '{"stage": "new", "message": "m"}', 'with what came late');
-SELECT is((tallymark.fold_updates('no such job')).status, 'queued', 'of no job: nothing');
+SELECT is((tallymark.fold_updates('job')).progress, '{"stage": "new", "message": "m"}', 'with late updates');
+SELECT is((tallymark.fold_updates('no such job')).status, 'queued', 'an unknown job gives an empty state');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -15,9 +15,11 @@ BEGIN
 END
 $$;
 
-SELECT ok(NOT tallymark.get_job('job') ? 'credentialGuidance', 'nothing is said of credentials that work');
-CREATE TEMPORARY TABLE told ON COMMIT DROP AS SELECT pg_temp.report('credential_expiry', '2025-01-06T10:01:00Z') AS lines;
-SELECT is(tallymark.get_job('job') -> 'credentialGuidance', t.lines, 'what was acknowledged is read') FROM told AS t;
+SELECT ok(NOT tallymark.get_job('job') ? 'credentialGuidance', 'no guidance while the credentials work');
+CREATE TEMPORARY TABLE told ON COMMIT DROP AS SELECT pg_temp.report('credential_expiry',
+  '2025-01-06T10:01:00Z') AS lines;
+SELECT is(tallymark.get_job('job') -> 'credentialGuidance', t.lines,
+  'the guidance is that of the acknowledgement') FROM told AS t;
 SELECT is(tallymark.get_job('job') -> 'credentialGuidance' ->> 0, 'own', 'the crawler''s own lines go first');
 UPDATE told SET lines = pg_temp.report('credential_renewal', '2025-01-06T10:02:00Z');
 SELECT is(tallymark.get_job('job') -> 'credentialGuidance', t.lines, 'also while it waits for new ones') FROM told AS t;
@@ -28,7 +30,7 @@ BEGIN
   PERFORM tallymark.merge_progress('job', '{"status": "processing", "timestamp": "2025-01-06T10:04:00Z"}');
 END
 $$;
-SELECT ok(NOT tallymark.get_job('job') ? 'credentialGuidance', 'nothing is said any more when it goes on');
+SELECT ok(NOT tallymark.get_job('job') ? 'credentialGuidance', 'no guidance once the job continues');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -16,7 +16,7 @@ ORDER BY c.number;
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
 SELECT throws_ok($$ SELECT tallymark.merge_progress('job', '{"custom": [1e131071]}') $$, 'TK400', NULL,
   'an update with one is refused');
-SELECT throws_ok($$ SELECT tallymark.create_job('other', '{"custom": 1e131071}') $$, 'TK400', NULL, 'and a job');
+SELECT throws_ok($$ SELECT tallymark.create_job('other', '{"custom": 1e131071}') $$, 'TK400', NULL, 'and so is a job');
 SELECT throws_ok(format('SELECT tallymark.merge_progress(%L, %L)', 'job',
   (SELECT jsonb_object_agg('k' || n, 1) FROM generate_series(1, 1001) AS n)), 'TK400', NULL,
   'an update of more than 1000 members is refused, too');
@@ -24,7 +24,7 @@ SELECT throws_ok($$ SELECT tallymark.merge_progress('job', '{"timestamp": [1e131
   'also where a text is expected');
 SELECT throws_ok($$ SELECT tallymark.receive_progress('{"taskId": [1e131071], "status": [1e131071]}') $$, 'TK400', NULL,
   'and over HTTP');
-SELECT is((SELECT last_seq FROM tallymark.job WHERE id = 'job'), 0::bigint, 'and nothing was taken');
+SELECT is((SELECT last_seq FROM tallymark.job WHERE id = 'job'), 0::bigint, 'and nothing was stored');
 
 SELECT * FROM finish();
 ROLLBACK;

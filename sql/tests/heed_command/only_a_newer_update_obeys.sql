@@ -26,8 +26,8 @@ FROM (VALUES
     payload, left_over, why)
 ORDER BY c.number;
 SELECT is(pg_temp.heeded('new', '1990-01-01Z', '{"status": "paused"}'), 'nothing -',
-  'where there was no update all are newer');
-SELECT is(pg_temp.heeded('new', '1990-01-01Z', '{"status": "started"}'), 'pause 1', 'but must fit');
+  'where there was no update, each update is newer');
+SELECT is(pg_temp.heeded('new', '1990-01-01Z', '{"status": "started"}'), 'pause 1', 'but its status must fit');
 UPDATE tallymark.job SET requested_command = 'resume' WHERE id = 'new';
 SELECT is(pg_temp.heeded('new', '1990-01-01Z', '{}'), 'nothing -', 'progress without a status resumes');
 

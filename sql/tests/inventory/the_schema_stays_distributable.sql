@@ -4,8 +4,8 @@ BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(13);
 
--- What belongs to jobs, and by which column. Tokens and failed sign-ins are no
--- job data: tables that each machine has a copy of.
+-- The tables that belong to jobs, and by which column. Tokens and failed sign-ins are not job data: each machine has a
+-- copy of these tables.
 CREATE TEMPORARY VIEW job_column AS
 SELECT c.oid AS table_oid, a.attname, a.attnum, a.atttypid, a.attcollation, a.attnotnull
 FROM pg_class AS c
@@ -63,8 +63,8 @@ SELECT is_empty(
   $$SELECT signature FROM job_function
     WHERE prosrc ~* '\m(notify|pg_notify|listen|create\s+temp|create\s+temporary|skip\s+locked|dblink)\M'$$,
   'none notifies, makes temporary tables or skips locked rows');
--- A shard that moves can lose an update whose transaction began with a lock. The number that two of them would share
--- tells: it must stay unique, and callers try again.
+-- A shard that moves can lose an update whose transaction began with a lock. Two updates would then get the same
+-- number: it must stay unique, so that this is an error and callers try again.
 SELECT isnt_empty(
   $$SELECT FROM pg_constraint WHERE conrelid = 'tallymark.job_event'::regclass AND contype IN ('p', 'u')
       AND pg_get_constraintdef(oid) ~ '\(job_id, seq\)'$$,

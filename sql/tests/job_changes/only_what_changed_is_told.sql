@@ -19,21 +19,22 @@ CREATE FUNCTION pg_temp.told(ids text[], seqs bigint[], most integer DEFAULT NUL
 
 SELECT is(tallymark.job_changes('{A,B}', '{10,10}'), '[]', 'nothing happened');
 SELECT is(tallymark.job_changes('{new}', '{0}'), '[]', 'nor did it to a job without events');
-SELECT is(tallymark.job_changes('{}', '{}'), '[]', 'nobody is watched');
-SELECT is(tallymark.job_changes(NULL, NULL), '[]', 'not even by name');
+SELECT is(tallymark.job_changes('{}', '{}'), '[]', 'no jobs are asked for');
+SELECT is(tallymark.job_changes(NULL, NULL), '[]', 'null arrays give none');
 SELECT is(pg_temp.told('{A,B}', '{8,10}'), 'A 10 9,10 0', 'the events after the known one');
-SELECT is(pg_temp.told('{A}', '{0}'), 'A 10 1,2,3,4,5,6,7,8,9,10 0', 'all of them');
+SELECT is(pg_temp.told('{A}', '{0}'), 'A 10 1,2,3,4,5,6,7,8,9,10 0', 'all events');
 SELECT is(pg_temp.told('{A}', '{2}', 3), 'A 10 8,9,10 5', 'the newest of them, and how many were left out');
-SELECT is(pg_temp.told('{A}', '{2}', 0), 'A 10 8', 'none of them');
-SELECT is(pg_temp.told('{A}', '{-1}'), 'A 10 0', 'the job alone, for who knows nothing of it');
-SELECT is(pg_temp.told('{A}', '{NULL}'), 'A 10 0', 'or does not say');
-SELECT is(pg_temp.told('{A,B}', '{10}'), 'B 10 0', 'also by leaving the number out');
-SELECT is(pg_temp.told('{new}', '{-1}'), 'new 0 0', 'so with a job that has no events');
-SELECT is(pg_temp.told('{A}', '{12}'), 'A 10 1,2,3,4,5,6,7,8,9,10 0', 'one that was made anew is told from the start');
-SELECT is(pg_temp.told('{new}', '{5}'), 'new 0 0', 'also when nothing has happened to it yet');
-SELECT is(pg_temp.told('{nobody,B}', '{5,10}'), 'nobody gone', 'one that is not there');
-SELECT is(pg_temp.told('{nobody}', '{-1}'), 'nobody gone', 'and never was');
-SELECT is(pg_temp.told('{NULL,A}', '{1,9}'), 'A 10 10 0', 'what is no id is passed over');
+SELECT is(pg_temp.told('{A}', '{2}', 0), 'A 10 8', 'max_events 0 gives no events');
+SELECT is(pg_temp.told('{A}', '{-1}'), 'A 10 0', 'only the job, for a caller that knows nothing');
+SELECT is(pg_temp.told('{A}', '{NULL}'), 'A 10 0', 'or passes null');
+SELECT is(pg_temp.told('{A,B}', '{10}'), 'B 10 0', 'or leaves the number out');
+SELECT is(pg_temp.told('{new}', '{-1}'), 'new 0 0', 'the same for a job without events');
+SELECT is(pg_temp.told('{A}', '{12}'), 'A 10 1,2,3,4,5,6,7,8,9,10 0',
+  'a job that was registered again is given from its start');
+SELECT is(pg_temp.told('{new}', '{5}'), 'new 0 0', 'also where it has no events yet');
+SELECT is(pg_temp.told('{nobody,B}', '{5,10}'), 'nobody gone', 'a job that was deleted is gone');
+SELECT is(pg_temp.told('{nobody}', '{-1}'), 'nobody gone', 'and so is one that never existed');
+SELECT is(pg_temp.told('{NULL,A}', '{1,9}'), 'A 10 10 0', 'a null id is ignored');
 SELECT is(c -> 'job', tallymark.get_job('A') #- '{progress,timeline}', 'the job is as it is read alone')
 FROM jsonb_array_elements(tallymark.job_changes('{A}', '{9}')) AS c;
 SELECT is(c ->> 'tag', (SELECT r.tag FROM tallymark.read_job('A') AS r), 'with the same tag')

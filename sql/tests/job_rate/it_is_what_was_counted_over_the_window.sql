@@ -20,7 +20,7 @@ BEGIN
   -- Ten items each ten seconds.
   PERFORM pg_temp.report('even', n * 10, jsonb_build_object('processedItems', n * 10, 'totalItems', 1000))
   FROM generate_series(0, 50) AS n;
-  -- Two workers, of which one repeats itself and one comes late.
+  -- Two workers: one sends duplicates, one late updates.
   PERFORM pg_temp.report('two', n * 10, jsonb_build_object('workerId', 'w' || n % 2, 'processedItems', n * 10))
   FROM generate_series(0, 20) AS n;
   PERFORM pg_temp.report('two', 200, '{"workerId": "w1", "processedItems": 50}');
@@ -38,25 +38,27 @@ BEGIN
 END
 $$;
 
-SELECT is(pg_temp.rate('even', 500) -> 'itemsPerSecond', '1', 'one a second');
+SELECT is(pg_temp.rate('even', 500) -> 'itemsPerSecond', '1', 'one item a second');
 SELECT is(pg_temp.rate('even', 500, '10 s') -> 'itemsPerSecond', '1', 'over a short window');
-SELECT is(pg_temp.rate('even', 500, '1 day') -> 'itemsPerSecond', '1', 'over one that is longer than the job');
-SELECT is(pg_temp.rate('even', 500) -> 'itemsLeft', '500', 'so much is left');
+SELECT is(pg_temp.rate('even', 500, '1 day') -> 'itemsPerSecond', '1', 'over a window longer than the job');
+SELECT is(pg_temp.rate('even', 500) -> 'itemsLeft', '500', 'this many items are left');
 SELECT is(pg_temp.rate('even', 500) -> 'eta', '"2025-01-06T10:16:40.000Z"', 'and will be done then');
-SELECT is(pg_temp.rate('even', 500) -> 'low', pg_temp.rate('even', 500) -> 'high', 'an even rate is certain');
+SELECT is(pg_temp.rate('even', 500) -> 'low', pg_temp.rate('even', 500) -> 'high',
+  'an even rate has a narrow interval');
 SELECT is(pg_temp.rate('two', 200) -> 'itemsPerSecond', '2', 'workers add up; late reports count nothing');
 SELECT is(pg_temp.rate('types', 200) -> 'itemsPerSecond', '0.5', 'increments by type');
 SELECT is(pg_temp.rate('totals', 200) -> 'itemsPerSecond', '0.5', 'running totals by type');
 SELECT ok((pg_temp.rate('bursts', 200) -> 'low')::numeric < 0.9 AND (pg_temp.rate('bursts',
   200) -> 'high')::numeric > 1.1,
   'bursts make the interval wide');
-SELECT is(pg_temp.rate('young', 20) -> 'itemsPerSecond', '1', 'what the first event brought was done before it');
-SELECT is(pg_temp.rate('even', 900) -> 'itemsPerSecond', '0', 'a silent job goes at 0');
-SELECT is(pg_temp.rate('even', 900) ->> 'eta', NULL, 'and is never done');
+SELECT is(pg_temp.rate('young', 20) -> 'itemsPerSecond', '1',
+  'the items of the first event were done before the window');
+SELECT is(pg_temp.rate('even', 900) -> 'itemsPerSecond', '0', 'a silent job has the rate 0');
+SELECT is(pg_temp.rate('even', 900) ->> 'eta', NULL, 'and no ETA');
 SELECT is(pg_temp.rate(c.id, 250) ->> 'itemsPerSecond', NULL, c.id || ': there is no rate')
 FROM unnest('{ended,queued}'::text[]) AS c (id);
 SELECT throws_ok($$ SELECT tallymark.job_rate('nobody') $$, 'TK404', NULL, 'an unknown job is refused');
-SELECT throws_ok($$ SELECT tallymark.job_rate('even', '0 s') $$, 'TK400', NULL, 'and so is no window');
+SELECT throws_ok($$ SELECT tallymark.job_rate('even', '0 s') $$, 'TK400', NULL, 'and so is an empty window');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -19,7 +19,7 @@ SELECT set_eq($$ SELECT jsonb_object_keys(tallymark.jobs_by_status() -> 'statuse
 SELECT is(tallymark.jobs_by_status() - 'statuses', '{"jobs": 6, "more": false}', 'all of them');
 SELECT is(tallymark.jobs_by_status() #> '{statuses,queued}', '{"jobs": 4, "more": false}', 'those of one');
 SELECT is(tallymark.jobs_by_status() #> '{statuses,finished}', '{"jobs": 0, "more": false}', 'one that no job has');
-SELECT is(tallymark.jobs_by_status('S ') - 'statuses', '{"jobs": 5, "more": false}', 'of ids that begin alike');
+SELECT is(tallymark.jobs_by_status('S ') - 'statuses', '{"jobs": 5, "more": false}', 'with id_prefix');
 SELECT is(tallymark.jobs_by_status('S ', 3) #> '{statuses,queued}', '{"jobs": 3, "more": true}', 'up to a limit');
 SELECT is(tallymark.jobs_by_status('S ', 4) #> '{statuses,queued}', '{"jobs": 4, "more": false}',
   'which is not passed');

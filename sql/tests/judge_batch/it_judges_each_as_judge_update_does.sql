@@ -28,7 +28,7 @@ SELECT results_eq(
   $$ SELECT to_jsonb(j) FROM batch AS b, unnest(tallymark.judge_batch(b.updates, '{taskId}', '')) AS j $$,
   'a huge number changes nothing for the others');
 SELECT is(tallymark.judge_batch('[]', '{taskId}', ''), '{}'::tallymark.batch_update[],
-  'of no updates there are no judgements');
+  'no updates give an empty array');
 
 SELECT * FROM finish();
 ROLLBACK;

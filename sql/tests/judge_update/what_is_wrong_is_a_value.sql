@@ -10,17 +10,17 @@ SELECT is(to_jsonb(pg_temp.judged('{"taskId": "job", "updateId": "u", "timestamp
   '{"number": 3, "job_id": "job", "at": "2025-01-06T10:00:00+00:00", "key": "=u", "warnings": [], "refusal": null, '
     '"seq": null,
     "payload": {"taskId": "job", "updateId": "u", "timestamp": "2025-01-06T10:00:00Z", "stage": "s"}}',
-      'what is right');
+      'a valid update');
 SELECT is((pg_temp.judged('{"taskId": "job", "processed": 3, "x": null, "updateId": "u"}')).payload,
   '{"taskId": "job", "processedItems": 3, "updateId": "u"}', 'in the form that is merged');
-SELECT is((pg_temp.judged('{"taskId": "job"}')).at, NULL, 'without a time it has none yet');
-SELECT matches((pg_temp.judged('{"taskId": "job"}')).key, '^~', 'and a key of its own');
+SELECT is((pg_temp.judged('{"taskId": "job"}')).at, NULL, 'an update without a timestamp has no time yet');
+SELECT matches((pg_temp.judged('{"taskId": "job"}')).key, '^~', 'and a random key');
 SELECT is((pg_temp.judged('{"taskId": "job", "timestamp": "2025-01-06T10:00:00Z", "x": null}')).key,
   tallymark.update_key('{"timestamp": ""}', '{"x": null, "taskId": "job", "timestamp": "2025-01-06T10:00:00Z"}'),
-  'a digest is of what was sent, as in merge_progress');
+  'the digest is that of the update as it came, as in merge_progress');
 SELECT is(jsonb_array_length((pg_temp.judged(jsonb_build_object('taskId', 'job', 'message', repeat('x',
   2000)))).warnings), 1,
-  'what is cut is warned of');
+  'cutting gives a warning');
 SELECT is((pg_temp.judged(c.payload, c.prefix, c.required::text[])).refusal -> 'status', to_jsonb(c.status), c.status ||
   ': ' || c.why)
 FROM (VALUES
@@ -46,7 +46,7 @@ SELECT is((pg_temp.judged('{"taskId": "job", "status": "dancing", "stage": 7}'))
     {"field": "status", "problem": "must be started, processing, completed, failed, paused, cancelled, new_areas_discovered, credential_expiry, credential_renewal or credential_resumed"}]}', 'with every problem at once');
 SELECT is((pg_temp.judged('7')).refusal ->> 'error', 'Invalid request body', 'what is no object is answered as alone');
 SELECT is((pg_temp.judged('7')).refusal -> 'details', '[{"field": "", "problem": "must be a JSON object"}]',
-  'with why');
+  'and says why');
 
 SELECT * FROM finish();
 ROLLBACK;

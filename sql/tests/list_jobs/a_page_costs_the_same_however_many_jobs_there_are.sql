@@ -5,7 +5,7 @@ SET LOCAL search_path = tap, public;
 SELECT plan(5);
 \ir ../helpers.psql
 
--- What other tests took back is still in its files, and would be counted too.
+-- Rows that other tests rolled back are still in the table's files, and would be counted, too.
 TRUNCATE tallymark.job;
 INSERT INTO tallymark.job (id, status, facets)
 SELECT 'many ' || lpad(n::text, 6, '0'), CASE WHEN n % 1000 = 0 THEN 'failed' ELSE 'finished' END,
@@ -14,7 +14,7 @@ FROM generate_series(1, 40000) AS n;
 ANALYZE tallymark.job;
 
 DO $$ BEGIN PERFORM tallymark.list_jobs(max_jobs => 1); END $$;
--- A session comes to this by itself after a few calls, unless the function minds.
+-- A session chooses this by itself after a few calls, unless the function prevents it.
 SET LOCAL plan_cache_mode = force_generic_plan;
 
 SELECT cmp_ok(pg_temp.blocks(c.call), '<', 400::bigint, c.words)

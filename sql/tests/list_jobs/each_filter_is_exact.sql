@@ -34,8 +34,8 @@ SELECT is(pg_temp.l(item_type => 'y'), 'L b', 'another');
 SELECT is(pg_temp.l(item_type => 'x', stage => 's'), 'L a', 'two facets together');
 SELECT is(pg_temp.l(item_type => 'y', stage => 's'), '', 'of which both must hold');
 SELECT is(pg_temp.l(item_type => 'x', status => 'finished'), 'L b', 'a facet and the status');
-SELECT is(pg_temp.l(updated_since => '2021-01-01'), 'L a, L b, L%_c', 'what something was recorded of since');
-SELECT is(pg_temp.l(updated_since => '2020-01-01'), 'L a, L b, L%_c, L\d', 'at the very moment, too');
+SELECT is(pg_temp.l(updated_since => '2021-01-01'), 'L a, L b, L%_c', 'updated_since');
+SELECT is(pg_temp.l(updated_since => '2020-01-01'), 'L a, L b, L%_c, L\d', 'the instant itself included');
 SELECT is(pg_temp.l(q => 'a'), 'L a', 'a part of the id');
 SELECT is(pg_temp.l(q => 'A'), '', 'letter for letter');
 SELECT is(pg_temp.l(q => '%'), 'L%_c', 'a percent sign is itself');
@@ -43,7 +43,7 @@ SELECT is(pg_temp.l(q => '_'), 'L%_c', 'and so is an underscore');
 SELECT is(pg_temp.l(q => '\'), 'L\d', 'and a backslash');
 SELECT is(pg_temp.l(q => ''' OR true --'), '', 'and nothing is SQL');
 SELECT is(pg_temp.found(tallymark.list_jobs(id_prefix => 'L%')), 'L%_c', 'the beginning of an id is no pattern');
-SELECT is(pg_temp.found(tallymark.list_jobs(id_prefix => 'M', q => 'a')), 'M a', 'and confines');
+SELECT is(pg_temp.found(tallymark.list_jobs(id_prefix => 'M', q => 'a')), 'M a', 'and restricts the list');
 SELECT is((SELECT tallymark.list_jobs(id_prefix => 'M') #> '{jobs,0}'),
   tallymark.get_job('M a') #- '{progress,timeline}',
   'a job is as get_job gives it, without its timeline');

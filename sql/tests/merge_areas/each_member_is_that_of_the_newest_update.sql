@@ -3,7 +3,7 @@ BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(13);
 
--- As merge_progress calls it: what the job has more, and what the area is then.
+-- As merge_progress calls it: how many more areas the job has, and what the area is afterwards.
 CREATE FUNCTION pg_temp.merged(at text, key text, areas jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   v_grown CONSTANT jsonb := tallymark.merge_areas('job', at::timestamptz, key, areas);

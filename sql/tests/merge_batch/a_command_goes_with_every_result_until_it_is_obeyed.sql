@@ -17,12 +17,12 @@ CREATE FUNCTION pg_temp.commands(updates jsonb) RETURNS jsonb LANGUAGE sql AS $$
 $$;
 SELECT is(pg_temp.commands('[{"taskId": "a", "updateId": "first"}, {"taskId": "b", "timestamp": "2025-01-06T10:01:00Z"},
     {"taskId": "a", "status": "paused", "timestamp": "2025-01-06T09:00:00Z"}]'), '["pause", "cancel", "pause"]',
-      'told with each');
+      'a pending command is in each result');
 SELECT is(pg_temp.commands('[{"taskId": "a", "timestamp": "2025-01-06T10:02:00Z"}, {"taskId": "a", "status": "paused", '
   '"timestamp":
     "2025-01-06T10:01:00Z"}, {"taskId": "a", "updateId": "first"}, {"taskId": "b", "status": "paused", "timestamp":
       "2025-01-06T10:03:00Z"}]'),
-  '[null, null, null, "cancel"]', 'obeyed by one of them');
+  '[null, null, null, "cancel"]', 'a command that one of them obeyed is in none');
 SELECT is((SELECT jsonb_object_agg(j.id, coalesce(j.requested_command, '-') || coalesce(j.command_seq::text, '-')) FROM
   tallymark.job AS j),
   '{"a": "--", "b": "cancel2"}', 'the rows say so');
@@ -34,7 +34,7 @@ SELECT is(pg_temp.commands('[{"taskId": "a", "status": "processing", "timestamp"
 SELECT is(pg_temp.commands('[{"taskId": "a", "status": "processing", "timestamp": "2025-01-06T10:01:50Z"},
   {"taskId": "a", "status": "processing", "timestamp": "2025-01-06T10:04:00Z"}, {"taskId": "a", "status": "paused",
     "timestamp": "2025-01-06T10:05:00Z"}]'),
-  '[null, null, null]', 'of several that were combined the last does');
+  '[null, null, null]', 'of several combined updates the last one obeys');
 SELECT ok(bool_and(tallymark.verify_job(j.id)), 'the ledgers fold to the states') FROM tallymark.job AS j;
 
 SELECT * FROM finish();

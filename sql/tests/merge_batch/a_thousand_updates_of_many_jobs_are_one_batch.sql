@@ -32,10 +32,10 @@ SELECT is(count(*), 1000::bigint, 'each event is that of its update') FROM tally
 WHERE e.payload ->> 'taskId' = e.job_id AND (e.payload ->> 'lastProcessedId')::integer = (e.seq - 1) * 25 + CASE
   n.number WHEN 0 THEN 25 ELSE n.number END;
 SELECT ok(bool_and(tallymark.verify_job(j.id)), 'the ledgers fold to the states') FROM tallymark.job AS j;
-SELECT is(count(*), 1000::bigint, 'all of it again is a thousand duplicates')
+SELECT is(count(*), 1000::bigint, 'the same batch again is a thousand duplicates')
 FROM batch AS b, jsonb_array_elements(tallymark.merge_batch(b.updates, '{taskId,status,timestamp}', NULL)) AS a WHERE
   a.value -> 'duplicate' = 'true';
-SELECT is((SELECT count(*) FROM tallymark.job_event), 1000::bigint, 'that are not on the record');
+SELECT is((SELECT count(*) FROM tallymark.job_event), 1000::bigint, 'that are not in the ledger');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -7,7 +7,7 @@ SELECT plan(20);
 CREATE FUNCTION pg_temp.ack(updates jsonb, job text DEFAULT 'job') RETURNS text LANGUAGE sql AS $$
   SELECT coalesce(tallymark.merge_progress($2, $1) ->> 'command', 'nothing')
 $$;
--- What is asked after a job was reported on, told something, and then reported on by three updates, over all orders of
+-- The pending commands after a job had an update, got a command, and then had three more updates, in all orders of
 -- these.
 CREATE FUNCTION pg_temp.asked(command text, updates jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -41,26 +41,28 @@ $$;
 SELECT is(pg_temp.ack('{"timestamp": "2025-01-06T10:01:00Z", "updateId": "b"}'), 'pause',
   'the next acknowledgement carries it');
 SELECT is(pg_temp.ack('{"timestamp": "2025-01-06T10:02:00Z", "status": "started"}'), 'pause',
-  'that of a crawler that begins, too');
+  'and so does that of a start');
 SELECT is(pg_temp.ack('{"timestamp": "2025-01-06T10:01:00Z", "updateId": "b"}'), 'pause', 'and that of a duplicate');
 SELECT is(pg_temp.ack('{"timestamp": "2025-01-06T09:00:00Z", "status": "paused"}'), 'pause',
-  'a pause from before it was asked is none');
+  'a pause from before the command does not obey it');
 SELECT is(pg_temp.ack('{"timestamp": "2025-01-06T10:01:30Z", "status": "paused"}'), 'nothing',
-  'one that is newer than what there was when it was asked obeys, though it is late');
+  'a late pause obeys if it is newer than all there was when the command was given');
 SELECT is(tallymark.request_command('job', 'cancel') ->> 'command', 'cancel', 'the next command');
 SELECT is(pg_temp.ack('{"timestamp": "2025-01-06T10:03:00Z", "status": "paused"}'), 'cancel',
   'is not obeyed by a pause');
 SELECT is(pg_temp.ack('{"timestamp": "2025-01-06T10:04:00Z", "areas": [], "timeline": [
     {"event": "command_requested", "timestamp": "2025-01-06T10:04:00Z", "details": {"command": "resume"}}]}'), 'cancel',
   'an event of the crawler''s own is no command, whatever it calls it');
-SELECT is(pg_temp.ack('{"timestamp": "2025-01-06T10:05:00Z", "status": "cancelled"}'), 'nothing', 'but by an end');
+SELECT is(pg_temp.ack('{"timestamp": "2025-01-06T10:05:00Z", "status": "cancelled"}'), 'nothing',
+  'but by an end it is');
 SELECT ok(tallymark.verify_job('job'), 'the ledger folds to the state');
 SELECT is(pg_temp.ack('{"timestamp": "2025-01-06T10:06:00Z", "status": "started"}'), 'nothing',
   'after a restart nothing is asked');
 SELECT is(tallymark.request_command('job', 'resume') ->> 'command', 'resume', 'a job that runs may be told to resume');
 SELECT is(pg_temp.ack('{"status": "paused", "timestamp": "2025-01-06T10:07:00Z"}'), 'resume',
-  'which a pause does not do');
-SELECT is(pg_temp.ack('{"timestamp": "2099-01-01T00:00:00Z"}'), 'nothing', 'progress does, though its clock is ahead');
+  'a pause does not obey that');
+SELECT is(pg_temp.ack('{"timestamp": "2099-01-01T00:00:00Z"}'), 'nothing',
+  'progress does, even with a clock that is ahead');
 SELECT ok(tallymark.verify_job('job'), 'the ledger folds to the state');
 SELECT is(pg_temp.asked(c.command, c.updates), c.left_over, c.why)
 FROM (VALUES

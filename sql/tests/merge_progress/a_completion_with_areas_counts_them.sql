@@ -13,7 +13,7 @@ BEGIN
       "project"}]}');
 END
 $$;
-SELECT is(event, 'completion', 'a completion says more than areas') FROM tallymark.timeline('job', 1);
+SELECT is(event, 'completion', 'the event is a completion') FROM tallymark.timeline('job', 1);
 SELECT is(details -> 'finalCounts', '{"totalItems": 3, "itemsByType": {"groups": 1, "issues": 3, "projects": 1}, '
   '"processedItems": 3}',
   'its final counts hold the areas') FROM tallymark.timeline('job', 1);

@@ -12,7 +12,7 @@ SELECT is(pg_temp.field_after('stage', '{"timestamp": "2025-01-06T10:10:00Z", "s
   '"b"', 'a field that is given is kept');
 SELECT is(pg_temp.field_after('stage', '{"timestamp": "2025-01-06T10:05:00Z", "stage": "a", "message": "late"}'),
   '"b"', 'a late update does not move a field that a newer one gave');
-SELECT is(progress -> 'message', '"late"', 'but does give one that no newer update gave') FROM tallymark.job
+SELECT is(progress -> 'message', '"late"', 'but it sets one that no newer update gave') FROM tallymark.job
   WHERE id = 'job';
 SELECT is(pg_temp.field_after('stage', '{"timestamp": "2025-01-06T10:20:00Z", "message": "new"}'), '"b"',
   'a newer update without the field leaves it');

@@ -18,10 +18,10 @@ SELECT throws_ok($$ SELECT tallymark.receive_progress(
 SELECT is(tallymark.receive_progress(
     '[{"taskId": "job", "status": "new_areas_discovered", "timestamp": "2025-01-06T10:00:00Z"}]') #>> '{0,error}',
   'Missing areas data in payload', 'and in a batch');
-SELECT is(last_seq, 0::bigint, 'nothing was taken') FROM tallymark.job WHERE id = 'job';
+SELECT is(last_seq, 0::bigint, 'nothing was stored') FROM tallymark.job WHERE id = 'job';
 SELECT is(tallymark.merge_progress('job',
     '{"status": "new_areas_discovered", "timestamp": "2025-01-06T10:00:00Z", "areas": []}') ->> 'message',
-  'Areas discovery processed for task job: 0 groups, 0 projects', 'an empty list will do');
+  'Areas discovery processed for task job: 0 groups, 0 projects', 'an empty array is accepted');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -28,7 +28,7 @@ INSERT INTO ended SELECT state FROM pg_temp.outcomes('[
   {"timestamp": "2025-01-06T10:00:00Z", "processedItems": 2.0, "itemsByType": {"a": 0}},
   {"timestamp": "2025-01-06T10:00:00Z", "workerId": "w", "processedItems": 0}]') AS state;
 SELECT is(count(*) || ' orders, states: ' || count(DISTINCT state), '24 orders, states: 1',
-  'noughts and empty objects too')
+  'zeros and empty objects are kept, too')
 FROM ended;
 SELECT is(max(state -> 'progress' ->> 'processedItems'), '3', 'and count for nothing') FROM ended;
 

@@ -19,11 +19,11 @@ SELECT is(pg_temp.sent('{"timestamp": "2025-01-06T10:00:00Z", "status": "New_Are
   '{"seq": 1, "status": "received", "command": null, "message": "Areas discovery processed for task job: 1 groups, 1 '
     'projects",
     "warnings": [], "duplicate": false}', 'the answer tells what the update held, each path once');
-SELECT is(pg_temp.counts(), '{"groups": 1, "projects": 1} 3', 'which all were new');
+SELECT is(pg_temp.counts(), '{"groups": 1, "projects": 1} 3', 'all of them were new');
 SELECT is(pg_temp.sent('{"timestamp": "2025-01-06T10:01:00Z", "status": "new_areas_discovered", "areas": [
     {"fullPath": "g", "type": "group"}, {"fullPath": "h", "type": "group"}]}') ->> 'message',
-  'Areas discovery processed for task job: 2 groups, 0 projects', 'the next, of which one is known');
-SELECT is(pg_temp.counts(), '{"groups": 2, "projects": 1} 4', 'counts the other');
+  'Areas discovery processed for task job: 2 groups, 0 projects', 'the next update has one known area');
+SELECT is(pg_temp.counts(), '{"groups": 2, "projects": 1} 4', 'and counts the other');
 SELECT is(pg_temp.sent('{"timestamp": "2025-01-06T10:01:00Z", "status": "new_areas_discovered", "areas": [
     {"fullPath": "g", "type": "group"}, {"fullPath": "h", "type": "group"}]}') - 'message',
   '{"seq": 2, "status": "received", "command": null, "warnings": [], "duplicate": true}',

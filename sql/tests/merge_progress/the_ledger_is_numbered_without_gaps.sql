@@ -29,7 +29,8 @@ FROM tallymark.job AS j JOIN tallymark.job_event AS e ON e.job_id = j.id WHERE j
 SELECT is(count(*), (max(j.progress #>> '{itemsByType,issues}'))::bigint,
   'there is one event for each update that counted')
 FROM tallymark.job AS j JOIN tallymark.job_event AS e ON e.job_id = j.id WHERE j.id = 'a';
-SELECT is(count(*), count(DISTINCT update_key), 'and no key twice') FROM tallymark.job_event WHERE job_id = 'a';
+SELECT is(count(*), count(DISTINCT update_key),
+  'and no key is there twice') FROM tallymark.job_event WHERE job_id = 'a';
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -21,10 +21,10 @@ SELECT is((SELECT value FROM answer WHERE number = 11), '{"seq": 1, "status": "r
     "message": "Progress update acknowledged for task job", "duplicate": true}', 'what comes twice is a duplicate');
 SELECT is((SELECT value -> 'resume' FROM answer WHERE number = 12),
   '{"itemsByType": {}, "resumeState": null, "processedItems": 5, "lastProcessedId": null}',
-    'a crawler that begins hears where to go on');
+    'the answer to a start has resume');
 SELECT is((SELECT value FROM answer WHERE number = 2),
   '{"status": 400, "error": "Invalid request body", "details": [{"field": "", "problem": "must be a JSON object"}]}',
-    'null is no update');
+    'null is not an update');
 SELECT is((SELECT value ->> 'error' FROM answer WHERE number = 5), 'Job not found', 'in the words of the protocol');
 SELECT is((SELECT jsonb_array_length(value -> 'details') FROM answer WHERE number = 6), 2, 'with every problem');
 SELECT ok(bool_and(value ? 'error' AND jsonb_typeof(value -> 'details') = 'array'),
@@ -34,12 +34,12 @@ SELECT is((SELECT jsonb_object_agg(j.id, j.last_seq) FROM tallymark.job AS j), '
   'the good ones were merged');
 SELECT ok(bool_and(tallymark.verify_job(j.id)), 'the ledgers fold to the states') FROM tallymark.job AS j;
 SELECT is(tallymark.merge_progress_batch('[{"taskId": "nobody"}, null]') #>> '{1,error}', 'Invalid request body',
-  'all may be bad');
+  'all updates may be invalid');
 SELECT is(jsonb_path_query_array(tallymark.merge_progress_batch((SELECT jsonb_agg(jsonb_build_object('taskId', 'job',
   'updateId', 'n' || g.n,
     'x', CASE WHEN g.n % 2 = 0 THEN '1e131071'::jsonb ELSE '1' END)) FROM generate_series(1, 1000) AS g (n))),
       '$[1 to 3].status'),
-  '[400, "received", 400]', 'of a thousand every other one');
+  '[400, "received", 400]', 'every second one of a thousand');
 
 SELECT * FROM finish();
 ROLLBACK;

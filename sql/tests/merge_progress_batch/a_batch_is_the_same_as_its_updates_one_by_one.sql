@@ -4,8 +4,8 @@ BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(14);
 
--- One update that is drawn at random: plain progress, with everything else now and then, the oftener the more of it is
--- rare. Some are late, some are ties, some are duplicates, some are wrong.
+-- One random update: plain progress, with everything else now and then, more often with a higher argument rare. Some
+-- are late, some are ties, some are duplicates, some are not valid.
 CREATE FUNCTION pg_temp.drawn(number integer, jobs integer, rare float, now_too boolean) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -51,8 +51,8 @@ BEGIN
   RETURN v_update;
 END
 $$;
--- All that is left of updates that come in batches of a size (none: by themselves): jobs, ledgers, areas, and what the
--- crawlers heard, without what is of the state after the batch. A command is given half-way. All of it is undone.
+-- The result of updates in batches of a size (null: each alone): jobs, ledgers, areas, and the answers without what
+-- shows the state after the batch. A command is given half-way. All of it is rolled back.
 CREATE FUNCTION pg_temp.outcome(updates jsonb, size integer, command text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_acks jsonb := '[]';
@@ -90,7 +90,7 @@ BEGIN
     'unverified', (SELECT jsonb_agg(j.id) FROM tallymark.job AS j WHERE NOT tallymark.verify_job(j.id)));
   RAISE EXCEPTION USING ERRCODE = 'ZZ000';
 EXCEPTION WHEN SQLSTATE 'ZZ000' THEN
-  -- What is of now differs by the moment, also as microseconds; and what has no key of its own has a random one.
+  -- Times of now differ between the runs, also as microseconds, and updates without a key have random ones.
   v_all := regexp_replace(v_all, '20(2[6-9]|[3-9].)-[0-9-]+T[0-9:.]+(Z|\+00:00)|~[0-9a-f-]{36}', 'now', 'g');
   RETURN regexp_replace(v_all, '(?<="duration": )[0-9]{9,}|\m(173[89]|17[4-9].|1[89]..)[0-9]{12}\M', '"now"', 'g');
 END

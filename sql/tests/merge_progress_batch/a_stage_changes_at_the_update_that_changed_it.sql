@@ -4,8 +4,8 @@ BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);
 
--- The kinds of the events and what they tell, of updates after one another at these seconds, all of stage b; they meet
--- a job that was reported on before.
+-- The kinds and details of the events of updates at these seconds, all with stage b, for a job that had updates
+-- before.
 CREATE FUNCTION pg_temp.ledger(before jsonb, seconds integer[], batch boolean) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   v_updates CONSTANT jsonb := (SELECT jsonb_agg(jsonb_build_object('taskId', 'job', 'status', 'processing', 'stage',

@@ -23,13 +23,13 @@ SELECT is(jsonb_agg(value -> 'seq' ORDER BY number), '[1, null, 2, 2, 1, 1, 1, 3
   'each has the event of its first') FROM answer;
 SELECT is(jsonb_agg(value -> 'duplicate' ORDER BY number),
   '[false, null, false, true, false, true, false, false, false, false, true]',
-    'a refused one is none; without key or time nothing is')
+    'a refused update is not a duplicate, and neither are updates without key and time')
 FROM answer;
 SELECT is(jsonb_agg(jsonb_array_length(value -> 'warnings') ORDER BY number), '[0, null, 0, 1, 0, 1, 0, 0, 0, 0, 0]',
   'other content is warned of') FROM answer;
 SELECT is(progress -> 'processedItems', '2', 'and does not count') FROM tallymark.job WHERE id = 'job';
 SELECT ok(bool_and(tallymark.verify_job(j.id)), 'the ledgers fold to the states') FROM tallymark.job AS j;
-SELECT is((SELECT count(*) FROM tallymark.job_event), 8::bigint, 'no duplicate is on the record');
+SELECT is((SELECT count(*) FROM tallymark.job_event), 8::bigint, 'no duplicate is in the ledger');
 
 SELECT * FROM finish();
 ROLLBACK;

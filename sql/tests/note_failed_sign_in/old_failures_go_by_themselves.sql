@@ -17,7 +17,7 @@ SELECT is(pg_temp.rows('old'), 0::bigint, 'then the others');
 SELECT is(pg_temp.rows('new'), 25::bigint, 'none that still counts');
 DO $$ BEGIN PERFORM tallymark.note_failed_sign_in(repeat('x', 10000)); END $$;
 SELECT is((SELECT max(char_length(source)) FROM tallymark.sign_in), 255, 'a source that is too long is cut');
-SELECT throws_ok('SELECT tallymark.note_failed_sign_in(NULL)', 'TK400', NULL, 'none is refused');
+SELECT throws_ok('SELECT tallymark.note_failed_sign_in(NULL)', 'TK400', NULL, 'a null source is refused');
 
 SELECT * FROM finish();
 ROLLBACK;

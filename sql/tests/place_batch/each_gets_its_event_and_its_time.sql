@@ -23,7 +23,7 @@ SELECT p.* FROM unnest(tallymark.place_batch(tallymark.judge_batch('[
     ''),
   ARRAY(SELECT j FROM tallymark.job AS j), '2026-01-06T10:00:00Z')) AS p;
 SELECT is(array_agg(seq ORDER BY number), '{2,NULL,NULL,1,NULL,NULL,5,6,7,2,NULL}',
-  'what is new has a number, what is not has none')
+  'new updates have a number, others have none')
 FROM placed;
 SELECT is(array_agg((refusal ->> 'status')::integer ORDER BY number),
   '{NULL,NULL,404,NULL,NULL,400,NULL,NULL,NULL,NULL,400}',
@@ -32,15 +32,15 @@ SELECT is(array_agg(number ORDER BY number), '{1,2,3,4,5,6,7,8,9,10,11}', 'in th
 SELECT cmp_ok(max(at), '<=', '2026-01-06T10:00:00Z'::timestamptz, 'none is later than now') FROM placed;
 SELECT is((SELECT at FROM placed WHERE number = 1), '2025-01-06T10:00:00Z', 'what has a time keeps it');
 SELECT is(array_agg(number ORDER BY at, number), '{2,3,4,5,6,7,8,9,10}',
-  'what has none, or one ahead, is of now, in order')
+  'updates without a time, or ahead, count as of now, in order')
 FROM placed WHERE number BETWEEN 2 AND 10;
 SELECT is(array_agg(jsonb_array_length(warnings) ORDER BY number), '{0,0,0,0,0,0,1,0,0,0,0}',
-  'a clock ahead is warned of') FROM placed
+  'a clock that is ahead gives a warning') FROM placed
 WHERE warnings IS NOT NULL;
 SELECT is(array_agg(payload ->> 'counting' ORDER BY number), '{cumulative,increment}',
   'the job''s counting is the default')
 FROM placed WHERE job_id = 'counted';
-SELECT is(tallymark.place_batch('{}', '{}', now()), '{}'::tallymark.batch_update[], 'of no updates nothing is placed');
+SELECT is(tallymark.place_batch('{}', '{}', now()), '{}'::tallymark.batch_update[], 'no updates give an empty array');
 
 SELECT * FROM finish();
 ROLLBACK;

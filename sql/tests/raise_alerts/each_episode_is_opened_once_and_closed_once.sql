@@ -22,31 +22,34 @@ SELECT is(tallymark.raise_alerts(), '{"open": 6, "opened": 6, "recovered": 0}', 
 SELECT is(tallymark.raise_alerts(), '{"open": 6, "opened": 0, "recovered": 0}', 'and nothing more the next time');
 UPDATE tallymark.job SET updated_at = updated_at, started_at = started_at WHERE id = 'silent';
 SELECT is(tallymark.raise_alerts('1 minute'), '{"open": 6, "opened": 0, "recovered": 0}',
-  'what lasts for long is not over, though it would not be told any more');
+  'a condition older than max_age keeps its alert open');
 
 SELECT tallymark.merge_progress('silent', '{"updateId": "2"}');
 SELECT tallymark.merge_progress('failing', '{"updateId": "2", "status": "started"}');
 SELECT tallymark.merge_progress('expired', '{"updateId": "2", "status": "credential_renewal"}');
-SELECT is(tallymark.raise_alerts(), '{"open": 4, "opened": 0, "recovered": 2}', 'two are over, one waits on');
+SELECT is(tallymark.raise_alerts(), '{"open": 4, "opened": 0, "recovered": 2}', 'two are over, one still waits');
 SELECT tallymark.merge_progress('expired', '{"updateId": "3", "status": "credential_resumed"}');
 UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '10 minutes' WHERE job_id = 'erring' AND seq <= 5;
 SELECT is(tallymark.raise_alerts(), '{"open": 3, "opened": 0, "recovered": 1}', 'of ten errors six are left: not over');
 UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '10 minutes' WHERE job_id = 'erring' AND seq = 6;
-SELECT is(tallymark.raise_alerts(), '{"open": 2, "opened": 0, "recovered": 1}', 'with half of them it is');
+SELECT is(tallymark.raise_alerts(), '{"open": 2, "opened": 0, "recovered": 1}', 'with half of them it is over');
 UPDATE tallymark.job SET progress = progress || '{"message": "m"}' WHERE id = 'wrong';
-SELECT is(tallymark.raise_alerts(), '{"open": 2, "opened": 0, "recovered": 0}', 'mended, and not checked yet');
+SELECT is(tallymark.raise_alerts(), '{"open": 2, "opened": 0, "recovered": 0}',
+  'repaired, but not verified yet: still open');
 SELECT is(tallymark.note_verification('wrong'), true, 'it verifies');
 SELECT is(tallymark.raise_alerts(), '{"open": 1, "opened": 0, "recovered": 1}', 'so it is over');
 SELECT tallymark.delete_job('gone');
-SELECT is(tallymark.raise_alerts(), '{"open": 0, "opened": 0, "recovered": 1}', 'so it is for a job that is gone');
+SELECT is(tallymark.raise_alerts(), '{"open": 0, "opened": 0, "recovered": 1}', 'an alert of a deleted job is over');
 
 SELECT tallymark.merge_progress('failing', '{"updateId": "3", "status": "failed"}');
 SELECT is(tallymark.raise_alerts(), '{"open": 1, "opened": 1, "recovered": 0}', 'it failed again: another episode');
 SELECT tallymark.merge_progress('failing', '{"updateId": "4", "status": "started"}');
 SELECT tallymark.merge_progress('failing', '{"updateId": "5", "status": "failed"}');
-SELECT is(tallymark.raise_alerts(), '{"open": 1, "opened": 1, "recovered": 1}', 'restarted and failed between two rounds');
+SELECT is(tallymark.raise_alerts(), '{"open": 1, "opened": 1, "recovered": 1}',
+  'restarted and failed between two rounds');
 SELECT tallymark.merge_progress('failing', '{"updateId": "6", "status": "failed", "message": "once more"}');
-SELECT is(tallymark.raise_alerts(), '{"open": 1, "opened": 0, "recovered": 0}', 'a failure that is said twice is one');
+SELECT is(tallymark.raise_alerts(), '{"open": 1, "opened": 0, "recovered": 0}',
+  'a failure that is reported twice is one episode');
 SELECT is(count(*), 3::bigint, 'three episodes') FROM tallymark.list_alerts(false) WHERE job_id = 'failing';
 SELECT is((SELECT count(*) FROM tallymark.current_alerts), 1::bigint, 'one of which the view shows');
 

@@ -29,7 +29,7 @@ SELECT is_empty($$ SELECT proname, r.role FROM parts,
   WHERE has_function_privilege(r.role, oid, 'EXECUTE') $$, 'nobody may call the parts');
 SELECT is_empty($$ SELECT proname FROM reading WHERE provolatile <> 's' OR NOT prosecdef
   UNION ALL SELECT proname FROM parts WHERE provolatile = 'v' $$,
-    'and all read by one snapshot, so they run on a replica');
+    'and all read in one snapshot, so they run on a replica');
 
 SELECT * FROM finish();
 ROLLBACK;

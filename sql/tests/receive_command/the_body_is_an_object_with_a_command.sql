@@ -16,8 +16,8 @@ FROM (VALUES (1, '[]', 'Invalid request body'), (2, '"pause"', 'Invalid request 
 SELECT throws_ok($$ SELECT tallymark.receive_command('{"command": "pause"}', 'unknown') $$, 'TK404', 'Job not found',
   'an unknown job');
 SELECT is(tallymark.receive_command('{"command": "pause", "more": 1e131071}', 'job', 'token') ->> 'command', 'pause',
-  'right: the answer is the job; what else is in the body is passed over');
-SELECT is(details ->> 'requestedBy', 'token', 'the token''s name is on the record') FROM tallymark.timeline('job');
+  'a valid body: the answer is the job, and other members of the body are ignored');
+SELECT is(details ->> 'requestedBy', 'token', 'the token''s name is in the ledger') FROM tallymark.timeline('job');
 
 SELECT * FROM finish();
 ROLLBACK;

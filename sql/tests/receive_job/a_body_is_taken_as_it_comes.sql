@@ -32,7 +32,7 @@ FROM (VALUES
   (13, NULL, 'Invalid request body: ', 'no body')) AS c (number, body, outcome, words)
 ORDER BY c.number;
 SELECT is((SELECT string_agg(id, ' ' ORDER BY id) FROM tallymark.job WHERE created_at >= now()), 'bare job null',
-  'only what was taken is there');
+  'only the valid jobs are registered');
 
 SELECT * FROM finish();
 ROLLBACK;

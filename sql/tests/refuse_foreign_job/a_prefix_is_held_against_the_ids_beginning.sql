@@ -17,7 +17,8 @@ SELECT is(jsonb_path_query_array(tallymark.receive_progress('[
     {"taskId": "a1", "status": "started", "timestamp": "2025-01-06T10:00:00Z"},
     {"taskId": "a_1", "status": "started", "timestamp": "2025-01-06T10:00:00Z"},
     {"taskId": "ax", "status": "dancing"}, {"status": "started"}]', NULL, 'a_'), '$[*].status'),
-  '[403, "received", 403, 400]', 'in a batch each update is judged by itself, and a foreign one not looked at further');
+  '[403, "received", 403, 400]',
+  'in a batch each update is judged by itself, and one with a foreign job is not examined further');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -37,8 +37,8 @@ SELECT is((pg_temp.refusal('job', '{"itemsByType": {"issues": -1}}'))[3]::jsonb,
   '[{"field": "itemsByType.issues", "problem": "must be a whole number from 0 to 9007199254740991"}]',
   'the detail is a JSON array of field and problem');
 SELECT is(pg_temp.refusal('job', jsonb_build_object('x', repeat('y', 1048576 - 9))), '{taken}',
-  'exactly a mebibyte is taken');
-SELECT alike((pg_temp.refusal('no such job', '{}'))[3], '%no such job%', 'the id of an unknown job is told');
+  'exactly a mebibyte is accepted');
+SELECT alike((pg_temp.refusal('no such job', '{}'))[3], '%no such job%', 'the detail names an unknown job');
 
 SELECT * FROM finish();
 ROLLBACK;

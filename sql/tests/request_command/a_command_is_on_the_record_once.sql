@@ -13,13 +13,13 @@ CREATE FUNCTION pg_temp.record() RETURNS text LANGUAGE sql AS $$
     ', ' ORDER BY t.seq) FROM tallymark.timeline('job''s "x" %_\') AS t
 $$;
 SELECT is(pg_temp.ask('pause', 'Zoë "%s"'), 'pause', 'the answer is the job, with the command');
-SELECT is(pg_temp.record(), '1 command_requested pause Zoë "%s"', 'it is on the record, with who asked');
-SELECT is(pg_temp.ask('pause', 'another'), 'pause', 'asked again');
-SELECT is(pg_temp.record(), '1 command_requested pause Zoë "%s"', 'it is on the record once');
+SELECT is(pg_temp.record(), '1 command_requested pause Zoë "%s"', 'it is in the ledger, with who gave it');
+SELECT is(pg_temp.ask('pause', 'another'), 'pause', 'the same command again');
+SELECT is(pg_temp.record(), '1 command_requested pause Zoë "%s"', 'it is in the ledger once');
 SELECT is(pg_temp.ask('cancel'), 'cancel', 'another command takes its place');
-SELECT is(pg_temp.ask('pause'), 'pause', 'and that one''s the first again');
+SELECT is(pg_temp.ask('pause'), 'pause', 'and the first takes the place of that one');
 SELECT is(pg_temp.record(), '1 command_requested pause Zoë "%s", 2 command_requested cancel, 3 command_requested pause',
-  'each is on the record');
+  'each is in the ledger');
 SELECT ok(tallymark.verify_job('job''s "x" %_\'), 'the ledger folds to the state');
 SELECT is(tallymark.merge_progress('job''s "x" %_\', '{"timestamp": "2025-01-06T10:00:00Z", "updateId": "!3"}') -
   'message',
@@ -30,8 +30,8 @@ SELECT is(tallymark.merge_progress('job''s "x" %_\', '{"timestamp": "2025-01-06T
   'pause', 'that of a duplicate, too');
 SELECT is(tallymark.merge_progress('job''s "x" %_\', '{"timestamp": "2025-01-06T10:01:00Z", "status": "paused"}') ->
   'command', 'null',
-  'it is gone as soon as the crawler obeyed');
-SELECT is(pg_temp.ask('pause'), 'pause', 'and can be asked anew');
+  'it is gone once the crawler has obeyed');
+SELECT is(pg_temp.ask('pause'), 'pause', 'and can be given again');
 SELECT is(last_seq || ' ' || status, '6 paused', 'as a new event; the status stays the crawler''s') FROM tallymark.job;
 SELECT ok(tallymark.verify_job('job''s "x" %_\'), 'the ledger folds to the state');
 

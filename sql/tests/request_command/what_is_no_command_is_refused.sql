@@ -24,9 +24,9 @@ FROM (VALUES (1, 'job', 'dance', NULL, 'TK400', 'no such command'), (2, 'job', '
   (12, 'cancelled', 'cancel', NULL, 'TK409', 'a cancelled job')) AS c (number, id, command, who, sqlstate, why)
 ORDER BY c.number;
 SELECT throws_ok($$ SELECT tallymark.request_command('finished', 'pause') $$, 'TK409', 'Job has ended',
-  'in the protocol''s words');
-SELECT is(sum(last_seq), 3::numeric, 'nothing was put on the record') FROM tallymark.job;
-SELECT is(count(requested_command), 0::bigint, 'and nothing is asked') FROM tallymark.job;
+  'with the protocol''s message');
+SELECT is(sum(last_seq), 3::numeric, 'nothing was appended to the ledger') FROM tallymark.job;
+SELECT is(count(requested_command), 0::bigint, 'and no command is pending') FROM tallymark.job;
 
 SELECT * FROM finish();
 ROLLBACK;

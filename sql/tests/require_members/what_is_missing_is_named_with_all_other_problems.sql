@@ -9,7 +9,8 @@ FROM (VALUES (1, '{"taskId": "job", "status": "processing"}', 'what has them all
   (2, '{"taskId": "job", "status": "dancing"}', 'what is wrong otherwise is judged elsewhere'),
   (3, '[]', 'so is an array'), (4, '"taskId"', 'a string'), (5, 'null', 'a null'), (6, NULL, 'and nothing at all'))
   AS p (number, payload, why) ORDER BY p.number;
-SELECT lives_ok($$ SELECT tallymark.require_members('job', '{}', '{}') $$, 'where none is required none is missing');
+SELECT lives_ok($$ SELECT tallymark.require_members('job', '{}', '{}') $$,
+  'where no member is required, none is missing');
 SELECT throws_ok($$ SELECT tallymark.require_members(NULL, '{}', '{taskId,status,timestamp}') $$, 'TK400',
   'Missing required fields: taskId, status, timestamp', 'what is missing is refused');
 SELECT throws_ok($$ SELECT tallymark.require_members('job', '{"taskId": "job", "status": null}', '{taskId,status}') $$,

@@ -2,7 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);
--- Those of a database that is in use are back when this is over.
+-- The tokens of a database in use are back after the rollback.
 DELETE FROM tallymark.api_token;
 
 DO $$ BEGIN PERFORM tallymark.create_token('a', '{read}'); PERFORM tallymark.create_token('b', '{read}'); END $$;

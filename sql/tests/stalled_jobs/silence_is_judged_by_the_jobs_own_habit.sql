@@ -17,11 +17,12 @@ CREATE FUNCTION pg_temp.stalled(after interval) RETURNS text LANGUAGE sql RETURN
   SELECT string_agg(s.id || ' ' || s.allowed, ', ' ORDER BY s.id) FROM tallymark.stalled_jobs(id_prefix => 'S ',
     as_of => timestamptz '2025-01-06 10:00Z' + after) AS s);
 
-SELECT is(pg_temp.stalled('30 s'), NULL, 'a moment of silence is nobody''s');
-SELECT is(pg_temp.stalled('2 min'), 'S second 00:01:00', 'the quick one, after the least silence that counts');
-SELECT is(pg_temp.stalled('16 min'), 'S new 00:15:00, S second 00:01:00', 'one without a habit after 15 minutes');
-SELECT is(pg_temp.stalled('2 h'), 'S new 00:15:00, S second 00:01:00', 'the slow one not yet');
-SELECT is(pg_temp.stalled('4 h'), 'S hour 03:00:00, S new 00:15:00, S second 00:01:00', 'after three of its gaps');
+SELECT is(pg_temp.stalled('30 s'), NULL, 'after a short silence no job is stalled');
+SELECT is(pg_temp.stalled('2 min'), 'S second 00:01:00', 'the frequent job is, after least_silence');
+SELECT is(pg_temp.stalled('16 min'), 'S new 00:15:00, S second 00:01:00', 'a job without a habit is, after 15 minutes');
+SELECT is(pg_temp.stalled('2 h'), 'S new 00:15:00, S second 00:01:00', 'the slow job is not yet');
+SELECT is(pg_temp.stalled('4 h'), 'S hour 03:00:00, S new 00:15:00, S second 00:01:00',
+  'but is after three of its gaps');
 SELECT is((SELECT count(*) FROM tallymark.stalled_jobs(id_prefix => 'S ', max_jobs => 2)), 2::bigint,
   'as many as asked for');
 SELECT ok(tallymark.stalled_page('S n') #> '{jobs,0}' @> '{"id": "S new", "lastUpdateAt": "2025-01-06T10:00:00.000Z",

@@ -18,7 +18,7 @@ SELECT set_eq($$SELECT jsonb_object_keys(b.state) FROM tallymark.job_baseline AS
   $$SELECT unnest(tallymark.state_columns())$$, 'a baseline keeps all of them');
 SELECT is_empty($$SELECT * FROM tallymark.verify_differences('job')$$, 'the job verifies');
 
--- The fields that differ once a column was changed; the change itself is taken back.
+-- The fields that differ after a column was changed; the change is rolled back.
 CREATE FUNCTION pg_temp.found(name text) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
   v_found text[];

@@ -8,7 +8,7 @@ BEGIN
   PERFORM tallymark.create_job(id) FROM unnest('{P 1,P 2}'::text[]) AS id;
   PERFORM tallymark.merge_progress('P 1', jsonb_build_object('processedItems', n)) FROM generate_series(1, 90) AS n;
   PERFORM tallymark.merge_progress('P 2', '{"error": "e"}');
-  -- Those of the last 60 seconds, and some of before.
+  -- Events of the last 60 seconds, and some from before.
   UPDATE tallymark.job_event SET recorded_at = statement_timestamp() - interval '61 seconds'
   WHERE job_id = 'P 1' AND seq <= 30;
   UPDATE tallymark.job_event SET recorded_at = statement_timestamp() - interval '59 seconds'
@@ -17,9 +17,9 @@ END
 $$;
 
 SELECT is(tallymark.throughput_page(0), '{"minutes": [], "eventsPerSecond": 1.017, "errorsPerMinute": 1}',
-  'what the last 60 seconds had');
+  'the rates of the last 60 seconds');
 SELECT is(tallymark.throughput_page(0, 'P 1'), '{"minutes": [], "eventsPerSecond": 1, "errorsPerMinute": 0}',
-  'of ids that begin alike');
+  'with id_prefix');
 SELECT is((SELECT sum((m -> 'events')::bigint)
   FROM jsonb_array_elements(tallymark.throughput_page(5) -> 'minutes') AS m),
   91::numeric, 'all events are in their minutes');

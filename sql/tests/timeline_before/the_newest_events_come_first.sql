@@ -28,7 +28,7 @@ SELECT is(pg_temp.seqs(NULL, n), ARRAY(SELECT generate_series(30, 1, -1)::bigint
 FROM unnest('{1,7,30,1000}'::integer[]) AS n;
 SELECT is(pg_temp.seqs('{error}', 4), '{30,27,24,21,18,15,12,9,6,3}'::bigint[], 'those of a kind');
 SELECT is((pg_temp.seqs('{error,stage_change}', 3))[1:5], '{30,28,27,25,24}'::bigint[], 'of one of two kinds');
-SELECT is(pg_temp.seqs('{nothing}', 3), '{}'::bigint[], 'of a kind that there is none of');
+SELECT is(pg_temp.seqs('{nothing}', 3), '{}'::bigint[], 'a kind without events gives none');
 SELECT is(ARRAY(SELECT seq FROM tallymark.timeline_before('job', 4)), '{3,2,1}'::bigint[], 'those before an event');
 SELECT results_eq('SELECT * FROM tallymark.timeline_before(''job'')',
   'SELECT * FROM tallymark.timeline(''job'') ORDER BY seq DESC', 'the same as forwards');

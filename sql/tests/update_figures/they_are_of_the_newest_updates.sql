@@ -26,8 +26,9 @@ SELECT ok(f @> '{"workers": 2, "jumping": {"worker": "", "drops": 1, "starts": 1
 SELECT ok(f @> '{"itemsPerUpdate": 10, "reported": 2, "notLower": 1, "higher": 1, "largestReport": 6}',
   'what they counted') FROM figures;
 SELECT ok(f @> '{"errors": 1, "lastErrorSeq": 6}', 'and the errors') FROM figures;
-SELECT ok(tallymark.update_figures('F none', 6) @> '{"updates": 0, "toSeq": null, "workers": 0}', 'none at all');
-SELECT ok(tallymark.update_figures('F job', 1) @> '{"updates": 1, "itemsPerUpdate": null}', 'one says little');
+SELECT ok(tallymark.update_figures('F none', 6) @> '{"updates": 0, "toSeq": null, "workers": 0}',
+  'a job without updates');
+SELECT ok(tallymark.update_figures('F job', 1) @> '{"updates": 1, "itemsPerUpdate": null}', 'a single update');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -21,9 +21,9 @@ SELECT is(f.per_minute, 2.000, 'two a minute') FROM tallymark.update_frequency('
 SELECT is(f.median_gap, interval '30 s', 'every 30 s') FROM tallymark.update_frequency('even') AS f;
 SELECT is(f.last_update, '2025-01-06 11:40Z', 'the last of them') FROM tallymark.update_frequency('even') AS f;
 SELECT is(f.updates, 5::bigint, 'as many as asked for') FROM tallymark.update_frequency('even', 5) AS f;
-SELECT is(f::text, '(0,,,,)', 'of a job that nobody has reported on nothing is known')
+SELECT is(f::text, '(0,,,,)', 'nothing is known of a job without updates')
   FROM tallymark.update_frequency('silent') AS f;
-SELECT is((f.updates, f.per_minute, f.median_gap)::text, '(1,,)', 'nor of one update')
+SELECT is((f.updates, f.per_minute, f.median_gap)::text, '(1,,)', 'nor of a job with a single one')
   FROM tallymark.update_frequency('once') AS f;
 SELECT throws_ok($$ SELECT * FROM tallymark.update_frequency('nobody') $$, 'TK404', NULL, 'an unknown job is refused');
 

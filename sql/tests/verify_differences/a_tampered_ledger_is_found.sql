@@ -4,24 +4,7 @@ SET LOCAL search_path = tap, public;
 SELECT plan(16);
 \ir ../helpers.psql
 
--- A job with updates of every sort, of which some are late and one is a duplicate.
-DO $$
-BEGIN
-  PERFORM tallymark.create_job('job');
-  PERFORM tallymark.merge_progress('job', u.value) FROM jsonb_array_elements('[
-    {"timestamp": "2025-01-06T10:00:00Z", "updateId": "a", "status": "started", "totalItems": 500,
-      "progress": {"page": 1}},
-    {"timestamp": "2025-01-06T10:02:00Z", "updateId": "b", "processedItems": 100, "itemsByType": {"issues": 75},
-      "stage": "s"},
-    {"timestamp": "2025-01-06T10:01:00Z", "updateId": "c", "processedItems": 90, "message": "late", "error": "e"},
-    {"timestamp": "2025-01-06T10:03:00Z", "updateId": "d", "workerId": "w", "processedItems": 7,
-      "counting": "cumulative",
-      "itemsByType": {"issues": 5}, "timeline": [{"event": "own", "timestamp": "2025-01-06T10:03:00Z"}]},
-    {"timestamp": "2025-01-06T10:04:00Z", "updateId": "e", "status": "completed"},
-    {"timestamp": "2025-01-06T10:02:00Z", "updateId": "b", "processedItems": 100, "itemsByType": {"issues": 75},
-      "stage": "s"}]') AS u;
-END
-$$;
+DO $$ BEGIN PERFORM pg_temp.make_job_of_every_sort(); END $$;
 CREATE FUNCTION pg_temp.update_ledger(change text, at bigint) RETURNS text LANGUAGE sql
 RETURN pg_temp.differences(
   format($$ UPDATE tallymark.job_event SET %s WHERE job_id = 'job' AND seq = %s $$, change, at), numbered => true);

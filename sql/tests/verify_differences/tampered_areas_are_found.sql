@@ -24,7 +24,7 @@ FROM (VALUES (1, $$details = details || '{"name": "m"}'$$, 'areas: g/é'), (2, $
     'areas: g/e, areas: g/é'),
   (9, $$job_id = 'third'$$, 'areas: g/é')) AS c (number, change, fields) ORDER BY c.number;
 SELECT is(pg_temp.differences($$ DELETE FROM tallymark.job_area WHERE job_id = 'job' $$), 'false areas: g/é, areas: p',
-  'areas that are gone');
+  'areas that were deleted');
 SELECT is(pg_temp.differences($$ INSERT INTO tallymark.job_area VALUES ('job', 'x', '{"type": "x"}', '{}', now()) $$),
   'false areas: x',
   'an area that nobody discovered');
@@ -33,7 +33,7 @@ SELECT
   id = 'job' $$),
   'false itemsByType', 'a count that is not that of the areas');
 SELECT is(pg_temp.differences($$ DELETE FROM tallymark.job_area WHERE job_id = 'other' $$), 'true',
-  'the areas of other jobs are not its business');
+  'the areas of other jobs do not matter');
 SELECT
   is(pg_temp.differences($$ UPDATE tallymark.job_event SET payload = jsonb_set(payload, '{areas,0,name}', '"x"') WHERE
   job_id = 'job' $$),

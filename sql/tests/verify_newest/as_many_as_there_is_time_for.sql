@@ -13,18 +13,19 @@ BEGIN
 END
 $$;
 
-SELECT is(tallymark.verify_newest(), '{"checked": 5, "exact": 4, "differing": ["V 3"], "skipped": 0}', 'all of them');
+SELECT is(tallymark.verify_newest(), '{"checked": 5, "exact": 4, "differing": ["V 3"], "skipped": 0}', 'all jobs');
 SELECT is(tallymark.verify_newest(2), '{"checked": 2, "exact": 2, "differing": [], "skipped": 0}', 'the newest');
 SELECT is(tallymark.verify_newest(most_events => 9), '{"checked": 2, "exact": 2, "differing": [], "skipped": 3}',
-  'as far as so many events go');
+  'at most most_events events');
 SELECT is(tallymark.verify_newest(most_events => 4), '{"checked": 1, "exact": 1, "differing": [], "skipped": 4}',
   'a long one is skipped, and a shorter one after it is not');
 SELECT is(tallymark.verify_newest(most_events => 0), '{"checked": 0, "exact": 0, "differing": [], "skipped": 5}',
   'none');
 SELECT is(tallymark.verify_newest(0), '{"checked": 0, "exact": 0, "differing": [], "skipped": 0}', 'no jobs');
-SELECT is(tallymark.verify_newest(-1, -1), '{"checked": 0, "exact": 0, "differing": [], "skipped": 0}', 'nor fewer');
+SELECT is(tallymark.verify_newest(-1, -1), '{"checked": 0, "exact": 0, "differing": [], "skipped": 0}',
+  'a negative max_jobs gives none');
 SELECT is(tallymark.verify_newest(id_prefix => 'V 3'), '{"checked": 1, "exact": 0, "differing": ["V 3"], "skipped": 0}',
-  'of ids that begin alike');
+  'with id_prefix');
 SELECT is(tallymark.verify_newest(NULL, NULL, NULL), tallymark.verify_newest(), 'null is the default');
 
 SELECT * FROM finish();

@@ -13,10 +13,11 @@ END
 $$;
 
 SELECT is(tallymark.verify_page('right'), '{"id": "right", "verified": true, "events": 1, "differences": []}',
-  'all well');
-SELECT is(tallymark.verify_page('wrong') - 'differences', '{"id": "wrong", "verified": false, "events": 1}', 'not so');
+  'a job that verifies');
+SELECT is(tallymark.verify_page('wrong') - 'differences', '{"id": "wrong", "verified": false, "events": 1}',
+  'a job that does not');
 SELECT is(tallymark.verify_page('wrong') -> 'differences',
-  (SELECT jsonb_agg(to_jsonb(d)) FROM tallymark.verify_differences('wrong') AS d), 'and where');
+  (SELECT jsonb_agg(to_jsonb(d)) FROM tallymark.verify_differences('wrong') AS d), 'with the differences');
 SELECT throws_ok($$ SELECT tallymark.verify_page('nobody') $$, 'TK404', NULL, 'an unknown job is refused');
 
 SELECT * FROM finish();

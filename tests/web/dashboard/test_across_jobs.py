@@ -92,12 +92,12 @@ def test_areas_are_unfolded_by_keyboard_and_read_when_they_are(site: "Site") -> 
     page = site.open("/areas")
     expect(page.get_by_text("2 jobs")).to_have_count(1)
     for name in ("The organisation", "The team"):
-        toggle = page.get_by_role("button", name=f"What belongs to {name}")
+        toggle = page.get_by_role("button", name=f"Areas below {name}")
         expect(toggle).to_have_attribute("aria-expanded", "false")
         toggle.press("Enter")
         expect(toggle).to_have_attribute("aria-expanded", "true")
     expect(page.get_by_role("link", name="The site")).to_be_visible()
-    expect(page.get_by_role("button", name="What belongs to The site")).to_have_count(0)
+    expect(page.get_by_role("button", name="Areas below The site")).to_have_count(0)
     page.get_by_role("link", name="The team").click()
     assert page.url.endswith("/areas?root=org%2Fteam")
     expect(page.get_by_role("link", name="The site")).to_be_visible()
@@ -124,7 +124,9 @@ def test_system_says_in_words_what_a_token_may_not_see(site: "Site", db: psycopg
     seed(site.web.database_url, "others", [{}])
     page = site.open("/system", token=create_token(db, "some", ["read"], job_prefix="some-"))
     for title in ("Endpoint", "Database"):
-        expect(page.locator("section.card", has=page.get_by_role("heading", name=title))).to_contain_text("Not for you")
+        expect(page.locator("section.card", has=page.get_by_role("heading", name=title))).to_contain_text(
+            "You may not see this"
+        )
     frequency = page.locator("section.card", has=page.get_by_role("heading", name="Update frequency"))
     expect(frequency.get_by_role("link", name="some-1")).to_be_visible()
     expect(frequency.get_by_role("link", name="others")).to_have_count(0)

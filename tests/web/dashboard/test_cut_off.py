@@ -44,14 +44,14 @@ def shown(page: Page) -> list[int]:
 
 def shown_to_the_end(page: Page) -> list[int]:
     """Go through the older ones until there are no more, and return the numbers of all."""
-    begins = page.get_by_text("This is where it begins.")
+    begins = page.get_by_text("This is the first event.")
     while not begins.is_visible():
         before = len(shown(page))
         # Scrolling to the end has them read by itself, unless something shorter than the page was read.
         page.locator(".events > li").last.scroll_into_view_if_needed()
         page.wait_for_function(
             "(before) => document.querySelectorAll('.events [data-seq]').length > before"
-            " || document.body.innerText.includes('This is where it begins.')",
+            " || document.body.innerText.includes('This is the first event.')",
             arg=before,
         )
     return shown(page)

@@ -170,7 +170,7 @@ def test_verify_names_what_differs(shared: "Site") -> None:
     seed(url, job_id, [{"processedItems": 10, "totalItems": 20}])
     page = shared.open(job_page(job_id))
     page.get_by_role("button", name="Verify").click()
-    expect(page.get_by_text("Exact: the state is the fold of its 1 event.")).to_be_visible()
+    expect(page.get_by_text("Exact: the state matches its ledger of 1 event.")).to_be_visible()
     execute(
         url, "UPDATE tallymark.job SET progress = jsonb_set(progress, '{processedItems}', '11') WHERE id = %s", job_id
     )
@@ -188,15 +188,17 @@ def test_a_pause_goes_through_to_the_crawler_and_the_page_says_how_far_it_got(sh
     seed(web.database_url, job_id, [{"processedItems": 1}])
     page = shared.open(job_page(job_id))
     page.get_by_role("button", name="Pause").click()
-    expect(page.get_by_text("It waits for the crawler")).to_be_visible()
+    expect(
+        page.get_by_text("Requested: pause. The crawler gets the command with the answer to its next report.")
+    ).to_be_visible()
     assert web.report(update(job_id, processedItems=2)).json["command"] == "pause"
     expect(page.locator(".events")).to_contain_text("Asked the crawler to pause")
     seed(web.database_url, job_id, [{"status": "paused"}])
-    expect(page.get_by_text("The crawler was asked to pause, and has answered. The job is paused now.")).to_be_visible()
+    expect(page.get_by_text("The crawler has obeyed the command to pause. The job is paused now.")).to_be_visible()
     page.get_by_role("button", name="Resume").click()
     expect(page.locator("[data-command='resume']")).to_be_visible()
     seed(web.database_url, job_id, [{"status": "processing"}])
-    expect(page.get_by_text("asked to resume, and has answered. The job is running now")).to_be_visible()
+    expect(page.get_by_text("has obeyed the command to resume. The job is running now")).to_be_visible()
 
 
 def test_a_job_is_cancelled_only_by_who_means_it(shared: "Site") -> None:
@@ -218,7 +220,7 @@ def test_a_job_is_cancelled_only_by_who_means_it(shared: "Site") -> None:
     expect(page.locator("[data-command='cancel']")).to_be_visible()
     assert scalar(url, command, job_id) == "cancel"
     seed(url, job_id, [{"status": "cancelled"}])
-    expect(page.get_by_text("asked to cancel, and has answered. The job is cancelled now")).to_be_visible()
+    expect(page.get_by_text("has obeyed the command to cancel. The job is cancelled now")).to_be_visible()
     expect(page.get_by_role("button", name="Cancel…")).to_have_count(0)
     expect(page.get_by_role("button", name="Pause")).to_have_count(0)
 
@@ -235,11 +237,11 @@ def test_who_may_only_read_has_no_buttons_and_who_is_for_other_jobs_sees_nothing
     for name in ("Pause", "Cancel…"):
         expect(page.get_by_role("button", name=name)).to_have_count(0)
     page.goto("/job?id=theirs")
-    expect(page.get_by_text("This job is not for you to see")).to_be_visible()
+    expect(page.get_by_text("You may not see this job")).to_be_visible()
     page.goto("/")
     expect(page.locator("[data-job]")).to_have_count(1)
     page.goto("/job?id=nobody")
-    expect(page.get_by_text("not for you to see")).to_be_visible()
+    expect(page.get_by_text("You may not see this job")).to_be_visible()
     admin = site.open("/job?id=nobody")
     expect(admin.get_by_text("There is no such job")).to_be_visible()
     seed(site.web.database_url, "nobody", [{"processedItems": 1}])

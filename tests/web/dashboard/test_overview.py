@@ -66,7 +66,7 @@ def test_filters_narrow_the_list_and_stand_in_the_address(shared: "Site") -> Non
     expect_jobs(page, b)
     expect(page.get_by_label("Data type")).to_have_value("commits")
     page.get_by_label("Search in ids").fill(f"{prefix}-nobody")
-    expect(page.get_by_text("No job is like that")).to_be_visible()
+    expect(page.get_by_text("No jobs match")).to_be_visible()
     page.get_by_role("link", name="Clear the filters").click()
     expect(page.locator("[data-job]").first).to_be_visible()
     assert page.url == f"{shared.url}/"

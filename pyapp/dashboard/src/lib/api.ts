@@ -4,13 +4,13 @@ import type { ProblemDetails } from "./types";
 
 export const API = "/api/internal";
 
-/** An instant that moves along with the server's time: what it is when it is asked for. */
+/** A time relative to the server's current time, computed when a request is sent. */
 interface Ago {
   hoursAgo: number;
 }
 
 type Value = string | number | Ago | null | undefined;
-/** What is asked behind the `?`; null, undefined and the empty text ask for nothing, an array for each of its values. */
+/** The query parameters; null, undefined and empty texts are left out, an array gives one parameter for each value. */
 export type Parameters = Record<string, Value | Value[]>;
 
 /** An answer that is an error, or no answer at all (`status` 0). */
@@ -23,7 +23,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Writes parameters as they stand in an address. */
+/** Writes parameters as the query of an address. */
 export function query(parameters: Parameters): string {
   const written = new URLSearchParams();
   for (const [name, given] of Object.entries(parameters)) {
@@ -41,12 +41,12 @@ function instantOf({ hoursAgo }: Ago): string {
   return new Date(serverNow() - hoursAgo * 3_600_000).toISOString();
 }
 
-/** The path of a job in the API; `part` is what is read of it, such as "timeline". */
+/** The path of a job in the API; `part` is a part of it, such as "timeline". */
 export function jobPath(id: string, part = ""): string {
   return `${API}/jobs/${encodeURIComponent(id)}${part && `/${part}`}`;
 }
 
-/** Reads. Throws ApiError; where the session has ended, the viewer is sent to sign in. */
+/** Reads. Throws ApiError; if the session has ended, the viewer is sent to sign in. */
 export async function get<T>(path: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<T> {
   return await call<T>(path + query(parameters), { signal: signal ?? null });
 }
@@ -61,7 +61,7 @@ export async function post<T>(path: string, body: unknown): Promise<T> {
 }
 
 let leaving = false;
-// Who comes back here without having signed in is sent there again.
+// A viewer who comes back without having signed in is sent there again.
 addEventListener("pageshow", () => {
   leaving = false;
 });
@@ -97,7 +97,7 @@ async function call<T>(address: string, options: RequestInit): Promise<T> {
   try {
     document = await answer.json();
   } catch (error) {
-    // Cut off in the middle, or given up by the page itself.
+    // Cut off in the middle, or aborted by the page itself.
     throw isAbort(error) ? error : new ApiError(0, null);
   }
   if (!answer.ok) {

@@ -1,12 +1,12 @@
-/** The server's time. All instants are told by its clock, and that of the viewer's device may be minutes off. */
+/** The server's time. All times are by its clock; the clock of the viewer's device may be minutes off. */
 
 let aheadMs = 0;
 
-/** Takes note of what the server's clock says at this moment. */
+/** Records the current time of the server's clock. */
 export function noteServerTime(at: string | null): void {
   const ahead = at ? Date.parse(at) - Date.now() : Number.NaN;
   if (!Number.isNaN(ahead)) {
-    // Headers have whole seconds, and answers take a moment: less than that is no difference between clocks.
+    // Headers have whole seconds, and answers take time, so a small difference is not a difference between clocks.
     aheadMs = Math.abs(ahead) < 3_000 ? 0 : ahead;
   }
 }
@@ -20,9 +20,9 @@ const tickers = new Set<() => void>();
 let timer = 0;
 
 /**
- * Calls something each second while somebody looks at the page: one timer, however many show a time.
+ * Calls something every second while the page is visible: one timer for all times that are shown.
  *
- * @returns What ends it.
+ * @returns A function that ends it.
  */
 export function eachSecond(tick: () => void): () => void {
   tickers.add(tick);

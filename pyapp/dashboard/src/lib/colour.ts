@@ -1,9 +1,9 @@
 /**
- * Finds out what a colour of the style sheet is just now: a canvas does not know variables, and theirs refer to others.
+ * Computes the current value of a colour variable of the style sheet, because a canvas does not understand variables.
  *
- * @param variable Such as `--tblr-blue`.
- * @param share How much of it is left, as 0 to 100 percent; the rest is transparent.
- * @returns A colour that a canvas takes.
+ * @param variable Its name, such as `--tblr-blue`.
+ * @param share How opaque it is, 0 to 100 percent.
+ * @returns A colour that a canvas understands.
  */
 export function colourOf(variable: string, share = 100): string {
   const probe = document.createElement("span");

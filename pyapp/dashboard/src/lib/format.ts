@@ -8,7 +8,7 @@ export function count(value: number): string {
   return whole.format(value);
 }
 
-/** A number of any size with three digits that matter, such as 12.3. */
+/** A number of any size with three significant digits, such as 12.3. */
 export function figure(value: number): string {
   return Math.abs(value) >= 1000 ? whole.format(value) : short.format(value);
 }
@@ -18,7 +18,7 @@ export function percent(value: number): string {
   return `${Math.floor(value)}%`;
 }
 
-/** How fast, such as 12.3/s or 4/min. */
+/** A rate, such as 12.3/s or 4/min. */
 export function speed(perSecond: number): string {
   if (perSecond === 0 || perSecond >= 1) {
     return `${figure(perSecond)}/s`;
@@ -54,7 +54,7 @@ export function duration(seconds: number): string {
   return parts.join(" ");
 }
 
-/** A duration in its largest unit only, such as 2 h: what is shown so changes as rarely as it may. */
+/** A duration in its largest unit only, such as 2 h, so that the text changes seldom. */
 export function about(seconds: number): string {
   return duration(seconds).split(" ").slice(0, 2).join(" ");
 }
@@ -71,7 +71,7 @@ export function bytes(size: number): string {
   return `${short.format(left)} TB`;
 }
 
-/** The summary with its numbers as people write them, and without the percentage, which stands before it. */
+/** The summary with formatted numbers, and without the percentage, which is shown before it. */
 export function summaryText(summary: string): string {
   const numbers = /^\d+(\.\d+)?(\/\d+)?/;
   return summary.replace(/ \(\d+%\)$/, "").replace(numbers, (text) => text.replace(/(?<![\d.])\d+/g, grouped));

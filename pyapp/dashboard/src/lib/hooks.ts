@@ -4,9 +4,9 @@ import { eachSecond, serverNow } from "./clock";
 import { type Handlers, type Liveness, watch } from "./live";
 
 export interface Loaded<T> {
-  /** What was read last, also while it is read again and after that failed. */
+  /** The last data; kept while it is read again, and when that fails. */
   data: T | null;
-  /** Why it could not be read when it was last tried. */
+  /** Why the last attempt to read failed. */
   error: ApiError | null;
   /** Whether something is being read. */
   loading: boolean;
@@ -14,16 +14,16 @@ export interface Loaded<T> {
 }
 
 interface State<T> extends Omit<Loaded<T>, "reload"> {
-  /** What `data` and `error` belong to. */
+  /** The request that `data` and `error` belong to. */
   asked: string | null;
 }
 
 /**
- * Reads something of the API, again whenever path or parameters change, and so many seconds after the last answer if
- * that is given, unless nobody looks at the page. A null path reads nothing.
+ * Reads from the API, and reads again whenever the path or the parameters change. With a number of seconds it also reads
+ * again that long after the last answer, while the page is visible. A null path reads nothing.
  */
 export function useLoaded<T>(path: string | null, parameters: Parameters = {}, everySeconds = 0): Loaded<T> {
-  // Not the address itself, which also changes by the time that stands in it.
+  // Not the address itself, because a time in it changes all the while.
   const asked = path === null ? null : path + JSON.stringify(parameters);
   const [state, setState] = useState<State<T>>(() => nothing(asked));
   const [turn, setTurn] = useState(0);
@@ -35,7 +35,7 @@ export function useLoaded<T>(path: string | null, parameters: Parameters = {}, e
     const controller = new AbortController();
     let timer = 0;
     let waiting = false;
-    // An error stays until there is an answer, or it would flicker with each try.
+    // An error stays until there is an answer, or it would flicker with each attempt.
     setState((before) => ({
       ...(before.asked === asked ? before : nothing<T>(asked)),
       loading: true,
@@ -71,7 +71,7 @@ export function useLoaded<T>(path: string | null, parameters: Parameters = {}, e
       document.removeEventListener("visibilitychange", shown);
     };
   }, [asked, turn, everySeconds]);
-  // What belongs to another question is not shown under this one, not even once.
+  // Data of another request is never shown for this one, not even once.
   const { data, error, loading } = state.asked === asked ? state : nothing<T>(asked);
   return { data, error, loading, reload };
 }
@@ -81,15 +81,15 @@ function nothing<T>(asked: string | null): State<T> {
 }
 
 /**
- * Watches something as long as the component is there. Handlers may change from one drawing to the next, but not which
- * kinds there are; what is watched is opened anew when `parameters` do. Null watches nothing.
+ * Watches something while the component is mounted. Handlers may change between renders, but the set of kinds may not.
+ * The watch is opened again when `parameters` change. Null watches nothing.
  */
 export function useLive(parameters: Parameters | null, handlers: Handlers, after: string | null = null): Liveness {
   const [liveness, setLiveness] = useState<Liveness>("connecting");
   const current = useRef(handlers);
   current.current = handlers;
   const watched = parameters && query(parameters);
-  // Before anything else happens, so that what is heard of one thing does not reach the handlers for the next.
+  // Before anything else, so that messages about one thing never reach the handlers for the next.
   useLayoutEffect(() => {
     setLiveness("connecting");
     if (!parameters) {
@@ -105,13 +105,13 @@ export function useLive(parameters: Parameters | null, handlers: Handlers, after
   return liveness;
 }
 
-/** The server's time in milliseconds, told anew every so many seconds, for what is so long ago. */
+/** The server's time in milliseconds, updated every so many seconds, for texts such as "2 min ago". */
 export function useNow(everySeconds = 1): number {
   const step = everySeconds * 1000;
   return useTold(() => Math.floor(serverNow() / step) * step);
 }
 
-/** Something that changes with time, looked at each second; the component is drawn again only where it did change. */
+/** A value that changes with time, computed every second; the component is drawn again only if it has changed. */
 export function useTold<T extends string | number>(look: () => T): T {
   const [, setTold] = useState<T>(look);
   const current = useRef(look);

@@ -1,8 +1,8 @@
-/** What the server stops at where it tells of its own accord: as in tallymark/web/live/overview.py and web/pages. */
+/** Limits of what the server sends by itself; the same as in tallymark/web/live/overview.py and web/pages. */
 
-/** Jobs of each status are counted so far. */
+/** Jobs of each status are counted up to this many. */
 export const MOST_COUNTED = 10_000;
-/** So many stalled jobs are told. */
+/** At most this many stalled jobs are sent. */
 export const MOST_STALLED = 20;
-/** So many of the jobs that failed last. */
+/** At most this many of the jobs that failed last. */
 export const MOST_FAILED = 5;

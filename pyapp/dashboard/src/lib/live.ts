@@ -2,8 +2,8 @@ import { ApiError, get, type Parameters, query } from "./api";
 import { noteServerTime } from "./clock";
 
 /**
- * How a page hears of changes: `live` by a stream, `polling` by asking now and then, `stale` while nothing is heard of
- * the server, `connecting` until the first word, `refused` where the server will not tell.
+ * How a page learns of changes: `live` from a stream, `polling` by asking every two seconds. `stale`: the server does not
+ * answer; `connecting`: it has not answered yet; `refused`: it refuses to answer.
  */
 export type Liveness = "connecting" | "live" | "polling" | "stale" | "refused";
 
@@ -22,41 +22,41 @@ interface Message {
 }
 
 const ADDRESS = "/events";
-/** The server has something to say every 5 s, if only the time: what is silent for so long is not heard any more. */
+/** The server sends something at least every 5 s; after this much silence the connection counts as lost. */
 const STALE_AFTER_MS = 12_000;
-/** A stream that says nothing at all for so long is held back by something in between. */
+/** A stream that has sent nothing for this long is probably buffered by a proxy. */
 const FIRST_WORD_MS = 5_500;
-/** The server gives up a question before this. */
+/** The server answers or times out before this. */
 const ANSWER_MS = 20_000;
 const POLL_MS = 2_000;
-/** A page that gets no stream, but answers, asks for a stream again after so long. */
+/** A page that polls tries to get a stream again after this time. */
 const STREAM_AGAIN_MS = 30_000;
-/** A server that does not answer is tried after so long, then after twice that, and so on up to the most. */
+/** The first pause before a server that does not answer is tried again; it doubles each time, up to the maximum. */
 const RETRY_MS = 500;
 const MOST_RETRY_MS = 20_000;
-/** Answers that are the same however often one asks. */
+/** Statuses that would be the same if the request were repeated. */
 const FINAL: ReadonlySet<number> = new Set([400, 401, 403, 404]);
-/** A page that nobody has looked at for so long lets go: a browser has six connections a server for all its tabs. */
+/** A page that has been hidden for this long closes its connection: a browser has six per server for all its tabs. */
 const HIDDEN_MS = 15_000;
 
 interface Streaming {
   is: "streaming";
   source: EventSource;
-  /** Whether it has said anything yet. */
+  /** Whether it has sent anything yet. */
   told: boolean;
-  /** When it last did, or else began. */
+  /** When it last did, or when it began. */
   since: number;
 }
 
-/** What is being done to hear of changes: always exactly one of these, and whoever goes on to another ends it. */
+/** How changes are being read: always exactly one of these. Entering another state ends the current one. */
 type State =
   | Streaming
   | { is: "asking"; question: AbortController; since: number }
-  /** Until the next try. */
+  /** Until the next attempt. */
   | { is: "waiting"; timer: number }
-  /** Nobody looks. */
+  /** The page is hidden. */
   | { is: "resting" }
-  /** The same answer would come however often one asks. */
+  /** The server would give the same answer again. */
   | { is: "refused" }
   | { is: "closed" };
 
@@ -70,20 +70,20 @@ function end(state: State): void {
   }
 }
 
-/** Not all pages at once: when a server comes back, everybody has been waiting for it. */
+/** Spreads requests over time, so that not all pages send theirs at once when a server comes back. */
 function spread(milliseconds: number): number {
   return milliseconds * (0.5 + Math.random());
 }
 
 /**
- * Watches something at the server until it is closed. Whatever breaks off is taken up again after the id of the last
- * message; where there is no stream to be had, the page asks every other second, likewise from that id on. Nothing is
- * watched while nobody looks at the page; it catches up when somebody does.
+ * Watches something at the server until it is closed. After an interruption it continues from the id of the last
+ * message. If no stream is available, it polls every two seconds, also from that id. While the page is hidden it watches
+ * nothing, and it catches up when the page is shown.
  *
  * @param parameters What to watch; see `/events` in docs/openapi.json.
  * @param handlers For each kind of message, what to do with its data.
- * @param tell Told how changes are heard of, whenever that changes.
- * @param after The id after which messages are wanted; null for what is now.
+ * @param tell Called with the liveness, whenever that changes.
+ * @param after The id after which messages are wanted; null for new ones only.
  */
 export function watch(
   parameters: Parameters,
@@ -95,7 +95,7 @@ export function watch(
   let liveness: Liveness = "connecting";
   let lastId = after;
   let heardAt = Date.now();
-  /** Since something was heard. */
+  /** When something was last received. */
   let failures = 0;
   let noStreamUntil = 0;
   let hiddenTimer = 0;
@@ -129,7 +129,7 @@ export function watch(
 
   function begin(): void {
     heardAt = Date.now();
-    // Tabs that are opened in the background wait until they are looked at.
+    // Tabs that are opened in the background wait until they are shown.
     if (document.hidden) {
       enter({ is: "resting" });
     } else {
@@ -155,7 +155,7 @@ export function watch(
         }
       });
     }
-    // The browser would try again by itself, at the same moment as all others, and not where it was refused.
+    // The browser would try again by itself, but at the same moment as all others, and not after a refusal.
     source.onerror = () => {
       if (state !== streaming) {
         return;
@@ -163,7 +163,7 @@ export function watch(
       if (streaming.told && Date.now() - openedAt > RETRY_MS) {
         wait(stream, spread(RETRY_MS));
       } else {
-        // Why there is no stream is not told to scripts; an answer to a question is.
+        // Scripts cannot see why a stream failed; the answer to an ordinary request says it.
         askInstead();
       }
     };
@@ -177,7 +177,7 @@ export function watch(
   async function ask(): Promise<void> {
     const question = new AbortController();
     const asking = enter({ is: "asking", question, since: Date.now() });
-    // What `state` is after something was awaited, or a handler was called, only the moment can tell.
+    // `state` may have changed while something was awaited or a handler was called.
     const isOver = () => state !== asking;
     try {
       const asked = { ...parameters, after: lastId };
@@ -205,7 +205,7 @@ export function watch(
     }
   }
 
-  /** The server is away, or will not say: as soon as it is there again, a stream is to be had, too. */
+  /** The server is away or does not answer: when it is back, a stream is tried first. */
   function failed(): void {
     failures += 1;
     if (failures > 1) {
@@ -214,8 +214,8 @@ export function watch(
     wait(stream, spread(Math.min(RETRY_MS * 2 ** failures, MOST_RETRY_MS)));
   }
 
-  // A connection that was cut without a word is not noticed by the browser for minutes, and one through a proxy that
-  // keeps a stream to itself never: a question gets through there, or tells that nothing does.
+  // A browser takes minutes to notice a connection that was cut silently, and never notices a proxy that buffers the
+  // stream. An ordinary request gets through, or fails.
   function listen(): void {
     const now = Date.now();
     if (state.is === "resting" || state.is === "refused") {
@@ -245,7 +245,7 @@ export function watch(
     }
   }
 
-  /** Out of the browser's memory of pages that were left. */
+  /** The page was restored from the browser's back/forward cache. */
   function shown(): void {
     rest();
     looked();

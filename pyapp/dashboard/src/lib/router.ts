@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 
-/** The address is the only place where a page's state is kept that should survive a reload, or be sent to a colleague. */
+/** Page state that should survive a reload, or be sent to a colleague, is kept in the address and nowhere else. */
 const listeners = new Set<() => void>();
 
 export interface Place {
@@ -30,7 +30,7 @@ export function usePlace(): Place {
   useEffect(() => {
     const update = () => setPlace(current);
     listeners.add(update);
-    // It may have changed between the drawing and now.
+    // It may have changed since the component was drawn.
     update();
     return () => {
       listeners.delete(update);
@@ -39,18 +39,18 @@ export function usePlace(): Place {
   return place;
 }
 
-/** Goes to another address of the dashboard without loading the page anew. */
+/** Goes to another address of the dashboard without reloading the page. */
 export function navigate(address: string, replace = false): void {
   history[replace ? "replaceState" : "pushState"](null, "", address);
   changed();
 }
 
-/** Changes parameters of the address; empty ones are taken out. */
+/** Changes parameters of the address; empty ones are removed. */
 export function setParameters(changes: Record<string, string | null>, replace = false): void {
   navigate(withParameters(changes), replace);
 }
 
-/** The address as it is now but for some parameters; empty ones are left out. */
+/** The current address with some parameters changed; empty ones are left out. */
 export function withParameters(changes: Record<string, string | null>): string {
   const { path, parameters } = read();
   for (const [name, value] of Object.entries(changes)) {
@@ -70,8 +70,8 @@ export function jobAddress(id: string): string {
 }
 
 /**
- * Follows the links of the dashboard in place, so that what is watched need not be loaded again. Like any link they
- * lead to the top of the page, except those inside of something with `data-stay`.
+ * Follows the links of the dashboard without a reload, so that watched data need not be loaded again. Like any link they
+ * lead to the top of the page, except those inside an element with `data-stay`.
  */
 export function followLinks(paths: ReadonlySet<string>): void {
   addEventListener("popstate", changed);

@@ -51,7 +51,7 @@ export interface Statuses {
   more: boolean;
 }
 
-/** How fast a job goes; null is what is not known. */
+/** How fast a job goes; null is unknown. */
 export interface Rate {
   id: string;
   windowSeconds: number;
@@ -82,7 +82,7 @@ export interface Stalled {
   allowedSeconds: number;
 }
 
-/** What of the whole system is told along with the overview. */
+/** Figures of the whole system, sent along with the overview. */
 export interface Totals {
   statuses: Statuses;
   throughput: { eventsPerSecond: number; errorsPerMinute: number };
@@ -111,7 +111,7 @@ export interface Job {
   createdAt: string;
   attributes: Record<string, Json>;
   command: Command | null;
-  /** What there is to do about the job's credentials, while its status is one of them. */
+  /** What to do about the job's credentials, while its status is about credentials. */
   credentialGuidance?: string[];
 }
 
@@ -144,11 +144,11 @@ export interface TimelineEvent {
 export interface TimelinePage {
   events: TimelineEvent[];
   next: number | null;
-  /** Events up to this one are listed no more; not there where all are. */
+  /** Events up to this one were pruned; absent if none were. */
   prunedSeq?: number;
 }
 
-/** What changed about a job: `events` has no gaps but for the `skipped` ones before it. */
+/** The changes of a job: `events` has no gaps, except for the `skipped` events before it. */
 export interface JobChange {
   id: string;
   lastSeq: number;
@@ -158,7 +158,7 @@ export interface JobChange {
   skipped: number;
 }
 
-/** RFC 9457, with two members more. */
+/** RFC 9457, with two extension members. */
 export interface ProblemDetails {
   status: number;
   title: string;
@@ -167,7 +167,7 @@ export interface ProblemDetails {
   details: { field: string; problem: string }[];
 }
 
-/** Errors that are alike: of one type, with one message but for its numbers and names. */
+/** Similar errors: the same type, and the same message except for numbers and names in it. */
 export interface ErrorGroup {
   type: string | null;
   message: string | null;
@@ -175,7 +175,7 @@ export interface ErrorGroup {
   jobs: number;
   firstSeen: string;
   lastSeen: string;
-  /** How many there were in each of 24 equal parts of the time that was asked for, the oldest first. */
+  /** How many there were in each of 24 equal parts of the requested time, oldest first. */
   trend: number[];
   /** The newest of them. */
   sample: { taskId: string; seq: number; message: string | null };
@@ -187,7 +187,7 @@ export interface ErrorsDocument {
   until: string;
 }
 
-/** The jobs that ended on a day, which is one of UTC's. */
+/** The jobs that ended on a day (in UTC). */
 export interface Day {
   day: string;
   finished: number;
@@ -202,9 +202,9 @@ export interface Day {
 
 export interface Area {
   path: string;
-  /** May be one that nobody discovered. */
+  /** Possibly an area that nobody discovered. */
   parent: string | null;
-  /** How far below where the tree begins. */
+  /** How many levels below the beginning of the tree. */
   depth: number;
   type: string;
   name: string | null;
@@ -212,7 +212,7 @@ export interface Area {
 }
 
 export interface Throughput {
-  /** The oldest first; the last one is not yet full. */
+  /** Oldest first; the last minute is not complete yet. */
   minutes: { minute: string; events: number; errors: number; jobs: number }[];
   eventsPerSecond: number;
   errorsPerMinute: number;
@@ -227,18 +227,18 @@ export interface JobFrequency {
   lastUpdateAt: string | null;
 }
 
-/** Whether the newest jobs are what their ledgers say. */
+/** Whether the newest jobs match their ledgers. */
 export interface Accuracy {
   checked: number;
   exact: number;
   differing: string[];
-  /** Too long to be looked at in passing. */
+  /** Jobs whose ledgers were too long to compare. */
   skipped: number;
 }
 
 export interface DatabaseFigures {
   version: string;
-  /** Null where that may not be known. */
+  /** Null if the server's user may not know it. */
   bytes: number | null;
   startedAt: string;
   replica: boolean;
@@ -267,6 +267,6 @@ export interface RouteFigures {
 export interface EndpointFigures {
   routes: RouteFigures[];
   since: string;
-  /** Where there is one. */
+  /** Present if there is a replica. */
   replica?: { used: boolean; lagSeconds: number | null };
 }

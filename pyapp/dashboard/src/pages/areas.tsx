@@ -6,7 +6,7 @@ import "./areas/areas.css";
 import { type Level, useLevel } from "./areas/load";
 import { AreaText, areaAddress, Branches } from "./areas/tree";
 
-/** The areas that jobs discovered, across all jobs, as a tree. */
+/** The areas that all jobs discovered, as a tree. */
 export function AreasPage() {
   const root = usePlace().parameters.get("root") || null;
   const { level, error, reload } = useLevel(root);
@@ -54,7 +54,7 @@ function Found({ level, root }: { level: Level; root: string | null }) {
   return (
     <>
       {level.root && (
-        <nav aria-label="Where this is" class="mb-2">
+        <nav aria-label="Path of this area" class="mb-2">
           <a href={areaAddress(null)}>All areas</a>
           {level.root.parent && (
             <>
@@ -82,7 +82,7 @@ function Found({ level, root }: { level: Level; root: string | null }) {
         {level.branches.length > 0 ? (
           <Branches level={level} />
         ) : (
-          <p class="card-body mb-0 text-secondary">Nothing that was discovered belongs to it.</p>
+          <p class="card-body mb-0 text-secondary">There are no areas below it.</p>
         )}
       </section>
     </>

@@ -8,7 +8,7 @@ import "./errors/errors.css";
 import { Groups } from "./errors/groups";
 import { MOST_GROUPS, search, useErrors, WINDOWS, type Window, windowOf } from "./errors/load";
 
-/** What went wrong lately, of all jobs, like with like. */
+/** Recent errors of all jobs, in groups. */
 export function ErrorsPage() {
   const { parameters } = usePlace();
   const window = windowOf(parameters.get("window"));
@@ -35,7 +35,7 @@ function Found({ page, window, wanted }: { page: ErrorsDocument; window: Window;
     return (
       <div class="card">
         <Empty title={`No errors in the last ${window.text.replace(/^1 /, "")}`}>
-          {window.key === "30d" ? "Crawlers report them as updates with an error." : "Look further back, or be glad."}
+          {window.key === "30d" ? "Crawlers report them as updates with an error." : "Look further back."}
         </Empty>
       </div>
     );
@@ -43,7 +43,7 @@ function Found({ page, window, wanted }: { page: ErrorsDocument; window: Window;
   const found = search(page.errors, wanted);
   const errors = found.reduce((sum, group) => sum + group.count, 0);
   return (
-    <section class="card" aria-label="Errors, like with like">
+    <section class="card" aria-label="Errors in groups">
       <div class="card-header gap-3 flex-wrap">
         <div class="flex-fill" role="status">
           <span class="h2 mb-0 tabular">{count(errors)}</span> {errors === 1 ? "error" : "errors"} in{" "}

@@ -35,9 +35,9 @@ function Found({ days, range }: { days: Day[]; range: number }) {
     return (
       <div class="card">
         <Empty title={`No job ended in the last ${range} days`}>
-          {range < 365 ? "Look further back, or see the " : "See the "}
+          {range < 365 ? "Look further back, or see " : "See "}
           <a class="text-decoration-underline" href="/">
-            jobs that there are
+            all jobs
           </a>
           .
         </Empty>
@@ -48,7 +48,7 @@ function Found({ days, range }: { days: Day[]; range: number }) {
     <>
       <Totals sums={sums} />
       <p class="text-secondary">
-        Days are those of UTC, and today’s is not over yet. A job that runs again is not counted.
+        Days are in UTC, and today is not over yet. A job that ended and runs again is not counted.
       </p>
       <Charts days={days} sums={sums} />
       <Table days={days} />

@@ -6,7 +6,7 @@ import { StalledJobs, UpdateFrequency } from "./system/jobs";
 import "./system/system.css";
 import { Throughput } from "./system/throughput";
 
-/** How the whole of it does: what comes in, how it is answered, and whether it is right. */
+/** The state of the whole system: events, answers, accuracy and tables. */
 export function SystemPage() {
   return (
     <>

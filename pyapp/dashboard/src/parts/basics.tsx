@@ -6,7 +6,7 @@ import { useTold } from "../lib/hooks";
 import type { Liveness } from "../lib/live";
 import type { Status } from "../lib/types";
 
-// Class names stand here whole, because those that no source has are taken out of the style sheet.
+// Class names are written out in full, because the build removes classes that it does not find in any source.
 const COLOURS: Record<Status, string> = {
   queued: "status-secondary",
   running: "status-blue",
@@ -43,7 +43,7 @@ const BARS: Partial<Record<Status, string>> = {
   waiting_credential_renewal: "bar-waiting",
 };
 
-/** How much is done; null is unknown, which is drawn as neither nothing nor all. The status, if given, colours it. */
+/** How much is done; null is unknown, which is drawn neither as empty nor as full. The status, if given, sets the colour. */
 export function Bar({ percentage, label, status }: { percentage: number | null; label: string; status?: Status }) {
   const look = `progress progress-sm bar ${(status && BARS[status]) ?? ""}`;
   if (percentage === null) {
@@ -58,7 +58,7 @@ export function Bar({ percentage, label, status }: { percentage: number | null; 
 
 /**
  * An instant: how long ago it is (`ago`), in the viewer's zone (`clock`), both, or how long until then (`left`). The
- * exact UTC is told on hover.
+ * exact time in UTC is shown on hover.
  */
 export function Time({ at, as = "ago" }: { at: string; as?: "ago" | "clock" | "both" | "left" }) {
   const text = useTold(() => timeText(at, as));
@@ -73,7 +73,7 @@ function timeText(at: string, as: "ago" | "clock" | "both" | "left"): string {
   const instant = new Date(at);
   const now = serverNow();
   const seconds = (now - instant.getTime()) / 1000;
-  // Years that no browser knows are shown as they came.
+  // A year that browsers cannot parse is shown as it came.
   if (Number.isNaN(seconds)) {
     return at;
   }
@@ -103,16 +103,16 @@ function clockText(instant: Date, now: number): string {
 const LIVENESS: Record<Liveness, [look: string, text: string, meaning: string]> = {
   connecting: ["status-secondary", "connecting", "Changes will be shown as they come."],
   live: ["status-green", "live", "Changes are shown as they come."],
-  polling: ["status-azure", "every 2 s", "There is no stream to be had just now, so the page asks every 2 seconds."],
-  stale: ["status-red", "stale", "No word from the server: what is shown may be out of date. It is tried again."],
-  refused: [
+  polling: ["status-azure", "every 2 s", "No stream is available at the moment, so the page asks every 2 seconds."],
+  stale: [
     "status-red",
-    "not live",
-    "The server refuses to tell this page of changes: what is shown may be out of date.",
+    "stale",
+    "The server does not answer, so this page may be out of date. It tries again by itself.",
   ],
+  refused: ["status-red", "not live", "The server refuses to send changes to this page, so it may be out of date."],
 };
 
-/** Whether what is shown is what is. */
+/** Whether the page is up to date. */
 export function LiveBadge({ liveness }: { liveness: Liveness }) {
   const [look, text, meaning] = LIVENESS[liveness];
   return (
@@ -124,7 +124,7 @@ export function LiveBadge({ liveness }: { liveness: Liveness }) {
   );
 }
 
-/** What is shown where there is nothing to show: why, and what to do next. */
+/** Shown where there is nothing to show: says why, and what to do next. */
 export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
   return (
     <div class="empty">
@@ -134,7 +134,7 @@ export function Empty({ title, children }: { title: string; children?: Component
   );
 }
 
-/** What is shown where something could not be read or done. */
+/** Shown where something could not be read or done. */
 export function Failure({ error, retry }: { error: ApiError; retry?: () => void }) {
   const details = (error.problem?.details ?? [])
     .map(({ field, problem }) => `${field} ${problem}`)

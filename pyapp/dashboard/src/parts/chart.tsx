@@ -6,7 +6,7 @@ export interface Series {
   label: string;
   /** A variable of the style sheet, such as `--tblr-blue`. */
   colour: string;
-  /** How a value is read out; null is where nothing is known. */
+  /** How a value is shown as text; null is unknown. */
   show: (value: number) => string;
   bars?: boolean;
 }
@@ -18,7 +18,7 @@ interface Picture {
 }
 
 /**
- * Values over time. Screen readers are told `description`, which should say in a sentence what the picture shows.
+ * Values over time. Screen readers get `description`, which should say in a sentence what the chart shows.
  *
  * @param times Seconds since 1970, rising.
  * @param values For each series a value for each time; null is a gap.
@@ -32,7 +32,7 @@ export function Chart({
 }: Picture & { description: string; height?: number }) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
-  // What is drawn anew, for other colours say, is what is known by then.
+  // A redraw, such as for other colours, draws the newest data.
   const newest = useRef<Picture>({ times, values, series });
   newest.current = { times, values, series };
   useEffect(() => {
@@ -46,7 +46,7 @@ export function Chart({
     };
     draw();
     const resized = new ResizeObserver(() => {
-      // Out of sight it has no width.
+      // While it is hidden it has no width.
       if (frame.clientWidth > 0 && plot.current?.width !== frame.clientWidth) {
         plot.current?.setSize({ width: frame.clientWidth, height });
       }
@@ -81,7 +81,7 @@ const minute = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const instant = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-/** Times below the chart as the viewer's language writes them, as exactly as they differ. */
+/** Times below the chart in the viewer's language, as precise as needed to tell them apart. */
 function timeTicks(_plot: uPlot, ticks: number[], _axis: number, _space: number, step: number): string[] {
   const format = step >= DAY ? day : step >= MINUTE ? minute : second;
   const texts = ticks.map((tick) => format.format(tick * 1000));
@@ -89,7 +89,7 @@ function timeTicks(_plot: uPlot, ticks: number[], _axis: number, _space: number,
   return texts.map((text, index) => (text === texts[index - 1] ? "" : text));
 }
 
-/** From the first time to the last, with half a bar beside them, so that these are seen whole. */
+/** From the first time to the last, with half a bar on either side, so that the outer bars are not cut. */
 function barRange(times: number[], low: number, high: number): [number, number] {
   const gaps = times.slice(1).map((time, index) => time - (times[index] ?? time));
   const half = (gaps.length > 0 ? Math.min(...gaps) : MINUTE) / 2;

@@ -12,13 +12,13 @@ const LINKS: [path: string, title: string][] = [
   ["/system", "System"],
 ];
 
-/** What is around every page: where one is, where one can go, and who one is. */
+/** The frame of every page: the current page, links to the others, and the session. */
 export function Layout({ children }: { children: ComponentChildren }) {
   const { path } = usePlace();
   const content = useRef<HTMLElement>(null);
   const shown = useRef(path);
   useEffect(() => {
-    // As after a page was loaded: whoever uses a keyboard or a screen reader begins at the new page's top.
+    // As after loading a page: keyboards and screen readers begin at the top of the new page.
     if (shown.current !== path) {
       shown.current = path;
       content.current?.focus({ preventScroll: true });
@@ -68,7 +68,7 @@ export function Layout({ children }: { children: ComponentChildren }) {
   );
 }
 
-/** The heading of a page, with what belongs beside it. Also names the browser's tab. */
+/** The heading of a page, with its badges and buttons. Also sets the title of the browser's tab. */
 export function PageHead({ title, children }: { title: string; children?: ComponentChildren }) {
   useEffect(() => {
     document.title = `${title} · Tallymark`;
@@ -107,9 +107,9 @@ function ThemeButton() {
     try {
       localStorage.setItem("tallymark-theme", root.dataset.bsTheme);
     } catch {
-      // Where nothing may be stored the choice holds until the page is left.
+      // If nothing may be stored, the choice holds until the page is left.
     }
-    // Charts are drawn in colours that they have to be told.
+    // Charts must be redrawn, because they get computed colours.
     dispatchEvent(new Event("themechange"));
   }
   const name = dark ? "Light colours" : "Dark colours";
@@ -120,7 +120,7 @@ function ThemeButton() {
   );
 }
 
-/** Forgets the session, and leads to signing in, which says so where that failed. */
+/** Ends the session and goes to the sign-in page, which shows whether it worked. */
 async function signOut() {
   await fetch("/sign-out", { method: "POST", headers: { "X-CSRF-Token": boot.csrf } }).catch(() => null);
   location.assign("/sign-in");

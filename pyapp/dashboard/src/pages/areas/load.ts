@@ -2,17 +2,17 @@ import { API } from "../../lib/api";
 import { type Loaded, useLoaded } from "../../lib/hooks";
 import type { Area } from "../../lib/types";
 
-/** As many areas as are asked for at once. */
+/** How many areas are requested at once. */
 const MOST = 2_000;
 
 export interface Branch {
   area: Area;
-  /** Whether something belongs to it; null where that is not known. */
+  /** Whether there are areas below it; null if unknown. */
   more: boolean | null;
 }
 
 export interface Level {
-  /** The area that the level is of; null for the top, and where nobody discovered it. */
+  /** The area that the level belongs to; null for the top, and if nobody discovered it. */
   root: Area | null;
   branches: Branch[];
   /** Whether there are more than were asked for. */
@@ -20,7 +20,7 @@ export interface Level {
 }
 
 /**
- * Reads what belongs to an area, and one level deeper, so as to know what can be unfolded.
+ * Reads the areas below an area, and one level deeper, to know which of them can be unfolded.
  *
  * @param root The path of the area; null for all at the top.
  */
@@ -28,7 +28,7 @@ export function useLevel(root: string | null): Omit<Loaded<Area[]>, "data"> & { 
   const first = root === null ? 0 : 1;
   const deep = useLoaded<{ areas: Area[] }>(`${API}/areas`, { root, depth: first + 1, limit: MOST });
   const tooMany = (deep.data?.areas.length ?? 0) >= MOST;
-  // The deeper ones may have taken the place of those that are wanted.
+  // Areas of the deeper level may have used up the limit.
   const flat = useLoaded<{ areas: Area[] }>(tooMany ? `${API}/areas` : null, { root, depth: first, limit: MOST });
   const { data, error, loading, reload } = tooMany ? flat : deep;
   return { level: data && levelOf(data.areas, first, tooMany), error, loading, reload };

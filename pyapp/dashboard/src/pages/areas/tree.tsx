@@ -4,7 +4,7 @@ import type { Area } from "../../lib/types";
 import { Failure } from "../../parts/basics";
 import { type Branch, type Level, useLevel } from "./load";
 
-/** The areas of a level, each of which can be unfolded; what belongs to one is read when it is. */
+/** The areas of a level. Each can be unfolded; the areas below it are read then. */
 export function Branches({ level }: { level: Level }) {
   return (
     <ul class="area-tree">
@@ -33,7 +33,7 @@ function Node({ branch: { area, more } }: { branch: Branch }) {
             type="button"
             class="area-toggle"
             aria-expanded={open}
-            aria-label={`What belongs to ${name}`}
+            aria-label={`Areas below ${name}`}
             onClick={() => setOpen(!open)}
           >
             <span class="area-arrow" aria-hidden="true">
@@ -48,7 +48,7 @@ function Node({ branch: { area, more } }: { branch: Branch }) {
   );
 }
 
-/** What an area is called, what it is, and how many jobs discovered it. */
+/** The name and type of an area, and how many jobs discovered it. */
 export function AreaText({ area, link = true }: { area: Area; link?: boolean }) {
   const name = <bdi>{area.name ?? area.path}</bdi>;
   return (

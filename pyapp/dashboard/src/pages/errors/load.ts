@@ -3,7 +3,7 @@ import { API } from "../../lib/api";
 import { type Loaded, useLoaded } from "../../lib/hooks";
 import type { ErrorGroup, ErrorsDocument } from "../../lib/types";
 
-/** How far back one may look, as it stands in the address. */
+/** The choices of how far back to look, as in the address. */
 export const WINDOWS = [
   { key: "1h", hours: 1, text: "1 hour" },
   { key: "24h", hours: 24, text: "24 hours" },
@@ -13,27 +13,27 @@ export const WINDOWS = [
 
 export type Window = (typeof WINDOWS)[number];
 
-/** As many groups as are asked for at once. */
+/** How many groups are requested at once. */
 export const MOST_GROUPS = 500;
 const EVERY_SECONDS = 10;
 
-/** The window that an address names; what is none of them is the last day. */
+/** The window that an address names; anything else is the last day. */
 export function windowOf(key: string | null): Window {
   return WINDOWS.find((one) => one.key === key) ?? WINDOWS[1];
 }
 
-/** The errors of the last so many hours, read again 10 s after each answer: where the window begins moves along. */
+/** The errors of the last so many hours, read again 10 s after each answer, because the window moves. */
 export function useErrors(hours: number): Loaded<ErrorsDocument> {
   const asked = { since: { hoursAgo: hours }, limit: MOST_GROUPS };
   return useLoaded<ErrorsDocument>(`${API}/errors`, asked, EVERY_SECONDS);
 }
 
-/** What tells a group from the others. */
+/** What identifies a group. */
 export function keyOf(group: ErrorGroup): string {
   return JSON.stringify([group.type, group.message]);
 }
 
-/** Those of the groups that have every word of a text somewhere. */
+/** The groups that contain every word of a text. */
 export function search(groups: ErrorGroup[], text: string): ErrorGroup[] {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   return groups.filter((group) => {
@@ -43,8 +43,8 @@ export function search(groups: ErrorGroup[], text: string): ErrorGroup[] {
 }
 
 /**
- * Keeps the order in which groups are shown while somebody points at them, so that none slips away from under the
- * pointer; those that are new come last until then.
+ * Keeps the order of the groups while the viewer points at them, so that none moves away from under the pointer; new
+ * groups come last until then.
  */
 export function useSteady(groups: ErrorGroup[], held: boolean): ErrorGroup[] {
   const order = useRef<string[]>([]);

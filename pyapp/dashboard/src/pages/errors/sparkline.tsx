@@ -3,7 +3,7 @@ import { count } from "../../lib/format";
 const WIDTH = 120;
 const HEIGHT = 28;
 
-/** How the errors are spread over the time, as small bars; in words for who cannot see them. */
+/** How the errors are spread over the time, as small bars, with a sentence for screen readers. */
 export function Sparkline({ trend, since, until }: { trend: number[]; since: string; until: string }) {
   const most = Math.max(...trend, 1);
   const step = WIDTH / trend.length;
@@ -18,7 +18,7 @@ export function Sparkline({ trend, since, until }: { trend: number[]; since: str
     >
       <line class="sparkline-base" x1={0} x2={WIDTH} y1={HEIGHT - 0.5} y2={HEIGHT - 0.5} />
       {trend.map((errors, part) => {
-        // A single error among thousands is still to be seen.
+        // A single error among thousands stays visible.
         const height = errors === 0 ? 0 : Math.max(2, (errors / most) * (HEIGHT - 1));
         return <rect key={part} x={part * step + 0.5} y={HEIGHT - height} width={step - 1} height={height} rx={0.5} />;
       })}

@@ -4,7 +4,7 @@ import { Card } from "../../parts/basics";
 import { DayChart } from "./day_chart";
 import { day, type Sums, share } from "./days";
 
-/** What the days look like. */
+/** The days as charts. */
 export function Charts({ days, sums }: { days: Day[]; sums: Sums }) {
   const dates = days.map((one) => one.day);
   const busiest = largest(days, (one) => one.finished + one.failed + one.cancelled);
@@ -98,7 +98,7 @@ export function Charts({ days, sums }: { days: Day[]; sums: Sums }) {
 }
 
 const [MINUTE, HOUR, DAY] = [60, 3_600, 86_400];
-/** Durations that one can say in a word. */
+/** Round durations for the marks of an axis. */
 const STEPS = [
   ...[0.001, 0.01, 0.1, 1, 2, 5, 10, 15, 30],
   ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * MINUTE),
@@ -116,7 +116,7 @@ function short(value: number): string {
   return compact.format(value);
 }
 
-/** Jobs come in wholes; ticks between them are left empty. */
+/** Jobs are whole numbers; ticks between them have no label. */
 function whole(value: number): string {
   return Number.isInteger(value) ? count(value) : "";
 }

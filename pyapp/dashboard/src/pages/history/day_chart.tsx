@@ -8,17 +8,17 @@ export interface DaySeries {
   /** A variable of the style sheet, such as `--tblr-green`. */
   colour: string;
   values: (number | null)[];
-  /** How a value is read out. */
+  /** How a value is shown as text. */
   show: (value: number) => string;
 }
 
 /**
- * Bars, a day each, of several series stacked on each other, or a line where there is one. Below it stands what the
- * values are of the day that is pointed at.
+ * Bars, a day each, of several series stacked on each other, or a line where there is one. Below it are the
+ * values of the day that the viewer points at.
  *
  * @param days The days, as YYYY-MM-DD in UTC, the oldest first and none left out.
- * @param highest Where the axis ends, if not at the largest value.
- * @param steps What may lie between two marks of the axis, if not round numbers.
+ * @param highest The end of the axis, if not the largest value.
+ * @param steps The possible steps between two marks of the axis, if not round numbers.
  */
 export function DayChart({
   days,
@@ -83,7 +83,7 @@ export function DayChart({
 }
 
 const HEIGHT = 200;
-/** More of them would be one thick line. */
+/** With more of them, the bars would look like one thick line. */
 const MOST_POINTS = 100;
 
 /** Each series on top of those after it, so that the first of them is the topmost, and drawn first. */
@@ -114,7 +114,7 @@ function options(
     width,
     height: HEIGHT,
     padding: [8, 8, 0, 0],
-    // The days are those of UTC, wherever the viewer is.
+    // Days are in UTC, wherever the viewer is.
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, y: false, points: { show: line } },
@@ -152,7 +152,7 @@ function options(
       },
     ],
     scales: {
-      // Half a day on either side, where bars have their halves.
+      // Half a day on either side, so that the outer bars are not cut.
       x: { range: (_plot, low, high) => [low - 43_200, high + 43_200] },
       y: { range: (_plot, _low, high) => [0, highest ?? (high || 1) * 1.05] },
     },

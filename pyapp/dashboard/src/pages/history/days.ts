@@ -6,7 +6,7 @@ export const RANGES = [7, 30, 90, 365].map((days) => ({
   text: `${days} days`,
 }));
 
-/** How many days an address asks for; what is none of the ranges is a month. */
+/** How many days an address asks for; anything but one of the ranges is a month. */
 export function rangeOf(key: string | null): number {
   return RANGES.find((range) => range.key === key)?.days ?? 30;
 }
@@ -19,7 +19,7 @@ const dayFormat = new Intl.DateTimeFormat(undefined, {
   timeZone: "UTC",
 });
 
-/** A day of UTC's as people write it. */
+/** A day in UTC as people write it. */
 export function day(date: string): string {
   return dayFormat.format(Date.parse(date));
 }
@@ -32,7 +32,7 @@ export interface Sums {
   items: number;
   /** 0 to 1, null where no job finished or failed. */
   successRate: number | null;
-  /** The middle one of the days' medians; null where no job ended. */
+  /** The median of the days' medians; null if no job ended. */
   typicalSeconds: number | null;
 }
 
@@ -54,7 +54,7 @@ export function sumsOf(days: Day[]): Sums {
   };
 }
 
-/** A part of a whole, given as 0 to 1, as people read it: 100% is all of them and 0% none. */
+/** A part of a whole, given as 0 to 1, as a percentage: 100% only for all, and 0% only for none. */
 export function share(part: number): string {
   const percent = part * 100;
   return part > 0.999 && part < 1 ? ">99.9%" : `${Number(percent.toFixed(percent < 10 || percent > 99 ? 1 : 0))}%`;

@@ -7,20 +7,20 @@ import { Card, Empty, Failure } from "../../parts/basics";
 import { Said } from "./values";
 
 interface Node extends Area {
-  /** Null is not read yet. */
+  /** Null if not read yet. */
   below: Node[] | null;
 }
 
-/** A tree of up to so many is read at once; of a larger one each level is read when it is unfolded. */
+/** A tree of up to this many areas is read at once; a larger one is read level by level, when a level is unfolded. */
 const MOST = 1000;
 
 interface Source {
   path: string;
-  /** Changes with each discovery, which is news of the whole tree. */
+  /** Changes with each discovery, which may change the whole tree. */
   discovery: string;
 }
 
-/** Reads areas, and again after each discovery; what is unfolded stays so. */
+/** Reads areas, and reads them again after each discovery; unfolded areas stay unfolded. */
 function useAreas({ path, discovery }: Source, parameters: Parameters, wanted = true) {
   const loaded = useLoaded<{ areas: Area[] }>(wanted ? path : null, parameters);
   const known = useRef(discovery);
@@ -64,7 +64,7 @@ export function AreasTab({ job }: { job: Job }) {
   );
 }
 
-/** Areas come each followed by those below it. */
+/** Each area is followed by the areas below it. */
 function nested(areas: Area[], whole: boolean): Node[] {
   const top: Node[] = [];
   const trail: Node[] = [];
@@ -82,7 +82,7 @@ function nested(areas: Area[], whole: boolean): Node[] {
   return top;
 }
 
-/** What is right below the first area. Where not all of it came, the last ones may have more below. */
+/** The areas directly below the first one. If the answer was cut off, the last ones may have more below. */
 function levelBelow(areas: Area[]): Node[] {
   const whole = areas.length < MOST;
   const below = nested(areas, false)[0]?.below ?? [];
@@ -121,7 +121,7 @@ function Branch({ node, source, begins }: { node: Node; source: Source; begins: 
 }
 
 function Lazy({ root, source }: { root: string; source: Source }) {
-  // One level more than is shown, since what has nothing below should not look as if it had.
+  // One level more than is shown, to know which areas have something below.
   const { data, error, reload } = useAreas(source, { root, depth: 2, limit: MOST });
   const below = useMemo(() => levelBelow(data?.areas ?? []), [data]);
   if (error) {

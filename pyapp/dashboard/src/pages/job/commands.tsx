@@ -3,12 +3,12 @@ import { ApiError, jobPath, post } from "../../lib/api";
 import { mayCommand } from "../../lib/boot";
 import type { Command, Job } from "../../lib/types";
 
-/** Whether the job has come to an end; one that was taken up again has none. */
+/** Whether the job has ended; a job that was started again has not. */
 export function hasEnded(job: Job): boolean {
   return job.finishedAt !== null;
 }
 
-/** Asking something of a job's crawler. */
+/** Gives commands to a job's crawler. */
 export function useCommands(job: Job, take: (job: Job) => void) {
   const [sending, setSending] = useState<Command | null>(null);
   const [failed, setFailed] = useState<{ command: Command; error: ApiError } | null>(null);
@@ -26,14 +26,14 @@ export function useCommands(job: Job, take: (job: Job) => void) {
     }
     setSending(null);
   }
-  // What was refused, or did not get through, is settled by whatever happens to the job next.
+  // The next change of the job clears an error of a command.
   useEffect(() => setFailed(null), [job.lastSeq]);
   return { sending, failed, send };
 }
 
 type Commanding = ReturnType<typeof useCommands>;
 
-/** The buttons, for those who may. */
+/** The buttons, for viewers who may use them. */
 export function Commands({ job, sending, send }: Commanding & { job: Job }) {
   const dialog = useRef<HTMLDialogElement>(null);
   if (!mayCommand || hasEnded(job)) {
@@ -66,7 +66,7 @@ export function Commands({ job, sending, send }: Commanding & { job: Job }) {
             <p class="job-id fw-bold">
               <bdi>{job.id}</bdi>
             </p>
-            <p>Its crawler is asked to stop, with its next report. What it has counted so far stays.</p>
+            <p>The crawler gets the command with the answer to its next report. What it has counted so far is kept.</p>
           </div>
           <div class="btn-list justify-content-end">
             <button type="submit" class="btn">
@@ -82,7 +82,7 @@ export function Commands({ job, sending, send }: Commanding & { job: Job }) {
   );
 }
 
-/** Whether the crawler was reached, and has done what was asked of it. */
+/** Whether the command was accepted, and whether the crawler has obeyed. */
 export function Asked({ job, failed }: Pick<Commanding, "failed"> & { job: Job }) {
   const before = useRef(job.command);
   const [obeyed, setObeyed] = useState<Command | null>(null);
@@ -104,14 +104,14 @@ export function Asked({ job, failed }: Pick<Commanding, "failed"> & { job: Job }
       {job.command && (
         <div class="alert alert-warning mb-3" data-command={job.command}>
           <div class="text-body">
-            Asked to <strong>{job.command}</strong>. It waits for the crawler, which is told with its next report.
+            Requested: <strong>{job.command}</strong>. The crawler gets the command with the answer to its next report.
           </div>
         </div>
       )}
       {!job.command && obeyed && (
         <div class="alert alert-success mb-3" data-obeyed={obeyed}>
           <div class="text-body">
-            The crawler was asked to {obeyed}, and has answered. The job is <strong>{job.status}</strong> now.
+            The crawler has obeyed the command to {obeyed}. The job is <strong>{job.status}</strong> now.
           </div>
         </div>
       )}

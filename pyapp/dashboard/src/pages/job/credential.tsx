@@ -2,14 +2,14 @@ import type { Job } from "../../lib/types";
 import { Time } from "../../parts/basics";
 import { isObject, Members, member, plainly, Said } from "./values";
 
-/** How loudly each is said; what is to do comes with the job. */
+/** How each status is shown; the job itself says what to do. */
 const STATES: Record<string, { colour: string; title: string }> = {
   credential_expired: { colour: "alert-danger", title: "The credentials have expired" },
   waiting_credential_renewal: { colour: "alert-warning", title: "Waiting for new credentials" },
   credential_renewed: { colour: "alert-success", title: "The new credentials work" },
 };
 
-/** Stands out while a credential needs somebody. */
+/** An alert while a credential needs attention. */
 export function CredentialAlert({ job }: { job: Job }) {
   const state = STATES[job.status];
   if (!state) {

@@ -10,10 +10,10 @@ const PAGE = 20;
 
 const KINDS = ["error"];
 
-/** What went wrong in this job: the error that it shows now, and each one that was reported. */
+/** The errors of this job: the current one, and each one that was reported. */
 export function ErrorsTab({ job, subscribe }: { job: Job; subscribe: Subscribe }) {
   const list = useRef<HTMLOListElement>(null);
-  // Nothing moves under the eyes of who has scrolled down to read.
+  // Nothing moves while the viewer has scrolled down to read.
   const held = () => (list.current?.getBoundingClientRect().top ?? 0) < 0;
   const story = useStory(job, subscribe, { kinds: KINDS, page: PAGE, held });
   const { error: last, errorTimestamp: at } = job.progress;

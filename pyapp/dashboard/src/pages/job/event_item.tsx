@@ -7,12 +7,12 @@ import { KIND_COLOURS, KINDS, Sentence } from "./words";
 
 interface Given {
   event: TimelineEvent;
-  /** Whether the state at this point is the one that is shown. */
+  /** Whether the page shows the state at this event. */
   chosen: boolean;
   onChoose: (seq: number) => void;
 }
 
-/** One event of the story. An event never changes, and there are many: it is drawn once. */
+/** One event of the timeline. Events never change, and there are many, so each is drawn once. */
 export class EventItem extends Component<Given> {
   override shouldComponentUpdate(next: Given): boolean {
     return next.event !== this.props.event || next.chosen !== this.props.chosen;
@@ -55,7 +55,7 @@ export class EventItem extends Component<Given> {
   }
 }
 
-/** What is folded away is not even drawn. */
+/** Details that are folded away are not drawn at all. */
 function Unfolding({ summary, children }: { summary: preact.ComponentChildren; children: () => preact.JSX.Element }) {
   const [open, setOpen] = useState(false);
   return (
@@ -89,7 +89,7 @@ function Details({ event, onChoose }: { event: TimelineEvent; onChoose: (seq: nu
   );
 }
 
-/** What was recorded long after it happened was kept back by the crawler, or by its network. */
+/** Shown if an event was recorded long after it happened, because the crawler or its network held it back. */
 function lateness({ timestamp, recordedAt }: TimelineEvent): string {
   if (!recordedAt) {
     return "";
@@ -104,7 +104,7 @@ const dayAndTime = new Intl.DateTimeFormat(undefined, {
   timeStyle: "medium",
 });
 
-/** An instant in the viewer's zone; unlike `Time` it does not tick, since there are thousands. */
+/** A time in the viewer's zone; unlike `Time` it does not tick, because there are thousands. */
 export function Clock({ at }: { at: string }) {
   const instant = new Date(at);
   const today = new Date().toDateString() === instant.toDateString();

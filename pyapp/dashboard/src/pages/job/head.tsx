@@ -7,7 +7,7 @@ import { Bar, Time } from "../../parts/basics";
 import { hasEnded } from "./commands";
 import { LongText, Said } from "./values";
 
-/** How far a job is, and how it goes. `past` is a job as it was, which has no rate. */
+/** How far a job is, and how fast it goes. `past` is a job as it was, which has no rate. */
 export function Head({ job, past }: { job: Job; past: boolean }) {
   const { progress } = job;
   const goes = !past && !hasEnded(job) && job.status !== "queued";
@@ -29,8 +29,8 @@ export function Head({ job, past }: { job: Job; past: boolean }) {
         )}
         <dl class="facts mt-3 mb-0">
           <Fact name="Stage">{text(progress.stage)}</Fact>
-          <Fact name="Doing">{text(progress.operationType?.replaceAll("_", " "))}</Fact>
-          <Fact name="Collecting">{text(progress.currentDataType)}</Fact>
+          <Fact name="Operation">{text(progress.operationType?.replaceAll("_", " "))}</Fact>
+          <Fact name="Data type">{text(progress.currentDataType)}</Fact>
           {goes && rate?.itemsPerSecond != null && (
             <Fact name="Rate" beside={interval(rate.low, rate.high, speed)}>
               <span class="tabular">{speed(rate.itemsPerSecond)}</span>
@@ -89,7 +89,7 @@ function Fact({ name, beside, children }: { name: string; beside?: ComponentChil
   ) : null;
 }
 
-/** Between what the true figure probably is; the longest time may be for ever. */
+/** The interval that the true value is probably in; the upper end of a time may be unknown. */
 function interval(
   low: number | null,
   high: number | null,

@@ -28,7 +28,7 @@ const TABS: [name: string, title: string][] = [
   ["state", "State"],
 ];
 
-/** One job: how far it is, how it got there, and what can be asked of it. */
+/** One job: how far it is, how it got there, and the commands for it. */
 export function JobPage() {
   const id = usePlace().parameters.get("id");
   if (!id) {
@@ -65,14 +65,14 @@ function Watched({ id }: { id: string }) {
       <PageBody>
         {gone || error?.status === 404 ? (
           <Empty title="There is no such job">
-            It was never registered, or has been deleted. See{" "}
+            It was never registered, or it has been deleted. See{" "}
             <a class="text-decoration-underline" href="/">
               all jobs
             </a>
             .
           </Empty>
         ) : error?.status === 403 ? (
-          <Empty title="This job is not for you to see">
+          <Empty title="You may not see this job">
             The token you signed in with is for other jobs, or may not read. See{" "}
             <a class="text-decoration-underline" href="/">
               all jobs
@@ -114,7 +114,7 @@ function Page({ job, watched }: { job: Job; watched: WatchedJob }) {
       <PageBody>
         {watched.gone && (
           <div class="alert alert-danger" role="alert">
-            <div class="text-body">This job has been deleted. What is shown is what was last known of it.</div>
+            <div class="text-body">This job has been deleted. This is its last known state.</div>
           </div>
         )}
         {watched.error && !watched.gone && <Failure error={watched.error} retry={watched.reload} />}
@@ -184,7 +184,7 @@ function Tabs({ chosen }: { chosen: string }) {
                 href={`${path}?${address}`}
                 aria-current={chosen === name ? "page" : undefined}
                 onClick={(click) => {
-                  // Followed by us where the page need not begin at its top again.
+                  // Handled here, so that the page does not scroll to its top.
                   if (click.button === 0 && !click.ctrlKey && !click.metaKey && !click.shiftKey && !click.altKey) {
                     click.preventDefault();
                     setParameters({ tab: name });

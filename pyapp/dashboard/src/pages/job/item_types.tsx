@@ -6,13 +6,13 @@ import { Said } from "./values";
 
 const COLOURS = ["bg-blue", "bg-teal", "bg-orange", "bg-purple", "bg-pink", "bg-lime", "bg-cyan", "bg-yellow"];
 const REST = "bg-secondary";
-/** How many types are drawn one by one; the others are told in a line, and unfold. */
+/** How many types have a bar each; the others share a line that unfolds. */
 const MOST = 10;
 
 interface Counted {
   name: string;
   items: number;
-  /** Of all items, 0 to 1. */
+  /** The share of all items, 0 to 1. */
   share: number;
   colour: string;
 }
@@ -55,7 +55,7 @@ function Sum({ types, items }: { types: number; items: number }) {
   );
 }
 
-/** All items as one lane, of which each type has its share. */
+/** All items as one bar, in which each type has its share. */
 function Distribution({ types }: { types: Counted[] }) {
   const named = types.slice(0, COLOURS.length);
   const other = types.slice(COLOURS.length).reduce((all, type) => all + type.share, 0);

@@ -8,7 +8,7 @@ export function PastBar({ at, last, onChoose }: { at: number; last: number; onCh
   const [drawn, setDrawn] = useState(at);
   useEffect(() => setDrawn(at), [at]);
   useEffect(() => {
-    // A state is folded from the ledger: not for each place that the handle passes.
+    // Each state is folded from the ledger, so not for every position that the slider passes.
     const timer = window.setTimeout(() => drawn !== at && onChoose(drawn), SETTLED_MS);
     return () => window.clearTimeout(timer);
   }, [drawn]);

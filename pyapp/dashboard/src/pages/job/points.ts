@@ -11,13 +11,13 @@ interface HistoryPage {
   next: number | null;
 }
 
-/** Only so many of the newest events are drawn. */
+/** Only this many of the newest events are drawn. */
 export const MOST_EVENTS = 2000;
 const PAGE = 1000;
-/** What comes in while one looks is kept up to this many points. */
+/** New points are kept up to this many. */
 const MOST_POINTS = 6000;
 const MOST_BARS = 60;
-/** Seconds that a bar may stand for. */
+/** The possible widths of a bar, in seconds. */
 const WIDTHS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400, 604_800];
 
 /**
@@ -32,7 +32,7 @@ export async function readPoints(job: Job, field: string, signal: AbortSignal): 
 
 async function readAll(job: Job, field: string, signal: AbortSignal): Promise<Point[]> {
   let after: number | null = Math.max(job.lastSeq - MOST_EVENTS, 0);
-  // What the first report counted was done since the job began.
+  // The items of the first report were done since the job began.
   const points: Point[] = after === 0 && job.startedAt ? [[Date.parse(job.startedAt) / 1000, 0]] : [];
   for (let pages = 0; after !== null && pages < MOST_EVENTS / PAGE; pages++) {
     const page: HistoryPage = await get(jobPath(job.id, "history"), { field, after, limit: PAGE }, signal);
@@ -48,8 +48,8 @@ async function readAll(job: Job, field: string, signal: AbortSignal): Promise<Po
 }
 
 /**
- * The same for a long job, for which the server would have to fold its whole ledger: from what its newest events say,
- * back from the total that it has. A worker's total only ever rises; what it had before is in the first one it reports.
+ * The same for a long job, whose whole ledger the server would have to fold: computed backwards from the current total,
+ * with the newest events. A worker's total only rises; what it had before is in its first report.
  */
 async function readNewest(job: Job, signal: AbortSignal): Promise<Point[]> {
   const events: TimelineEvent[] = [];
@@ -77,7 +77,7 @@ async function readNewest(job: Job, signal: AbortSignal): Promise<Point[]> {
   });
 }
 
-/** The points with those of a change: its total is that of its last event, and what it gained began with its first. */
+/** Adds the points of a change: its total is that of its last event, and its gain began with its first event. */
 export function extended(points: Point[], { job, events, skipped }: JobChange, field: string): Point[] {
   const total = totalOf(job.progress[field] ?? null);
   const [first, last] = [events[0], events.at(-1)];
@@ -85,7 +85,7 @@ export function extended(points: Point[], { job, events, skipped }: JobChange, f
     return points;
   }
   if (!first || !last) {
-    // The job as an answer had it, for which there is only the server's time: no news, unless it counted on.
+    // The job from an answer, which only has the server's time: a new point only if the total has grown.
     if (total === points.at(-1)?.[1]) {
       return points;
     }
@@ -111,7 +111,7 @@ function totalOf(value: Json): number | null {
   return typeof value === "number" ? value : null;
 }
 
-/** In the order of time, without years that no browser knows; a report that was late brings the total no lower. */
+/** In the order of time, without years that browsers cannot parse; a late report does not lower the total. */
 function rising(points: Point[]): Point[] {
   let highest = 0;
   return points
@@ -123,7 +123,7 @@ function rising(points: Point[]): Point[] {
     });
 }
 
-/** What was gained in each of some equal parts of the time, a second. Between two reports it went evenly. */
+/** The rate in each of some equal parts of the time. Between two reports the rate counts as even. */
 export function rates(points: Point[]): { times: number[]; values: number[]; width: number } {
   const [first, last] = [points[0], points.at(-1)];
   if (!first || !last) {

@@ -7,7 +7,7 @@ import { Chart } from "../../parts/chart";
 import { extended, MOST_EVENTS, type Point, readPoints, rates, thinned } from "./points";
 import type { Subscribe } from "./watch_job";
 
-/** How fast the job went, over time; or what it had done by when. */
+/** The rate of the job over time, or its total over time. */
 export function RateChart({ job, subscribe }: { job: Job; subscribe: Subscribe }) {
   const { points, error, loading, retry } = usePoints(job, subscribe);
   const [totals, setTotals] = useState(false);

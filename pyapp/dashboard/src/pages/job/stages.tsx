@@ -21,7 +21,7 @@ const MOST_DRAWN = 100;
 const MOST_LISTED = 6;
 const NONE = "no stage";
 
-/** How long the job was in each of its stages: a lane, and a table. */
+/** How long the job was in each of its stages: a bar and a table. */
 export function Stages({ job }: { job: Job }) {
   const { data, error, reload } = useLoaded<{ stages: Stage[] }>(jobPath(job.id, "stages"), {}, hasEnded(job) ? 0 : 15);
   const now = `${job.progress.stage} ${job.status}`;
@@ -33,7 +33,7 @@ export function Stages({ job }: { job: Job }) {
     }
   }, [now]);
   const stages = data?.stages ?? [];
-  // The page says by itself that the server is away.
+  // The page already says that the server is away.
   const failure = error?.status ? error : null;
   if (!failure && stages.length === 0) {
     return null;
@@ -54,7 +54,7 @@ export function Stages({ job }: { job: Job }) {
   );
 }
 
-/** A stage that is entered again has the colour it had. */
+/** A stage that is entered again keeps its colour. */
 function colours(stages: Stage[]): Map<string | null, string> {
   const found = new Map<string | null, string>();
   for (const { stage } of stages) {

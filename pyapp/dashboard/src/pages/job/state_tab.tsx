@@ -21,7 +21,7 @@ const ELSEWHERE = [
   "timeline",
 ];
 
-/** What is kept of a job: where it resumes, what its registrar and its crawler added, and all of it as it is. */
+/** The stored state of a job: where it resumes, its attributes, further fields, and the raw JSON. */
 export function StateTab({ job, at }: { job: Job; at: number | null }) {
   const { lastProcessedId, ...others } = job.progress;
   const further = Object.fromEntries(
@@ -33,7 +33,7 @@ export function StateTab({ job, at }: { job: Job; at: number | null }) {
         <Card title="Where it resumes">
           {lastProcessedId === undefined && job.resumeState === null ? (
             <Empty title="Nothing to resume from">
-              A crawler that is started again begins anew, or with its counts. It keeps its place by reporting{" "}
+              A crawler that is started again begins from the start, or from its counts. It keeps its place by reporting{" "}
               <code>progress</code> or <code>lastProcessedId</code>.
             </Empty>
           ) : (
@@ -70,7 +70,7 @@ export function StateTab({ job, at }: { job: Job; at: number | null }) {
   );
 }
 
-/** The job as the API gives it, read when somebody wants it. */
+/** The job as the API returns it, read on demand. */
 function Raw({ id, at }: { id: string; at: number | null }) {
   const [text, setText] = useState<string | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
@@ -95,7 +95,7 @@ function Raw({ id, at }: { id: string; at: number | null }) {
       await navigator.clipboard.writeText(text ?? "");
       setCopied("Copied");
     } catch {
-      setCopied("The browser does not allow it");
+      setCopied("Not copied: the browser does not allow it");
     }
   }
 
@@ -124,7 +124,7 @@ function Raw({ id, at }: { id: string; at: number | null }) {
             <a class="text-decoration-underline" href={address} target="_blank" rel="noreferrer">
               the API
             </a>{" "}
-            gives for this job, with its newest 100 events.
+            returns for this job, with its newest 100 events.
           </p>
         )
       ) : (

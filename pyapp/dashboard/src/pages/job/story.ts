@@ -2,32 +2,32 @@ import { ApiError, get, jobPath, type Parameters } from "../../lib/api";
 import type { Job, JobChange, TimelineEvent, TimelinePage } from "../../lib/types";
 
 const CATCH_UP_PAGE = 1000;
-/** Who is further behind begins with the newest page again, from which older ones are read as usual. */
+/** A viewer who is further behind than this starts again with the newest page. */
 const MOST_BEHIND = 5000;
-/** A page that is left open for days must not grow without end: what falls off can be paged back to. */
+/** A page that is left open for days must not grow without end: events that are dropped can be read again. */
 const MOST_SHOWN = 2000;
 const AGAIN_MS = 2000;
 
 /** Which events of a job are shown, and how. */
 export interface Wanted {
-  /** Only events of these; none are all. */
+  /** Only events of these kinds; none means all. */
   kinds: string[];
-  /** So many are read at once. */
+  /** How many are read at once. */
   page: number;
   /** Whether new events wait. */
   held: () => boolean;
 }
 
 /**
- * The events of a job that are shown: always without a gap between the oldest and the newest of them, as far as the
- * kinds that are wanted go. New ones come in on top, or wait while somebody reads.
+ * The events of a job that are shown: all events of the chosen kinds between the oldest and the newest of them, without
+ * a gap. New ones are added at the top, or wait while the viewer reads.
  */
 export class Story {
   /** Newest first. */
   shown: TimelineEvent[] = [];
   /** New ones that are not shown yet, newest first. */
   waiting: TimelineEvent[] = [];
-  /** The seq before which there are more; null where the oldest is shown. */
+  /** The seq before which there are more; null if the oldest is shown. */
   older: number | null = null;
   /** Events up to this one were pruned. */
   prunedSeq = 0;
@@ -39,10 +39,10 @@ export class Story {
   private farBehind = false;
   /** All events up to here are in `shown` or `waiting`. */
   private upTo = 0;
-  /** The newest event that was heard of. */
+  /** The newest event that is known. */
   private known: number;
   private createdAt: string;
-  /** Rises whenever all begins anew: what was asked for in an earlier turn is of no use any more. */
+  /** Rises whenever everything starts again: answers to requests of an earlier turn are dropped. */
   private turn = 0;
   /** The turn in which missing events are being read, if they are. */
   private catching: number | null = null;
@@ -51,9 +51,9 @@ export class Story {
   private readonly id: string;
 
   /**
-   * @param job The job as it is known so far.
-   * @param wanted Which events, and how they are shown.
-   * @param tell Told of whatever changed.
+   * @param job The job as known so far.
+   * @param wanted Which events to show, and how.
+   * @param tell Called after each change.
    */
   constructor(
     job: Pick<Job, "id" | "lastSeq" | "createdAt">,
@@ -97,7 +97,7 @@ export class Story {
     window.clearTimeout(this.again);
   }
 
-  /** Takes what was heard of the job; events that are known already are left out, missing ones are read. */
+  /** Takes a change of the job; known events are skipped, missing ones are read. */
   hear(change: JobChange): void {
     if (this.createdAt !== change.job.createdAt) {
       this.forget(change);
@@ -130,12 +130,12 @@ export class Story {
     this.tell();
   }
 
-  /** How many new events are not shown; null is many, where they are too many to know. */
+  /** How many new events are not shown; null means too many to know. */
   get waitingCount(): number | null {
     if (!this.farBehind) {
       return this.waiting.length;
     }
-    // Of some kinds, there may be any number among them.
+    // If only some kinds are shown, any number of them may match.
     return this.wanted.kinds.length > 0 ? null : this.known - (this.shown[0]?.seq ?? 0);
   }
 
@@ -149,7 +149,7 @@ export class Story {
     this.tell();
     try {
       const page = await this.read({ before: older, limit: this.wanted.page });
-      // The end of what is shown may have fallen off meanwhile.
+      // The oldest shown events may have been dropped meanwhile.
       if (turn === this.turn && older === this.older) {
         this.shown = [...this.shown, ...page.events];
         this.older = page.next;
@@ -164,7 +164,7 @@ export class Story {
     this.tell();
   }
 
-  /** Begins with a job that was made anew under the same id: nothing of what is shown is of it. */
+  /** Starts with another job under the same id: none of the shown events belong to it. */
   private forget({ job, lastSeq }: JobChange): void {
     this.createdAt = job.createdAt;
     this.known = lastSeq;
@@ -177,7 +177,7 @@ export class Story {
     this.tell();
   }
 
-  /** Reads what is missing between `upTo` and `known`, unless all begins anew meanwhile. */
+  /** Reads what is missing between `upTo` and `known`, unless everything starts again meanwhile. */
   private async catchUp(): Promise<void> {
     const { turn } = this;
     if (this.catching === turn || !this.begun) {
@@ -212,7 +212,7 @@ export class Story {
     this.tell();
   }
 
-  /** Whether to begin anew rather than to read all that is missing. Of some kinds, there may be few among them. */
+  /** Whether to start again instead of reading all missing events. If only some kinds are shown, few may match. */
   private isTooFar(): boolean {
     const { kinds, held } = this.wanted;
     return this.known - this.upTo > MOST_BEHIND && (kinds.length === 0 || !held());
@@ -252,7 +252,7 @@ export class Story {
       throw error;
     }
     this.error = error;
-    // Away for a while, or busy: what is missing is asked for again by itself.
+    // The server is away or busy: missing events are requested again later.
     if (again && (error.status === 0 || error.status >= 500)) {
       window.clearTimeout(this.again);
       this.again = window.setTimeout(again, AGAIN_MS);

@@ -11,12 +11,12 @@ import { KINDS } from "./words";
 
 const PAGE = 50;
 
-/** The kinds that are asked for in the address; none are all. */
+/** The kinds that the address asks for; none means all. */
 export function useKinds(): string[] {
   return usePlace().parameters.getAll("event");
 }
 
-/** The story of a job: its events, newest first, with those that come in while one looks. */
+/** The timeline of a job: its events, newest first, and new ones as they come. */
 export function Timeline({
   job,
   subscribe,
@@ -36,7 +36,7 @@ export function Timeline({
   const atTop = useRef(true);
   const follows = useRef(true);
   follows.current = following;
-  // Nothing moves under the eyes of who reads further down, or has unfolded something.
+  // Nothing moves while the viewer reads further down or has unfolded something.
   const held = () => !follows.current || !atTop.current || list.current?.querySelector("details[open]") != null;
   const story = useStory(job, subscribe, { kinds, page: PAGE, held });
   useEffect(() => {
@@ -46,7 +46,7 @@ export function Timeline({
       (entries) => {
         for (const entry of entries) {
           if (entry.target === top.current) {
-            // Who has not come to the story yet reads none of it.
+            // A viewer who has not scrolled to the timeline is not reading it.
             atTop.current = entry.boundingClientRect.top >= (entry.rootBounds?.top ?? 0);
           } else if (entry.isIntersecting && story.error === null) {
             void story.readOlder();
@@ -61,7 +61,7 @@ export function Timeline({
       }
     }
     return () => observer.disconnect();
-    // Observed anew after each page, since one that was too short to push the end out of sight tells nothing.
+    // Observed again after each page, because a page too short to push the end out of sight triggers nothing.
   }, [story, story.older]);
 
   function release(): void {
@@ -99,7 +99,7 @@ export function Timeline({
           <button
             type="button"
             class="btn btn-sm"
-            title={following ? "New events wait until you say so" : "New events come in on top"}
+            title={following ? "Let new events wait" : "Show new events as they come"}
             onClick={follow}
           >
             {following ? "Hold" : "Follow"}
@@ -130,8 +130,8 @@ export function Timeline({
         {story.begun && story.older === null && story.shown.length > 0 && (
           <p class="p-3 mb-0 text-center text-secondary small">
             {story.prunedSeq > 0
-              ? `Events up to ${count(story.prunedSeq)} were pruned: what they add up to is in the job.`
-              : "This is where it begins."}
+              ? `Events up to ${count(story.prunedSeq)} were pruned; the job still has what they add up to.`
+              : "This is the first event."}
           </p>
         )}
       </div>
@@ -139,7 +139,7 @@ export function Timeline({
   );
 }
 
-/** Says how many new ones wait, and shows them; null is many. */
+/** Says how many new ones wait, and shows them; null means many. */
 export function News({ waiting, one, onClick }: { waiting: number | null; one: string; onClick: () => void }) {
   return waiting === 0 ? null : (
     <div class="story-news" role="status">
@@ -152,7 +152,7 @@ export function News({ waiting, one, onClick }: { waiting: number | null; one: s
 
 function NoEvents({ filtered }: { filtered: boolean }) {
   return filtered ? (
-    <Empty title="No events of this kind">Choose another kind above, or all.</Empty>
+    <Empty title="No events of this kind">Choose another kind above, or show all.</Empty>
   ) : (
     <Empty title="Nothing reported yet">
       The job is registered. Its events appear here as soon as its crawler reports <code>started</code>.

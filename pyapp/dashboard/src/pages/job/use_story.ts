@@ -3,7 +3,7 @@ import type { Job } from "../../lib/types";
 import { Story, type Wanted } from "./story";
 import type { Subscribe } from "./watch_job";
 
-/** The story of a job as long as the component is there; another one where other kinds of events are wanted. */
+/** The timeline of a job while the component is mounted; another one when other kinds of events are chosen. */
 export function useStory(job: Job, subscribe: Subscribe, wanted: Wanted): Story {
   const [, draw] = useReducer((turn: number) => turn + 1, 0);
   const story = useMemo(

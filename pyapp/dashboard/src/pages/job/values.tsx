@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { count } from "../../lib/format";
 import type { Json } from "../../lib/types";
 
-/** A text that a crawler sent, which may run from right to left without turning what is around it. */
+/** A text that a crawler sent. It may run from right to left without affecting the text around it. */
 export function Said({ children }: { children: string }) {
   return <bdi class="said">{children}</bdi>;
 }
@@ -23,7 +23,7 @@ export function plainly(value: Json): string {
   return typeof value === "string" ? value : typeof value === "number" ? count(value) : JSON.stringify(value);
 }
 
-/** Whether there is a whole number in a value that is too large for scripts to know it exactly. */
+/** Whether a value contains a whole number that is too large for scripts to hold exactly. */
 function isRounded(value: Json): boolean {
   if (typeof value === "object" && value !== null) {
     return Object.values(value).some(isRounded);
@@ -51,7 +51,7 @@ function Plain({ value, label }: { value: Json; label: string }) {
   return <Block label={label}>{JSON.stringify(value, null, 2)}</Block>;
 }
 
-/** Text as it is, which scrolls in both directions by itself, also by keyboard. */
+/** Text as it is, which scrolls in both directions, also by keyboard. */
 export function Block({ label, children }: { label: string; children: string }) {
   return (
     <pre class="block" tabIndex={0} role="group" aria-label={label} dir="ltr">
@@ -60,7 +60,7 @@ export function Block({ label, children }: { label: string; children: string }) 
   );
 }
 
-/** Names and what they stand for, of an object's members. */
+/** Names and values of an object's members. */
 export function Members({ of, except = [] }: { of: Record<string, Json>; except?: string[] }) {
   const found = Object.entries(of).filter(([name]) => !except.includes(name));
   return (
@@ -79,7 +79,7 @@ export function Members({ of, except = [] }: { of: Record<string, Json>; except?
   );
 }
 
-/** A text of which the beginning is shown, if it is long, until somebody wants all of it. */
+/** A long text, cut until the viewer unfolds it. */
 export function LongText({ children, most }: { children: string; most: number }) {
   const [whole, setWhole] = useState(false);
   const short = whole ? children : cut(children, most);
@@ -95,12 +95,12 @@ export function LongText({ children, most }: { children: string; most: number })
   );
 }
 
-/** The beginning of a text. Characters of two halves stay whole. */
+/** The beginning of a text. Surrogate pairs stay whole. */
 export function cut(text: string, most: number): string {
   return text.length <= most ? text : `${[...text.slice(0, most * 2)].slice(0, most).join("")}…`;
 }
 
-/** Puts commas between parts, leaving out those that are nothing. */
+/** Puts commas between parts, and leaves out empty ones. */
 export function listed(parts: ComponentChildren[]): ComponentChildren[] {
   return parts
     .filter((part) => part !== null && part !== undefined && part !== false && part !== "")

@@ -8,12 +8,12 @@ import { Said, Value } from "./values";
 interface Verified {
   id: string;
   verified: boolean;
-  /** How many the ledger has. */
+  /** How many events the ledger has. */
   events: number;
   differences: { seq: number; field: string; stored: Json; folded: Json }[];
 }
 
-/** Whether the state is what the ledger says: asked at a click, since the whole ledger is folded for it. */
+/** Compares the state with the ledger: at a click, because the whole ledger is folded for it. */
 export function useVerify(id: string) {
   const [found, setFound] = useState<Verified | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
@@ -36,23 +36,23 @@ export function useVerify(id: string) {
   return { found, error, asking, verify };
 }
 
-/** What came of it. */
+/** The result. */
 export function Verification({ found, error, asking, verify }: ReturnType<typeof useVerify>) {
   return (
     <div role="status" data-verified={found?.verified}>
       {error && <Failure error={error} retry={verify} />}
-      {!error && asking && !found && <p class="text-secondary">Folding the ledger…</p>}
+      {!error && asking && !found && <p class="text-secondary">Comparing with the ledger…</p>}
       {found?.verified && (
         <div class="alert alert-success mb-3">
           <div class="text-body">
-            Exact: the state is the fold of its {count(found.events)} {found.events === 1 ? "event" : "events"}.
+            Exact: the state matches its ledger of {count(found.events)} {found.events === 1 ? "event" : "events"}.
           </div>
         </div>
       )}
       {found && !found.verified && (
         <div class="alert alert-danger mb-3">
           <div class="w-100 text-body">
-            <h2 class="alert-title h4">Not exact: the state is not what its ledger says</h2>
+            <h2 class="alert-title h4">Not exact: the state does not match its ledger</h2>
             <div class="table-responsive">
               <table class="table table-sm mb-0">
                 <thead>
@@ -60,7 +60,7 @@ export function Verification({ found, error, asking, verify }: ReturnType<typeof
                     <th scope="col">Event</th>
                     <th scope="col">Field</th>
                     <th scope="col">Stored</th>
-                    <th scope="col">By the ledger</th>
+                    <th scope="col">From the ledger</th>
                   </tr>
                 </thead>
                 <tbody>

@@ -4,23 +4,23 @@ import { useLive, useLoaded } from "../../lib/hooks";
 import type { Liveness } from "../../lib/live";
 import type { Job, JobChange } from "../../lib/types";
 
-/** Told each change of the job, in order. What it returns ends that. */
+/** Called with each change of the job, in order. Returns a function that ends it. */
 export type Subscribe = (listener: (change: JobChange) => void) => () => void;
 
 export interface WatchedJob {
-  /** As it was last heard of; null before that. */
+  /** The last known job; null before the first answer. */
   job: Job | null;
   error: ApiError | null;
-  /** It is not there any more. */
+  /** The job was deleted. */
   gone: boolean;
   liveness: Liveness;
   subscribe: Subscribe;
-  /** Takes the job as an answer had it, such as that to a command. */
+  /** Takes the job from an answer, such as that to a command. */
   take: (job: Job) => void;
   reload: () => void;
 }
 
-/** While nothing comes in by itself, the job is asked for this often. */
+/** How often the job is read while the watch brings nothing. */
 const POLL_SECONDS = 5;
 
 /** A job, and whatever happens to it. */
@@ -63,7 +63,7 @@ export function useJob(id: string): WatchedJob {
   }, [asked.data]);
   return {
     job,
-    // What could not be asked for matters no more where the job is heard of.
+    // An earlier error no longer matters once the job arrives.
     error: heard && job ? null : asked.error,
     gone,
     liveness,
@@ -73,7 +73,7 @@ export function useJob(id: string): WatchedJob {
   };
 }
 
-/** Answers may overtake each other. One made anew under the same id begins again at 0. */
+/** Answers may overtake each other. Another job under the same id begins again at 0. */
 function isOlder(one: Job, other: Job): boolean {
   return one.createdAt === other.createdAt && one.lastSeq < other.lastSeq;
 }

@@ -5,7 +5,7 @@ import { cut, isObject, listed, member, plainly, Said } from "./values";
 
 type Words = ComponentChildren;
 
-/** Kinds of events that the ledger has of itself, and what people call them. */
+/** The kinds of events that the server gives, and their names for people. */
 export const KINDS: Record<string, string> = {
   progress_update: "Progress",
   stage_change: "Stages",
@@ -35,7 +35,7 @@ const COMMANDS: Record<string, string> = {
   cancel: "cancel the job",
 };
 
-/** How many types of an update are named in its sentence; its details have all. */
+/** How many types are named in the sentence of an update; its details have all types. */
 const MOST_TYPES = 4;
 const MOST_CHARACTERS = 240;
 
@@ -108,7 +108,7 @@ function updateWords(d: Details): Words {
   const what = listed([counts(d), typeCounts(d)]);
   const body = [what, after(what.length > 0 ? " · " : "", tail(d))];
   if (what.length === 0 && tail(d).length === 0) {
-    return beginning ?? "Reported, with nothing new to count";
+    return beginning ?? "Reported nothing new to count";
   }
   return beginning ? [beginning, ": ", body] : body;
 }
@@ -116,12 +116,12 @@ function updateWords(d: Details): Words {
 function stageWords(d: Details): Words {
   const [from, to] = [said(d, "fromStage"), said(d, "toStage") ?? said(d, "stage")];
   if (to) {
-    return from ? ["Went from stage ", from, " to ", to] : ["Entered stage ", to];
+    return from ? ["Moved from stage ", from, " to ", to] : ["Entered stage ", to];
   }
   return from ? ["Left stage ", from] : "Changed stage";
 }
 
-/** An event of the crawler's own: whatever it says. */
+/** An event of the crawler's own, as it was sent. */
 function ownWords({ event, details }: { event: string; details: Json }): Words {
   const parts = isObject(details)
     ? Object.entries(details)

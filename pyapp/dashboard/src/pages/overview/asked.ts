@@ -2,7 +2,7 @@ import { query } from "../../lib/api";
 import { boot } from "../../lib/boot";
 import type { OverviewPage } from "../../lib/types";
 
-/** What the overview can be narrowed down to, named as the API names it. */
+/** The filters of the overview, with the names of the API. */
 export const FILTERS = ["status", "stage", "operationType", "currentDataType", "itemType", "q"] as const;
 
 /** Which jobs the address asks for: the filters, `limit` and `cursor`. */
@@ -20,7 +20,7 @@ export function isFiltered(asked: Asked): boolean {
 const KEPT = 20;
 const kept = new Map<string, OverviewPage>();
 
-/** Keeps a page of jobs as it was last, for when the viewer comes back to it. */
+/** Keeps the last version of a page of jobs, for when the viewer comes back to it. */
 export function keep(key: string, page: OverviewPage): void {
   kept.delete(key);
   kept.set(key, page);
@@ -36,7 +36,7 @@ export function keptPage(key: string): OverviewPage | null {
   return kept.get(key) ?? null;
 }
 
-// The page that came along with the document is the one that its address asks for.
+// The page that was sent along with the document is the one that its address asks for.
 if (boot.first && location.pathname === "/") {
   keep(query(askedOf(new URLSearchParams(location.search))), boot.first);
 }

@@ -8,7 +8,7 @@ import type { FailuresPage, Stalled } from "../../lib/types";
 import { Time } from "../../parts/basics";
 import { oneLine, Silence } from "./words";
 
-/** A phone shows so many of each kind: the style sheet sees to it. */
+/** A phone shows this many of each kind; the style sheet hides the others. */
 const FEW = 3;
 
 /**
@@ -57,7 +57,7 @@ export function Attention(props: { stalled: Stalled[]; failures: string }) {
         )}
         {failed.length > 0 && (
           <div>
-            <h3 class="subheader">Failed in the last day</h3>
+            <h3 class="subheader">Failed in the last 24 hours</h3>
             <ul>
               {failed.map((row) => (
                 <li key={row.id}>

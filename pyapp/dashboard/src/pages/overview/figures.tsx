@@ -2,7 +2,7 @@ import { count, figure } from "../../lib/format";
 import { MOST_STALLED } from "../../lib/limits";
 import type { Statuses, Totals } from "../../lib/types";
 
-/** How many there are, or at least: "10,000+". */
+/** How many there are, or at least how many: "10,000+". */
 export function atLeast({ jobs, more }: { jobs: number; more: boolean }): string {
   return count(jobs) + (more ? "+" : "");
 }

@@ -47,10 +47,10 @@ const SEARCH_MS = 300;
 const OPERATIONS = ["discovery", "branch_crawling", "data_collection", "finalization"];
 const MORE = ["stage", "operationType", "currentDataType", "itemType"] as const;
 
-/** Search by id, and what else jobs can be narrowed down to. */
+/** Search by id, and the other filters. */
 export function Filters({ asked, stages }: { asked: Asked; stages: string[] }) {
   const more = MORE.filter((name) => asked[name]).length;
-  // Open where the address has one of them, or there would be filters that nobody sees.
+  // Open if the address has one of them, or active filters would be hidden.
   const [open, setOpen] = useState(more > 0);
   const operations = asked.operationType ? [...new Set([...OPERATIONS, asked.operationType])] : OPERATIONS;
   return (
@@ -101,7 +101,7 @@ export function Filters({ asked, stages }: { asked: Asked; stages: string[] }) {
   );
 }
 
-/** A text that goes into the address a moment after the last key. */
+/** A text that goes into the address shortly after the last key. */
 function Typed(props: {
   name: "q" | (typeof MORE)[number];
   label: string;
@@ -115,7 +115,7 @@ function Typed(props: {
   const timer = useRef(0);
   const said = useRef(value ?? "");
   useEffect(() => {
-    // The address was changed by something else: the history, or the link that clears the filters.
+    // The address was changed by something else: the browser's history, or the link that clears the filters.
     if ((value ?? "") !== said.current) {
       window.clearTimeout(timer.current);
       said.current = value ?? "";
@@ -127,7 +127,7 @@ function Typed(props: {
     window.clearTimeout(timer.current);
     const trimmed = next.trim();
     if (trimmed !== said.current) {
-      // One step of the history for what was typed, not one for each letter.
+      // One step of the browser's history for a text, not one for each letter.
       const replace = said.current !== "";
       said.current = trimmed;
       setParameters({ [name]: trimmed, cursor: null }, replace);

@@ -14,7 +14,7 @@ import { NoJobYet, NoneFound } from "./nothing";
 import "./overview.css";
 import { JobTable } from "./table";
 
-/** All jobs, those that were registered last first, as they go. */
+/** All jobs, live, most recently registered first. */
 export function OverviewPage() {
   const asked = askedOf(usePlace().parameters);
   const { page, fresh, outdated, totals, liveness, error, retry } = useJobs(asked);
@@ -33,7 +33,7 @@ export function OverviewPage() {
         <Figures statuses={statuses} totals={totals} />
         <Attention stalled={totals?.stalled ?? []} failures={String(failed?.jobs)} />
         {error && (
-          // What is wrong with the question will not be right by asking again.
+          // A request that is not valid would be refused again.
           <Failure error={error} {...(error.status >= 500 || error.status === 0 ? { retry } : {})} />
         )}
         <section class="card mb-3" aria-label="Jobs">

@@ -6,20 +6,20 @@ import type { OverviewChange, OverviewPage, Row, Totals } from "../../lib/types"
 import { type Asked, keep, keptPage } from "./asked";
 
 interface State {
-  /** The question that the page answers. */
+  /** The request that the page answers. */
   key: string;
   page: OverviewPage | null;
-  /** Jobs that came in on top while the viewer looked. */
+  /** Jobs that were added at the top while the viewer looked. */
   fresh: ReadonlySet<string>;
 }
 
 export interface Jobs {
-  /** Null before anything is known; while another question is under way, the answer to the one before. */
+  /** Null before the first answer; while another request is under way, the answer to the previous one. */
   page: OverviewPage | null;
   fresh: ReadonlySet<string>;
-  /** Whether the page answers another question than the address asks. */
+  /** Whether the page does not answer the current address yet. */
   outdated: boolean;
-  /** The figures of the whole system; null before they are heard. */
+  /** The figures of the whole system; null before they arrive. */
   totals: Totals | null;
   liveness: Liveness;
   error: ApiError | null;
@@ -54,7 +54,7 @@ export function useJobs(asked: Asked): Jobs {
       totals: setTotals,
     },
   );
-  // The stream says it all, too, but not what is wrong with a question.
+  // The stream sends all of this too, but it cannot say what is wrong with a request.
   const { data, error, reload } = useLoaded<OverviewPage>(known ? null : `${API}/overview${key}`);
   useEffect(() => {
     if (data) {
@@ -77,7 +77,7 @@ export function useJobs(asked: Asked): Jobs {
   };
 }
 
-/** The page as it is after a change. Rows that did not change stay the same objects. */
+/** The page after a change. Rows that did not change stay the same objects. */
 function changed(page: OverviewPage | null, change: OverviewChange): OverviewPage {
   const rows = new Map<string, Row>();
   for (const row of [...(page?.jobs ?? []), ...change.rows]) {
@@ -89,7 +89,7 @@ function changed(page: OverviewPage | null, change: OverviewChange): OverviewPag
   };
 }
 
-/** The jobs above all that were there before, and those that were so earlier. */
+/** The jobs that are new at the top, and those that were new before. */
 function risen(page: OverviewPage, change: OverviewChange, fresh: ReadonlySet<string>): ReadonlySet<string> {
   const before = new Set(page.jobs.map((row) => row.id));
   const known = change.order.findIndex((id) => before.has(id));

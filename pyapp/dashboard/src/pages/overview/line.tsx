@@ -4,7 +4,7 @@ import type { Rate, Row, Stalled } from "../../lib/types";
 import { Bar, StatusBadge, Time } from "../../parts/basics";
 import { oneLine, Silence } from "./words";
 
-/** A job of the table, which on a phone is a card. Roles are given because as such it is no table to a browser. */
+/** A job in the table, which is a card on a phone. Roles are set because a browser does not treat a card as a row. */
 export function JobLine(props: { row: Row; rate: Rate | undefined; stalled: Stalled | undefined; fresh: boolean }) {
   const { row, rate, stalled, fresh } = props;
   const isRunning = row.status === "running";
@@ -57,7 +57,7 @@ function Unknown() {
   return <span class="text-secondary">–</span>;
 }
 
-/** How long a job still takes; of one that has ended, how long it took. */
+/** How long a job will still take; for a job that has ended, how long it took. */
 function Left({ row, rate }: { row: Row; rate: Rate | undefined }) {
   if (row.status === "running" && rate?.eta) {
     return <Time at={rate.eta} as="left" />;
@@ -70,9 +70,9 @@ function Left({ row, rate }: { row: Row; rate: Rate | undefined }) {
 }
 
 const ASKED = {
-  pause: "pause asked",
-  resume: "resume asked",
-  cancel: "cancel asked",
+  pause: "pause requested",
+  resume: "resume requested",
+  cancel: "cancel requested",
 };
 
 /** What is out of the ordinary about a job. */
@@ -81,7 +81,7 @@ function Markers({ row, stalled }: { row: Row; stalled: Stalled | undefined }) {
   return (
     <>
       {row.command && (
-        <div class="marker marker-asked" title="The crawler is told with the answer to its next update.">
+        <div class="marker marker-asked" title="The answer to the crawler's next update carries the command.">
           {ASKED[row.command] ?? row.command}
         </div>
       )}
@@ -104,7 +104,7 @@ function Markers({ row, stalled }: { row: Row; stalled: Stalled | undefined }) {
   );
 }
 
-/** What a job that waits for its credentials says of them. What it once said is kept, so the status has to be asked. */
+/** What a job that waits for credentials reported about them. Old reports are kept, so the status decides. */
 function credentialTrouble({ status, credentialStatus }: Row): string | null {
   if (status !== "credential_expired" && status !== "waiting_credential_renewal") {
     return null;

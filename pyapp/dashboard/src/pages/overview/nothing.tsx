@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { boot } from "../../lib/boot";
 import { Empty } from "../../parts/basics";
 
-/** What is shown where there is no job at all: how to report on the first one. */
+/** Shown if there is no job at all: how to report on the first one. */
 export function NoJobYet() {
   const id = `${boot.jobPrefix}job_1`;
   const post = (path: string, body: object) =>
@@ -17,7 +17,7 @@ export function NoJobYet() {
   const lines = `${post("", { taskId: id })}\n${post("/progress", update)}`;
   return (
     <Empty title="No job yet">
-      <p>Register a job and report on it, with a token of yours for TOKEN; it shows up here at once.</p>
+      <p>Register a job and report on it: replace TOKEN with your token. The job appears here at once.</p>
       <pre class="curl" tabIndex={0} role="region" aria-label="Commands that register a job and report on it">
         {lines}
       </pre>
@@ -42,13 +42,13 @@ function Copy({ text }: { text: string }) {
   );
 }
 
-/** What is shown where filters leave nothing, or a page lies behind the last job. */
+/** Shown if no job matches the filters, or if the page is behind the last job. */
 export function NoneFound({ filtered, first }: { filtered: boolean; first: string | null }) {
   return (
-    <Empty title={filtered ? "No job is like that" : "No more jobs"}>
+    <Empty title={filtered ? "No jobs match" : "No more jobs"}>
       {first && (
         <p>
-          There is nothing on this page. <a href={first}>To the first page</a>
+          There is nothing on this page. <a href={first}>Go to the first page</a>
         </p>
       )}
       {filtered && (

@@ -9,7 +9,7 @@ export function JobTable(props: {
   stalled: Stalled[];
   fresh: ReadonlySet<string>;
   outdated: boolean;
-  /** What the rows answer. */
+  /** The request that the rows answer. */
   question: string;
 }) {
   const { rows, rates, stalled, fresh, outdated, question } = props;
@@ -23,7 +23,7 @@ export function JobTable(props: {
         </button>
       )}
       <table role="table" class={`job-table ${outdated ? "outdated" : ""}`} aria-busy={outdated}>
-        <caption class="visually-hidden">Jobs, those that were registered last first</caption>
+        <caption class="visually-hidden">Jobs, most recently registered first</caption>
         <thead role="rowgroup">
           <tr role="row">
             <th role="columnheader" scope="col" class="cell-job">
@@ -69,10 +69,10 @@ export function JobTable(props: {
 }
 
 /**
- * Keeps rows where they are while the viewer points at them or has one of them in focus, so that nobody clicks on what
- * has just slid under the pointer. What the rows say still changes.
+ * Keeps rows where they are while the viewer points at them or has one of them in focus, so that nobody clicks on a row
+ * that has just moved under the pointer. The contents of the rows still change.
  *
- * @param question What the rows answer: those of another one are not held back. Null holds nothing.
+ * @param question The request that the rows answer; rows of another request are shown at once. Null holds nothing.
  */
 function useCalm(rows: Row[], question: string | null) {
   const [held, setHeld] = useState<Row[] | null>(null);
@@ -109,7 +109,7 @@ function useCalm(rows: Row[], question: string | null) {
       settle();
     },
     onFocusIn: (event: FocusEvent) => {
-      // Focus by a click is the pointer's affair.
+      // Focus by a click is handled with the pointer.
       focused.current = event.target instanceof Element && event.target.matches(":focus-visible") && question !== null;
       settle();
     },

@@ -8,7 +8,7 @@ export function oneLine({ type, message }: NonNullable<Row["error"]>): string {
   return [type, message].filter(Boolean).join(": ") || "an error without a message";
 }
 
-/** For how long a job has been silent, and for how long it usually is at most. */
+/** How long a job has been silent, and how long its habit allows. */
 export function Silence({ job }: { job: Stalled }) {
   const silent = useTold(() => about(Math.floor((serverNow() - Date.parse(job.lastUpdateAt)) / 1000)));
   return (

@@ -8,14 +8,14 @@ import { Card, Failure } from "../../parts/basics";
 
 const JOBS = 20;
 
-/** Whether counts are exact: found out at a click, because whole ledgers are read for it. */
+/** Whether counts are exact: checked at a click, because whole ledgers are read for it. */
 export function Accuracy() {
   const [wanted, setWanted] = useState(false);
   const { data, error, loading, reload } = useLoaded<Checked>(wanted ? `${API}/accuracy` : null, { jobs: JOBS });
   return (
     <Card title="Accuracy">
       <p class="text-secondary small">
-        Folds the ledgers of the {JOBS} newest jobs anew, and compares what comes out with what is stored.
+        Folds the ledgers of the {JOBS} newest jobs again, and compares the results with the stored states.
       </p>
       {error && <Failure error={error} />}
       <div role="status">{data && !loading && <Result checked={data} />}</div>
@@ -41,7 +41,7 @@ function Result({ checked: { checked, exact, differing, skipped } }: { checked: 
           : exact === checked
             ? `${jobs}: all exact.`
             : `${jobs}: ${count(exact)} exact, ${count(checked - exact)} differ from their ledgers:`}
-        {skipped > 0 && ` ${count(skipped)} left out: their ledgers are too long to be read in passing.`}
+        {skipped > 0 && ` ${count(skipped)} skipped because their ledgers are too long.`}
       </p>
       {differing.length > 0 && (
         <ul>

@@ -11,7 +11,7 @@ export function Database() {
   return (
     <Part
       title="Database"
-      about="Tables with their indexes. Rows are estimates; dead ones wait for the next vacuum."
+      about="Tables with their indexes. Numbers of rows are estimates; the next vacuum removes dead rows."
       loaded={loaded}
       beside={
         loaded.data && (

@@ -6,9 +6,9 @@ import type { EndpointFigures, RouteFigures } from "../../lib/types";
 import { Time } from "../../parts/basics";
 import { Part, Table } from "./part";
 
-/** Seconds: an answer should be there after so long. */
+/** The goal for an answer, in seconds. */
 const GOAL = 0.2;
-/** So many routes are shown at first, those with the most requests. */
+/** How many routes are shown at first: those with the most requests. */
 const FIRST_ROUTES = 10;
 
 /** How the endpoint answers, route by route. */
@@ -17,7 +17,7 @@ export function Endpoint() {
   return (
     <Part
       title="Endpoint"
-      about={`Requests and how long their answers took; the goal is ${duration(GOAL)}. Streams are not counted.`}
+      about={`Requests, and how long the answers took; the goal is ${duration(GOAL)}. Streams are not counted.`}
       loaded={loaded}
       beside={
         loaded.data && (
@@ -107,7 +107,7 @@ function Latency({ seconds }: { seconds: number | null }) {
   );
 }
 
-/** A latency with two digits that matter: it is told from buckets. */
+/** A latency with two significant digits, because it is estimated from buckets. */
 function milliseconds(seconds: number): string {
   return seconds < 1 ? `${Number((seconds * 1000).toPrecision(2))} ms` : `${Number(seconds.toPrecision(2))} s`;
 }

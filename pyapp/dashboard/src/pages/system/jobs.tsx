@@ -9,18 +9,18 @@ import { Nothing, Part, Table } from "./part";
 
 const MOST_FREQUENT = 10;
 
-/** Running jobs that have fallen silent. */
+/** Running jobs that are stalled. */
 export function StalledJobs() {
   const loaded = useLoaded<{ jobs: Stalled[] }>(`${API}/stalled`, { limit: MOST_STALLED }, 10);
   return (
     <Part
       title="Stalled jobs"
-      about="Running, and silent for more than three times as long as 95% of their pauses; the longest silent first."
+      about="Running jobs that have been silent for more than three times the 95th percentile of the time between their updates; the longest silent first."
       loaded={loaded}
     >
       {({ jobs }) =>
         jobs.length === 0 ? (
-          <Nothing>None. Every running job is heard of as often as usual.</Nothing>
+          <Nothing>None. Every running job reports as often as usual.</Nothing>
         ) : (
           <Table
             label="Stalled jobs"
@@ -49,7 +49,7 @@ export function UpdateFrequency() {
   return (
     <Part
       title="Update frequency"
-      about={`The ${MOST_FREQUENT} running jobs that are reported on most often. 10 to 50 items an update are a good measure.`}
+      about={`The ${MOST_FREQUENT} running jobs that are reported on most often. 10 to 50 items an update are recommended.`}
       loaded={loaded}
     >
       {({ jobs }) =>

@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import type { Loaded } from "../../lib/hooks";
 import { Card, Failure } from "../../parts/basics";
 
-/** A card with what was read for it; where that is refused or fails, the card says so, and the others go on. */
+/** A card with its own data. If reading is refused or fails, the card says so, and the other cards work. */
 export function Part<T>({
   title,
   about,
@@ -11,7 +11,7 @@ export function Part<T>({
   children,
 }: {
   title: string;
-  /** What is seen here, in a sentence. */
+  /** What the card shows, in a sentence. */
   about: string;
   loaded: Loaded<T>;
   beside?: ComponentChildren;
@@ -23,7 +23,7 @@ export function Part<T>({
     <Card title={title} padded={false} beside={beside}>
       <p class="text-secondary small part-note">{about}</p>
       {refused ? (
-        <p class="part-word">Not for you: {error.message}</p>
+        <p class="part-word">You may not see this: {error.message}</p>
       ) : (
         <>
           {error && (
@@ -38,7 +38,7 @@ export function Part<T>({
   );
 }
 
-/** A table that scrolls sideways where there is no room for it, also by keyboard. */
+/** A table that scrolls sideways if it is too wide, also by keyboard. */
 export function Table({ label, heads, children }: { label: string; heads: Head[]; children: ComponentChildren }) {
   return (
     <section class="table-responsive" aria-label={label} tabIndex={0}>
@@ -60,7 +60,7 @@ export function Table({ label, heads, children }: { label: string; heads: Head[]
 
 type Head = [text: string, numeric?: boolean];
 
-/** Says in a part why there is nothing to see. */
+/** Says in a card why it is empty. */
 export function Nothing({ children }: { children: ComponentChildren }) {
   return <p class="part-word">{children}</p>;
 }

@@ -8,7 +8,7 @@ import { Part } from "./part";
 
 const MINUTES = 30;
 
-/** Events come in wholes; marks of the axis between them are left empty. */
+/** Events are whole numbers; ticks between them have no label. */
 function whole(value: number): string {
   return Number.isInteger(value) ? count(value) : "";
 }
@@ -16,13 +16,13 @@ function whole(value: number): string {
 const EVENTS: Series[] = [{ label: "Events a minute", colour: "--tblr-blue", show: whole, bars: true }];
 const ERRORS: Series[] = [{ label: "Errors a minute", colour: "--tblr-red", show: whole, bars: true }];
 
-/** What comes in, minute by minute. */
+/** Recorded events, minute by minute. */
 export function Throughput() {
   const loaded = useLoaded<Figures>(`${API}/throughput`, { minutes: MINUTES + 1 }, 5);
   return (
     <Part
       title="Events and errors"
-      about={`By the minute, for the last ${MINUTES} full ones.`}
+      about={`For each of the last ${MINUTES} complete minutes.`}
       loaded={loaded}
       beside={
         loaded.data && (
@@ -39,7 +39,7 @@ export function Throughput() {
 }
 
 function Charts({ data }: { data: Figures }) {
-  // The minute that is not over yet would look like a fall.
+  // The current minute, which is not complete, would look like a drop.
   const minutes = data.minutes.slice(0, -1);
   const known = JSON.stringify(minutes);
   const [times, events, errors] = useMemo(

@@ -1,0 +1,91 @@
+"""The channels of a client: which are open, and which are served."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from tallymark.client.channel import Channel
+from tallymark.client.outbox import Outbox
+from tallymark.client.spool import Spool
+
+
+class Channels:
+    """Safe across threads. To read takes no lock."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        # Held for work in memory only, and nothing is locked inside. A signal handler may begin a job, too.
+        self._lock = threading.RLock()
+        self._served: dict[tuple[str, str | None], Channel] = {}
+        self._opening: set[tuple[str, str | None]] = set()
+        self.is_closing = False
+
+    def open(self, job_id: str, worker: str | None) -> Channel:
+        """Return a job's channel: the one there is, for what waits in it, or a new one. `add` makes it served.
+
+        Raises ValueError where somebody uses it, RuntimeError where the client is closed.
+        """
+        name = job_id, worker
+        with self._lock:
+            if self.is_closing:
+                raise RuntimeError("the client is closed")
+            channel = self._served.get(name)
+            if name in self._opening or (channel is not None and not channel.is_over):
+                raise ValueError(f"job {job_id!r} is open in this client already: share it, or name its workers")
+            if channel is not None:
+                channel.take_up()
+                return channel
+            self._opening.add(name)
+        try:
+            return Channel(job_id, worker, self._spool.open(job_id, worker))
+        except BaseException:
+            self._opening.discard(name)
+            raise
+
+    def add(self, channel: Channel) -> None:
+        """Serve a channel."""
+        with self._lock:
+            if self.is_closing:
+                raise RuntimeError("the client is closed")
+            self._served[channel.name] = channel
+            self._opening.discard(channel.name)
+
+    def give_back(self, channel: Channel) -> None:
+        """Let go of a channel on which nobody could begin to say anything."""
+        self._opening.discard(channel.name)
+        channel.is_over = True
+        if channel.name not in self._served:
+            channel.outbox.close()
+
+    def adopt(self, outbox: Outbox) -> None:
+        """Serve what another process left, unless the job is served already."""
+        if (position := outbox.position()) is None:
+            outbox.close()
+            return
+        channel = Channel.adopt(outbox, position)
+        with self._lock:
+            taken = self._served.setdefault(channel.name, channel) is not channel
+        if taken:
+            outbox.close()
+
+    def let_go(self, is_done: Callable[[Channel], bool]) -> None:
+        """Close what nobody uses any more, once it is done."""
+        with self._lock:
+            done = [channel for channel in self._served.values() if channel.is_over and is_done(channel)]
+            for channel in done:
+                del self._served[channel.name]
+        for channel in done:
+            channel.close()
+
+    def close(self) -> None:
+        """Take nothing new."""
+        with self._lock:
+            self.is_closing = True
+
+    def served(self) -> list[Channel]:
+        """Return those that are served."""
+        return list(self._served.values())
+
+    def users(self) -> list[Any]:
+        """Return the jobs that use one."""
+        return [channel.user for channel in self.served() if channel.user is not None]

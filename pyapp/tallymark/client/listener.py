@@ -1,0 +1,71 @@
+"""What the server answers to a job's updates: where to go on, what an operator asks, warnings."""
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tallymark.client.bell import Bell
+from tallymark.client.progress import Progress
+from tallymark.client.recorder import Recorder
+from tallymark.client.resume import Resume
+
+_log = logging.getLogger("tallymark.client")
+
+_STOPS = ("pause", "cancel")
+#: How many different warnings are remembered, so that each is told once.
+_MOST_WARNINGS = 100
+
+
+class Listener:
+    """Takes the answers, in the sender's thread.
+
+    Attributes:
+        command: What an operator asks, by the last acknowledgement.
+        is_answered: Whether the start is.
+        answered: Rung when it is.
+    """
+
+    def __init__(self, job_id: str, recorder: Recorder, on_command: Callable[[str], object] | None) -> None:
+        self.command: str | None = None
+        self.is_answered = False
+        self.answered = Bell()
+        self._job_id = job_id
+        self._recorder = recorder
+        self._on_command = on_command
+        self._warned: set[str] = set()
+
+    @property
+    def asks_to_stop(self) -> bool:
+        """Whether an operator asks to pause or cancel."""
+        return self.command in _STOPS
+
+    def take_answer(self, update_id: str, answer: Mapping[str, Any]) -> None:
+        """Take the answer to an update, an acknowledgement or a refusal."""
+        for warning in answer.get("warnings") or ():
+            # A clock that runs ahead would be told with every update, each time with another time of the server's.
+            kind = re.sub(r"\d[\d:.TZ-]*", "", str(warning))
+            level = logging.DEBUG if kind in self._warned else logging.WARNING
+            self._warned = {*self._warned, kind} if len(self._warned) < _MOST_WARNINGS else {kind}
+            _log.log(level, "job %s: %s", self._job_id, warning)
+        if update_id in {self._recorder.start_id, f"{self._recorder.start_id}-mended"}:
+            self._learn(answer)
+        command = answer.get("command")
+        if answer.get("status") == "received" and command != self.command:
+            self.command = command
+            if command is not None and self._on_command is not None:
+                try:
+                    self._on_command(command)
+                except BaseException:  # noqa: BLE001 - it is the crawler's, in our thread
+                    _log.exception("job %s: the callback for a command failed", self._job_id)
+
+    def _learn(self, answer: Mapping[str, Any]) -> None:
+        told = answer.get("resume")
+        if isinstance(told, dict):
+            counts = {name: int(number) for name, number in (told.get("itemsByType") or {}).items()}
+            processed = int(told.get("processedItems") or 0)
+            mine = int((answer.get("worker") or {}).get("processedItems", processed))
+            resume = Resume(told.get("lastProcessedId"), told.get("resumeState"), counts, processed, "server")
+            self._recorder.say(Progress.learn, resume, mine, str(answer.get("newestTimestamp")))
+        self.is_answered = True
+        self.answered.ring()

@@ -1,0 +1,218 @@
+"""What a crawl has said, as one value: where it is, and what of it is not in the outbox yet."""
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from queue import SimpleQueue
+from typing import Any
+
+from tallymark.client.checks import MOST
+from tallymark.client.clock import Clock
+from tallymark.client.records import Position
+from tallymark.client.resume import Resume
+from tallymark.client.tracking import Sample, Tracker
+from tallymark.client.updates import Fields, Pending, Update, clean
+
+#: Where to answer that an entry is in the outbox: the place of the last update there, or why it is not.
+Reply = SimpleQueue[int | BaseException]
+#: What is counted: type, number, number for processedItems, cursor.
+Count = tuple[str, int, int, str | None]
+
+
+class Progress:
+    """What was said. The recorder never changes the one it has: it changes a copy, and puts that in its place.
+
+    So an exception leaves the old one or the new one, and never counts without their cursor.
+    """
+
+    def __init__(self, position: Position, clock: Clock, *, max_bytes: int, resume: Resume) -> None:
+        """Begin at a position; `clock` only ever goes forward, so all copies share it."""
+        self.position = position
+        self.resume = resume
+        self.pending = Pending(max_bytes)
+        self.sealed: list[Update] = []
+        self.replies: list[Reply] = []
+        #: How many items of each loop are counted; infinite when the loop is over and no sample may count any more.
+        self.tracked: dict[Tracker, float] = {}
+        self.is_urgent = False
+        self.has_begun = False
+        self.has_ended = False
+        #: Whether the last update of the job is among those that were sealed.
+        self.is_over = False
+        #: What is to be logged of the changes that made this one.
+        self.notices: list[str] = []
+        self._clock = clock
+        self._total: int | None = None
+        self._total_sent: int | None = None
+
+    def copy(self) -> "Progress":
+        """Return one that can be changed."""
+        new = copy.copy(self)
+        new.position = replace(self.position, items_by_type=self.position.items_by_type.copy())
+        new.pending = self.pending.copy()
+        new.sealed, new.replies, new.tracked = self.sealed.copy(), self.replies.copy(), self.tracked.copy()
+        new.notices = []
+        return new
+
+    @property
+    def has_any(self) -> bool:
+        """Whether there is anything for the outbox."""
+        return bool(self.sealed or self.pending.has_any or self.replies)
+
+    def count(self, count: Count, key: bytes | None = None) -> None:
+        """Count items, and say where the crawl is with them."""
+        type_, number, processed, last_id = count
+        if self.pending.is_full:
+            # Counts and cursor agree at any moment, so an update can be sealed at any.
+            self.seal("processing")
+        type_ = clean(type_)
+        self.pending.count(type_, number, key)
+        position = self.position
+        position.processed_items += processed
+        if number:
+            position.items_by_type[type_] = position.items_by_type.get(type_, 0) + number
+        if last_id is not None:
+            position.last_processed_id = last_id
+            self.pending.give({"lastProcessedId": (clean(last_id), len(last_id) + 17)})
+
+    def sample(self, samples: Sequence[Sample]) -> None:
+        """Count what loops have done."""
+        for tracker, (done, last_id) in samples:
+            before = self.tracked.get(tracker, 0)
+            if done > before and not tracker.is_over:
+                self.tracked[tracker] = done
+                number = done - int(before)
+                self.count((tracker.type, number, number, last_id))
+
+    def end_loop(self, tracker: Tracker) -> None:
+        """Count no more of a loop: its last sample was taken."""
+        self.tracked[tracker] = math.inf
+
+    def forget_loops(self) -> None:
+        """Forget those that are over."""
+        for tracker in [tracker for tracker, done in self.tracked.items() if done == math.inf]:
+            tracker.is_over = True
+            del self.tracked[tracker]
+
+    # --- what is said beside counts -------------------------------------------------------------------------------
+
+    def give(self, fields: Fields) -> None:
+        """Take fields of the next update."""
+        if self.pending.is_full:
+            self.seal("processing")
+        self.pending.give(fields)
+
+    def add_event(self, event: dict[str, Any], size: int) -> None:
+        """Take an entry of the crawler's own timeline."""
+        if self.pending.is_full:
+            self.seal("processing")
+        self.pending.add_event(event, size)
+
+    def announce(self, fields: Fields, status: str) -> None:
+        """Say something that people wait for: in an update of its own, at once."""
+        self.seal_pending()
+        self.pending.give(fields)
+        self.seal(status)
+        self.is_urgent = True
+
+    def discover(self, parts: Sequence[Sequence[Any]]) -> None:
+        """Report areas, each part in an update of its own."""
+        for part in parts:
+            self.seal_pending()
+            self.seal("new_areas_discovered", areas=part)
+        self.is_urgent = True
+
+    def expect(self, number: int) -> None:
+        """Take how many items are expected in all."""
+        self._total = number
+        total = max(number, self.position.processed_items)
+        self.give({"totalItems": (total, len(str(total)) + 12)})
+
+    def expect_more(self, number: int) -> None:
+        """Take how many are expected beside those that are counted."""
+        self.expect(min(number + self.position.processed_items, MOST))
+
+    def checkpoint(self, fields: Fields, state: Any, last_id: str | None) -> None:  # noqa: ANN401 - any JSON
+        """Keep a resume state, and a cursor."""
+        self.give(fields)
+        self.position.state = state
+        if last_id is not None:
+            self.position.last_processed_id = last_id
+
+    def flush(self) -> None:
+        """Put all into the outbox: who waits for the reply asks for that."""
+
+    # --- beginning and end ----------------------------------------------------------------------------------------
+
+    def learn(self, told: Resume, mine: int, newest: str) -> None:
+        """Take from the acknowledgement of the start where to go on, and `mine`, what this worker has processed."""
+        self._clock.advance_past(newest)
+        if self.has_begun and self.resume.source == "nothing" and told.processed_items:
+            self.notices.append(f"began without knowing that {told.processed_items} items were counted before")
+            self.position.processed_items += mine
+        elif not self.has_begun:
+            self.resume = told
+            self.position = replace(
+                self.position,
+                last_processed_id=told.last_processed_id,
+                state=told.state,
+                items_by_type=dict(told.items_by_type),
+                processed_items=mine,
+            )
+
+    def begin(self) -> None:
+        """Begin with what is known by now."""
+        self.has_begun = True
+
+    def end(self, status: str, fields: Fields, state: Any, error: Mapping[str, Any] | None) -> None:  # noqa: ANN401
+        """Take how the job ends; after that, nothing. `error` gets the cursor."""
+        if state is not None:
+            self.position.state = state
+        self.give(fields)
+        members = {}
+        if error is not None:
+            last = self.position.last_processed_id
+            context = {**({"lastProcessedId": clean(last)} if last else {}), **error.get("context", {})}
+            members["error"] = {**error, **({"context": context} if context else {})}
+        self.position.completed = status == "completed"
+        if self.position.completed:
+            self.position.state = None
+        self.seal(status, **members)
+        self.has_ended = self.is_over = True
+
+    def put_away(self) -> None:
+        """Take nothing more, though the job goes on some day: the client ends."""
+        self.seal_pending()
+        self.has_ended = True
+
+    # --- sealing --------------------------------------------------------------------------------------------------
+
+    def seal_pending(self) -> None:
+        """Seal what was said before, if anything was."""
+        if self.pending.has_any:
+            self.seal("processing")
+
+    def seal(self, status: str, **members: Any) -> str:  # noqa: ANN401 - any JSON
+        """Make an update of what is pending, with its time and its id, and return the id."""
+        stamp = self._clock.stamp()
+        pending, self.pending = self.pending, self.pending.fresh()
+        payload: dict[str, Any] = {
+            "taskId": self.position.job_id,
+            "status": status,
+            "timestamp": stamp.timestamp,
+            "updateId": stamp.update_id,
+            **({"workerId": self.position.worker} if self.position.worker else {}),
+            **pending.members(),
+            **members,
+        }
+        if pending.counts:
+            payload["processedItems"] = self.position.processed_items
+        if self._total is not None:
+            # An update that says more than all were processed would be refused.
+            total = max(self._total, self.position.processed_items)
+            if total != self._total_sent:
+                payload["totalItems"] = self._total_sent = total
+        self.position.clock = stamp.microseconds
+        self.sealed.append(Update(stamp.update_id, payload, tuple(pending.keys)))
+        return stamp.update_id
