@@ -34,8 +34,8 @@ from tallymark.web.routes.lists import overview_question
 __all__ = ["Live", "add_live"]
 
 _EVENT_STREAM = "text/event-stream"
-#: These pauses leave nine tenths of the time to reporting. Totals leave nineteen twentieths: they take long to read when
-#: jobs are busy, and may be older.
+#: These pauses leave nine tenths of the time to reporting. Totals leave nineteen twentieths: they may be older,
+#: and take long to read when jobs are busy.
 _PAUSE = Pause(0.25, 9)
 _TOTALS_PAUSE = Pause(5.0, 19)
 #: The range of Retry-After, which is random so that clients without a stream do not all come back at once.
@@ -62,7 +62,7 @@ class Live:
             with queue:
                 return reader.newest(*call)  # type: ignore[arg-type]
 
-        # A client that comes back may know more than the replica: it may have been sent news from the primary or another replica.
+        # A client that comes back may know more than the replica, from the primary or from another replica.
         self.read_newest: Read = read_newest
         self.jobs = Poller[JobFeed]("tallymark-jobs", partial(read_jobs, read), self._chain, _PAUSE)
         self.pages = Poller[PageFeed]("tallymark-pages", partial(read_pages, read), self._chain, _PAUSE)
