@@ -43,7 +43,7 @@ from tallymark.settings import Settings
 
 _logger = logging.getLogger("tallymark.web.database")
 
-#: After a failed connection, one more attempt is made so much later.
+#: The time between a failed connection and the one further attempt.
 _RECONNECT_SECONDS = 0.25
 #: How long requests fail without an attempt after the database was found to be away.
 _PAUSE_SECONDS = 0.5

@@ -18,7 +18,7 @@ from tallymark.web.db.pool import Database
 _logger = logging.getLogger("tallymark.web.reader")
 
 _MEASURE_SECONDS = 1.0
-#: Measuring stops when there were no reads for so long.
+#: The time without reads after which measuring stops.
 _IDLE_SECONDS = 30.0
 #: How long positions of the primary are kept; a longer lag is reported as this one.
 _MEMORY_SECONDS = 3600.0

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Paths that never wait: a monitor must not take a busy process for a dead one, and wants to see how busy it is.
 _EXEMPT = frozenset({"/healthz", "/metrics"})
-#: Clients that are rejected come back spread over so many seconds.
+#: The range of Retry-After, which is random so that rejected clients do not all come back at once.
 _RETRY_SECONDS = (1, 5)
 _MAX_DISCARDED = 65_536
 _UNAVAILABLE = f"{HTTPStatus.SERVICE_UNAVAILABLE.value} {HTTPStatus.SERVICE_UNAVAILABLE.phrase}"

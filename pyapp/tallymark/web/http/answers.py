@@ -19,7 +19,7 @@ from tallymark.functions.errors import NO_CONNECTION, Detail, TallymarkError, Un
 
 _logger = logging.getLogger("tallymark.web.problems")
 
-#: Crawlers that are told to retry come back spread over so many seconds, not all at once.
+#: The range of Retry-After, which is random so that crawlers do not all come back at once.
 _RETRY_SECONDS = (1, 5)
 _REQUEST_ID_KEY = "tallymark.request"
 _REQUEST_ID = re.compile(r"[\w.:+/=-]{1,128}", re.ASCII)

@@ -19,7 +19,7 @@ BIGINT = 2**63 - 1
 #: Reading a longer number is slow in Python, and past 4,300 digits it fails.
 _MAX_DIGITS = 100
 
-#: The body of a refused request is read and thrown away, up to so many times the size limit. If the answer went out
+#: The body of a refused request is read and thrown away, up to this multiple of the size limit. If the answer went out
 #: while the body still came in, the client would find its connection reset, and never see the answer.
 _DISCARD_FACTOR = 16
 _CHUNK_BYTES = 65536

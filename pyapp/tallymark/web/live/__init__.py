@@ -34,11 +34,11 @@ from tallymark.web.routes.lists import overview_question
 __all__ = ["Live", "add_live"]
 
 _EVENT_STREAM = "text/event-stream"
-#: Reporting has the database to itself for nine tenths of the time; for nineteen twentieths as far as figures are
-#: concerned that may be older: rates of busy jobs take long to read.
+#: These pauses leave nine tenths of the time to reporting. Totals leave nineteen twentieths: they may be older,
+#: and take long to read when jobs are busy.
 _PAUSE = Pause(0.25, 9)
 _TOTALS_PAUSE = Pause(5.0, 19)
-#: Clients for which there is no stream come back spread over so many seconds.
+#: The range of Retry-After, which is random so that clients without a stream do not all come back at once.
 _RETRY_SECONDS = (5, 15)
 
 
@@ -62,7 +62,7 @@ class Live:
             with queue:
                 return reader.newest(*call)  # type: ignore[arg-type]
 
-        # A client that comes back may know more than the replica: the primary or another replica told it.
+        # A client that comes back may know more than the replica, from the primary or from another replica.
         self.read_newest: Read = read_newest
         self.jobs = Poller[JobFeed]("tallymark-jobs", partial(read_jobs, read), self._chain, _PAUSE)
         self.pages = Poller[PageFeed]("tallymark-pages", partial(read_pages, read), self._chain, _PAUSE)

@@ -75,7 +75,7 @@ class Subscriber:
         self._wanted.acquire()
 
     def sleep(self, seconds: float) -> None:
-        """Sleep until woken, for so long at most; not at all if there was a reason to wake up meanwhile."""
+        """Sleep until woken, but at most for this time; not at all if there was a reason to wake up meanwhile."""
         self._asleep = True
         self._wanted.acquire(timeout=max(seconds, 0.0))
         self._asleep = False

@@ -26,7 +26,7 @@ _NOTE_SECONDS = 5.0
 _LOG_AGAIN_SECONDS = 60.0
 #: How many kinds of notes are kept while the database is away; more are dropped.
 _MAX_NOTES = 10_000
-#: An update that is accepted so long after it happened counts as late: it was in a spool, or a clock is slow.
+#: An update that is accepted later than this after it happened counts as late: it was in a spool, or a clock is slow.
 _LATE_SECONDS = 60.0
 _MILESTONES = {"started", "completed", "paused", "cancelled"}
 _CREDENTIALS = ("credential_expiry", "credential_renewal", "credential_resumed")
