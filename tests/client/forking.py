@@ -46,6 +46,11 @@ def _child(use: Callable[[], object], pid: int) -> int:
     return 2
 
 
+def _files(spool: str) -> dict[str, int]:
+    """Return the spool's files: none of them may be removed, nor be another one."""
+    return {entry.name: entry.inode() for entry in os.scandir(spool)}
+
+
 def _wait_for(child: int) -> str:
     give_up = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < give_up:
@@ -79,6 +84,7 @@ def main(url: str, token: str, spool: str, name: str, children: int) -> None:
         uses = _uses(client, job, loop)
         thread = threading.Thread(target=count, daemon=True)
         thread.start()
+        files = _files(spool)
         for number in range(children):
             child = os.fork()
             if not child:
@@ -90,10 +96,11 @@ def main(url: str, token: str, spool: str, name: str, children: int) -> None:
                     del stack, client, job, loop, uses
                 sys.exit(code)
             found[_wait_for(child)] += 1
+        kept = _files(spool) == files
         over.set()
         thread.join()
         del loop
-    sys.stdout.write(json.dumps({"found": found, "counted": counted[0]}))
+    sys.stdout.write(json.dumps({"found": found, "counted": counted[0], "kept": kept}))
 
 
 if __name__ == "__main__":

@@ -218,6 +218,7 @@ def _fork(web: Web, name: str, spool: Path, look: "Look", children: int) -> None
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["found"] == {"right": children}
+    assert told["kept"], "a child that ends closes nothing: SQLite would remove the log of the parent's file"
     counted = told["counted"]
     by_type, processed = look.counts(name)
     assert (by_type, processed) == ({"issues": counted, "others": 2 * counted}, 3 * counted)
@@ -240,6 +241,27 @@ def test_a_hundred_and_fifty_children_of_forks_get_a_clear_error(
 ) -> None:
     """The same, more often."""
     _fork(web, name, tmp_path / "spool", look, 150)
+
+
+_LEAVE_AN_OUTBOX = """
+import os, sys
+from pathlib import Path
+from tallymark.client.outbox import Outbox
+outbox = Outbox(Path(sys.argv[1]), limit=10)
+child = os.fork()
+if not child:
+    del outbox
+    sys.exit()
+assert os.waitpid(child, 0)[1] == 0
+print(sorted(os.listdir(os.path.dirname(sys.argv[1]))))
+"""
+
+
+def test_an_outbox_that_a_child_lets_go_of_is_not_closed_there(tmp_path: Path) -> None:
+    """SQLite would remove the log of the parent's file."""
+    command = [sys.executable, "-c", _LEAVE_AN_OUTBOX, str(tmp_path / "file")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "['file', 'file-wal']\n", done.stderr
 
 
 def test_the_crawl_goes_on_while_the_disk_stands_still(
