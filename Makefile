@@ -147,7 +147,7 @@ $(DASHBOARD)/node_modules/.bin/prettier: $(DASHBOARD)/package-lock.json | $(DEV)
 ##@ To test all of it
 
 .PHONY: test
-test: $(DEV) $(PAGES) $(DASHBOARD)/node_modules/.bin/prettier ## Run all tests but the deep ones and the faults, in about four minutes
+test: $(DEV) $(PAGES) $(DASHBOARD)/node_modules/.bin/prettier ## Run all but the deep tests and the faults, in less than five minutes on two cores
 	$(PYTEST_PARALLEL) -m "not deep and not faults" $(ARGS)
 
 .PHONY: test-15

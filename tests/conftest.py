@@ -11,7 +11,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -79,15 +79,29 @@ def _memory_is_usable() -> bool:
     )
 
 
+def _directory_in_memory() -> Path:
+    """Make the directory of this run, and remove those of runs that were killed: nobody holds their locks."""
+    for old in _MEMORY.glob("tallymark-tests-*/held"):
+        with suppress(OSError), old.open() as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if old.stat().st_size:  # it was held once
+                shutil.rmtree(old.parent, ignore_errors=True)
+    directory = Path(tempfile.mkdtemp(prefix="tallymark-tests-", dir=_MEMORY))
+    directory.chmod(0o1777)
+    _ours.callback(shutil.rmtree, directory, ignore_errors=True)
+    held = _ours.enter_context((directory / "held").open("w"))
+    fcntl.flock(held, fcntl.LOCK_EX)
+    held.write("by a run of the tests\n")
+    held.flush()
+    return directory
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure() -> None:
     """Choose where temporary files are, for this process and those that it starts."""
     if "TMPDIR" not in os.environ and _memory_is_usable():
         # What killed processes leave behind goes with the directory; pytest keeps what failed tests had, beside it.
-        directory = Path(tempfile.mkdtemp(prefix="tallymark-tests-", dir=_MEMORY))
-        directory.chmod(0o1777)
-        _ours.callback(shutil.rmtree, directory, ignore_errors=True)
-        os.environ["TMPDIR"] = str(directory)
+        os.environ["TMPDIR"] = str(_directory_in_memory())
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
         tempfile.tempdir = None
 
