@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tallymark.client import process
 from tallymark.client.job import Job
+from tallymark.client.process import InheritedError, current
 from tallymark.client.records import Position
 from tallymark.client.resume import Habits
 from tallymark.client.sender import Sender
@@ -84,7 +84,7 @@ class ProgressClient:
             timeout=timeout,
             tick=min(0.25, every_seconds / 4),
         )
-        self._pid = process.current.pid
+        self._pid = current.pid
         # What was said and not sent goes to the spool when the interpreter ends in the ordinary way.
         # Weak, and without a callback: an interrupt in one that garbage collection calls would be lost.
         self._at_exit = partial(_close_what_is_left, weakref.ref(self))
@@ -154,8 +154,8 @@ class ProgressClient:
         self._sender.close(self._end_timeout if timeout is None else timeout)
 
     def _check_process(self) -> None:
-        if self._pid != process.current.pid:
-            raise process.InheritedError(self._pid)
+        if self._pid != current.pid:
+            raise InheritedError(self._pid)
 
     def __enter__(self) -> Self:
         self._check_process()
@@ -164,7 +164,7 @@ class ProgressClient:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        if self._pid == process.current.pid:
+        if self._pid == current.pid:
             self.close()
 
 

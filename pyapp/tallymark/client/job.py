@@ -12,10 +12,10 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
-from tallymark.client import process
 from tallymark.client.checks import MOST, as_state, check_fields, check_type, digest, is_whole, parts_of
 from tallymark.client.failure import describe
 from tallymark.client.listener import Listener
+from tallymark.client.process import InheritedError, current
 from tallymark.client.progress import Progress, Reply
 from tallymark.client.recorder import Recorder
 from tallymark.client.records import Position
@@ -54,7 +54,7 @@ class Job:
         self._position = position
         self._on_command = on_command
         self._recorder: Recorder | None = None
-        self._pid = process.current.pid
+        self._pid = current.pid
         self._listener: Listener | None = None
         self._saw_stop = False
 
@@ -136,7 +136,7 @@ class Job:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        if self._pid != process.current.pid:
+        if self._pid != current.pid:
             return
         stopped = (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
         if error is None:
@@ -153,7 +153,7 @@ class Job:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pid == process.current.pid:
+        if self._pid == current.pid:
             await asyncio.to_thread(self.__exit__, kind, error, trace)
 
     # --- counting -------------------------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ class Job:
         return tracker
 
     def _end_loop(self, tracker: Tracker) -> None:
-        if self._pid == process.current.pid and self._recorder is not None:
+        if self._pid == current.pid and self._recorder is not None:
             self._recorder.end_loop(tracker)
             tracker.end()
 
@@ -386,8 +386,8 @@ class Job:
         return self._is_told_to_stop()
 
     def _is_told_to_stop(self) -> bool:
-        if self._pid != process.current.pid:
-            raise process.InheritedError(self._pid)
+        if self._pid != current.pid:
+            raise InheritedError(self._pid)
         if self._listener is not None and self._listener.asks_to_stop:
             self._saw_stop = True
             return True
@@ -408,8 +408,8 @@ class Job:
     # --- to the recorder ------------------------------------------------------------------------------------------
 
     def _check_process(self) -> None:
-        if self._pid != process.current.pid:
-            raise process.InheritedError(self._pid)
+        if self._pid != current.pid:
+            raise InheritedError(self._pid)
 
     def _started(self) -> Recorder:
         self._check_process()

@@ -21,24 +21,19 @@ class Listener:
     """Takes the answers, in the sender's thread.
 
     Attributes:
-        command: What an operator asks, by the last acknowledgement.
+        command: What an operator asks, by the last acknowledgement; `asks_to_stop`: whether that is to pause or cancel.
         is_answered: Whether the start is.
         answered: Rung when it is.
     """
 
     def __init__(self, job_id: str, recorder: Recorder, on_command: Callable[[str], object] | None) -> None:
         self.command: str | None = None
-        self.is_answered = False
+        self.asks_to_stop = self.is_answered = False
         self.answered = Bell()
         self._job_id = job_id
         self._recorder = recorder
         self._on_command = on_command
         self._warned: set[str] = set()
-
-    @property
-    def asks_to_stop(self) -> bool:
-        """Whether an operator asks to pause or cancel."""
-        return self.command in _STOPS
 
     def take_answer(self, update_id: str, answer: Mapping[str, Any]) -> None:
         """Take the answer to an update, an acknowledgement or a refusal."""
@@ -53,6 +48,7 @@ class Listener:
         command = answer.get("command")
         if answer.get("status") == "received" and command != self.command:
             self.command = command
+            self.asks_to_stop = command in _STOPS
             if command is not None and self._on_command is not None:
                 try:
                     self._on_command(command)
