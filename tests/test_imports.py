@@ -1,4 +1,4 @@
-"""What may import what: the rooms of the package, as ARCHITECTURE.md draws them."""
+"""What may import what: the packages, as ARCHITECTURE.md draws them."""
 
 import ast
 from collections.abc import Iterator
@@ -6,8 +6,8 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).parents[1] / "pyapp" / "tallymark"
 
-#: The rooms that each room may use; every one of these arrows is in use.
-_ROOMS = {
+#: The packages that each package may use; every one of these arrows is in use.
+_PACKAGES = {
     "functions": set(),
     "settings": set(),
     "logs": {"settings"},
@@ -21,7 +21,7 @@ _ROOMS = {
     "server": {"schema", "settings", "web"},
     "cli": {"functions", "schema", "server", "settings", "simulate", "terminal", "watchdog"},
 }
-_ROOMS_OF_WEB = {
+_PACKAGES_OF_WEB = {
     "http": set(),
     "db": set(),
     "auth": {"db", "http"},
@@ -32,22 +32,22 @@ _ROOMS_OF_WEB = {
 }
 
 
-def test_every_room_uses_only_what_it_may() -> None:
+def test_every_package_uses_only_what_it_may() -> None:
     """And no arrow is allowed that nobody needs; imports inside functions count, those for types alone do not."""
     used = _arrows(_PACKAGE, "tallymark")
-    assert {room: used.get(room, set()) for room in _ROOMS} == _ROOMS
-    assert set(used) - set(_ROOMS) <= {"__init__"}
+    assert {package: used.get(package, set()) for package in _PACKAGES} == _PACKAGES
+    assert set(used) - set(_PACKAGES) <= {"__init__"}
 
 
-def test_every_room_of_web_uses_only_what_it_may() -> None:
+def test_every_package_of_web_uses_only_what_it_may() -> None:
     """The application's factory, which puts them together, uses all of them."""
     used = _arrows(_PACKAGE / "web", "tallymark.web")
-    assert {room: used.get(room, set()) for room in _ROOMS_OF_WEB} == _ROOMS_OF_WEB
-    assert set(used) - set(_ROOMS_OF_WEB) <= {"__init__"}
+    assert {package: used.get(package, set()) for package in _PACKAGES_OF_WEB} == _PACKAGES_OF_WEB
+    assert set(used) - set(_PACKAGES_OF_WEB) <= {"__init__"}
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    """Not by way of others either, and also not inside a room."""
+    """Not by way of others either, and also not inside a package."""
     modules = {_name(path): path for path in _PACKAGE.rglob("*.py")}
     uses = {
         name: {used for used in _imports(path) if used in modules and used != name} for name, path in modules.items()
