@@ -289,7 +289,7 @@ class Interrupted(BaseException):
 class Interrupt:
     """Whether this process was asked to end, by Ctrl-C or SIGTERM; a context manager, for the main thread.
 
-    A command that runs until it is stopped so ends between two pictures, never in the middle of one.
+    So a command that draws until it is stopped ends after a whole picture.
     """
 
     def __init__(self) -> None:

@@ -37,7 +37,7 @@ class Page(NamedTuple):
 class Plan:
     """A crawl: the areas that it discovers, then so many items of each type, in pages of at most `page_size`.
 
-    `turns` is what happens, by the number of the item before which it does, `style` how a client counts.
+    `turns` maps the number of an item to what happens just before that item; `style` is how the client counts.
     """
 
     job_id: str

@@ -67,8 +67,8 @@ Returns: {"jobs": [{"id", "status", "percentage", "summary", "stage", "operation
 there is none}.
 Errors: TK400 where the cursor is not valid.
 Callers: tallymark_reader, tallymark_admin.
-Cost: reads the jobs of the page, also with status (job_created_idx, job_status_created_idx). With id_prefix and the
-facets it reads these or all jobs that match, whichever the planner expects to be fewer; with q it reads jobs one by
+Cost: reads the jobs of the page, also with status (job_created_idx, job_status_created_idx). With id_prefix or a
+facet the planner chooses: jobs in order until the page is full, or all jobs that match; with q it reads jobs one by
 one from the cursor until the page is full.';
 
 REVOKE ALL ON FUNCTION tallymark.newest_jobs(text, text, text, text, text, text, text, integer, text) FROM PUBLIC;

@@ -73,8 +73,8 @@ $$;
 
 COMMENT ON FUNCTION tallymark.job_rate(text, interval, timestamptz) IS
 'Tells how fast a running job has proceeded over a recent window, and when it will be done at that rate. The window
-goes by the time of recording, on the server''s clock. It rises with the numbers of the events, so the window is found
-without an index, and a crawler''s slow clock does not empty it. Reports that a crawler kept back count when they
+goes by the time of recording, on the server''s clock, so a crawler whose clock is slow does not make it empty. Events
+are recorded in the order of their numbers, so the window needs no index. Reports that a crawler kept back count when they
 arrive. For the interval the window is cut into 10 parts, whose rates are taken as a sample: the mean lies within
 Student''s t times the standard error (95 %, t = 2.262). Parts that follow each other are not independent, so take the
 interval as a hint. With fewer than 2 updates there is none.

@@ -32,8 +32,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.claim_alert_messages(text, interval, integer, interval) IS
-'Hands out the messages about alerts that are due: for each alert one when it was opened, and, after that one was sent
-and the condition is over, one that it has recovered. The caller must report the outcome of each to
+'Hands out the messages about alerts that are due. Each alert has two: one when it is opened, and one when it is over,
+which is handed out only after the first was sent. The caller must report the outcome of each to
 confirm_alert_message or fail_alert_message.
 Arguments: watcher: the caller, by a name that no other process has; lease: how long no other watcher gets these
 messages, longer than sending takes (afterwards the message of a watcher that died is handed out again); max_messages:

@@ -36,8 +36,8 @@ Arguments: watcher: the watcher that claimed it; job_id, kind, opened_at: as it 
 receivers that have it and do not get it again; error: why the others did not get it, of which 500 characters are
 kept.
 Returns: when it is handed out again: after 5 seconds, then after twice as long each time, up to 10 minutes. After 12
-attempts it is given up: then null, or, where the condition is over, when the message about that is handed out. Null
-also where another watcher has claimed it.
+attempts it is given up. If the alert is over by then, the result is when the message about its end is due; otherwise
+null. Null also where another watcher has claimed it.
 Callers: tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.fail_alert_message(text, text, text, timestamptz, text[], text) FROM PUBLIC;
