@@ -1,6 +1,6 @@
 """Every setting of Tallymark: its name in the environment, its default, its values and what it means.
 
-`tallymark settings` prints the table of settings from this file. No other module reads a setting of Tallymark from the environment.
+`tallymark settings` prints them. No other module reads a setting of Tallymark from the environment.
 """
 
 import os
