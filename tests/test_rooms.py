@@ -6,7 +6,7 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).parents[1] / "pyapp" / "tallymark"
 
-#: The rooms that each room may use; every one of these arrows is in use.
+#: The rooms that each room may use. Every one of these arrows is in use.
 _ROOMS = {
     "functions": set(),
     "settings": set(),
@@ -33,21 +33,21 @@ _ROOMS_OF_WEB = {
 
 
 def test_every_room_uses_only_what_it_may() -> None:
-    """And no arrow is allowed that nobody needs; imports inside functions count, those for types alone do not."""
+    """Every allowed arrow is in use. Imports inside functions count; those for types alone do not."""
     used = _arrows(_PACKAGE, "tallymark")
     assert {room: used.get(room, set()) for room in _ROOMS} == _ROOMS
     assert set(used) - set(_ROOMS) <= {"__init__"}
 
 
 def test_every_room_of_web_uses_only_what_it_may() -> None:
-    """The application's factory, which puts them together, uses all of them."""
+    """Only the application's factory, which puts them together, uses all of them."""
     used = _arrows(_PACKAGE / "web", "tallymark.web")
     assert {room: used.get(room, set()) for room in _ROOMS_OF_WEB} == _ROOMS_OF_WEB
     assert set(used) - set(_ROOMS_OF_WEB) <= {"__init__"}
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    """Not by way of others either, and also not inside a room."""
+    """Neither directly nor through others, nor inside a room."""
     modules = {_name(path): path for path in _PACKAGE.rglob("*.py")}
     uses = {
         name: {used for used in _imports(path) if used in modules and used != name} for name, path in modules.items()

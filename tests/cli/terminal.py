@@ -1,4 +1,4 @@
-"""For tests: a process in a pseudo-terminal of its own, and what its screen shows; or one whose output is piped."""
+"""For tests: a process in a pseudo-terminal of its own and what its screen shows, or one whose output is piped."""
 
 import fcntl
 import os
@@ -80,7 +80,7 @@ class Terminal:
         return code
 
     def screen(self) -> str:
-        """What is on the screen, and what has left it at the top; while it runs, no picture that is half drawn."""
+        """Return the screen and the lines that scrolled off it; while the process runs, without half-drawn pictures."""
         drawn = self.written if self.process.poll() is not None else self.written.rpartition(_NEXT_PICTURE)[0]
         lines, row, column, top = [""], 0, 0, 0
         for parameters, command, move, text in _PARTS.findall(drawn.decode(errors="ignore")):
@@ -112,7 +112,7 @@ class Terminal:
         os.close(self._master)
 
     def _read(self, give_up: float) -> bool:
-        """Read what there is, waiting for a while; False when there was nothing."""
+        """Read the available output, waiting briefly; return False if there was none."""
         if not select.select([self._master], [], [], min(max(give_up - time.monotonic(), 0), 0.2))[0]:
             return False
         try:

@@ -24,7 +24,7 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 
 
 def test_tokens_are_split_at_commas_and_stripped() -> None:
-    """Spaces and a comma too many do no harm, and never make an empty token, which would let everybody in."""
+    """Extra spaces and commas never make an empty token, which would let everybody in."""
     assert Settings.from_env({"CRAWLER_API_TOKEN": " one, two ,,"}).crawler_api_tokens == ("one", "two")
 
 

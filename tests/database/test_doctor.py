@@ -40,7 +40,7 @@ def run(*arguments: str) -> Result:
 
 
 def test_a_database_just_made_has_no_finding(db_url: str) -> None:
-    """A clean database gives nothing, and the command says so and exits 0."""
+    """A new database gives no finding, and the command says so and exits with 0."""
     assert findings(db_url) == []
     result = run("--database-url", db_url)
     assert (result.exit_code, result.output) == (0, "The database is what the files say.\n")
@@ -89,7 +89,7 @@ def test_columns_that_are_missing_or_of_another_type_are_found(db: Connection, d
 
 
 def test_a_missing_table_is_one_finding(db: Connection, db_url: str) -> None:
-    """Its columns, constraints and indexes are not listed beside it."""
+    """Its columns, constraints and indexes are not listed as well."""
     db.execute("DROP TABLE tallymark.job_area CASCADE")
     assert [(f.kind, f.object) for f in findings(db_url) if "job_area" in f.object] == [("table", "tallymark.job_area")]
 
@@ -170,7 +170,7 @@ def test_without_createdb_an_embedded_server_is_the_reference(db: Connection, pl
 def test_without_any_reference_the_error_says_what_is_needed(
     plain_user_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With neither CREATEDB nor an embedded server, the command exits 2 and says what would help."""
+    """With neither CREATEDB nor an embedded server, the command exits with 2 and names both."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     for spare in (spare_server, None):
         with pytest.raises(DoctorError, match="CREATEDB"):
@@ -194,7 +194,7 @@ def test_the_command_prints_findings_for_people_and_for_scripts(db: Connection, 
 
 
 def test_a_server_that_is_away_is_an_error_and_no_finding() -> None:
-    """Exit 2: nothing was compared."""
+    """Exit code 2: nothing was compared."""
     result = run("--database-url", "postgresql://127.0.0.1:1/nowhere")
     assert result.exit_code == 2
     assert "Traceback" not in result.output
