@@ -32,13 +32,13 @@ class Crawl:
     """The crawlers of some jobs, each a process of its own with a durable spool."""
 
     def __init__(self, web: WebServer, directory: Path) -> None:
-        """Say where they report, and where their spools and journals are."""
+        """Prepare crawlers that report to this server and have their spools and journals in this directory."""
         self._url = f"http://127.0.0.1:{web.port}"
         self._directory = directory
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, items: int = ENDLESS) -> None:
-        """Start one for each job; each crawls so many items more."""
+        """Start a crawler for each job; each crawls this many more items."""
         for seed, job in enumerate(JOBS):
             command = [
                 *(sys.executable, str(CRAWLER), self._url, TOKEN, str(self.spool(job)), job),
@@ -54,14 +54,14 @@ class Crawl:
         self._processes = []
 
     def finish(self, items: int = 50) -> None:
-        """Have each crawl a few items more, to its end."""
+        """Let each crawl a few more items and complete."""
         self.start(items)
         for process in self._processes:
             assert process.wait(PATIENCE) == 0
         self._processes = []
 
     def spool(self, job: str) -> Path:
-        """Where a crawler keeps what was not acknowledged yet."""
+        """The directory of the crawlers' spools."""
         return self._directory / f"spool-{job}"
 
 
@@ -85,7 +85,7 @@ class Place:
             return connection.execute(query.encode(), parameters).fetchall()
 
     def dump(self) -> None:
-        """Back the database up, as docs/operations.md has it."""
+        """Back the database up, as in docs/operations.md."""
         self._run("pg_dump", "--format=custom", f"--file={self._dump}", f"--dbname={self.postgres.url}")
 
     def drop_and_restore(self) -> None:
@@ -120,7 +120,7 @@ class Place:
         return {job: (items, last) for job, items, last in found}
 
     def wait_for_items(self, more_than: dict[str, tuple[int, int]], items: int = 100) -> None:
-        """Wait until every crawler has counted so many more."""
+        """Wait until every crawler has counted this many more items."""
         deadline = time.monotonic() + PATIENCE
         while True:
             now = self.counted()

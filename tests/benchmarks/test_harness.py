@@ -36,7 +36,7 @@ def test_the_figure_is_the_median_of_the_ratios_and_not_the_ratio_of_the_medians
 
 
 def test_the_median_of_an_even_number_lies_between_the_middle_two() -> None:
-    """As usual."""
+    """It is their mean."""
     assert Spread((4.0, 1.0, 3.0, 2.0)).median == 2.5
 
 
@@ -109,7 +109,7 @@ def run(*arguments: str, environ: Mapping[str, str]) -> subprocess.CompletedProc
 
 
 def without_database() -> dict[str, str]:
-    """Our environment, in which the embedded server is the one to use."""
+    """Our environment without a database, so that the embedded server is used."""
     return {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
 
 

@@ -19,7 +19,7 @@ def test_an_event_counts_for_each_page_that_got_it_once() -> None:
     seen = compare_pages([("a", [[2, 10.5], [3, 10.5]]), ("a", [[2, 10.5], [2, 10.9]]), ("b", [])], COMMITTED)
     assert (seen.expected, seen.once, seen.repeated) == (5, 2, 1)
     assert seen.share == 0.4
-    # Of the one that was told twice, the first time.
+    # An event that came twice counts from the first time.
     assert [round(delay) for delay in seen.job_delays] == [500, 400, 500]
 
 
@@ -68,7 +68,7 @@ def test_a_page_reads_each_message_however_the_network_cuts_it(size: int) -> Non
 
 
 def test_a_page_that_gets_no_stream_says_so() -> None:
-    """With what the server said."""
+    """With the server's message."""
     page = Page()
     page.data_received(b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 7\r\n\r\n{}")
     assert page.trouble.startswith("HTTP/1.1 503")
@@ -102,7 +102,7 @@ def test_the_merge_is_measured_with_both_kinds_of_pages() -> None:
 @pytest.mark.deep
 @pytest.mark.timeout(600)
 def test_the_first_paint_is_measured_where_there_is_a_browser_and_else_is_said_not_to_be(tmp_path: Path) -> None:
-    """It is no failure to have none."""
+    """A missing browser is not a failure."""
     for program in filter(None, map(shutil.which, ("unshare", "setpriv"))):
         (tmp_path / Path(program).name).symlink_to(program)
     done = run("--quick", "--only", "first_paint", "first_row", environ=without_database())

@@ -42,7 +42,7 @@ def test_without_a_url_the_running_server_is_taken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["migrate", "doctor", "verify", "rollback", "url"])
 def test_where_no_server_runs_that_is_said(tmp_path: Path, command: str) -> None:
-    """Exit 2, and the directory."""
+    """Exit code 2, and the directory."""
     result = run(command)
     assert result.exit_code == 2
     assert result.output == (
@@ -52,7 +52,7 @@ def test_where_no_server_runs_that_is_said(tmp_path: Path, command: str) -> None
 
 
 def test_a_server_that_has_ended_is_not_taken(tmp_path: Path) -> None:
-    """Its port and its password are still there, and another program may listen on that port."""
+    """Its port and password are still in the file, and another program may use that port."""
     with EmbeddedPostgres(tmp_path / "data") as server:
         assert server.process is not None
     assert (tmp_path / "data" / "port").exists()

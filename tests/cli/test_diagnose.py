@@ -24,7 +24,7 @@ def run(url: str, *arguments: str) -> Result:
 
 
 def report(db: Connection, job: str, updates: Iterable[Update]) -> None:
-    """Report on a job, which is registered first where it is not."""
+    """Report on a job, and register it first if it is new."""
     db.execute("SELECT tallymark.create_job(%s)", [job])
     for update in updates:
         db.execute("SELECT tallymark.merge_progress(%s, %s)", [job, Jsonb({"status": "processing", **update})])

@@ -20,7 +20,7 @@ def run(url: str, *arguments: str, **environ: str) -> Result:
 
 
 def report(db: Connection, job_id: str, **members: object) -> None:
-    """Report on a job, which is registered first where it is not."""
+    """Report on a job, and register it first if it is new."""
     db.execute("SELECT tallymark.create_job(%s)", [job_id])
     db.execute("SELECT tallymark.merge_progress(%s, %s)", [job_id, Jsonb({"status": "processing", **members})])
 
@@ -63,7 +63,7 @@ def test_a_command_waits_for_the_crawler_and_is_on_the_record(db: Connection, db
 
 
 def test_a_script_is_told_of_a_command_as_json(db: Connection, db_url: str) -> None:
-    """The job, with what is asked of its crawler."""
+    """The job, and the command."""
     run(db_url, "create", "j")
     assert json.loads(run(db_url, "command", "j", "resume", "--json").stdout)["command"] == "resume"
     assert functions.get_job(db, "j")["command"] == "resume"

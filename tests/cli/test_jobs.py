@@ -36,7 +36,7 @@ def run(url: str, *arguments: str, **environ: str) -> Result:
 
 
 def report(db: Connection, job_id: str, **members: object) -> None:
-    """Report on a job, which is registered first where it is not."""
+    """Report on a job, and register it first if it is new."""
     db.execute("SELECT tallymark.create_job(%s)", [job_id])
     db.execute("SELECT tallymark.merge_progress(%s, %s)", [job_id, Jsonb({"status": "processing", **members})])
 
@@ -111,7 +111,7 @@ def test_a_time_that_is_none_is_refused(db: Connection, db_url: str, since: str)
 
 
 def test_scripts_get_what_http_gives(db: Connection, db_url: str) -> None:
-    """The same documents, and the cursor that goes on from there."""
+    """The same documents, and the cursor of the next page."""
     for job_id in "abc":
         report(db, job_id, processedItems=1)
     first = json.loads(run(db_url, "--limit", "2", "--json").stdout)
@@ -135,7 +135,7 @@ def test_more_jobs_than_a_page_holds_are_listed_over_pages(db: Connection, db_ur
 def test_a_screen_has_no_line_that_is_too_long_and_ids_can_be_told_apart(
     db: Connection, db_url: str, width: int
 ) -> None:
-    """Ids of 255 letters lose their middle; what has no column on a narrow screen stands in a second line."""
+    """Ids of 255 letters are cut in the middle; columns that do not fit a narrow screen are in a second line."""
     for job_id in ("x" * 254 + "1", "x" * 254 + "2", "日本語" * 85):
         report(db, job_id, status="started", stage="s" * 100, processedItems=2**52, totalItems=2**53 - 1)
     report(db, "renewal", status="credential_renewal")

@@ -30,7 +30,7 @@ def test_tokens_are_split_at_commas_and_stripped() -> None:
 
 @pytest.mark.parametrize("token", ["käse", "two words", "tab\tbed", "line\nbreak", "del\x7f"])
 def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
-    """Nobody could ever use it. The message does not contain it."""
+    """It could never be used. The message does not contain it."""
     with pytest.raises(SettingsError, match="CRAWLER_API_TOKEN must be tokens of ASCII characters") as caught:
         Settings.from_env({"CRAWLER_API_TOKEN": f"good,{token}"})
     assert token not in str(caught.value)

@@ -56,7 +56,7 @@ def test_a_token_expires_after_a_time(db: Connection, db_url: str, expires: str,
     ],
 )
 def test_a_token_expires_at_a_date(db: Connection, db_url: str, expires: str, at: datetime) -> None:
-    """In UTC, unless it says so; never in the zone of the machine where it happened to be made."""
+    """In UTC unless the date has an offset, and never in the machine's own time zone."""
     assert run(db_url, "create", "c", "--scope", "read", "--expires", expires).exit_code == 0
     assert db.execute("SELECT expires_at FROM tallymark.api_token").fetchall() == [(at,)]
 

@@ -26,10 +26,10 @@ _GIVEN_TOKEN = "it's-ours"
 
 
 class Up:
-    """A running `tallymark up`, and what it printed."""
+    """A running `tallymark up`, and its output."""
 
     def __init__(self, data_dir: Path, port: int, environ: dict[str, str]) -> None:
-        """Start it, and return when it says that it runs."""
+        """Start it, and wait until it says that it runs."""
         self.port = port
         self.process = subprocess.Popen(
             [*_TALLYMARK, "up", "--data", str(data_dir), "--port", str(port)],

@@ -25,7 +25,7 @@ _SHOW_CURSOR = b"\x1b[?25h"
 
 
 def report(db: Connection, job_id: str, **members: object) -> None:
-    """Report on a job, which is registered first where it is not."""
+    """Report on a job, and register it first if it is new."""
     db.execute("SELECT tallymark.create_job(%s)", [job_id])
     db.execute("SELECT tallymark.merge_progress(%s, %s)", [job_id, Jsonb({"status": "processing", **members})])
 

@@ -114,7 +114,7 @@ class _Child:
         self._in, self._out = self._process.stdin, self._process.stdout
 
     def hears(self, word: bytes) -> bool:
-        """Return whether it says that in time."""
+        """Wait for a line of the child; return whether it came in time."""
         ready, _, _ = select.select([self._out], [], [], _PATIENCE_SECONDS)
         return bool(ready) and self._out.readline() == word + b"\n"
 

@@ -17,7 +17,7 @@ import pytest
 from tests.web.conftest import TOKEN, Web
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/scrapy_spider.py"
-#: More than anything here has ever taken.
+#: Longer than anything here has ever taken.
 _PATIENCE_SECONDS = 30.0
 
 
@@ -124,7 +124,7 @@ class Crawl:
         self.process.wait(_PATIENCE_SECONDS)
 
     def interrupt(self) -> None:
-        """Ask it to stop, as a service manager does."""
+        """Ask it to stop, like a service manager."""
         self.process.send_signal(signal.SIGTERM)
 
 

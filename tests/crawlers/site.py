@@ -11,11 +11,11 @@ class Site:
     """Serves /page/0, /page/1 and so on. Any other path is a 404."""
 
     def __init__(self, pages: int, *, seconds: float = 0.0) -> None:
-        """Serve nothing yet.
+        """Prepare; nothing is served yet.
 
         Args:
-            pages: How many there are.
-            seconds: How long each takes; one is served after the other.
+            pages: The number of pages.
+            seconds: How long each page takes; they are served one after the other.
         """
         self.served: Counter[str] = Counter()
         #: After this many pages, requests wait until this is None again.

@@ -73,7 +73,7 @@ def test_the_line_of_a_changed_body_is_that_of_the_file(db: Connection, db_url: 
 
 
 def test_columns_that_are_missing_or_of_another_type_are_found(db: Connection, db_url: str) -> None:
-    """What depended on a column goes with it and is listed too; the column itself is named."""
+    """The column is named, and so is everything that depended on it and was dropped with it."""
     # The type is changed in the catalogue, since PostgreSQL forbids it while a view or function depends on the column.
     db.execute(
         "UPDATE pg_attribute SET atttypmod = 3"
@@ -95,7 +95,7 @@ def test_a_missing_table_is_one_finding(db: Connection, db_url: str) -> None:
 
 
 def test_a_database_without_the_schema_is_one_finding(empty_url: str) -> None:
-    """Where nothing is installed the advice is to migrate, and not a list of all that is missing."""
+    """The advice is to migrate; missing objects are not listed one by one."""
     assert findings(empty_url) == [Finding("schema", "tallymark", "is missing", "", "", "tallymark migrate")]
 
 
@@ -181,7 +181,7 @@ def test_without_any_reference_the_error_says_what_is_needed(
 
 
 def test_the_command_prints_findings_for_people_and_for_scripts(db: Connection, db_url: str) -> None:
-    """Exit 1, no colours into a pipe, and the same findings as JSON."""
+    """Exit code 1, no colours into a pipe, and the same findings as JSON."""
     db.execute("DROP INDEX tallymark.job_facets_idx")
     text = run("--database-url", db_url)
     assert text.exit_code == 1

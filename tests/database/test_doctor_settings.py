@@ -47,7 +47,7 @@ def advised(url: str, settings: Settings | None = None) -> dict[str, Finding]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds, which takes a moment at most."""
+    """Wait until a condition holds."""
     deadline = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < deadline
@@ -55,7 +55,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def test_a_server_as_it_comes_has_no_finding(tmp_path: Path) -> None:
-    """Exit 0: what could be better is advice, and is not on standard output."""
+    """Exit code 0. Advice is not on standard output."""
     with EmbeddedPostgres(tmp_path / "data") as server:
         migrate(server.url)
         result = run("--database-url", server.url)
@@ -66,7 +66,7 @@ def test_a_server_as_it_comes_has_no_finding(tmp_path: Path) -> None:
 
 
 def test_a_server_that_syncs_nothing_is_found_and_the_fix_mends_it(tmp_path: Path) -> None:
-    """Each of the settings on which the promise rests, for people and for scripts."""
+    """Each setting on which the promise depends, for people and for scripts."""
     with EmbeddedPostgres(tmp_path / "data") as server:
         migrate(server.url)
         names = ("fsync", "full_page_writes", "synchronous_commit", "autovacuum", "track_counts")

@@ -20,7 +20,7 @@ from tallymark.schema.files import function_files, sql_root, view_files
 from tallymark.schema.migrate import MigrationError, applied, available, migrate, pending, rollback, yoyo_url
 from tallymark.server import EmbeddedPostgres
 
-#: Migrates and says how many migrations that applied, in a process of its own.
+#: Migrates in a process of its own, and prints how many migrations that applied.
 MIGRATE = "import sys; from tallymark.schema.migrate import migrate; print(len(migrate(sys.argv[1])))"
 
 #: Prints a line in the middle of a migration, and waits there until it is killed.
@@ -166,7 +166,7 @@ def test_a_lock_left_by_a_killed_yoyo_is_removed_when_nobody_else_is_connected(e
 
 
 def test_a_lock_that_may_be_in_use_is_named_and_broken_on_demand(empty_url: str) -> None:
-    """While others are connected the message names the process and the way out, and that way works."""
+    """While others are connected, the message names the process and an option that removes the lock; it works."""
     leave_a_lock_behind(empty_url, 4242)
     with psycopg.connect(empty_url):
         with pytest.raises(MigrationError, match=r"process 4242 .*--break-lock"):
@@ -195,7 +195,7 @@ def test_a_migration_waits_for_another_one(empty_url: str) -> None:
 
 
 def test_an_older_release_does_not_touch_a_newer_database(empty_url: str) -> None:
-    """A migration that is in no file stops migrate and rollback, with its name."""
+    """A migration without a file stops migrate and rollback, and is named."""
     migrate(empty_url)
     with psycopg.connect(empty_url, autocommit=True) as connection:
         connection.execute(

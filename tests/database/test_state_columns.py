@@ -118,7 +118,7 @@ def test_what_is_stored_is_what_the_ledger_folds_to(db: Connection, stored: dict
 
 
 def test_a_baseline_keeps_the_state(db: Connection, stored: dict[str, dict[str, Any]]) -> None:
-    """All of it, and the fold that begins there still gives what is stored."""
+    """All of it, and a fold that starts there still equals the stored state."""
     for job in ("asked", "failed"):
         db.execute("SELECT tallymark.prune_job(%s, 'infinity', 0)", [job])
     kept = dict(db.execute("SELECT job_id, state FROM tallymark.job_baseline").fetchall())
@@ -126,7 +126,7 @@ def test_a_baseline_keeps_the_state(db: Connection, stored: dict[str, dict[str, 
     assert states(db, FOLDED) == stored == states(db, "SELECT * FROM tallymark.job")
 
 
-#: For each type a value that no column of the jobs has.
+#: A value for each type that no column of the jobs has.
 OTHER = {
     "text": "changed",
     "text[]": "{changed}",

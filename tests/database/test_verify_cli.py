@@ -36,7 +36,7 @@ def make_job(db: Connection, job_id: str) -> None:
 
 
 def spoil(db: Connection, job_id: str) -> None:
-    """Count one more in the stored state than the ledger has."""
+    """Add one to a count in the stored state, so that it differs from the ledger."""
     db.execute(
         "UPDATE tallymark.job SET progress = jsonb_set(progress, '{itemsByType,issues}', '8') WHERE id = %s", [job_id]
     )
@@ -57,7 +57,7 @@ def test_jobs_whose_ledger_gives_their_state_pass(db: Connection, db_url: str, m
 
 
 def test_a_job_that_differs_is_named_with_its_first_event(db: Connection, db_url: str) -> None:
-    """Exit 1; the line names the job, the event and the field, with both values."""
+    """Exit code 1; the line names the job, the event and the field, with both values."""
     make_job(db, "good")
     make_job(db, "spoilt")
     spoil(db, "spoilt")
@@ -101,7 +101,7 @@ def test_a_reader_can_verify(db: Connection, db_url: str) -> None:
 
 
 def test_only_the_named_jobs_are_checked(db: Connection, db_url: str) -> None:
-    """A job that differs does not matter where another one was asked for."""
+    """A difference in another job does not matter."""
     make_job(db, "good")
     make_job(db, "spoilt")
     spoil(db, "spoilt")

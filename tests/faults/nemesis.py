@@ -13,7 +13,7 @@ from tallymark.server import EmbeddedPostgres
 from .proxy import Cut, Proxy
 from .servers import WORKERS, WebServer, backends, kill, postmaster, stopped, wait_until
 
-#: Every kind of fault, and how many of it there are in a full run.
+#: The kinds of faults, with their numbers in a full run.
 PLAN = {
     "web: main process killed": 6,
     "web: all processes killed": 6,
@@ -41,32 +41,32 @@ _CUT_PATIENCE_SECONDS = 20.0
 
 
 def planned(faults: int) -> dict[str, int]:
-    """Say how many faults of each kind there are in a run of so many, in all or somewhat more.
+    """Return how many faults of each kind there are in a run of this size or somewhat more.
 
     Args:
-        faults: How many there are to be.
+        faults: How many there should be in all.
 
     Returns:
-        The number of each kind, which is at least one.
+        The number for each kind, at least one.
     """
     whole = sum(PLAN.values())
     return {kind: max(1, -(-count * faults // whole)) for kind, count in PLAN.items()}
 
 
 class Nemesis:
-    """Does faults to a web server, a PostgreSQL and the two proxies before them.
+    """Injects faults into a web server, a PostgreSQL and the two proxies before them.
 
     Attributes:
-        done: How many faults of each kind were done.
-        notes: What happened besides, counted.
+        done: How many faults of each kind were injected.
+        notes: Counts of other events.
     """
 
     def __init__(self, web: WebServer, postgres: EmbeddedPostgres, to_web: Proxy, to_postgres: Proxy) -> None:
-        """Say what it may break.
+        """Take what may be broken.
 
         Args:
-            web: The web server, which runs.
-            postgres: The database, which runs. It was started by this thread, and so will be again.
+            web: The running web server.
+            postgres: The running database. This thread started it, and will start it again.
             to_web: The proxy between crawlers and the web server.
             to_postgres: The proxy between the web server and the database.
         """

@@ -16,7 +16,7 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class Cut(Enum):
-    """When a connection is cut."""
+    """The moments at which a connection is cut."""
 
     BEFORE = "before the request gets through"
     PARTLY = "when half of the request is through"
@@ -36,13 +36,13 @@ class Proxy:
     def __init__(
         self, upstream: int, *, is_request: Callable[[bytes], bool], is_success: Callable[[bytes], bool], seed: int
     ) -> None:
-        """Say what it is for.
+        """Prepare a proxy.
 
         Args:
-            upstream: The port to pass connections on to.
-            is_request: Says of what a client sent whether it is a request that is to be cut.
-            is_success: Says of what the server sent whether it answers such a request that took effect.
-            seed: Where the random numbers begin.
+            upstream: The port to forward connections to.
+            is_request: Returns whether the client's bytes are a request that may be cut.
+            is_success: Returns whether the server's bytes answer such a request that took effect.
+            seed: The seed of the random numbers.
         """
         self.upstream = upstream
         self.port = 0
@@ -152,7 +152,7 @@ class Proxy:
         while chunk := await server.read(_CHUNK_BYTES):
             if self._is_success(chunk) and self._takes({Cut.AFTER}):
                 if self._random.random() < 0.5:
-                    # What comes through then is the first half of an answer.
+                    # Only the first half of an answer gets through then.
                     to_client.write(chunk[: len(chunk) // 2])
                 else:
                     _reset(to_client)

@@ -18,7 +18,7 @@ from tallymark.server.ports import some_free_port
 from .crawlers import TOKEN
 
 CLI = (sys.executable, "-c", "from tallymark.cli import main; main()")
-#: More than any start or end has ever taken here.
+#: Longer than any start or end has ever taken here.
 _PATIENCE_SECONDS = 60.0
 WORKERS = 2
 
@@ -75,12 +75,12 @@ class WebServer:
     """A `tallymark serve`, on the same port whenever it is started."""
 
     def __init__(self, database_port: int, postgres: EmbeddedPostgres, log: Path) -> None:
-        """Say where its database is. Nothing is started before `start`.
+        """Prepare; nothing is started before `start`.
 
         Args:
-            database_port: Where it finds the database.
+            database_port: The port at which it finds the database.
             postgres: The database, for its password.
-            log: What it writes goes here.
+            log: The file for its output.
         """
         self.port = some_free_port("127.0.0.1")
         self.log = log
@@ -131,7 +131,7 @@ class WebServer:
         assert alive == [], f"these outlive the web server's main process: {alive}"
 
     def stop(self) -> None:
-        """Stop it as a service manager does."""
+        """Stop it like a service manager."""
         if self._process is not None and self.is_running():
             self._process.terminate()
             try:

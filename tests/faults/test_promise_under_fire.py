@@ -53,7 +53,7 @@ class Progress:
         self._start = self._next = time.monotonic()
 
     def look(self) -> None:
-        """Look at how far it is."""
+        """Print the progress."""
         assert not self._tally.surprises, "\n".join(self._tally.surprises[:20])
         if time.monotonic() > self._next:
             self._next = time.monotonic() + _REPORT_SECONDS

@@ -78,7 +78,7 @@ class Post:
         return {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
 
 
-#: Each makes an update one that must be refused with 400.
+#: Each changes an update so that it must be refused with 400.
 _SPOILERS: list[Callable[[Json], object]] = [
     lambda update: update.update(status="exploded"),
     lambda update: update.pop("timestamp"),
@@ -94,7 +94,7 @@ _SPOILERS: list[Callable[[Json], object]] = [
 
 
 class Notebook:
-    """What one crawler makes its updates from."""
+    """Makes the updates of one crawler."""
 
     def __init__(self, worker: str, seed: int) -> None:
         """Say whose it is.

@@ -25,11 +25,11 @@ JOBS = "/api/internal/jobs"
 
 
 class PgBouncer:
-    """A PgBouncer before a database, with two connections to it, whatever comes in.
+    """A PgBouncer before a database, with never more than two connections to it.
 
     Attributes:
         url: The database through it.
-        user: Who logs in: no superuser, a writer and a reader, with timeouts of its own.
+        user: The user who logs in: no superuser, a writer and a reader, with timeouts of its own.
     """
 
     def __init__(self, db_url: str, directory: Path, user: str) -> None:

@@ -82,7 +82,7 @@ def payloads(draw: st.DrawFn) -> Json:
 
 @st.composite
 def histories(draw: st.DrawFn) -> History:
-    """Updates, and two deliveries of them, which name every update at least once: lists of calls.
+    """Updates and two deliveries of them, each a list of calls that has every update at least once.
 
     A call is a list of indexes. One of one index is a single update, one of more is a batch.
     """
@@ -177,7 +177,7 @@ def check(db: Connection, history: History) -> None:
 
 @given(history=histories())
 @example(
-    # On a tie of times a terminal status wins, and the fields still go to the larger key.
+    # If times tie, a terminal status wins, but the other fields go to the larger key.
     history=(
         [
             {"taskId": JOB, "status": "completed", "timestamp": TIMES[0], "updateId": "a0", "stage": "s1"},

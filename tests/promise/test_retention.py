@@ -61,7 +61,7 @@ def test_thousands_of_prunings_make_no_difference(db: Connection, history: Histo
 
 @pytest.fixture
 def connect(db_url: str) -> Callable[[], Connection]:
-    """Gives a function that opens another connection to the test's database."""
+    """Returns a function that opens another connection to the test's database."""
     return lambda: psycopg.connect(db_url, autocommit=True)
 
 

@@ -46,7 +46,7 @@ class Pair:
         return int(self.on_replica("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tallymark'"))
 
     def kill_replica(self) -> None:
-        """Kill the replica with -9; where the server is wrapped, it is among what was started."""
+        """Kill the replica with -9; if a wrapper runs it, it is one of the started processes."""
         started = self.replica.process
         assert started is not None
         family = psutil.Process(started.pid)

@@ -70,7 +70,7 @@ def test_a_killed_server_can_be_started_again_by_the_same_process(tmp_path: Path
 def test_a_server_that_outlived_its_parent_is_ended_in_good_order_by_the_next_start(
     tmp_path: Path, hold: Callable[..., Any], gone: Callable[[int], bool]
 ) -> None:
-    """Where the kernel did not end the old server, the next start does, and then runs alone."""
+    """If the kernel did not end the old server, the next start stops it, and then runs alone."""
     holder = hold(tmp_path / "data", outlived=True)
     connection = _commit_in_a_crowd(holder.url)
     holder.kill()

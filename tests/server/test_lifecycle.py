@@ -75,7 +75,7 @@ def test_a_second_start_on_the_same_data_is_refused_and_names_the_first(tmp_path
 
 
 def test_a_port_that_was_taken_meanwhile_is_replaced_by_a_free_one(tmp_path: Path) -> None:
-    """The last port is only preferred: another program may have it now."""
+    """The last port is only preferred, because another program may use it now."""
     with EmbeddedPostgres(tmp_path / "data") as server:
         last = server.port
     with socket.create_server(("127.0.0.1", last)), EmbeddedPostgres(tmp_path / "data") as again:
@@ -103,7 +103,7 @@ def test_a_half_made_data_directory_is_made_again(tmp_path: Path) -> None:
 
 
 def test_data_of_another_major_version_is_refused_by_name(tmp_path: Path) -> None:
-    """An upgrade of the wheel must say what to do with older data."""
+    """After an upgrade of the wheel, the message must say what to do with older data."""
     with EmbeddedPostgres(tmp_path / "data"):
         pass
     (tmp_path / "data" / "cluster" / "PG_VERSION").write_text("13\n")
@@ -112,7 +112,7 @@ def test_data_of_another_major_version_is_refused_by_name(tmp_path: Path) -> Non
 
 
 def test_a_server_that_does_not_start_shows_its_log_and_frees_the_data(tmp_path: Path) -> None:
-    """The reason is in the server's log, so its end is in the message."""
+    """The message has the end of the server's log, where the reason is."""
     with EmbeddedPostgres(tmp_path / "data"):
         pass
     configuration = tmp_path / "data" / "cluster" / "postgresql.conf"

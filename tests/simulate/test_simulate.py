@@ -61,7 +61,7 @@ def test_every_count_is_exact_on_a_bad_network(server: Web) -> None:
 
 
 def test_crawls_that_go_wrong_in_every_way_are_exact(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is killed, paused, failed and restarted, has its credential renewed; and operators command."""
+    """Each is killed, paused, failed and restarted, and renews its credential; operators give commands."""
     for turn in plan._CHANCES:
         monkeypatch.setitem(plan._CHANCES, turn, 1.0)
     monkeypatch.setattr(crowd, "_COMMAND_PART", 0.04)

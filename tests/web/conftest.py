@@ -1,4 +1,4 @@
-"""The web server as a process of its own, on a real database, spoken to over real sockets."""
+"""The web server as a process of its own, on a real database, reached over real sockets."""
 
 import http.client
 import json
@@ -78,7 +78,7 @@ class Web:
         token: str | None = TOKEN,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send a request over a connection of its own; a body that is no text yet is sent as JSON."""
+        """Send a request over a connection of its own; a body that is not text is sent as JSON."""
         sent = {"Authorization": f"Bearer {token}"} if token is not None else {}
         if body is not None:
             sent["Content-Type"] = "application/json"
@@ -119,7 +119,7 @@ class Web:
         return row
 
     def stop(self) -> int:
-        """Stop it as a service manager does, and return its exit code."""
+        """Stop it like a service manager, and return its exit code."""
         self.process.terminate()
         return self.process.wait(30)
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 #: Where the requests are counted, one line for each.
 _COUNTS = Path(os.environ["TALLYMARK_TEST_COUNTS"]).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115
 
-#: The ids that are put into requests, where the document has been told of them.
+#: The ids that requests use, if the document was given any.
 _JOBS = set(json.loads(os.environ.get("TALLYMARK_TEST_JOBS", "[]")))
 
 #: Problems that no schema foresees: rules between two members, numbers of bytes, places in pages.

@@ -48,14 +48,14 @@ def test_the_same_update_again_is_a_duplicate_with_the_first_number(web: "Web", 
 
 
 def test_a_wrong_token_is_unauthorized(web: "Web", job: str, update: Update) -> None:
-    """401, and how to do it right."""
+    """401, and how to authenticate."""
     answer = web.report(update(job), token="wrong")
     _is_problem(answer, 401, "Unauthorized")
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
 def test_no_token_is_unauthorized(web: "Web", job: str, update: Update) -> None:
-    """401, before anything else is looked at."""
+    """401, before anything else is checked."""
     answer = web.report("not even JSON", token=None, headers={"Content-Type": "text/plain"})
     _is_problem(answer, 401, "Unauthorized")
     _is_problem(web.report(update(job), token=None), 401, "Unauthorized")
@@ -73,7 +73,7 @@ def test_without_a_configured_token_the_endpoint_is_disabled(
 
 @pytest.mark.parametrize("body", ["", "{", "hello", '"text"', "12", "null", "true"])
 def test_a_body_that_is_no_object_is_invalid(web: "Web", body: str) -> None:
-    """400, with a problem that says why."""
+    """400, with the reason."""
     problem = _is_problem(web.report(body), 400, "Invalid request body")
     assert [detail["field"] for detail in problem["details"]] == [""]
 

@@ -85,7 +85,7 @@ def test_worker_processes_count_together(start_web: Callable[..., "Web"], db_url
             answers.extend(crowd.map(lambda _: web.call("GET", "/api/internal/jobs/one").status, range(100)))
         return len({file.name.rpartition("_")[2] for file in shared.glob("histogram_*.db")}) == 2
 
-    # The second one may still be starting, and which of them gets a connection is chance.
+    # The second process may still be starting, and either may get a connection.
     wait_until(both_have_worked)
     assert set(answers) == {200}
     found = {_measured(web)["/api/internal/jobs/{id}", "GET"]["requests"] for _ in range(20)}
@@ -96,7 +96,7 @@ def test_worker_processes_count_together(start_web: Callable[..., "Web"], db_url
 def test_a_process_that_is_just_starting_fails_no_reading(
     start_web: Callable[..., "Web"], db_url: str, tmp_path: Path
 ) -> None:
-    """Its files are empty for an instant."""
+    """Its files are empty at first."""
     web = start_web(db_url, PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
     for kind in ("counter", "histogram", "gauge_min", "gauge_livesum"):
         (tmp_path / f"{kind}_{os.getpid()}.db").touch()

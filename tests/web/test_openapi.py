@@ -35,7 +35,7 @@ def _resolved(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _validator(schema: dict[str, Any]) -> jsonschema_rs.Validator:
-    """A validator for a schema of the document's, which refers to others there."""
+    """Return a validator for a schema of the document, including the schemas that it refers to."""
     return jsonschema_rs.validator_for(
         {"$schema": "https://json-schema.org/draft/2020-12/schema", "components": DOCUMENT["components"], **schema},
         validate_formats=True,

@@ -50,7 +50,7 @@ def update(job: str, number: int) -> dict[str, object]:
 
 
 class Reports:
-    """Reports on a job from many threads, and what they were answered."""
+    """Reports on a job from many threads, and their answers."""
 
     def __init__(self, web: Web, job: str, count: int) -> None:
         self.answers: list[Answer] = []

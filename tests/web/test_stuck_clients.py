@@ -29,7 +29,7 @@ def test_who_takes_nothing_of_a_stream_loses_it(
         web.register(f"j{number}")
 
     def fill() -> None:
-        """Change the page by more than the buffers of a connection hold, over some rounds."""
+        """Change the page by more than a connection's buffers hold, in several rounds."""
         for number in range(_JOBS):
             stage = secrets.token_hex(40)
             web.report(update(f"j{number}", stage=stage, error={"type": "e", "message": stage * 3}, message="m" * 900))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _seed_ended(url: str, job_id: str, status: str, days: float, items: int = 0) -> None:
-    """Have a job end so many days ago, after ten minutes."""
+    """Let a job end this many days ago, after ten minutes."""
     seed(
         url,
         job_id,

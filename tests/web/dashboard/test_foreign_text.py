@@ -21,7 +21,7 @@ _EVIL = {
 
 
 def says(field: str, evil: str) -> str:
-    """Return what a field is given: no more than any field takes, and known by the field's name."""
+    """Return the value of a field: not longer than fields may be, and with the field's name in it."""
     return f"{field} {evil}"[:100]
 
 
