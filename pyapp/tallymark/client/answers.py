@@ -97,10 +97,7 @@ def why_refused(answer: Mapping[str, Any]) -> str:
 
 
 def without_what_is_wrong(row: Waiting, answer: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Remove the fields that the server refused, so that one bad field does not cost the counts beside it.
-
-    Returns the id and the text of the corrected update; None if it cannot be corrected.
-    """
+    """Return the id and text of an update without its refused fields, so that its counts are not lost, or None."""
     if answer.get("status") != BAD or row.update_id.endswith("-mended"):
         return None
     payload = json.loads(row.text)

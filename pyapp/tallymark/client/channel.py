@@ -113,10 +113,7 @@ class Channel:
     # --- waiting updates ----------------------------------------------------------------------------------------------
 
     def put(self, updates: list[Update], position: Position) -> int:
-        """Append updates and the position after them. If the disk fails, continue in memory.
-
-        Returns the number of the last update that waits.
-        """
+        """Append updates and the position after them; return the last number. If the disk fails, continue in memory."""
         with self._lock:
             try:
                 return self.outbox.append(updates, position)
@@ -160,10 +157,7 @@ class Channel:
     # --- answers ------------------------------------------------------------------------------------------------------
 
     def take(self, rows: list[Waiting], answers: list[Mapping[str, Any]]) -> bool:
-        """Take the answers to the first updates, one each.
-
-        Returns whether all were settled; False if the job must be registered first.
-        """
+        """Handle the answers to the first updates, one each; return False if the job must be registered first."""
         outbox = self.outbox
         try:
             return self._take(outbox, rows, answers)

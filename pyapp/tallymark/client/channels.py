@@ -21,10 +21,7 @@ class Channels:
         self.is_closing = False
 
     def open(self, job_id: str, worker: str | None) -> Channel:
-        """Return the channel of a job: one that still has updates to deliver, or a new one. `add` starts serving it.
-
-        Raises ValueError if a job uses it, RuntimeError if the client is closed.
-        """
+        """Return a job's channel; `add` serves it. Raises ValueError if it is in use, RuntimeError after `close`."""
         name = job_id, worker
         with self._lock:
             if self.is_closing:

@@ -132,9 +132,7 @@ class Job:
         if not delivered and not channel.outbox.is_durable:
             _log.error("job %s: %s in memory only; give the client a spool", self.id, updates_wait(len(channel.outbox)))
         elif not delivered:
-            _log.warning(
-                "job %s: %s in %s for delivery", self.id, updates_wait(len(channel.outbox)), channel.outbox.path
-            )
+            _log.warning("job %s: %s in %s", self.id, updates_wait(len(channel.outbox)), channel.outbox.path)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -188,8 +186,7 @@ class Job:
 
         Raises:
             TypeError: An argument has the wrong type.
-            ValueError: A number is not from 0 to 2^53 - 1, the type has no or more than 100 characters, or the cursor
-                more than 255.
+            ValueError: A number is out of range, the type is empty or longer than 100, or the cursor longer than 255.
         """
         if not isinstance(type, str) or not is_whole(n):  # type: ignore[redundant-expr]
             raise TypeError("the type must be text, and n a whole number")
@@ -323,8 +320,7 @@ class Job:
 
         Raises:
             TypeError: The state is not JSON.
-            ValueError: The state is too large or has a number that is not finite, or the cursor is longer than 255
-                characters.
+            ValueError: The state is too large, a number in it is not finite, or the cursor is longer than 255.
         """
         last, kept = as_cursor(last_id), as_state(state)
         self._say(Progress.checkpoint, prepare({"progress": kept, "lastProcessedId": last}), kept, last)

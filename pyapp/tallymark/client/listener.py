@@ -20,9 +20,8 @@ _MOST_WARNINGS = 100
 class Listener:
     """Receives the answers, in the sender's thread.
 
-    Attributes:
-        command: The operator's command in the last acknowledgement; `asks_to_stop`: whether it is pause or cancel.
-        is_answered: Whether the start was answered; `answered` rings then.
+    `command`: the operator's command in the last acknowledgement; `asks_to_stop`: whether it is pause or cancel.
+    `is_answered`: whether the start was answered; `answered` rings then.
     """
 
     def __init__(self, job_id: str, recorder: Recorder, on_command: Callable[[str], object] | None) -> None:

@@ -106,10 +106,7 @@ class Outbox:
         return self._count >= self.limit
 
     def append(self, updates: Iterable[Update], position: Position) -> int:
-        """Store updates, the position after them and their keys in one transaction.
-
-        Returns the number of the last update that waits; 0 if none does.
-        """
+        """Store updates, the position and keys in one transaction; return the last number that waits, or 0."""
         with self._transaction():
             count = self._count
             for update in updates:

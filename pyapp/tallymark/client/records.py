@@ -19,8 +19,6 @@ class Position:
     Attributes:
         register: Whether the client may register the job; `attributes`: with these.
         clock: The time of the newest update, in microseconds since 1970.
-        last_processed_id: The cursor.
-        state: The resume state.
         processed_items: The running total of this worker.
         completed: Whether the crawl completed, so that its file is not needed any more.
     """

@@ -125,7 +125,7 @@ class Sender:
             self._keepers.append(threading.Thread(target=target, name=name, daemon=True))
             self._keepers[-1].start()
         while True:
-            # Wait while nothing is to send, and during the pause after a failure.
+            # Wait while there is nothing to send, and during the pause after a failure.
             pause = self._pauses.until - time.monotonic()
             self._wake.wait(min(self._tick, pause) if self._has_any() else self._tick)
             closing = self.channels.is_closing
@@ -176,7 +176,6 @@ class Sender:
     # --- delivery -----------------------------------------------------------------------------------------------------
 
     def _has_any(self) -> bool:
-        """Return whether any update waits that may be sent."""
         return any(len(channel.outbox) and not channel.is_held for channel in self.channels.served())
 
     def _deliver(self) -> None:
@@ -231,7 +230,6 @@ class Sender:
             return None
 
     def _register(self, channel: Channel) -> bool:
-        """Register a job; return whether that succeeded."""
         if channel.was_registered:
             why = f"the server registered the job {channel.job_id!r}, but does not know it"
             self._fail(why, self._pauses.failed(time.monotonic()))
@@ -277,7 +275,7 @@ class Sender:
     # --- what other processes left ------------------------------------------------------------------------------------
 
     def _sweep(self) -> None:
-        """Now and then, take over updates of crawls that do not run any more."""
+        """Take over the updates of crawls that do not run any more, once a minute."""
         if time.monotonic() < self._next_sweep or self.channels.is_closing:
             return
         self._next_sweep = time.monotonic() + _LEFTOVERS_SECONDS

@@ -185,7 +185,7 @@ class ProgressExtension:
         self._job.error(error, spider=spider.name, **context)
 
     def _on_command(self, command: str) -> None:
-        """Handle an operator's command; called in a thread of the client."""
+        """Handle an operator's command, in a thread of the client."""
         if command in _REASONS:
             self._loop.call(self._close_spider, _REASONS[command])
 
@@ -218,7 +218,6 @@ def _end(job: "Job", reason: str, state: object) -> None:
 
 
 def _spool(settings: "BaseSettings") -> Path:
-    """Return the directory of the spool."""
     if given := settings.get("TALLYMARK_SPOOL"):
         return Path(given)
     directory = job_dir(settings)
