@@ -5,9 +5,9 @@
         sender thread: sends the first waiting updates of all outboxes ─▶ Transport ─▶ server; the answer settles them
         folder thread: also folds the log, which bounds its memory while the keeper waits for the disk
 
-Reports take no lock that a client's thread may hold (see `recorder`), except that counts with a key read the spool. Only
-`start`, `flush` and the methods that end a job wait for the server. Python runs signal handlers in the main thread only,
-which is never one of the client's.
+Reports take no lock that a client's thread may hold (see `recorder`), except that counts with a key read the spool.
+Only `start`, `flush` and the methods that end a job wait for the server. Python runs signal handlers in the main thread
+only, which is never one of the client's.
 
 Lock order: `Sender._lock`; `Channels._lock`; `Recorder._lock`; `Channel._lock`, then `Outbox._lock`. Only the last two
 are held together, and while SQLite works. The others guard work in memory; under them nothing else is locked, logged or
