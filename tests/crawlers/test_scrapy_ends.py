@@ -99,4 +99,4 @@ def test_a_spider_without_the_settings_crawls_without_tallymark(crawl: StartCraw
         assert "resume: None" in log
         assert len(site.served) == 3
         log = crawl("http://127.0.0.1:1", site.start, spider=SPIDER + PARSE, TALLYMARK_TOKEN="").wait()
-        assert "TALLYMARK_URL is set, and TALLYMARK_TOKEN is not" in log
+        assert "TALLYMARK_URL is set, but TALLYMARK_TOKEN is not: set both" in log

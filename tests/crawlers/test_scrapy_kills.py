@@ -140,7 +140,7 @@ def test_a_jobdir_that_a_kill_left_is_warned_of(
     tallymark: Tallymark, crawl: Callable[..., Crawl], tmp_path: Path
 ) -> None:
     """Scrapy cannot continue properly there. After an orderly stop it can, and there is no warning."""
-    warning = "the crawl before was killed"
+    warning = "the previous crawl was killed"
     with Site(60, seconds=0.02) as site:
         for stop in (Crawl.interrupt, Crawl.kill):
             before = site.served.total()
