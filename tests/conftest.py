@@ -29,8 +29,8 @@ from tallymark.server import EmbeddedPostgres
 
 Connection = psycopg.Connection[Any]
 
-#: Holds what ends with this process: its temporary directory, and its server. With xdist these are the controller's,
-#: made before the first worker starts.
+#: Ends with this process: its temporary directory, and its server. With xdist they belong to the controller, which
+#: makes them before the first worker starts.
 _ours = ExitStack()
 
 
@@ -59,7 +59,7 @@ class Server:
         )
 
     def url(self, dbname: str) -> str:
-        """Give the URL of one of its databases, which other processes understand too."""
+        """Return the URL of one of its databases, which other processes understand too."""
         password = f":{quote(self.password, safe='')}" if self.password else ""
         query = urlencode({"host": self.host, "port": self.port})
         return f"postgresql://{quote(self.user, safe='')}{password}@/{quote(dbname, safe='')}?{query}"
@@ -71,7 +71,7 @@ _MEMORY_BYTES = 3 * 2**30
 
 
 def _memory_is_usable() -> bool:
-    """Say whether temporary files may be in memory, programs among them."""
+    """Return whether temporary files, including programs, may be in memory."""
     return (
         os.access(_MEMORY, os.R_OK | os.W_OK | os.X_OK)
         and not os.statvfs(_MEMORY).f_flag & os.ST_NOEXEC
@@ -80,7 +80,7 @@ def _memory_is_usable() -> bool:
 
 
 def _directory_in_memory() -> Path:
-    """Make the directory of this run, and remove those of runs that were killed: nobody holds their locks."""
+    """Make the directory of this run, and remove those of killed runs: their locks are free."""
     for old in _MEMORY.glob("tallymark-tests-*/held"):
         with suppress(OSError), old.open() as held:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -107,27 +107,27 @@ def pytest_configure() -> None:
 
 
 def _start() -> str:
-    """Give the URL of a running server, starting one unless TEST_DATABASE_URL names it."""
+    """Return the URL of a running server, starting one unless TEST_DATABASE_URL names it."""
     given = os.environ.get("TEST_DATABASE_URL")
     if given:
         return given
     directory = _ours.enter_context(tempfile.TemporaryDirectory(prefix="tallymark-tests-"))
     url = _ours.enter_context(EmbeddedPostgres(Path(directory) / "data")).url
     with psycopg.connect(url, autocommit=True) as connection:
-        # What is in this server need not survive a power cut, and a database per test is much syncing and much WAL.
+        # This server need not survive a power cut, and a database per test causes many syncs and much WAL.
         connection.execute("ALTER SYSTEM SET fsync = off")
         connection.execute("ALTER SYSTEM SET max_wal_size = '512MB'")
         connection.execute("SELECT pg_reload_conf()")
     return url
 
 
-#: Fixtures that make databases or start processes: what uses one of them, directly or not, is not quick by itself.
+#: Fixtures that make databases or start processes: a test that uses one of them, directly or not, is not quick.
 _NOT_QUICK = {"browser", "crawl", "fresh", "hold", "server", "start_web", "template"}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as quick what neither uses such a fixture nor is marked as slow. A module that is quick anyhow says so."""
+    """Mark tests as quick that use none of these fixtures and are not slow. A module may mark itself as quick."""
     for item in items:
         if any(item.get_closest_marker(name) for name in ("slow", "deep", "faults")):
             continue
@@ -136,7 +136,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Node(Protocol):
-    """What is used here of xdist's controller of one worker."""
+    """The parts of xdist's controller of a worker that are used here."""
 
     config: pytest.Config
     workerinput: dict[str, str]
@@ -153,7 +153,7 @@ _URL = pytest.StashKey[str]()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print at the end what was not tested because this machine lacks something, and what tests measured."""
+    """Print what was not tested because this machine lacks something, and what tests measured."""
     reasons: dict[str, int] = {}
     for report in terminalreporter.stats.get("skipped", []):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
@@ -169,7 +169,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_unconfigure() -> None:
-    """End what this process made."""
+    """Stop and remove what this process made."""
     _ours.close()
 
 

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from tallymark.server import EmbeddedPostgres, cluster, postgres
 
-#: As with the embedded one: nothing here need survive a power cut.
+#: Like the embedded server, this one need not survive a power cut.
 _FORGETFUL = {"fsync": "off"}
 
 
@@ -24,17 +24,17 @@ def main(programs: str, *arguments: str) -> int:
     """Run the tests.
 
     Args:
-        programs: Where PostgreSQL's programs are.
-        *arguments: Those of pytest.
+        programs: The directory of PostgreSQL's programs.
+        *arguments: Arguments of pytest.
 
     Returns:
-        What pytest returned; 0 where there is no such PostgreSQL, which is said loudly.
+        Pytest's exit code; 0, with a loud message, if there is no such PostgreSQL.
     """
     if not (Path(programs) / "postgres").exists():
         click.secho(f"!!! NOT TESTED on another PostgreSQL: there is none in {programs}", fg="red", err=True)
         return 0
     vars(postgres)["bin_dir"] = lambda: Path(programs)
-    # Before 16, initdb takes no settings; they are set afterwards.
+    # Before version 16 initdb takes no settings, so they are set afterwards.
     settings = {**vars(cluster)["_CONFIGURATION"], **_FORGETFUL}
     vars(cluster)["_CONFIGURATION"] = {}
     with tempfile.TemporaryDirectory(prefix="tallymark-tests-") as directory:

@@ -32,13 +32,13 @@ class Crawl:
     """The crawlers of some jobs, each a process of its own with a durable spool."""
 
     def __init__(self, web: WebServer, directory: Path) -> None:
-        """Say where they report, and where their spools and journals are."""
+        """Prepare crawlers that report to this server and have their spools and journals in this directory."""
         self._url = f"http://127.0.0.1:{web.port}"
         self._directory = directory
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, items: int = ENDLESS) -> None:
-        """Start one for each job; each crawls so many items more."""
+        """Start a crawler for each job; each crawls this many more items."""
         for seed, job in enumerate(JOBS):
             command = [
                 *(sys.executable, str(CRAWLER), self._url, TOKEN, str(self.spool(job)), job),
@@ -54,14 +54,14 @@ class Crawl:
         self._processes = []
 
     def finish(self, items: int = 50) -> None:
-        """Have each crawl a few items more, to its end."""
+        """Let each crawl a few more items and complete."""
         self.start(items)
         for process in self._processes:
             assert process.wait(PATIENCE) == 0
         self._processes = []
 
     def spool(self, job: str) -> Path:
-        """Where a crawler keeps what was not acknowledged yet."""
+        """The directory of the crawlers' spools."""
         return self._directory / f"spool-{job}"
 
 
@@ -85,11 +85,11 @@ class Place:
             return connection.execute(query.encode(), parameters).fetchall()
 
     def dump(self) -> None:
-        """Back the database up, as docs/operations.md has it."""
+        """Back the database up, as in docs/operations.md."""
         self._run("pg_dump", "--format=custom", f"--file={self._dump}", f"--dbname={self.postgres.url}")
 
     def drop_and_restore(self) -> None:
-        """Drop the database, whoever is connected, and make it anew from the dump."""
+        """Drop the database, even with open connections, and create it again from the dump."""
         name = self.postgres.url.rpartition("/")[2].partition("?")[0]
         with psycopg.connect(self.postgres.url, autocommit=True, dbname="postgres") as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
@@ -101,7 +101,7 @@ class Place:
         assert done.returncode == 0, done.stderr
 
     def tallymark(self, *arguments: str) -> str:
-        """Run a command of ours; give what it says."""
+        """Run a command of ours; return its output."""
         command = [sys.executable, "-c", "from tallymark.cli import main; main()", *arguments]
         environ = {**os.environ, "DATABASE_URL": self.postgres.url}
         done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=120)
@@ -109,7 +109,7 @@ class Place:
         return done.stdout
 
     def counted(self) -> dict[str, tuple[int, int]]:
-        """For each crawled job how many items it has counted, and the number of the last one that was crawled."""
+        """Return how many items each crawled job has counted, and the number of the last item that was crawled."""
         found = self.ask(
             """SELECT id, (SELECT coalesce(sum(v::bigint), 0)::bigint
                    FROM jsonb_each_text(progress -> 'itemsByType') AS t (k, v)),
@@ -120,7 +120,7 @@ class Place:
         return {job: (items, last) for job, items, last in found}
 
     def wait_for_items(self, more_than: dict[str, tuple[int, int]], items: int = 100) -> None:
-        """Wait until every crawler has counted so many more."""
+        """Wait until every crawler has counted this many more items."""
         deadline = time.monotonic() + PATIENCE
         while True:
             now = self.counted()
@@ -161,7 +161,7 @@ def crawl(place: Place, tmp_path: Path) -> Iterator[Crawl]:
 
 
 def others(place: Place) -> list[tuple[Any, ...]]:
-    """What is in the tables about the jobs that nobody crawls."""
+    """Return the rows about the jobs that nobody crawls."""
     return place.ask(
         """SELECT to_jsonb(j),
              (SELECT jsonb_agg(to_jsonb(e) ORDER BY e.seq) FROM tallymark.job_event AS e WHERE e.job_id = j.id),
@@ -171,21 +171,21 @@ def others(place: Place) -> list[tuple[Any, ...]]:
 
 
 def is_in_order(place: Place) -> None:
-    """See that the database is what the files say, and each job what its ledger says."""
+    """Check that the database matches the files, and each job its ledger."""
     assert "nothing was pending" in place.tallymark("migrate")
     assert "The database is what the files say." in place.tallymark("doctor")
     assert "23 jobs checked, 0 differ" in place.tallymark("verify")
 
 
 def is_exact(place: Place) -> None:
-    """See that each item that was crawled was counted once."""
+    """Check that each crawled item was counted once."""
     for job, (items, last) in place.counted().items():
         assert items == last > 0, job
 
 
 @pytest.mark.timeout(180)
 def test_crawlers_outlast_a_move_to_another_database(place: Place, crawl: Crawl) -> None:
-    """The web server is stopped, the database dumped, dropped and restored, while crawlers go on crawling."""
+    """The web server is stopped, and the database is dumped, dropped and restored, while crawlers keep crawling."""
     place.web.start()
     crawl.start()
     place.wait_for_items({})
@@ -207,9 +207,9 @@ def test_crawlers_outlast_a_move_to_another_database(place: Place, crawl: Crawl)
 
 @pytest.mark.timeout(180)
 def test_crawlers_that_start_anew_after_an_older_backup_count_exactly(place: Place, crawl: Crawl) -> None:
-    """What was reported after the dump is lost with the database, and crawled again.
+    """Reports made after the dump are lost with the database, and their items are crawled again.
 
-    Without the spools: they hold items that come after those that are lost.
+    The crawlers start without their spools, which hold items that come after the lost ones.
     """
     place.web.start()
     crawl.start()
@@ -231,7 +231,7 @@ def test_crawlers_that_start_anew_after_an_older_backup_count_exactly(place: Pla
 
 
 def test_a_copy_of_the_whole_server_is_a_backup_too(place: Place, crawl: Crawl, tmp_path: Path) -> None:
-    """Made by pg_basebackup while crawlers report; started elsewhere it has every job, and each verifies."""
+    """pg_basebackup copies the server while crawlers report; the copy runs elsewhere, has every job and verifies."""
     place.web.start()
     crawl.start()
     place.wait_for_items({})

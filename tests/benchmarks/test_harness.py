@@ -1,4 +1,4 @@
-"""The benchmarks' harness: how it computes, and that it runs. What it measures is no matter of passing or failing."""
+"""The benchmarks' harness: how it computes, and that it runs. Measured values never make a test fail."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def test_the_figure_is_the_median_of_the_ratios_and_not_the_ratio_of_the_medians
 
 
 def test_the_median_of_an_even_number_lies_between_the_middle_two() -> None:
-    """As usual."""
+    """It is their mean."""
     assert Spread((4.0, 1.0, 3.0, 2.0)).median == 2.5
 
 
@@ -56,7 +56,7 @@ def test_the_sides_take_turns_after_a_warm_up_that_does_not_count() -> None:
 
 
 def test_nothing_measured_is_no_figure() -> None:
-    """Neither is a side without its other."""
+    """A side without its counterpart gives no figure either."""
     with pytest.raises(ValueError, match="at least one"):
         Spread(())
     with pytest.raises(ValueError, match="as many"):
@@ -86,7 +86,7 @@ def test_a_figure_has_a_line_for_machines() -> None:
 
 
 def test_a_quick_plan_takes_a_tenth_of_the_data() -> None:
-    """And at least one of each."""
+    """And at least one of each kind."""
     assert Plan().size(10_000) == 10_000
     assert Plan(quick=True).size(10_000) == 1_000
     assert Plan(quick=True).size(5) == 1
@@ -109,7 +109,7 @@ def run(*arguments: str, environ: Mapping[str, str]) -> subprocess.CompletedProc
 
 
 def without_database() -> dict[str, str]:
-    """Our environment, in which the embedded server is the one to use."""
+    """Our environment without a database, so that the embedded server is used."""
     return {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
 
 
@@ -149,7 +149,7 @@ def test_a_given_server_is_left_as_it_was(empty_url: str) -> None:
 @pytest.mark.deep
 @pytest.mark.timeout(600)
 def test_every_acknowledged_update_of_the_endpoint_is_counted() -> None:
-    """The harness itself says so, and says when it is otherwise."""
+    """The harness checks this itself and reports a difference."""
     done = run("--quick", "--only", "endpoint", environ=without_database())
     assert done.returncode == 0, done.stderr
     assert "which is the same" in done.stdout

@@ -15,11 +15,11 @@ BEGIN = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 def test_an_event_counts_for_each_page_that_got_it_once() -> None:
-    """Not where it came twice, nor where it did not come."""
+    """It does not count for a page that got it twice, or not at all."""
     seen = compare_pages([("a", [[2, 10.5], [3, 10.5]]), ("a", [[2, 10.5], [2, 10.9]]), ("b", [])], COMMITTED)
     assert (seen.expected, seen.once, seen.repeated) == (5, 2, 1)
     assert seen.share == 0.4
-    # Of the one that was told twice, the first time.
+    # An event that came twice counts from the first time.
     assert [round(delay) for delay in seen.job_delays] == [500, 400, 500]
 
 
@@ -38,14 +38,14 @@ def test_an_update_is_in_the_first_row_with_its_number_or_a_later_one() -> None:
 
 
 def test_p95_of_nothing_is_not_good() -> None:
-    """What was never seen took for ever."""
+    """An event that was never seen took infinitely long."""
     assert p95([]) == float("inf")
     assert p95([7.0]) == 7.0
     assert p95([float(n) for n in range(101)]) == 95.0
 
 
 def test_pages_go_round_the_jobs() -> None:
-    """And the overview comes last."""
+    """The overview comes last."""
     assert watched("job_", 2, 3, 1) == ["job_1", "job_2", "job_1", None]
 
 
@@ -68,7 +68,7 @@ def test_a_page_reads_each_message_however_the_network_cuts_it(size: int) -> Non
 
 
 def test_a_page_that_gets_no_stream_says_so() -> None:
-    """With what the server said."""
+    """With the server's message."""
     page = Page()
     page.data_received(b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 7\r\n\r\n{}")
     assert page.trouble.startswith("HTTP/1.1 503")
@@ -78,7 +78,7 @@ def test_a_page_that_gets_no_stream_says_so() -> None:
 @pytest.mark.deep
 @pytest.mark.timeout(600)
 def test_open_pages_see_every_update_once(tmp_path: Path) -> None:
-    """The harness itself says so."""
+    """The harness checks this itself."""
     file = tmp_path / "figures.json"
     done = run("--quick", "--only", "viewers_seen", "viewers_p95", "--json", str(file), environ=without_database())
     assert done.returncode == 0, done.stderr
@@ -102,7 +102,7 @@ def test_the_merge_is_measured_with_both_kinds_of_pages() -> None:
 @pytest.mark.deep
 @pytest.mark.timeout(600)
 def test_the_first_paint_is_measured_where_there_is_a_browser_and_else_is_said_not_to_be(tmp_path: Path) -> None:
-    """It is no failure to have none."""
+    """A missing browser is not a failure."""
     for program in filter(None, map(shutil.which, ("unshare", "setpriv"))):
         (tmp_path / Path(program).name).symlink_to(program)
     done = run("--quick", "--only", "first_paint", "first_row", environ=without_database())

@@ -1,4 +1,4 @@
-"""For tests: a process in a pseudo-terminal of its own, and what its screen shows; or one whose output is piped."""
+"""For tests: a process in a pseudo-terminal of its own and what its screen shows, or one whose output is piped."""
 
 import fcntl
 import os
@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Queue
 
-#: Takes the pseudo-terminal for its own, so that Ctrl-C typed there reaches it, as in a shell.
+#: Makes the pseudo-terminal its controlling terminal, so that Ctrl-C typed there reaches it, as in a shell.
 _LAUNCH = (
     "import fcntl, os, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
     "from tallymark.cli import main; main()"
 )
-#: A control sequence, or one of the characters that move; all else is shown where the cursor is.
+#: A control sequence, or a character that moves the cursor; others are shown at the cursor.
 _PARTS = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)")
-#: How rich begins to draw a picture over the one before.
+#: How rich starts to draw over the picture before.
 _NEXT_PICTURE = b"\r\x1b[2K"
 PATIENCE_SECONDS = 30.0
 #: Time enough for a test to look at each change.
@@ -64,7 +64,7 @@ class Terminal:
         os.write(self._master, keys)
 
     def until(self, holds: Callable[[str], bool]) -> str:
-        """Read until the screen is as wanted; return it."""
+        """Read until the screen satisfies a condition; return it."""
         give_up = time.monotonic() + PATIENCE_SECONDS
         while not holds(shown := self.screen()):
             assert time.monotonic() < give_up, shown
@@ -80,7 +80,7 @@ class Terminal:
         return code
 
     def screen(self) -> str:
-        """What is on the screen, and what has left it at the top; while it runs, no picture that is half drawn."""
+        """Return the screen and the lines that scrolled off it; while the process runs, without half-drawn pictures."""
         drawn = self.written if self.process.poll() is not None else self.written.rpartition(_NEXT_PICTURE)[0]
         lines, row, column, top = [""], 0, 0, 0
         for parameters, command, move, text in _PARTS.findall(drawn.decode(errors="ignore")):
@@ -112,7 +112,7 @@ class Terminal:
         os.close(self._master)
 
     def _read(self, give_up: float) -> bool:
-        """Read what there is, waiting for a while; False when there was nothing."""
+        """Read the available output, waiting briefly; return False if there was none."""
         if not select.select([self._master], [], [], min(max(give_up - time.monotonic(), 0), 0.2))[0]:
             return False
         try:

@@ -1,4 +1,4 @@
-"""Which database a command takes: the one named, that of DATABASE_URL, or that of a running `tallymark up`."""
+"""Which database a command uses: the one named, that of DATABASE_URL, or that of a running `tallymark up`."""
 
 import os
 from pathlib import Path
@@ -25,7 +25,7 @@ def run(*arguments: str) -> Result:
 
 
 def test_without_a_url_the_running_server_is_taken(tmp_path: Path) -> None:
-    """All commands find the server that `tallymark up` runs, in its usual place and where --data says."""
+    """All commands find the server that `tallymark up` runs, in its default place and where --data points."""
     with EmbeddedPostgres(tmp_path / "data") as server:
         assert run("url").output == f"{server.url}\n"
         assert run("url", "--data", str(tmp_path / "data")).output == f"{server.url}\n"
@@ -42,7 +42,7 @@ def test_without_a_url_the_running_server_is_taken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["migrate", "doctor", "verify", "rollback", "url"])
 def test_where_no_server_runs_that_is_said(tmp_path: Path, command: str) -> None:
-    """Exit 2, and the directory."""
+    """Exit code 2, and the directory."""
     result = run(command)
     assert result.exit_code == 2
     assert result.output == (
@@ -52,7 +52,7 @@ def test_where_no_server_runs_that_is_said(tmp_path: Path, command: str) -> None
 
 
 def test_a_server_that_has_ended_is_not_taken(tmp_path: Path) -> None:
-    """Its port and its password are still there, and another program may listen on that port."""
+    """Its port and password are still in the file, and another program may use that port."""
     with EmbeddedPostgres(tmp_path / "data") as server:
         assert server.process is not None
     assert (tmp_path / "data" / "port").exists()
@@ -62,7 +62,7 @@ def test_a_server_that_has_ended_is_not_taken(tmp_path: Path) -> None:
 def test_what_the_command_line_says_goes_before_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A command never works on the database of DATABASE_URL where another one was named."""
+    """A command never uses the database of DATABASE_URL if another one was named."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://u@h/x")
     assert run("url").output == "postgresql://u@h/x\n"
     result = run("rollback", "--yes", "--data", str(tmp_path / "other"))
@@ -76,7 +76,7 @@ def test_what_the_command_line_says_goes_before_the_environment(
 
 
 def test_a_bad_database_url_is_named_as_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment is read by the settings, which check it; exit 1 stays for what differs."""
+    """The settings check the environment. Exit code 1 is kept for differences."""
     monkeypatch.setenv("DATABASE_URL", "mysql://u@h/x")
     result = run("verify")
     assert result.exit_code == 2
@@ -84,6 +84,6 @@ def test_a_bad_database_url_is_named_as_everywhere(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_printed_url_can_be_used_as_it_is(tmp_path: Path) -> None:
-    """By whatever takes a libpq URL, such as psql."""
+    """Every program that accepts a libpq URL can use it, such as psql."""
     with EmbeddedPostgres(tmp_path / "data"), psycopg.connect(run("url").output.strip()) as connection:
         assert connection.execute("SELECT current_database()").fetchone() == ("tallymark",)

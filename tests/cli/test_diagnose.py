@@ -24,14 +24,14 @@ def run(url: str, *arguments: str) -> Result:
 
 
 def report(db: Connection, job: str, updates: Iterable[Update]) -> None:
-    """Report on a job, which is registered first where it is not."""
+    """Report on a job, and register it first if it is new."""
     db.execute("SELECT tallymark.create_job(%s)", [job])
     for update in updates:
         db.execute("SELECT tallymark.merge_progress(%s, %s)", [job, Jsonb({"status": "processing", **update})])
 
 
 def crawl(updates: int = 30, *, items: int = 20, **members: object) -> list[Update]:
-    """Give what a crawler sends that does all as it should, with clocks that agree."""
+    """Return the updates of a crawler that does everything right, with synchronous clocks."""
     return [
         {
             "updateId": f"{members.get('workerId', '')} {items} {number}",
@@ -46,7 +46,7 @@ def crawl(updates: int = 30, *, items: int = 20, **members: object) -> list[Upda
 
 
 def move_back(db: Connection, job: str, by: str) -> None:
-    """Let everything have happened that much earlier."""
+    """Move all times of a job into the past by this much."""
     db.execute("UPDATE tallymark.job_event SET recorded_at = recorded_at - %s::interval WHERE job_id = %s", [by, job])
     db.execute(
         "UPDATE tallymark.job SET updated_at = updated_at - %s::interval, created_at = created_at - %s::interval"
@@ -56,7 +56,7 @@ def move_back(db: Connection, job: str, by: str) -> None:
 
 
 def found(db: Connection, job: str, *, verify: bool | None = None) -> dict[str, Finding]:
-    """Give the findings by their codes."""
+    """Return the findings by their codes."""
     diagnosis = functions.diagnose_job(db, job, verify=verify)
     findings = [finding for scenario in diagnosis["scenarios"] for finding in scenario["findings"]]
     assert len({finding["code"] for finding in findings}) == len(findings)
@@ -65,7 +65,7 @@ def found(db: Connection, job: str, *, verify: bool | None = None) -> dict[str, 
 
 
 def wrong(findings: dict[str, Finding]) -> dict[str, str]:
-    """Give what is not as it should be."""
+    """Return the findings that are not ok."""
     return {code: finding["severity"] for code, finding in findings.items() if finding["severity"] != "ok"}
 
 
@@ -82,7 +82,7 @@ def test_a_healthy_job_is_called_healthy(db: Connection, db_url: str) -> None:
 
 
 def test_several_named_workers_and_an_end_are_healthy(db: Connection) -> None:
-    """Their updates come as they come."""
+    """Workers' updates may arrive in any order."""
     pairs = zip(crawl(workerId="a"), crawl(workerId="b", items=30), strict=True)
     report(db, "j", [update for pair in pairs for update in sorted(pair, key=lambda update: str(update["timestamp"]))])
     report(db, "j", [{"status": "completed"}])
@@ -93,7 +93,7 @@ def test_several_named_workers_and_an_end_are_healthy(db: Connection) -> None:
 
 
 def test_who_reported_last_is_told(db: Connection) -> None:
-    """With its status, and when by both clocks."""
+    """The finding has the status, and the time by both clocks."""
     at = datetime.now(UTC) - timedelta(seconds=30)
     report(db, "j", [{"workerId": "w7", "timestamp": at.isoformat(), "status": "paused", "message": "taking a rest"}])
     finding = found(db, "j")["last_update"]
@@ -104,7 +104,7 @@ def test_who_reported_last_is_told(db: Connection) -> None:
 
 
 def test_a_silent_job_is_told_by_its_own_habit(db: Connection, db_url: str) -> None:
-    """It reported every moment, and has not for two hours."""
+    """It used to report every few moments, and has been silent for two hours."""
     report(db, "j", crawl(timestamp=None))
     move_back(db, "j", "2 hours")
     findings = found(db, "j")
@@ -116,7 +116,7 @@ def test_a_silent_job_is_told_by_its_own_habit(db: Connection, db_url: str) -> N
 
 
 def test_a_job_that_nobody_ever_reported_on_is_told(db: Connection, db_url: str) -> None:
-    """Not at once."""
+    """The finding does not appear at once."""
     db.execute("SELECT tallymark.create_job('j')")
     assert wrong(found(db, "j")) == {"never_reported": "note"}
     assert run(db_url, "j").exit_code == 0
@@ -125,7 +125,7 @@ def test_a_job_that_nobody_ever_reported_on_is_told(db: Connection, db_url: str)
 
 
 def test_a_command_that_is_not_obeyed_is_told(db: Connection) -> None:
-    """Before the crawler reports again it cannot know of it; after that it does not obey."""
+    """The crawler learns of the command with its next report. If it goes on after that, it disobeys."""
     report(db, "j", crawl(10))
     functions.request_command(db, "j", "pause", requested_by="ann")
     finding = found(db, "j")["command_waiting"]
@@ -135,7 +135,7 @@ def test_a_command_that_is_not_obeyed_is_told(db: Connection) -> None:
 
 
 def test_missing_credentials_are_told_with_what_to_do(db: Connection) -> None:
-    """In the crawler's words first; when it has new ones nothing is wrong any more."""
+    """The crawler's own message comes first. With new credentials the finding is gone."""
     credential = {"providerId": "gitlab", "adminGuidance": ["Ask Bob."]}
     report(db, "j", [*crawl(), {"status": "credential_expiry", "credentialStatus": credential}])
     finding = found(db, "j")["credentials"]
@@ -147,7 +147,7 @@ def test_missing_credentials_are_told_with_what_to_do(db: Connection) -> None:
 
 
 def test_errors_and_a_failure_are_told(db: Connection) -> None:
-    """With what the crawler said last; long ago they are worth a note."""
+    """The finding has the crawler's last message. Old errors are only a note."""
     errors = [{"error": {"type": "Timeout", "message": f"after {n} s"}} for n in (1, 2)]
     report(db, "j", [*crawl(), *errors])
     finding = found(db, "j")["errors"]
@@ -158,12 +158,12 @@ def test_errors_and_a_failure_are_told(db: Connection) -> None:
 
 
 def note(db: Connection, **entry: object) -> None:
-    """Note that something was refused or sent twice, as the endpoint does."""
+    """Record a refused or repeated update, as the endpoint does."""
     db.execute("SELECT tallymark.note_intake(%s)", [Jsonb([{"jobId": "j", **entry}])])
 
 
 def test_refusals_are_told_and_that_a_silent_crawler_is_refused(db: Connection) -> None:
-    """With what was wrong; and an update that is taken settles the second."""
+    """With the problem. An update that is accepted removes the second finding."""
     report(db, "j", crawl())
     note(db, outcome="refused", code="TK400", times=3, problem="processedItems must be a number")
     findings = found(db, "j")
@@ -175,7 +175,7 @@ def test_refusals_are_told_and_that_a_silent_crawler_is_refused(db: Connection) 
 
 
 def test_duplicates_are_told_and_many_of_them_are_a_warning(db: Connection) -> None:
-    """A few are retries, as they should be."""
+    """A few duplicates are normal retries."""
     report(db, "j", crawl())
     note(db, outcome="duplicate", times=2)
     assert wrong(found(db, "j")) == {"duplicates": "note"}
@@ -192,7 +192,7 @@ def test_what_was_refused_of_an_earlier_job_of_this_name_is_not_told(db: Connect
 
 
 def test_late_updates_are_told(db: Connection) -> None:
-    """They are counted as others are, so it is a note."""
+    """Late updates are counted like others, so the finding is a note."""
     late = {"timestamp": (datetime.now(UTC) - timedelta(hours=3)).isoformat(), "processedItems": 5}
     report(db, "j", [*crawl(), late])
     findings = found(db, "j")
@@ -215,7 +215,7 @@ def test_a_clock_that_is_off_is_told(db: Connection, off: int, code: str, severi
 
 @pytest.mark.parametrize(("worker", "code"), [({}, "unnamed_workers"), ({"workerId": "w"}, "shared_worker")])
 def test_two_crawlers_that_are_taken_for_one_are_told(db: Connection, worker: Update, code: str) -> None:
-    """Their totals jump back and forth."""
+    """Their running totals jump back and forth."""
     one, other = crawl(**worker), crawl(items=30, **worker)
     report(
         db, "j", [{**u, "timestamp": datetime.now(UTC).isoformat()} for p in zip(one, other, strict=True) for u in p]
@@ -226,7 +226,7 @@ def test_two_crawlers_that_are_taken_for_one_are_told(db: Connection, worker: Up
 
 
 def test_a_crawler_that_counts_anew_after_a_restart_is_no_two(db: Connection) -> None:
-    """Each fall has its start; what it did again is counted again by type."""
+    """Each drop of the total follows a `started`. Repeated work is counted by type again."""
     for items in (20, 21, 22):
         stamp = {"timestamp": None}
         report(db, "j", [{"status": "started"}, *({**update, **stamp} for update in crawl(10, items=items))])
@@ -234,7 +234,7 @@ def test_a_crawler_that_counts_anew_after_a_restart_is_no_two(db: Connection) ->
 
 
 def test_running_totals_that_are_added_up_are_told_and_the_remedy_helps(db: Connection) -> None:
-    """The counts are far too high then."""
+    """Without the remedy, the counts are far too high."""
     totals = [{**update, "itemsByType": {"issues": update["processedItems"]}} for update in crawl()]
     report(db, "j", totals)
     findings = found(db, "j")
@@ -247,7 +247,7 @@ def test_running_totals_that_are_added_up_are_told_and_the_remedy_helps(db: Conn
 
 
 def test_without_a_total_to_compare_with_they_are_a_warning(db: Connection) -> None:
-    """A long row that only rises."""
+    """The sign is a long series of numbers that only rises."""
     report(db, "j", [{"itemsByType": {"issues": n * 3, "users": n}} for n in range(1, 20)])
     assert wrong(found(db, "j")) == {"totals_as_increments": "warning"}
     report(db, "i", [{"itemsByType": {"issues": 20 + n % 3}} for n in range(1, 20)])
@@ -255,7 +255,7 @@ def test_without_a_total_to_compare_with_they_are_a_warning(db: Connection) -> N
 
 
 def test_more_processed_than_there_are_is_told(db: Connection) -> None:
-    """600 of 500: each of two workers gave its own total."""
+    """600 of 500 processed: each of two workers reported its own total."""
     for worker in ("a", "b"):
         report(db, "j", crawl(15, workerId=worker, totalItems=500))
     findings = found(db, "j")
@@ -264,7 +264,7 @@ def test_more_processed_than_there_are_is_told(db: Connection) -> None:
 
 
 def test_large_updates_are_told_with_what_is_large_in_them(db: Connection) -> None:
-    """One is worth a note, many are a warning."""
+    """One large update is a note, many are a warning."""
     report(db, "j", [*crawl(), {"progress": {"seen": "x" * 20_000}}])
     findings = found(db, "j")
     assert wrong(findings) == {"large_updates": "note"}
@@ -286,7 +286,7 @@ def test_large_updates_are_told_with_what_is_large_in_them(db: Connection) -> No
 def test_updates_that_are_too_many_or_too_few_are_told(
     db: Connection, items: int, gap: str, expected: dict[str, str]
 ) -> None:
-    """By the guideline: every 10 to 50 items."""
+    """The guideline is an update for every 10 to 50 items."""
     updates = crawl(items=items)
     for update in updates:
         del update["timestamp"]
@@ -297,7 +297,7 @@ def test_updates_that_are_too_many_or_too_few_are_told(
 
 
 def test_a_state_that_is_not_the_ledgers_is_told(db: Connection, db_url: str) -> None:
-    """Unless nobody wants to know; and then what was found before is."""
+    """The check can be switched off; the other findings stay the same."""
     report(db, "j", crawl())
     db.execute("""UPDATE tallymark.job SET progress = progress || '{"processedItems": 601}'""")
     findings = found(db, "j")
@@ -310,7 +310,7 @@ def test_a_state_that_is_not_the_ledgers_is_told(db: Connection, db_url: str) ->
 
 
 def test_a_pruned_job_is_healthy(db: Connection) -> None:
-    """What was pruned is told; also where all was."""
+    """A note says what was pruned, even if that was every event."""
     report(db, "j", crawl())
     db.execute("SELECT tallymark.prune_job('j', 'infinity', 10)")
     findings = found(db, "j")
@@ -332,7 +332,7 @@ def test_a_pruned_job_is_healthy(db: Connection) -> None:
     ],
 )
 def test_a_damaged_ledger_is_told_and_ends_nothing(db: Connection, payload: str) -> None:
-    """Whatever the ledger has in it."""
+    """Nothing in a ledger can make the diagnosis fail."""
     report(db, "j", crawl())
     db.execute("UPDATE tallymark.job_event SET payload = %s, event = 'error' WHERE seq IN (5, 30)", [payload])
     db.execute("UPDATE tallymark.job SET progress = %s", [payload])
@@ -340,7 +340,7 @@ def test_a_damaged_ledger_is_told_and_ends_nothing(db: Connection, payload: str)
 
 
 def test_a_script_gets_all_of_it_as_json(db: Connection, db_url: str) -> None:
-    """What the stored function gives, but for the time."""
+    """The output of the stored function, except for the time."""
     report(db, "j", crawl())
     result = run(db_url, "j", "--json")
     assert result.exit_code == 0
@@ -350,14 +350,14 @@ def test_a_script_gets_all_of_it_as_json(db: Connection, db_url: str) -> None:
 
 
 def test_a_job_that_is_not_there_is_an_error(db_url: str) -> None:
-    """Exit 2, as other commands have it."""
+    """Exit code 2, as in other commands."""
     result = run(db_url, "none")
     assert result.exit_code == 2
     assert "no job 'none'" in result.output
 
 
 def test_what_a_crawler_says_cannot_steer_the_terminal(db: Connection, db_url: str) -> None:
-    """Its letters are spelled out."""
+    """Control characters are escaped."""
     report(db, "j", [{"message": "\033[2Jgone", "workerId": "w\033[1m"}])
     output = run(db_url, "j").output
     assert "\033" not in output

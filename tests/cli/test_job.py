@@ -1,4 +1,4 @@
-"""`tallymark job`: registered, shown, and asked something of."""
+"""`tallymark job`: a job is registered, shown, and given commands."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ def run(url: str, *arguments: str, **environ: str) -> Result:
 
 
 def report(db: Connection, job_id: str, **members: object) -> None:
-    """Report on a job, which is registered first where it is not."""
+    """Report on a job, and register it first if it is new."""
     db.execute("SELECT tallymark.create_job(%s)", [job_id])
     db.execute("SELECT tallymark.merge_progress(%s, %s)", [job_id, Jsonb({"status": "processing", **members})])
 
@@ -42,7 +42,7 @@ def test_a_script_is_told_of_a_registered_job_as_json(db: Connection, db_url: st
 
 @pytest.mark.parametrize("attributes", ["{", "[]", "7"])
 def test_attributes_that_are_no_object_are_refused(db: Connection, db_url: str, attributes: str) -> None:
-    """Nothing is registered then."""
+    """The job is not registered then."""
     assert run(db_url, "create", "j", "--attributes", attributes).exit_code == 2
     assert db.execute("SELECT count(*) FROM tallymark.job").fetchone() == (0,)
 
@@ -63,14 +63,14 @@ def test_a_command_waits_for_the_crawler_and_is_on_the_record(db: Connection, db
 
 
 def test_a_script_is_told_of_a_command_as_json(db: Connection, db_url: str) -> None:
-    """The job, with what is asked of its crawler."""
+    """The job, and the command."""
     run(db_url, "create", "j")
     assert json.loads(run(db_url, "command", "j", "resume", "--json").stdout)["command"] == "resume"
     assert functions.get_job(db, "j")["command"] == "resume"
 
 
 def test_what_cannot_be_done_is_said_in_one_line(db: Connection, db_url: str) -> None:
-    """An unknown job, one that has ended, no such command, no such event."""
+    """The job is unknown or has ended, or there is no such command or event."""
     assert "Job not found" in run(db_url, "command", "gone", "pause").output
     assert "Job not found" in run(db_url, "show", "gone").output
     report(db, "j", status="completed")
@@ -128,7 +128,7 @@ def test_a_job_is_shown_as_it_was(db: Connection, db_url: str) -> None:
 
 
 def test_as_many_events_are_shown_as_are_asked_for(db: Connection, db_url: str) -> None:
-    """The newest ones, and none where that is wanted."""
+    """The newest ones come first; 0 shows none."""
     for n in range(1, 5):
         report(db, "j", message=f"message {n}", updateId=str(n))
     events = [line for line in run(db_url, "show", "j", "--timeline", "2").output.splitlines() if "progress_up" in line]
@@ -138,7 +138,7 @@ def test_as_many_events_are_shown_as_are_asked_for(db: Connection, db_url: str) 
 
 @pytest.mark.parametrize("width", [30, 80, 200])
 def test_what_a_crawler_wrote_cannot_do_anything_to_the_terminal(db: Connection, db_url: str, width: int) -> None:
-    """Neither its control characters nor what looks like markup; and no line is longer than the screen is wide."""
+    """Control characters and markup have no effect, and no line is longer than the screen is wide."""
     evil = "\x1b]0;title\x07 \x1b[2J [red]markup[/red] [/] \r\n\t \u202eback :smile: 日本語 " + "x" * 150
     report(
         db,
@@ -169,7 +169,7 @@ def test_what_a_crawler_wrote_cannot_do_anything_to_the_terminal(db: Connection,
 
 
 def test_a_terminal_without_unicode_gets_all_of_it_in_ascii(db: Connection, db_url: str) -> None:
-    """Letters that it lacks are replaced, and end nothing."""
+    """Letters that the terminal lacks are replaced, and the command does not fail."""
     report(db, "日本", processedItems=1, totalItems=2)
     done = CliRunner(charset="ascii").invoke(cli, ["job", "show", "日本", "--database-url", db_url])
     assert done.exit_code == 0, done.output

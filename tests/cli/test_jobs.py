@@ -36,7 +36,7 @@ def run(url: str, *arguments: str, **environ: str) -> Result:
 
 
 def report(db: Connection, job_id: str, **members: object) -> None:
-    """Report on a job, which is registered first where it is not."""
+    """Report on a job, and register it first if it is new."""
     db.execute("SELECT tallymark.create_job(%s)", [job_id])
     db.execute("SELECT tallymark.merge_progress(%s, %s)", [job_id, Jsonb({"status": "processing", **members})])
 
@@ -93,7 +93,7 @@ def test_without_jobs_it_says_how_to_make_one(db: Connection, db_url: str) -> No
     ],
 )
 def test_jobs_are_found_by_what_they_are(db: Connection, db_url: str, arguments: list[str], found: list[str]) -> None:
-    """Each option confines the list, all of them together too."""
+    """Each option narrows the list, alone and together with the others."""
     report(db, "a_done", status="completed")
     report(db, "a_pages", stage="pages")
     report(db, "b_find", operationType="discovery")
@@ -104,14 +104,14 @@ def test_jobs_are_found_by_what_they_are(db: Connection, db_url: str, arguments:
 
 @pytest.mark.parametrize("since", ["soon", "1y", "-1h", "2025-13-01", ""])
 def test_a_time_that_is_none_is_refused(db: Connection, db_url: str, since: str) -> None:  # noqa: ARG001 - makes the database
-    """With examples of right ones."""
+    """The message has examples of valid times."""
     done = run(db_url, "--since", since)
     assert done.exit_code == 2
     assert "such as 2d or 12h" in done.output
 
 
 def test_scripts_get_what_http_gives(db: Connection, db_url: str) -> None:
-    """The same documents, and the cursor that goes on from there."""
+    """The same documents, and the cursor of the next page."""
     for job_id in "abc":
         report(db, job_id, processedItems=1)
     first = json.loads(run(db_url, "--limit", "2", "--json").stdout)
@@ -122,7 +122,7 @@ def test_scripts_get_what_http_gives(db: Connection, db_url: str) -> None:
 
 
 def test_more_jobs_than_a_page_holds_are_listed_over_pages(db: Connection, db_url: str) -> None:
-    """Each once, in order, and no more than were asked for."""
+    """Each job is listed once, in order, and the limit holds."""
     db.execute("SELECT count(tallymark.create_job('job_' || lpad(n::text, 5, '0'))) FROM generate_series(1, 2100) AS n")
     page = json.loads(run(db_url, "--limit", "2050", "--json").stdout)
     assert [job["id"] for job in page["jobs"]] == [f"job_{n:05}" for n in range(1, 2051)]
@@ -135,7 +135,7 @@ def test_more_jobs_than_a_page_holds_are_listed_over_pages(db: Connection, db_ur
 def test_a_screen_has_no_line_that_is_too_long_and_ids_can_be_told_apart(
     db: Connection, db_url: str, width: int
 ) -> None:
-    """Ids of 255 letters lose their middle; what has no column on a narrow screen stands in a second line."""
+    """Ids of 255 letters are cut in the middle; columns that do not fit a narrow screen are in a second line."""
     for job_id in ("x" * 254 + "1", "x" * 254 + "2", "日本語" * 85):
         report(db, job_id, status="started", stage="s" * 100, processedItems=2**52, totalItems=2**53 - 1)
     report(db, "renewal", status="credential_renewal")
@@ -153,7 +153,7 @@ def test_a_screen_has_no_line_that_is_too_long_and_ids_can_be_told_apart(
 
 
 def test_where_there_is_no_terminal_nothing_is_cut_and_nothing_coloured(db: Connection, db_url: str) -> None:
-    """A line per job, whatever is in it."""
+    """One line per job, whatever is in it."""
     long, evil = "x" * 255, "evil [red]x[/red] \x1b[31m \n \u202e :smile:"
     report(db, long, stage="s" * 100)
     report(db, evil, stage="[bold]\x07", currentDataType="\x1b[2J")
@@ -166,7 +166,7 @@ def test_where_there_is_no_terminal_nothing_is_cut_and_nothing_coloured(db: Conn
 
 
 def test_jobs_that_fell_silent_are_marked(db: Connection, db_url: str) -> None:
-    """By what `stalled_jobs` says, on screens of any width."""
+    """The marks follow `stalled_jobs`, on screens of any width."""
     for job_id in ("silent", "silent_a_little", "talking"):
         for n in range(3):
             report(db, job_id, processedItems=n)
@@ -184,7 +184,7 @@ def test_jobs_that_fell_silent_are_marked(db: Connection, db_url: str) -> None:
 
 
 def test_rates_are_told_of_running_jobs_and_of_no_more_than_fifty(db: Connection, db_url: str) -> None:
-    """Each costs a query, so a list of thousands must not ask for all."""
+    """Each rate costs a query, so a list of thousands must not ask for all of them."""
     report(db, "a_done", status="completed", processedItems=5)
     for n in range(55):
         report(db, f"job_{n:02}", processedItems=1, totalItems=10)
@@ -228,7 +228,7 @@ def test_rates_read_well(rate: float, words: str) -> None:
 
 
 def test_ages_read_well() -> None:
-    """Also where the clock of a standby is behind."""
+    """Even if the clock of a standby is behind."""
     now = datetime(2025, 1, 6, 12, tzinfo=UTC)
     spans = (-5, 0, 3, 65, 7300, 3 * 86_400)
     assert [ago(now - timedelta(seconds=span), now) for span in spans] == [
@@ -237,13 +237,13 @@ def test_ages_read_well() -> None:
 
 
 def test_a_bar_is_full_only_when_all_is_done() -> None:
-    """And shows halves."""
+    """The bar can show halves of a character."""
     drawn = [bar(part, 4, "green").plain for part in (None, 0, 0.124, 0.125, 0.25, 0.999, 1, 1.5)]
     assert drawn == ["────", "────", "────", "╸───", "━───", "━━━╸", "━━━━", "━━━━"]
 
 
 def test_texts_are_made_to_fit() -> None:
-    """By the columns that a terminal takes for them, which are two for some letters."""
+    """The width counts the columns of a terminal; some letters take two."""
     assert cut(Text("abcdef"), 5, middle=True).plain == "ab…ef"
     assert cut(Text("日本語日本語"), 6, middle=True).plain == "日…語"
     assert cut(Text("abcdef"), 5).plain == "abcd…"

@@ -1,4 +1,4 @@
-"""`tallymark prune` folds what is old, archives and deletes what has ended, and loses nothing of either."""
+"""`tallymark prune` folds old events, archives and deletes ended jobs, and loses no data of either."""
 
 import gzip
 import json
@@ -27,7 +27,7 @@ def run(url: str, *arguments: str) -> Result:
 
 
 def outcome(result: Result) -> dict[str, Any]:
-    """Give what a run with --json says, and see that it went well."""
+    """Run with --json and return the output; fail if the run failed."""
     assert result.exit_code == 0, result.output
     told: dict[str, Any] = json.loads(result.stdout)
     return told
@@ -54,12 +54,12 @@ def events_of(db: Connection) -> dict[str, int]:
 
 
 def verified(db: Connection) -> bool:
-    """Say whether all jobs are what their ledgers say."""
+    """Return whether all jobs match their ledgers."""
     return db.execute("SELECT bool_and(tallymark.verify_job(id)) FROM tallymark.job").fetchone() == (True,)
 
 
 def test_old_events_go_and_all_states_still_verify(db: Connection, db_url: str) -> None:
-    """Of each job its newest stay; who has fewer is left alone."""
+    """The newest events of each job stay. A job with fewer events is not touched."""
     make_job(db, "long", 30)
     make_job(db, "short", 5)
     before = db.execute("SELECT id, progress FROM tallymark.job ORDER BY id").fetchall()
@@ -72,7 +72,7 @@ def test_old_events_go_and_all_states_still_verify(db: Connection, db_url: str) 
 
 
 def test_what_is_not_that_old_stays(db: Connection, db_url: str) -> None:
-    """By the clock of the server."""
+    """The server's clock decides."""
     make_job(db, "job", 5)
     db.execute("UPDATE tallymark.job_event SET recorded_at = now() WHERE seq > 3")
     assert outcome(run(db_url, "--older-than", "1d", "--keep", "0", "--json"))["events"] == 3
@@ -80,7 +80,7 @@ def test_what_is_not_that_old_stays(db: Connection, db_url: str) -> None:
 
 
 def test_a_dry_run_says_what_would_be_done_and_changes_nothing(db: Connection, db_url: str, tmp_path: Path) -> None:
-    """Neither in the database nor on the disk."""
+    """Nothing changes in the database or on disk."""
     make_job(db, "job", 12)
     make_job(db, "done", 3, ended=True)
     told = run(db_url, "--older-than", "30d", "--keep", "10", "--delete-ended", "30d", "--dry-run")
@@ -90,7 +90,7 @@ def test_a_dry_run_says_what_would_be_done_and_changes_nothing(db: Connection, d
 
 
 def test_an_ended_job_is_in_the_archive_before_it_is_deleted(db: Connection, db_url: str, tmp_path: Path) -> None:
-    """The file has the job and each update that the ledger had; one that is pruned has its baseline in it."""
+    """The file has the job and every update of its ledger, and the baseline if the job was pruned."""
     make_job(db, "../a/é", 4, ended=True)
     make_job(db, "runs", 2)
     db.execute("SELECT tallymark.prune_job('../a/é', 'infinity', 2)")
@@ -114,7 +114,7 @@ def test_an_ended_job_is_in_the_archive_before_it_is_deleted(db: Connection, db_
 def test_a_job_that_goes_on_while_it_is_archived_stays(
     db: Connection, db_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is passed over, which the exit status tells; nothing of it is lost."""
+    """The job is skipped, which the exit status shows, and loses nothing."""
     make_job(db, "job\x1b[2J", 2, ended=True)
     real = os.fsync
 
@@ -133,7 +133,7 @@ def test_a_job_that_goes_on_while_it_is_archived_stays(
 
 
 def test_without_a_place_for_the_archive_nothing_is_deleted(db: Connection, db_url: str, tmp_path: Path) -> None:
-    """The reason is one line."""
+    """The reason is given in one line."""
     make_job(db, "job", 2, ended=True)
     (tmp_path / "file").write_text("in the way")
     told = run(db_url, "--delete-ended", "30d", "--archive", str(tmp_path / "file" / "x"))
@@ -143,7 +143,7 @@ def test_without_a_place_for_the_archive_nothing_is_deleted(db: Connection, db_u
 
 
 def test_a_crawler_in_a_long_transaction_is_not_waited_for(db: Connection, db_url: str) -> None:
-    """Its job is passed over, the others are pruned."""
+    """Its job is skipped; the others are pruned."""
     make_job(db, "held", 3)
     make_job(db, "other", 3)
     with psycopg.connect(db_url) as crawler:
@@ -166,14 +166,14 @@ def test_a_crawler_in_a_long_transaction_is_not_waited_for(db: Connection, db_ur
     ],
 )
 def test_a_wrong_call_is_told_so(db_url: str, arguments: list[str], said: str) -> None:
-    """Before anything is touched."""
+    """Before anything is changed."""
     told = run(db_url, *arguments)
     assert told.exit_code == 2
     assert said in told.output
 
 
 def test_who_is_no_admin_may_not(db: Connection, db_url: str) -> None:
-    """The message says which right is missing."""
+    """The message names the missing right."""
     make_job(db, "job", 2)
     db.execute("CREATE ROLE tallymark_test_pruner LOGIN PASSWORD 'p'")
     try:

@@ -24,13 +24,13 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 
 
 def test_tokens_are_split_at_commas_and_stripped() -> None:
-    """Spaces and a comma too many do no harm, and never make an empty token, which would let everybody in."""
+    """Extra spaces and commas never make an empty token, which would let everybody in."""
     assert Settings.from_env({"CRAWLER_API_TOKEN": " one, two ,,"}).crawler_api_tokens == ("one", "two")
 
 
 @pytest.mark.parametrize("token", ["käse", "two words", "tab\tbed", "line\nbreak", "del\x7f"])
 def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
-    """Nobody could ever use it. The message does not contain it."""
+    """It could never be used. The message does not contain it."""
     with pytest.raises(SettingsError, match="CRAWLER_API_TOKEN must be tokens of ASCII characters") as caught:
         Settings.from_env({"CRAWLER_API_TOKEN": f"good,{token}"})
     assert token not in str(caught.value)

@@ -1,4 +1,4 @@
-"""`tallymark token`: made once, listed without what lets anybody in, revoked."""
+"""`tallymark token`: tokens are made, shown once, listed without their secrets, and revoked."""
 
 import json
 import re
@@ -23,7 +23,7 @@ def run(url: str, *arguments: str) -> Result:
 
 
 def test_the_token_stands_alone_on_standard_output(db: Connection, db_url: str) -> None:
-    """So that a script can take it; what else there is to say is on standard error, without the token."""
+    """A script can read it. Other text goes to standard error and does not contain the token."""
     result = run(db_url, "create", "c1", "--scope", "write", "--scope", "read", "--job-prefix", "gitlab_")
     assert result.exit_code == 0, result.output
     assert re.fullmatch(r"tallymark_[0-9a-f]{64}\n", result.stdout)
@@ -40,7 +40,7 @@ def test_the_token_stands_alone_on_standard_output(db: Connection, db_url: str) 
     [("90d", timedelta(days=90)), ("12h", timedelta(hours=12)), ("2w", timedelta(weeks=2))],
 )
 def test_a_token_expires_after_a_time(db: Connection, db_url: str, expires: str, from_now: timedelta) -> None:
-    """Counted from now on."""
+    """The time is counted from now."""
     assert run(db_url, "create", "c", "--scope", "read", "--expires", expires).exit_code == 0
     ((at,),) = db.execute("SELECT expires_at FROM tallymark.api_token")
     assert abs(at - datetime.now(UTC) - from_now) < timedelta(minutes=1)
@@ -56,21 +56,21 @@ def test_a_token_expires_after_a_time(db: Connection, db_url: str, expires: str,
     ],
 )
 def test_a_token_expires_at_a_date(db: Connection, db_url: str, expires: str, at: datetime) -> None:
-    """In UTC, unless it says so; never in the zone of the machine where it happened to be made."""
+    """In UTC unless the date has an offset, and never in the machine's own time zone."""
     assert run(db_url, "create", "c", "--scope", "read", "--expires", expires).exit_code == 0
     assert db.execute("SELECT expires_at FROM tallymark.api_token").fetchall() == [(at,)]
 
 
 @pytest.mark.parametrize("expires", ["soon", "90", "d", "-1d", "999999999w", "2999-02-30", "٣d"])
 def test_a_time_that_is_none_is_refused(db_url: str, expires: str) -> None:
-    """And what was typed is named."""
+    """The message repeats what was typed."""
     result = run(db_url, "create", "c", "--scope", "read", "--expires", expires)
     assert result.exit_code == 2
     assert expires in result.output
 
 
 def test_every_problem_is_told_at_once(db: Connection, db_url: str) -> None:
-    """Exit 2, one line; no token is made."""
+    """Exit code 2 and one line; no token is made."""
     result = run(db_url, "create", "", "--scope", "read", "--job-prefix", "p" * 256, "--expires", "2020-01-01")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("Error: Invalid token: ")
@@ -80,13 +80,13 @@ def test_every_problem_is_told_at_once(db: Connection, db_url: str) -> None:
 
 
 def test_a_scope_is_asked_for_and_must_be_one(db_url: str) -> None:
-    """Nobody gets more than was meant by leaving something out."""
+    """A forgotten option never grants more than was meant."""
     assert run(db_url, "create", "c").exit_code == 2
     assert run(db_url, "create", "c", "--scope", "all").exit_code == 2
 
 
 def test_a_name_that_is_taken_is_refused(db_url: str) -> None:
-    """Also by a revoked token."""
+    """Names of revoked tokens stay taken."""
     run(db_url, "create", "c", "--scope", "read")
     run(db_url, "revoke", "c")
     result = run(db_url, "create", "c", "--scope", "read")
@@ -95,7 +95,7 @@ def test_a_name_that_is_taken_is_refused(db_url: str) -> None:
 
 
 def test_the_list_tells_which_tokens_open_what(db: Connection, db_url: str) -> None:
-    """For people a table, for scripts JSON; the tokens and their digests are in neither."""
+    """A table for people, JSON for scripts; neither has the tokens or their digests."""
     assert (run(db_url, "list").stdout, run(db_url, "list", "--json").stdout) == ("", "[]\n")
     made = [
         run(db_url, "create", "active", "--scope", "write", "--job-prefix", "gitlab_").stdout,
@@ -131,7 +131,7 @@ def test_the_list_tells_which_tokens_open_what(db: Connection, db_url: str) -> N
 
 
 def test_revoking_again_is_no_failure_but_an_unknown_name_is(db_url: str) -> None:
-    """Exit 0 with the first time, and exit 2 with the name."""
+    """Exit code 0 for a second time; exit code 2 and the name for an unknown one."""
     run(db_url, "create", "c", "--scope", "read")
     first = run(db_url, "revoke", "c")
     assert first.exit_code == 0
@@ -142,7 +142,7 @@ def test_revoking_again_is_no_failure_but_an_unknown_name_is(db_url: str) -> Non
 
 
 def test_the_right_that_is_missing_is_named(db: Connection, db_url: str) -> None:
-    """The endpoint's own user makes no tokens."""
+    """The endpoint's own user may not make tokens."""
     name = f"tallymark_test_{secrets.token_hex(6)}"
     db.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'p'")
     db.execute(f"GRANT tallymark_writer, tallymark_reader TO {name}")

@@ -26,10 +26,10 @@ _GIVEN_TOKEN = "it's-ours"
 
 
 class Up:
-    """A running `tallymark up`, and what it printed."""
+    """A running `tallymark up`, and its output."""
 
     def __init__(self, data_dir: Path, port: int, environ: dict[str, str]) -> None:
-        """Start it, and return when it says that it runs."""
+        """Start it, and wait until it says that it runs."""
         self.port = port
         self.process = subprocess.Popen(
             [*_TALLYMARK, "up", "--data", str(data_dir), "--port", str(port)],
@@ -44,7 +44,7 @@ class Up:
             self.lines.append(line.rstrip("\n"))
             if line.startswith("curl") and "progress" in line:
                 break
-        # Listed now, because those of a killed parent are nobody's children any more.
+        # Listed now: after a kill of their parent they could not be found as its children.
         self.family = psutil.Process(self.process.pid).children(recursive=True) if self.process.poll() is None else []
 
     @property
@@ -147,7 +147,7 @@ def test_ctrl_c_in_the_terminal_reaches_only_us(start: Start) -> None:
 
 
 def test_after_a_kill_nothing_runs_on_and_the_next_start_has_the_job(start: Start) -> None:
-    """A kill -9 leaves no process, no taken port and no lost update; the token is the same."""
+    """After kill -9 no process is left, no port is taken and no update is lost; the token stays the same."""
     up = start()
     register, report = up.curls
     _paste(register)
@@ -173,7 +173,7 @@ def test_a_killed_web_server_ends_everything_with_a_failure(start: Start) -> Non
 def test_a_second_signal_hurries(start: Start) -> None:
     """A request may hold the web server for its whole grace; a second Ctrl-C does not wait for it."""
     up = start()
-    # One whose body never comes.
+    # A request whose body never comes.
     with socket.create_connection(("127.0.0.1", up.port)) as held:
         token = next(line.split()[1] for line in up.lines if line.startswith("Token:"))
         held.sendall(
@@ -190,7 +190,7 @@ def test_a_second_signal_hurries(start: Start) -> None:
 
 
 def test_a_taken_port_is_reported_at_once(start: Start, tmp_path: Path) -> None:
-    """It is reported before anything is made or started."""
+    """The report comes before anything is created or started."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         up = start(port)
@@ -201,7 +201,7 @@ def test_a_taken_port_is_reported_at_once(start: Start, tmp_path: Path) -> None:
 
 
 def test_a_second_one_on_the_same_data_is_refused_and_names_the_first(start: Start) -> None:
-    """Nothing happens to the first one."""
+    """The first one is not affected."""
     first = start()
     second = start()
     assert second.process.wait(10) == 1

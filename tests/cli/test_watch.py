@@ -1,4 +1,4 @@
-"""`tallymark watch`: followed in a terminal, or by another program; until Ctrl-C, or until all is done."""
+"""`tallymark watch`, in a terminal or piped into another program; it ends with Ctrl-C, or when all jobs are done."""
 
 import json
 import signal
@@ -25,13 +25,13 @@ _SHOW_CURSOR = b"\x1b[?25h"
 
 
 def report(db: Connection, job_id: str, **members: object) -> None:
-    """Report on a job, which is registered first where it is not."""
+    """Report on a job, and register it first if it is new."""
     db.execute("SELECT tallymark.create_job(%s)", [job_id])
     db.execute("SELECT tallymark.merge_progress(%s, %s)", [job_id, Jsonb({"status": "processing", **members})])
 
 
 def test_the_picture_follows_the_jobs_that_run_and_stays_when_it_ends(db: Connection, db_url: str) -> None:
-    """One line changes, another comes, one ends; Ctrl-C leaves the last picture and a cursor, and is no failure."""
+    """A line changes, one appears, one disappears. Ctrl-C leaves the last picture and a cursor, and is no failure."""
     report(db, "first", processedItems=10, totalItems=100)
     with in_terminal("watch", *FAST, "--database-url", db_url) as terminal:
         terminal.until(lambda screen: "first " in screen and "10/100 items (10%)" in screen)
@@ -52,7 +52,7 @@ def test_the_picture_follows_the_jobs_that_run_and_stays_when_it_ends(db: Connec
 
 
 def test_as_many_jobs_as_fit_are_shown_and_the_others_are_counted(db: Connection, db_url: str) -> None:
-    """Those that started last; a window of another size shows more of them."""
+    """Those that started last are shown; a larger window shows more of them."""
     for n in range(30):
         report(db, f"job_{n:02}", timestamp=f"2025-01-06T19:15:{n:02}Z", updateId="1")
     with in_terminal("watch", *FAST, "--database-url", db_url, width=140, height=12) as terminal:
@@ -69,7 +69,7 @@ def test_as_many_jobs_as_fit_are_shown_and_the_others_are_counted(db: Connection
 
 
 def test_of_one_job_the_newest_events_are_shown_too(db: Connection, db_url: str) -> None:
-    """As many as fit; a new one pushes the oldest out."""
+    """As many as fit; a new one replaces the oldest."""
     for n in range(1, 60):
         report(db, "j", message=f"message-{n}", itemsByType={"issues": 2}, updateId=str(n))
     with in_terminal("watch", "j", *FAST, "--database-url", db_url, width=120, height=24) as terminal:
@@ -100,7 +100,7 @@ def test_what_a_crawler_wrote_cannot_do_anything_to_the_terminal(db: Connection,
 
 @pytest.mark.slow
 def test_it_goes_on_when_the_database_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Elsewhere, too: the embedded server may get another port. Meanwhile it says that it is away."""
+    """The embedded server may come back on another port. Until then `watch` shows that the database is away."""
     monkeypatch.delenv("DATABASE_URL", raising=False)
     data = tmp_path / "data"
     with EmbeddedPostgres(data) as server:
@@ -120,7 +120,7 @@ def test_it_goes_on_when_the_database_is_back(tmp_path: Path, monkeypatch: pytes
                     report(db, "j", processedItems=2)
                 terminal.until(lambda screen: "2 items" in screen)
                 assert "2 items" in lines.line()
-                # Here, not after the block: its end is the next time that the database is away.
+                # Here, not after the block, because the database goes away again when the block ends.
                 _code, _rest, said = lines.end(signal.SIGINT)
     away, back = said.splitlines()
     assert away.startswith("tallymark: the database is away, trying again: ")
@@ -128,7 +128,7 @@ def test_it_goes_on_when_the_database_is_back(tmp_path: Path, monkeypatch: pytes
 
 
 def test_without_a_terminal_there_is_a_line_for_each_change(db: Connection, db_url: str) -> None:
-    """Also for a job that ended; in plain text, so that it can be piped."""
+    """Ended jobs have a line, too. The output is plain text for pipes."""
     report(db, "a[red]\x1b", processedItems=1, totalItems=4, stage="pages", updateId="1")
     with piped("--database-url", db_url) as lines:
         assert lines.line().split("  ")[1:] == [r"a[red]\x1b", "running", "1/4 items (25%)", "pages"]
@@ -143,7 +143,7 @@ def test_without_a_terminal_there_is_a_line_for_each_change(db: Connection, db_u
 
 
 def test_a_script_gets_a_document_for_each_change(db: Connection, db_url: str) -> None:
-    """One line each, the job as `list_jobs` has it, for all jobs and for named ones alike."""
+    """One line each, in the form of `list_jobs`, for all jobs and for named ones."""
     report(db, "j", processedItems=1, progress={"page": 1}, updateId="1")
     with piped("--json", "--database-url", db_url) as everything, piped("j", "--json", "--database-url", db_url) as one:
         assert json.loads(everything.line()) == json.loads(one.line()) == functions.list_jobs(db)["jobs"][0]
@@ -166,7 +166,7 @@ def test_until_done_ends_when_all_have_finished(db: Connection, db_url: str) -> 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
 def test_until_done_fails_as_soon_as_one_job_has(db: Connection, db_url: str, status: str) -> None:
-    """Though another still runs; the picture stays in the terminal."""
+    """Even if another job still runs; the picture stays in the terminal."""
     report(db, "a")
     report(db, "b")
     with in_terminal("watch", "a", "b", "--until-done", *FAST, "--database-url", db_url) as terminal:
@@ -177,7 +177,7 @@ def test_until_done_fails_as_soon_as_one_job_has(db: Connection, db_url: str, st
 
 
 def test_until_done_fails_when_a_job_is_gone(db: Connection, db_url: str) -> None:
-    """It will never finish."""
+    """A deleted job will never finish."""
     report(db, "j")
     with piped("j", "--until-done", "--database-url", db_url) as lines:
         lines.line()
@@ -186,7 +186,7 @@ def test_until_done_fails_when_a_job_is_gone(db: Connection, db_url: str) -> Non
 
 
 def test_ctrl_c_does_not_pass_for_done(db: Connection, db_url: str) -> None:
-    """`tallymark watch JOB --until-done && deploy` does not deploy then."""
+    """`tallymark watch JOB --until-done && deploy` must not deploy then."""
     report(db, "j")
     with piped("j", "--until-done", "--database-url", db_url) as lines:
         lines.line()
@@ -194,7 +194,7 @@ def test_ctrl_c_does_not_pass_for_done(db: Connection, db_url: str) -> None:
 
 
 def test_ctrl_c_is_heard_while_the_database_does_not_answer(db: Connection, db_url: str) -> None:
-    """A table that somebody has locked holds the reading up, not the end."""
+    """A locked table delays the reading, but not the end."""
     report(db, "j")
     with piped("j", "--database-url", db_url) as lines, psycopg.connect(db_url) as other:
         lines.line()
@@ -205,7 +205,7 @@ def test_ctrl_c_is_heard_while_the_database_does_not_answer(db: Connection, db_u
 
 
 def test_an_empty_terminal_says_that_nothing_runs(db: Connection, db_url: str) -> None:
-    """And begins when something does."""
+    """When a job starts, it is shown."""
     with in_terminal("watch", *FAST, "--database-url", db_url) as terminal:
         terminal.until(lambda screen: "no job is running" in screen)
         report(db, "j")
@@ -228,7 +228,7 @@ def test_what_cannot_be_watched_is_said(db_url: str, arguments: list[str], said:
 
 
 def test_a_database_that_was_never_there_is_an_error() -> None:
-    """A mistyped name would be waited for without end."""
+    """Otherwise a mistyped name would be waited for forever."""
     done = CliRunner().invoke(cli, ["watch", "--database-url", "postgresql://nobody@127.0.0.1:1/x"])
     assert done.exit_code == 2
     assert 'Error: cannot reach the database: connection to server at "127.0.0.1"' in done.output
@@ -238,7 +238,7 @@ def test_a_database_that_was_never_there_is_an_error() -> None:
 def test_of_many_running_jobs_only_those_that_changed_are_read_most_of_the_time(
     db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A complete reading is due again when ten times as long has passed; then what ended is noticed, too."""
+    """A complete reading is due after ten times as long as it took; it also notices jobs that ended."""
     asked = []
 
     def list_jobs(*arguments: Any, **filters: Any) -> Json:  # noqa: ANN401 - passed through

@@ -1,4 +1,4 @@
-"""The real web server that `tests/web` has, and clients of it whose spools are directories of the test's own."""
+"""The real web server of `tests/web`, and clients whose spools are in the test's own directory."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -13,13 +13,13 @@ from tallymark import ProgressClient
 
 __all__ = ["_database", "start_web", "web"]
 
-#: Makes a client; whatever is not said is as the tests want it.
+#: Makes a client; arguments that are not given have values that suit the tests.
 Make = Callable[..., ProgressClient]
 
 
 @pytest.fixture
 def make_client(web: Web, tmp_path: Path) -> Iterator[Make]:
-    """Makes clients that end with the test. They are quick: what they wait for is on this machine."""
+    """Makes clients that end with the test, with short waits because the server is on this machine."""
     with ExitStack() as clients:
 
         def make(port: int | None = None, **settings: Any) -> ProgressClient:  # noqa: ANN401 - as the client has them
@@ -31,7 +31,7 @@ def make_client(web: Web, tmp_path: Path) -> Iterator[Make]:
 
 @pytest.fixture
 def name() -> str:
-    """The id of a job that only this test knows, and that is not registered."""
+    """Return the id of a job that only this test uses and that is not registered."""
     return f"job_{secrets.token_hex(8)}"
 
 
@@ -39,7 +39,7 @@ class Look:
     """Reads jobs as the server has them."""
 
     def __init__(self, running: Web) -> None:
-        """Say where."""
+        """Take the server."""
         self._web = running
 
     def __call__(self, job_id: str) -> dict[str, Any]:
@@ -55,11 +55,11 @@ class Look:
         return progress.get("itemsByType", {}), progress.get("processedItems", 0)
 
     def kinds(self, job_id: str) -> list[str]:
-        """Return what kinds of events there are, in their order."""
+        """Return the kinds of a job's events, in their order."""
         return [event["event"] for event in self(job_id)["progress"]["timeline"]]
 
 
 @pytest.fixture
 def look(web: Web) -> Look:
-    """Reads jobs of the shared server."""
+    """Read jobs of the shared server."""
     return Look(web)

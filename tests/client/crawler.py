@@ -1,6 +1,6 @@
-"""A small crawler for `test_loses_nothing`: items in order, types in turn, on from where it was. It is killed.
+"""A small crawler that `test_loses_nothing` kills: it crawls items in order, with types in turn, and resumes.
 
-Its journal says what it was told: `resumed N SOURCE` at its start, `flushed N WHERE` when a flush returned, `done N`.
+Its journal has `resumed N SOURCE` for each start, `flushed N WHERE` for each flush that returned, and `done N`.
 """
 
 import os
@@ -15,13 +15,13 @@ TYPES = ("groups", "projects", "issues")
 
 
 def write(journal: int, line: str) -> None:
-    """Write a line that survives whatever comes."""
+    """Append a line that survives a kill."""
     os.write(journal, f"{line}\n".encode())
     os.fsync(journal)
 
 
 def crawl(url: str, token: str, spool: str, job_id: str, journal: int, more: int, seed: int) -> None:
-    """Crawl so many items more than had been counted before."""
+    """Crawl this many items in addition to those counted before."""
     chance = random.Random(seed)
     client = ProgressClient(
         url, token=token, spool=spool, every_items=7, every_seconds=0.05, timeout=2.0, start_timeout=5.0

@@ -1,4 +1,4 @@
-"""Forks while a thread of the parent counts: each child uses the client that it inherited, and says what came of it."""
+"""Forks while a thread of the parent counts. Each child uses the inherited client and reports what happened."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from tallymark import Job, ProgressClient
 
 _PATIENCE_SECONDS = 20.0
-#: What a child exits with when the error was the right one.
+#: The exit code of a child that got the right error.
 _RIGHT = 42
 
 
@@ -37,7 +37,7 @@ def _uses(client: ProgressClient, job: Job, loop: Iterator[int]) -> list[Callabl
 
 
 def _child(use: Callable[[], object], pid: int) -> int:
-    """Use it; return what to exit with."""
+    """Use the client or job; return the exit code."""
     try:
         use()
     except RuntimeError as error:
@@ -47,7 +47,7 @@ def _child(use: Callable[[], object], pid: int) -> int:
 
 
 def _files(spool: str) -> dict[str, int]:
-    """Return the spool's files: none of them may be removed, nor be another one."""
+    """Return the spool's files with their inodes: a child must not remove or replace any."""
     return {entry.name: entry.inode() for entry in os.scandir(spool)}
 
 
@@ -64,7 +64,7 @@ def _wait_for(child: int) -> str:
 
 
 def main(url: str, token: str, spool: str, name: str, children: int) -> None:
-    """Fork so many children, and write what came of it as JSON."""
+    """Fork children, and print the results as JSON."""
     found: Counter[str] = Counter()
     parent = os.getpid()
     over = threading.Event()
@@ -91,7 +91,7 @@ def main(url: str, token: str, spool: str, name: str, children: int) -> None:
                 code = _child(uses[number % len(uses)], parent)
                 if number % 3 == 0:
                     os._exit(code)
-                # The other ways out: through the blocks, with what runs at the interpreter's end.
+                # The other exits: through the `with` blocks and the interpreter's end.
                 if number % 3 == 1:
                     del stack, client, job, loop, uses
                 sys.exit(code)

@@ -1,7 +1,7 @@
-"""Crawls that Ctrl-C ends at a random moment: does the count equal the cursor, and does anything hang?
+"""Crawls that Ctrl-C ends at a random moment: do count and cursor agree, and does anything hang?
 
-`python tests/client/interrupted.py 200` makes so many rounds of each way, and says what came of them. A round is a job
-in a child process, which gets a real SIGINT. There is no server: what was counted is read from the spool.
+`python tests/client/interrupted.py 200` runs so many rounds of each kind and prints the results. A round is a job in a
+child process that gets a real SIGINT. There is no server: the counts are read from the spool.
 """
 
 import itertools
@@ -53,7 +53,7 @@ def _mixed(job: Job) -> None:
 
 
 def _nested(job: Job) -> None:
-    """Say more in the handler of the signal, in the midst of whatever was being said."""
+    """Report again in the signal handler, in the middle of another report."""
 
     def more(*_args: object) -> None:
         job.report(message="Ctrl-C")
@@ -65,14 +65,14 @@ def _nested(job: Job) -> None:
 
 
 def _caught(job: Job) -> None:
-    """Catch it, and go on."""
+    """Catch the exception, and go on."""
     done = itertools.count(1)
     number = 0
     try:
         for number in done:
             job.advance("issues", 1, last_id=number, key=str(number))
     except KeyboardInterrupt:
-        # Whether this one was counted is not known; its key tells.
+        # It is unknown whether this item was counted; its key tells.
         job.advance("issues", 1, last_id=number, key=str(number))
         job.flush(timeout=0.0)
         raise
@@ -89,7 +89,7 @@ WAYS: dict[str, Callable[[Job], None]] = {
 
 
 def crawl(spool: str, way: str) -> None:
-    """Crawl a job for each line of the standard input, until a signal comes."""
+    """Run a job for each line of the standard input, until a signal comes."""
     settings = {"start_timeout": 0.05, "end_timeout": 0.05}
     with ProgressClient("http://127.0.0.1:1", token="t", spool=spool, retries=0, **settings) as client:  # type: ignore[arg-type]
         for line in sys.stdin:
@@ -114,7 +114,7 @@ class _Child:
         self._in, self._out = self._process.stdin, self._process.stdout
 
     def hears(self, word: bytes) -> bool:
-        """Say whether it says that in time."""
+        """Wait for a line of the child; return whether it came in time."""
         ready, _, _ = select.select([self._out], [], [], _PATIENCE_SECONDS)
         return bool(ready) and self._out.readline() == word + b"\n"
 
@@ -142,7 +142,7 @@ class _Child:
 
 
 def what_is_wrong(path: Path) -> str | None:
-    """Hold the count against the cursor, in what waits in a file and in its position."""
+    """Compare count and cursor of the updates that wait in a file with its position; return the differences."""
     with sqlite3.connect(path) as spool:
         rows = [json.loads(row[0]) for row in spool.execute("SELECT payload FROM waiting ORDER BY seq")]
         position = json.loads(spool.execute("SELECT value FROM position").fetchone()[0])
@@ -157,7 +157,7 @@ def what_is_wrong(path: Path) -> str | None:
 
 
 def rounds(number: int, way: str, directory: Path, seed: int) -> tuple[Counter[str], list[str]]:
-    """Make so many rounds; return how many were right, wrong, hanging, and what was wrong."""
+    """Run rounds; return how many were right, wrong or hanging, and the problems."""
     chance = random.Random(seed)
     spool = directory / way
     child: _Child | None = None

@@ -1,4 +1,4 @@
-"""What a crawler says arrives, with few requests, and a restart goes on where it was."""
+"""Reports arrive, in few requests, and a restart continues where the crawl was."""
 
 import json
 import subprocess
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class Spy:
-    """Real HTTP, of which what was sent is kept."""
+    """Real HTTP that keeps every request."""
 
     def __init__(self, port: int) -> None:
-        """Connect to the server there."""
+        """Connect to the server."""
         self._http = HttpTransport(f"http://127.0.0.1:{port}", TOKEN)
         self.bodies: list[str] = []
 
     def post(self, path: str, body: str, *, timeout: float) -> Answer:
-        """Send it, and keep it."""
+        """Keep the request, and send it."""
         self.bodies.append(body)
         return self._http.post(path, body, timeout=timeout)
 
@@ -42,7 +42,7 @@ class Spy:
 
 
 def test_a_job_is_registered_begun_counted_and_completed(make_client: "Make", name: str, look: "Look") -> None:
-    """With nothing but the block around it."""
+    """The `with` block does all of it."""
     with make_client().job(name, attributes={"for": "a test"}) as job:
         assert (job.resume.last_processed_id, job.resume.processed_items, job.resume.source) == (None, 0, "server")
         job.advance("issues", 10, last_id="issue-10")
@@ -58,7 +58,7 @@ def test_a_job_is_registered_begun_counted_and_completed(make_client: "Make", na
 def test_a_job_that_is_not_there_and_not_to_be_registered_stays_unknown(
     make_client: "Make", name: str, web: Web, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The refused updates are kept, and nothing is raised: the crawl goes on."""
+    """The refused updates are kept, and no exception stops the crawl."""
     client = make_client(retries=0, start_timeout=1.0, end_timeout=2.0)
     with client.job(name, register=False) as job:
         job.advance("issues")
@@ -71,7 +71,7 @@ def test_a_job_that_is_not_there_and_not_to_be_registered_stays_unknown(
 
 
 def test_a_restart_goes_on_where_the_crawl_was(make_client: "Make", name: str, look: "Look") -> None:
-    """Cursor, state and counts come from the server; a failed run has no say in that."""
+    """Cursor, state and counts come from the server, even after a failed run."""
     with make_client().job(name) as job:
         job.advance("issues", 7, last_id=7)
         job.checkpoint({"page": 3})
@@ -87,7 +87,7 @@ def test_a_restart_goes_on_where_the_crawl_was(make_client: "Make", name: str, l
 
 
 def test_a_completed_crawl_leaves_no_state_behind(make_client: "Make", name: str) -> None:
-    """The next one begins with the counts, and without the state."""
+    """The next run starts with the counts, and without the state."""
     with make_client().job(name) as job:
         job.checkpoint({"page": 3}, last_id="3")
     with make_client().job(name) as job:
@@ -95,7 +95,7 @@ def test_a_completed_crawl_leaves_no_state_behind(make_client: "Make", name: str
 
 
 def test_many_small_steps_make_few_updates(make_client: "Make", name: str, web: Web, look: "Look") -> None:
-    """Ten thousand calls at full speed; no more than ten updates a second go out."""
+    """Ten thousand calls at full speed send no more than ten updates a second."""
     web.register(name)
     spy = Spy(web.port)
     with make_client(transport=spy, every_items=50, every_seconds=1.0).job(name) as job:
@@ -107,7 +107,7 @@ def test_many_small_steps_make_few_updates(make_client: "Make", name: str, web: 
 
 
 def test_an_update_goes_out_after_some_items_or_some_seconds(make_client: "Make", name: str, look: "Look") -> None:
-    """Nobody has to flush."""
+    """No flush is needed."""
     with make_client(every_items=5, every_seconds=600.0).job(name) as job:
         job.advance("issues", 4)
         _until(lambda: look(name)["lastSeq"] >= 1)
@@ -120,7 +120,7 @@ def test_an_update_goes_out_after_some_items_or_some_seconds(make_client: "Make"
 
 
 def test_updates_are_small_in_order_and_have_ids(make_client: "Make", name: str, web: Web, look: "Look") -> None:
-    """Under 10 KB each with a thousand types and large fields; times rise strictly, and no id is there twice."""
+    """Under 10 KB each with a thousand types and large fields; times rise strictly, and ids are unique."""
     web.register(name)
     spy = Spy(web.port)
     with make_client(transport=spy).job(name) as job:
@@ -142,7 +142,7 @@ def test_updates_are_small_in_order_and_have_ids(make_client: "Make", name: str,
 
 
 def test_a_key_counts_once_also_after_restarts(make_client: "Make", name: str, look: "Look") -> None:
-    """For crawls without an order; 0 of something only marks it."""
+    """For crawls without an order. A count of 0 only marks the key."""
     with make_client().job(name) as job:
         assert job.advance("pages", key="/a")
         assert not job.advance("pages", key="/a")
@@ -163,7 +163,7 @@ def test_a_key_counts_once_also_after_restarts(make_client: "Make", name: str, l
 def test_a_clock_that_is_set_loses_no_cursor(
     make_client: "Make", name: str, look: "Look", monkeypatch: pytest.MonkeyPatch, seconds: int
 ) -> None:
-    """A day back or ahead between two runs, and again within the second: the cursor is the last one given."""
+    """The clock moves by a day between two runs, or a run restarts within a second: the newest cursor wins."""
     import time
 
     true_time = time.time_ns
@@ -189,7 +189,7 @@ def test_a_clock_that_is_set_loses_no_cursor(
 
 
 def test_wrong_arguments_are_errors_and_end_no_job(make_client: "Make", name: str) -> None:
-    """They are the crawler's mistakes, unlike a server that is away."""
+    """They are mistakes in the crawler, unlike a server that is away."""
     with make_client().job(name) as job:
         with pytest.raises(ValueError, match="taken back"):
             job.advance("issues", -1)

@@ -1,4 +1,4 @@
-"""A server that is away, busy, or says no: nothing raises, nothing is lost, nothing is sent for no reason."""
+"""A server that is away, busy, or refuses: nothing is raised, nothing is lost, nothing is sent needlessly."""
 
 import json
 import logging
@@ -20,12 +20,12 @@ from tallymark.server.ports import some_free_port
 if TYPE_CHECKING:
     from tests.client.conftest import Look, Make
 
-#: What a server says, and after how many seconds it was asked.
+#: An answer of the stub; the times at which requests came, in seconds.
 Asked = list[float]
 
 
 class Stub:
-    """A small HTTP server that gives the answers it is told, one after the other; the last again and again."""
+    """A small HTTP server that gives prepared answers in turn, and the last one again and again."""
 
     def __init__(self, *answers: tuple[int, dict[str, str], object]) -> None:
         """Start it."""
@@ -79,7 +79,7 @@ def problem(status: int, error: str, **headers: str) -> tuple[int, dict[str, str
 
 @pytest.fixture
 def stub() -> Iterator[Callable[..., Stub]]:
-    """Starts such servers."""
+    """Start such servers."""
     started: list[Stub] = []
 
     def start(*answers: tuple[int, dict[str, str], object]) -> Stub:
@@ -114,7 +114,7 @@ def test_pauses_between_tries_grow(make_client: "Make", stub: Callable[..., Stub
 def test_a_wrong_token_is_no_reason_to_ask_again_and_again(
     make_client: "Make", name: str, web: Web, stub: Callable[..., Stub], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """401 by the real server is a warning; the crawl goes on, and what it says waits in the spool."""
+    """A 401 of the real server is logged as a warning. The crawl goes on, and its updates wait in the spool."""
     with make_client(token="wrong").job(name) as job:
         job.advance("issues", 3)
         assert job.flush() is False
@@ -135,7 +135,7 @@ def test_a_wrong_token_is_no_reason_to_ask_again_and_again(
 def test_what_is_refused_is_kept_and_not_sent_again(
     make_client: "Make", stub: Callable[..., Stub], tmp_path: Path, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
-    """Each update once; people find it in the spool."""
+    """Each update is sent once, and stays in the spool for people to see."""
     refusing = stub(problem(status, "No"))
     with make_client(refusing.port, start_timeout=2.0, end_timeout=2.0).job("j", register=False) as job:
         job.advance("issues", 3)
@@ -153,7 +153,7 @@ def test_what_is_refused_is_kept_and_not_sent_again(
 
 
 def test_a_200_of_somebody_else_is_no_acknowledgement(make_client: "Make", stub: Callable[..., Stub]) -> None:
-    """Such as that of a hotel's network: what was said is sent until the endpoint itself acknowledges it."""
+    """A hotel's network may answer 200: updates are sent until the endpoint itself acknowledges them."""
     strange = stub((200, {}, "please log in"), (200, {}, {"status": "fine"}), (404, {}, "nothing here"), OK)
     with make_client(strange.port, retries=5).job("j") as job:
         job.advance("issues")
@@ -163,7 +163,7 @@ def test_a_200_of_somebody_else_is_no_acknowledgement(make_client: "Make", stub:
 
 
 def test_one_bad_field_does_not_cost_the_counts_beside_it(make_client: "Make", name: str, look: "Look") -> None:
-    """The endpoint refuses the whole update; what it did not name is sent once more."""
+    """The endpoint refuses the whole update; it is sent again without the fields that the refusal names."""
     with make_client().job(name) as job:
         job.advance("issues", 3, last_id="3")
         job.report(currentDataType="x" * 200)
@@ -176,7 +176,7 @@ def test_one_bad_field_does_not_cost_the_counts_beside_it(make_client: "Make", n
 def test_a_dead_server_raises_nothing_and_hears_of_all_of_it_later(
     make_client: "Make", name: str, web: Web, look: "Look", caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Two runs without it, warnings in the log; the third delivers what they left, in batches, once."""
+    """Two runs without the server log warnings; the third delivers their updates, in batches, once."""
     dead = some_free_port("127.0.0.1")
     for first in (1, 101):
         with make_client(dead, start_timeout=0.5, end_timeout=0.5, retries=0).job(name) as job:
@@ -203,7 +203,7 @@ def test_a_dead_server_raises_nothing_and_hears_of_all_of_it_later(
 def test_what_a_finished_run_left_is_delivered_by_another_job_of_the_spool(
     make_client: "Make", name: str, look: "Look", tmp_path: Path
 ) -> None:
-    """Nobody has to start that job again."""
+    """The finished job need not be started again."""
     with make_client(some_free_port("127.0.0.1"), start_timeout=0.3, end_timeout=0.3, retries=0).job(name) as job:
         job.advance("issues", 3)
     with make_client().job(f"{name} other"):
@@ -213,7 +213,7 @@ def test_what_a_finished_run_left_is_delivered_by_another_job_of_the_spool(
 
 
 def test_a_full_spool_grows_no_further_and_loses_no_count(make_client: "Make", name: str, look: "Look") -> None:
-    """Five places for 300 updates: counts go into the last of them."""
+    """The spool may hold 5 of 300 updates: further counts go into the last of them."""
     dead = some_free_port("127.0.0.1")
     with make_client(dead, start_timeout=0.3, end_timeout=0.3, retries=0, spool_limit=5).job(name) as job:
         for number in range(1, 301):
@@ -227,7 +227,7 @@ def test_a_full_spool_grows_no_further_and_loses_no_count(make_client: "Make", n
 
 
 def test_without_a_spool_and_a_server_a_flush_says_so(make_client: "Make") -> None:
-    """It is the one thing that raises: nothing else could tell the crawler that a kill would cost it this."""
+    """Only `flush` raises: it alone can tell the crawler that a kill would lose its reports."""
     client = make_client(some_free_port("127.0.0.1"), spool=None, start_timeout=0.3, end_timeout=0.3, retries=0)
     with client.job("j") as job:
         job.advance("issues")
@@ -238,7 +238,7 @@ def test_without_a_spool_and_a_server_a_flush_says_so(make_client: "Make") -> No
 def test_a_server_that_comes_back_gets_all_without_a_restart(
     make_client: "Make", name: str, db_url: str, start_web: Callable[..., Web], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The crawl began without it."""
+    """The crawl started without the server."""
     port = some_free_port("127.0.0.1")
     with make_client(port, start_timeout=0.3, retries=1, spool=None).job(name) as job:
         job.advance("issues", 3, last_id="3")

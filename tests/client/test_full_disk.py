@@ -1,4 +1,4 @@
-"""A disk that is full: the crawl goes on in memory, and a flush says only what is true."""
+"""A full disk: the crawl goes on in memory, and `flush` never claims more than is true."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def fill_the_disk(job: Job) -> None:
-    """Have SQLite refuse to make the file any larger, as on a full disk."""
+    """Make SQLite refuse to let the file grow, as on a full disk."""
     assert job._recorder is not None
     fill(job._recorder.channel.outbox)
 
 
 def fill(outbox: Outbox) -> None:
-    """Do so with the file of an outbox."""
+    """Fill the disk for the file of an outbox."""
     database = outbox._database
     pages = database.execute("PRAGMA page_count").fetchone()[0]
     assert database.execute(f"PRAGMA max_page_count = {pages}").fetchone()[0] == pages
@@ -33,7 +33,7 @@ def fill(outbox: Outbox) -> None:
 def test_with_a_server_nothing_is_lost(
     make_client: "Make", name: str, look: "Look", caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What was in the file, and what comes after it, counts once; the next run has it all."""
+    """Updates in the file, and later ones, count once; the next run has all of them."""
     with make_client().job(name) as job:
         job.advance("issues", 3, last_id="3")
         assert job.flush()
@@ -55,7 +55,7 @@ def test_with_a_server_nothing_is_lost(
 def test_without_a_server_a_flush_says_that_nothing_is_safe(
     make_client: "Make", name: str, db_url: str, start_web: Callable[..., Web]
 ) -> None:
-    """Also after many that were: the numbers of what waits begin anew in memory."""
+    """Even after flushes that succeeded: in memory the updates' numbers start again."""
     web = start_web(db_url)
     with make_client(web.port, retries=0, end_timeout=0.5).job(name) as job:
         for number in range(20):
@@ -70,7 +70,7 @@ def test_without_a_server_a_flush_says_that_nothing_is_safe(
 
 
 def test_an_answer_to_what_was_sent_before_settles_that_and_nothing_else(tmp_path: Path) -> None:
-    """The disk gets full while a request is on its way: its answer is for what was in the file."""
+    """The disk becomes full during a request; the answer is for updates that were in the file."""
 
     def one(number: int, state: str = "") -> Update:
         payload = {"status": "processing", "timeline": [], "itemsByType": {"issues": 1}, "progress": state}

@@ -1,4 +1,4 @@
-"""What a crawler does wrong, or its operator, costs no count beside it."""
+"""Mistakes of a crawler or its operator never cost other counts."""
 
 import time
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_a_field_that_is_no_json_raises_and_changes_nothing(
 
 
 def test_a_failure_is_told_whatever_its_context_is(make_client: "Make", name: str, look: "Look") -> None:
-    """What is no JSON is told in words."""
+    """Context that is not JSON is reported as text."""
     with make_client().job(name) as job:
         job.advance("issues", 2)
         job.fail(ValueError("bad\0 \ud800"), item=object(), number=float("inf"))
@@ -53,7 +53,7 @@ def test_a_failure_is_told_whatever_its_context_is(make_client: "Make", name: st
 def test_what_the_server_would_refuse_is_an_error_at_once(
     make_client: "Make", name: str, look: "Look", wrong: dict[str, Any]
 ) -> None:
-    """An update that leaves out a cursor, or a count, would make a restart count wrong."""
+    """If an update lacked its cursor or a count, a restart would count wrongly."""
     with make_client().job(name) as job:
         job.advance("issues", 1, last_id="a")
         with pytest.raises(ValueError, match=r"255|100|2\^53"):
@@ -67,7 +67,7 @@ def test_what_the_server_would_refuse_is_an_error_at_once(
 def test_a_token_for_other_jobs_keeps_what_is_said_until_there_is_a_better_one(
     make_client: "Make", name: str, look: "Look", web: "Web"
 ) -> None:
-    """Nothing is thrown away, nothing waits long, and the other jobs of the client go on."""
+    """Nothing is thrown away, the crawl does not wait long, and the client's other jobs go on."""
     assert web.register(name).status == 201
     with psycopg.connect(web.database_url, autocommit=True) as admin:
         token = create_token(admin, f"only {name}", ["write"], job_prefix=f"{name}_mine")
@@ -86,7 +86,7 @@ def test_a_token_for_other_jobs_keeps_what_is_said_until_there_is_a_better_one(
 
 
 def test_a_callback_that_exits_stops_no_delivery(make_client: "Make", name: str, look: "Look", web: "Web") -> None:
-    """It runs in the client's thread, which goes on."""
+    """It runs in the client's thread, which survives."""
 
     def leave(_command: str) -> None:
         raise SystemExit(3)
@@ -102,7 +102,7 @@ def test_a_callback_that_exits_stops_no_delivery(make_client: "Make", name: str,
 
 
 def test_a_callback_may_end_the_job(make_client: "Make", name: str, look: "Look", web: "Web") -> None:
-    """It does not wait for itself."""
+    """The thread does not wait for itself."""
     job = make_client().job(name, on_command=lambda _command: job.pause({"page": 3}))
     with job:
         assert web.call("POST", f"/api/internal/jobs/{name}/command", {"command": "pause"}).status == 200
@@ -118,7 +118,7 @@ def test_a_callback_may_end_the_job(make_client: "Make", name: str, look: "Look"
 
 
 def test_a_closed_client_begins_no_job(make_client: "Make", name: str) -> None:
-    """It says so, instead of taking what it will not deliver."""
+    """It raises an error, because it could not deliver anything."""
     client = make_client()
     client.close()
     with pytest.raises(RuntimeError, match="closed"):
@@ -128,7 +128,7 @@ def test_a_closed_client_begins_no_job(make_client: "Make", name: str) -> None:
 def test_a_crawl_that_ended_and_begins_again_without_a_server_goes_on_from_where_it_was(
     make_client: "Make", name: str, look: "Look"
 ) -> None:
-    """The spool knows; what is counted is the same as if the server had heard of it all along."""
+    """The spool knows where; the counts are the same as if the server had been there all the time."""
     for run in range(3):
         with make_client(port=1, retries=0).job(name) as job:
             assert job.resume.source == ("spool" if run else "nothing")
@@ -144,7 +144,7 @@ def test_a_crawl_that_ended_and_begins_again_without_a_server_goes_on_from_where
 def test_an_empty_file_of_a_killed_crawl_is_no_hindrance(
     make_client: "Make", name: str, look: "Look", tmp_path: Path
 ) -> None:
-    """What waits in the other one is delivered, and the crawl goes on from there."""
+    """The updates in the other file are delivered, and the crawl continues from there."""
     with make_client(port=1, retries=0).job(name) as job:
         job.advance("issues", 7, last_id=7)
         job.pause()
@@ -170,7 +170,7 @@ def test_what_is_asked_after_the_end_is_answered(make_client: "Make", name: str)
 def test_a_warning_of_the_server_is_told_once(
     make_client: "Make", name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A clock that runs ahead, for one, is in every answer."""
+    """Some warnings are in every answer, such as that of a clock that runs ahead."""
     true_time = time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: true_time() + 86_400 * 10**9)
     with caplog.at_level("DEBUG", "tallymark.client"), make_client().job(name) as job:

@@ -40,7 +40,7 @@ class _Page(http.server.BaseHTTPRequestHandler):
             with self.server.changed:
                 self.server.served[name] += 1
                 self.server.changed.notify_all()
-                # So that a kill finds it at work.
+                # Slow, so that a kill comes during the crawl.
                 self.server.changed.wait(0.01)
         self.send_response(200 if name != "item-7" else 404)
         self.send_header("Content-Length", str(len(body)))
@@ -63,7 +63,7 @@ def site() -> Iterator[_Site]:
 def test_the_example_can_be_killed_and_counts_each_item_once(
     web: Web, site: _Site, name: str, look: Look, tmp_path: Path
 ) -> None:
-    """Four kills; the items in work at a kill are fetched again, and counted once."""
+    """Four kills; items that were being fetched are fetched again, and counted once."""
     environ = {
         **os.environ,
         "TALLYMARK_URL": f"http://127.0.0.1:{web.port}",

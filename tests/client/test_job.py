@@ -1,4 +1,4 @@
-"""What a crawler can say of its job beside counts, how a job ends, and what an operator asks of it."""
+"""Reports other than counts, the ways in which a job ends, and commands of operators."""
 
 import asyncio
 import threading
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def test_stages_events_and_fields_are_in_the_job_and_its_timeline(make_client: "Make", name: str, look: "Look") -> None:
-    """Counts from before a stage go under the one before it."""
+    """Items counted before a stage belong to the stage before it."""
     with make_client().job(name) as job:
         job.total(500)
         job.advance("groups", 2)
@@ -36,7 +36,7 @@ def test_stages_events_and_fields_are_in_the_job_and_its_timeline(make_client: "
 
 
 def test_more_done_than_expected_is_no_refusal(make_client: "Make", name: str, look: "Look") -> None:
-    """The protocol refuses totals that are too small; the client gives one that fits."""
+    """The protocol refuses totals that are too small, so the client raises them."""
     with make_client().job(name) as job:
         job.total(3)
         job.advance("issues", 5)
@@ -47,7 +47,7 @@ def test_more_done_than_expected_is_no_refusal(make_client: "Make", name: str, l
 
 
 def test_areas_that_are_discovered_count_once(make_client: "Make", name: str, look: "Look", web: Web) -> None:
-    """Also when a restart discovers them again; thousands are divided over updates."""
+    """Even if a restart discovers them again; thousands are divided over several updates."""
     areas = [{"type": "group", "fullPath": "acme", "name": "Acme"}]
     areas += [{"type": "project", "fullPath": f"acme/{n}", "parentPath": "acme"} for n in range(1200)]
     for _ in range(2):
@@ -58,7 +58,7 @@ def test_areas_that_are_discovered_count_once(make_client: "Make", name: str, lo
 
 
 def test_a_credential_that_expires_and_works_again_is_told(make_client: "Make", name: str, look: "Look") -> None:
-    """The job's status shows it, until the next count."""
+    """The job's status shows it until the next count."""
     with make_client().job(name) as job:
         for what, status in (("expiry", "credential_expired"), ("resumed", "credential_renewed")):
             job.credential(what, type="token", providerId="git", message="of the bot")  # type: ignore[arg-type]
@@ -71,7 +71,7 @@ def test_a_credential_that_expires_and_works_again_is_told(make_client: "Make", 
 
 
 def test_an_error_on_the_way_is_told_and_ends_nothing(make_client: "Make", name: str, look: "Look") -> None:
-    """With its type, and what the crawl was at."""
+    """The report has the error's type and context."""
     with make_client().job(name) as job:
         try:
             int("x")
@@ -89,7 +89,7 @@ def test_an_error_on_the_way_is_told_and_ends_nothing(make_client: "Make", name:
 
 
 def test_an_exception_fails_the_job_and_goes_on_up(make_client: "Make", name: str, look: "Look") -> None:
-    """With type, message, stack and the cursor."""
+    """The report has type, message, stack and cursor."""
 
     def crawl() -> None:
         with make_client().job(name) as job:
@@ -108,7 +108,7 @@ def test_an_exception_fails_the_job_and_goes_on_up(make_client: "Make", name: st
 
 
 def test_a_keyboard_interrupt_pauses_the_job(make_client: "Make", name: str, look: "Look") -> None:
-    """Ctrl-C is no failure."""
+    """Ctrl-C is not a failure."""
 
     def crawl() -> None:
         with make_client().job(name) as job:
@@ -128,7 +128,7 @@ def test_a_keyboard_interrupt_pauses_the_job(make_client: "Make", name: str, loo
 def test_an_end_that_is_said_is_the_only_one(
     make_client: "Make", name: str, look: "Look", end: str, status: str
 ) -> None:
-    """Leaving the block sends nothing more; what is said after it is not sent, with a warning."""
+    """Leaving the block sends nothing more; later reports are dropped with a warning."""
     with make_client().job(name) as job:
         job.advance("issues")
         getattr(job, end)(*(["the disk is full"] if end == "fail" else []))
@@ -142,7 +142,7 @@ def test_an_end_that_is_said_is_the_only_one(
 def test_a_command_stops_the_loop_and_is_obeyed(
     make_client: "Make", name: str, look: "Look", web: Web, command: str, status: str
 ) -> None:
-    """The callback hears it, `track` ends by itself, and leaving the block reports what was asked."""
+    """The callback is called, `track` ends by itself, and leaving the block reports that the command was obeyed."""
     heard: list[str] = []
     with make_client().job(name, on_command=heard.append) as job:
         done = 0
@@ -165,7 +165,7 @@ def test_a_command_stops_the_loop_and_is_obeyed(
 def test_a_command_that_nobody_looked_at_is_not_taken_for_obeyed(
     make_client: "Make", name: str, look: "Look", web: Web
 ) -> None:
-    """The crawl came to its end all the same: completed."""
+    """The crawl ran to its end, so the job is completed."""
     with make_client().job(name) as job:
         web.call("POST", f"/api/internal/jobs/{name}/command", {"command": "pause"})
         job.advance("issues")
@@ -175,7 +175,7 @@ def test_a_command_that_nobody_looked_at_is_not_taken_for_obeyed(
 
 
 def test_eight_threads_count_to_the_item(make_client: "Make", name: str, look: "Look", web: Web) -> None:
-    """1000 times each, with keys that meet and flushes in between."""
+    """1000 times each, with keys that collide and flushes in between."""
     with make_client(every_items=50).job(name) as job:
         counted: list[int] = []
 
@@ -202,7 +202,7 @@ def test_eight_threads_count_to_the_item(make_client: "Make", name: str, look: "
 
 
 def test_two_clients_on_one_job_and_one_spool_lose_nothing(make_client: "Make", name: str, look: "Look") -> None:
-    """Workers with names; each has its own file, and the sums are those of both."""
+    """The workers have names, so each has its own file, and their totals are summed."""
     with make_client().job(name, worker="a") as a, make_client().job(name, worker="b") as b:
         for number in range(200):
             a.advance("issues", last_id=f"a{number}")
@@ -218,7 +218,7 @@ def test_two_clients_on_one_job_and_one_spool_lose_nothing(make_client: "Make", 
 
 
 def test_it_works_in_an_event_loop(make_client: "Make", name: str, look: "Look") -> None:
-    """`async with`, `async for` and `aflush`; the loop goes on turning while the client waits."""
+    """`async with`, `async for` and `aflush` do not block the event loop while the client waits."""
 
     async def issues() -> AsyncIterator[int]:
         for number in range(30):
@@ -238,7 +238,7 @@ def test_it_works_in_an_event_loop(make_client: "Make", name: str, look: "Look")
 
 
 def test_a_task_that_is_cancelled_pauses_its_job(make_client: "Make", name: str, look: "Look") -> None:
-    """As a service that is stopped does."""
+    """A service that is stopped cancels its tasks."""
 
     async def crawl(started: Callable[[], object]) -> None:
         async with make_client().job(name) as job:

@@ -1,6 +1,6 @@
 """A crawler and its server are killed again and again, and answers are lost: no item is lost, none counts twice.
 
-TALLYMARK_TEST_ROUNDS=40 makes another number of rounds, TALLYMARK_TEST_SEED=1 the order of an earlier run.
+TALLYMARK_TEST_ROUNDS=40 sets the number of rounds, TALLYMARK_TEST_SEED=1 repeats the order of an earlier run.
 """
 
 import json
@@ -32,7 +32,7 @@ TYPES = ("groups", "projects", "issues")
 ENDLESS = 10**9
 JOB = "the crawl"
 ROUNDS = int(os.environ.get("TALLYMARK_TEST_ROUNDS", "200"))
-#: The answer that gets lost is the worst: the update took effect, and nobody heard of it.
+#: A lost answer is the worst fault: the update took effect, and the client does not know.
 CUTS = [Cut.AFTER] * 4 + [Cut.BEFORE, Cut.PARTLY]
 _UPDATE_ID = re.compile(rb'"updateId": ?"([^"]+)"')
 _DUPLICATE = re.compile(rb'"duplicate": ?true')
@@ -40,41 +40,41 @@ _DUPLICATE = re.compile(rb'"duplicate": ?true')
 
 @dataclass(frozen=True)
 class Place:
-    """What a web server is told about its database."""
+    """The address of the database, as the web server gets it."""
 
     url: str
     port: int = 0
 
 
 class Eavesdropper:
-    """Sits in the proxy, and counts what is sent again and what was a duplicate."""
+    """Watches the proxy, and counts repeated updates and duplicates."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start empty."""
         self.sent: Counter[bytes] = Counter()
         self.duplicates = 0
 
     def is_request(self, chunk: bytes) -> bool:
-        """Hear what a client sends; say whether it may be cut."""
+        """Note a request of the client; return whether it may be cut."""
         self.sent.update(_UPDATE_ID.findall(chunk))
         return chunk.startswith(b"POST ")
 
     def is_success(self, chunk: bytes) -> bool:
-        """Hear what the server answers; say whether that may get lost."""
+        """Note an answer of the server; return whether it may be lost."""
         self.duplicates += len(_DUPLICATE.findall(chunk))
         return chunk.startswith(b"HTTP/1.1 200") and b'"received"' in chunk
 
     @property
     def resent(self) -> int:
-        """How often an update was sent that had been sent before."""
+        """How many updates were sent more than once."""
         return self.sent.total() - len(self.sent)
 
 
 class Crawl:
-    """The crawler, as a process that is started again and again, and its journal."""
+    """The crawler's process, which is started again and again, and its journal."""
 
     def __init__(self, port: int, directory: Path) -> None:
-        """Start nothing yet."""
+        """Prepare; nothing is started yet."""
         self.journal = directory / "journal"
         self._errors = directory / "errors"
         self._spool = directory / "spool"
@@ -82,7 +82,7 @@ class Crawl:
 
     @contextmanager
     def running(self, more: int, seed: int) -> Iterator[subprocess.Popen[bytes]]:
-        """Run it; at the end it is killed, whatever it does."""
+        """Run the crawler, and kill it at the end of the block."""
         with self._errors.open("ab") as errors:
             process = subprocess.Popen(
                 [
@@ -102,14 +102,14 @@ class Crawl:
         return [line.split() for line in self.journal.read_text().splitlines()] if self.journal.exists() else []
 
     def wait_until_it_goes_on(self, patience: float) -> None:
-        """Return when a run that was just started has begun with items, or after so many seconds."""
+        """Wait until a run that was just started has crawled an item, or the time is over."""
         begun = len(self.lines())
         give_up = time.monotonic() + patience
         while len(self.lines()) == begun and time.monotonic() < give_up:
             time.sleep(0.02)
 
     def check(self) -> Counter[str]:
-        """See that no restart went back behind what a flush had returned from; count what the journal says."""
+        """Check that no restart fell behind a flush that had returned; count the lines of the journal."""
         flushed = 0
         counts: Counter[str] = Counter()
         for what, number, *rest in self.lines():
@@ -122,7 +122,7 @@ class Crawl:
         return counts
 
     def complaints(self) -> str:
-        """Return the tracebacks that it wrote."""
+        """Return the tracebacks in its output."""
         text = self._errors.read_text()
         return text[text.index("Traceback") :][:3000] if "Traceback" in text else ""
 
@@ -152,7 +152,7 @@ def _kill_web(web: WebServer) -> None:
 
 
 def _rounds(crawl: Crawl, web: WebServer, chance: random.Random, rounds: int) -> Counter[str]:
-    """Kill the crawler in each round, and in every fifth the server; say how often."""
+    """Kill the crawler in every round and the server in every fifth; return how often."""
     done: Counter[str] = Counter()
     for number in range(rounds):
         with crawl.running(ENDLESS, chance.randrange(10**6)) as process:
@@ -161,7 +161,7 @@ def _rounds(crawl: Crawl, web: WebServer, chance: random.Random, rounds: int) ->
                 _kill_web(web)
                 done["web"] += 1
                 if chance.random() < 0.5:
-                    # A round, or the rest of this one, without a server.
+                    # A full round, or the rest of this one, without the server.
                     time.sleep(chance.uniform(0.0, 0.5))
                 else:
                     web.start()
@@ -178,7 +178,7 @@ def _rounds(crawl: Crawl, web: WebServer, chance: random.Random, rounds: int) ->
 
 
 def _check_job(url: str, items: int) -> int:
-    """Hold what the database has against what was crawled; return the job's last seq."""
+    """Compare the database with what was crawled; return the job's last seq."""
     expected = {TYPES[kind]: len(range(kind or 3, items + 1, 3)) for kind in range(3)}
     with psycopg.connect(url, autocommit=True) as db:
         row = db.execute("SELECT status, progress, last_seq FROM tallymark.job WHERE id = %s", [JOB]).fetchone()
@@ -224,7 +224,7 @@ def _lose_nothing(url: str, directory: Path, rounds: int, record: Callable[[str,
     assert crawl.complaints() == ""
     assert _is_left(directory) == [], "a crawl that is completed and delivered leaves nothing in the spool"
     assert "Traceback" not in web.log.read_text()
-    # Without these the run would prove little.
+    # Otherwise the run would prove little.
     assert proxy.cuts >= rounds // 4
     assert ear.duplicates > 0 or rounds < 40
     record(
@@ -238,7 +238,7 @@ def _lose_nothing(url: str, directory: Path, rounds: int, record: Callable[[str,
 def test_a_crawler_that_is_killed_at_any_moment_loses_nothing_and_counts_nothing_twice(
     db_url: str, tmp_path: Path, record_property: Callable[[str, Any], None]
 ) -> None:
-    """A few rounds; the many are in `make test-faults`."""
+    """A few rounds; `make test-faults` runs many."""
     _lose_nothing(db_url, tmp_path, 8, record_property)
 
 

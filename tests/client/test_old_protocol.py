@@ -36,9 +36,9 @@ def node() -> str:
 def test_an_old_client_whose_answers_get_lost_counts_nothing_twice(
     node: str, web: Web, name: str, look: "Look", record_property: Callable[[str, Any], None]
 ) -> None:
-    """Each of its updates takes effect, and of many it does not hear: it sends the same once more, without any id."""
+    """Each update takes effect, but many answers are lost, so the client repeats the update without any id."""
     web.register(name)
-    # Of three answers to an update that took effect the third gets through: four tries are enough.
+    # The third answer to an update that took effect gets through: four attempts are enough.
     lost = cycle([True, True, False])
     with Proxy(
         web.port,

@@ -1,4 +1,4 @@
-"""What waits for the server: counts are conserved and order is kept, whatever is appended, sent, settled, reopened."""
+"""Updates in the outbox: counts and order survive every sequence of append, send, settle and reopen."""
 
 import json
 import shutil
@@ -32,12 +32,12 @@ def make_update(number: int, counts: dict[str, int], *, own_event: bool = False)
 
 
 def number_of(row: Waiting) -> int:
-    """Return the cursor of what waits."""
+    """Return the cursor of an update that waits."""
     return int(json.loads(row.text)["lastProcessedId"])
 
 
 def counts_of(rows: list[Waiting]) -> dict[str, int]:
-    """Add up what updates count."""
+    """Add up the counts of updates."""
     total: dict[str, int] = {}
     for row in rows:
         for type_, count in json.loads(row.text)["itemsByType"].items():
@@ -46,10 +46,10 @@ def counts_of(rows: list[Waiting]) -> dict[str, int]:
 
 
 class OutboxMachine(RuleBasedStateMachine):
-    """An outbox in a file, with few places, and what was said to it."""
+    """An outbox in a file with a small limit, and a record of what was appended."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start empty."""
         super().__init__()
         self.directory = Path(tempfile.mkdtemp(prefix="tallymark-outbox-"))
         self.outbox = Outbox(self.directory / "outbox", limit=LIMIT)
@@ -57,7 +57,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.own_events: list[int] = []
         self.delivered: list[Waiting] = []
         self.sending: list[Waiting] = []
-        #: What was once sent stays as it is: the server may have it.
+        #: A sent update must not change: the server may have it.
         self.sent: dict[int, Waiting] = {}
 
     @rule(
@@ -66,7 +66,7 @@ class OutboxMachine(RuleBasedStateMachine):
         )
     )
     def append(self, counts: list[tuple[dict[str, int], bool]]) -> None:
-        """Say something, in one transaction."""
+        """Append updates in one transaction."""
         updates = []
         for some, own_event in counts:
             self.said.append(some)
@@ -78,7 +78,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(most=st.integers(1, 6))
     def head(self, most: int) -> None:
-        """Send the first of what waits."""
+        """Send the first updates that wait."""
         self.sending = self.outbox.head(most, EVERYTHING[1])
         assert len(self.sending) == min(most, len(self.outbox))
         for row in self.sending:
@@ -87,7 +87,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @precondition(lambda self: bool(self.sending))
     @rule(share=st.floats(0, 1), refuse=st.booleans())
     def settle(self, share: float, refuse: bool) -> None:
-        """Hear the answers to some of it."""
+        """Handle the answers to some of them."""
         answered = self.sending[: round(share * len(self.sending))]
         if refuse and answered:
             before = len(self.outbox.refused())
@@ -100,7 +100,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule()
     def reopen(self) -> None:
-        """End and begin again; nobody else gets the file meanwhile."""
+        """Close and open the file; nobody else can open it meanwhile."""
         with pytest.raises(InUse):
             Outbox(self.directory / "outbox", limit=LIMIT)
         self.outbox.close()
@@ -109,7 +109,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @invariant()
     def is_kept(self) -> None:
-        """Whatever was delivered is all of what was said up to its last number; the rest waits, in order."""
+        """Delivered updates add up to everything up to the last delivered number; the rest waits, in order."""
         waiting = self._waiting()
         assert len(waiting) == len(self.outbox)
         rows = [*self.delivered, *waiting]
@@ -128,7 +128,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @invariant()
     def knows_where_it_is(self) -> None:
-        """The position and the keys are those of the last update."""
+        """Position and keys are those of the last update."""
         position = self.outbox.position()
         if self.said:
             assert position is not None
@@ -137,12 +137,12 @@ class OutboxMachine(RuleBasedStateMachine):
         assert not self.outbox.has_counted(b"key 0")
 
     def _waiting(self) -> list[Waiting]:
-        """Look at what waits without sending it: `head` would mark it."""
+        """Return what waits without sending it, because `head` would mark it."""
         rows = self.outbox._database.execute("SELECT seq, update_id, payload FROM waiting ORDER BY seq").fetchall()
         return [Waiting(*row) for row in rows]
 
     def teardown(self) -> None:
-        """Leave nothing behind but what was refused, for people to look at."""
+        """Check that closing removes the file, unless it has refused updates."""
         refused = bool(self.outbox.refused())
         self.outbox.close(remove=True)
         assert [path.name for path in self.directory.iterdir()] == ["outbox"] * refused
@@ -156,7 +156,7 @@ TestOutbox.settings = settings(
 
 
 def test_a_crowded_outbox_grows_no_further_and_loses_no_count() -> None:
-    """A thousand updates more than there is place for."""
+    """A thousand updates beyond the limit."""
     outbox = Outbox(None, limit=LIMIT)
     for number in range(1, 1001):
         outbox.append([make_update(number, {"issues": 1})], Position("j"))
@@ -170,7 +170,7 @@ def test_a_crowded_outbox_grows_no_further_and_loses_no_count() -> None:
 
 
 def test_types_never_get_too_many_for_one_update() -> None:
-    """The protocol has a limit of 200: a crowded outbox rather takes a place more."""
+    """The protocol's limit is 200: a crowded outbox rather stores one update more."""
     outbox = Outbox(None, limit=1)
     for number in range(1, 1001):
         outbox.append([make_update(number, {f"type {number}": 1})], Position("j"))
@@ -181,7 +181,7 @@ def test_types_never_get_too_many_for_one_update() -> None:
 
 
 def test_a_batch_is_no_larger_than_it_may_be_but_never_empty() -> None:
-    """One update goes alone, however large."""
+    """A single update is sent however large it is."""
     outbox = Outbox(None, limit=100)
     outbox.append([make_update(n, {"issues": 1}) for n in range(1, 11)], Position("j"))
     size = len(outbox.head(1, 1)[0].text)
@@ -191,7 +191,7 @@ def test_a_batch_is_no_larger_than_it_may_be_but_never_empty() -> None:
 
 
 def test_what_another_outbox_of_the_job_has_is_taken_over_behind_what_waits_here(tmp_path: Path) -> None:
-    """Counts, keys and the newer position; and later updates stay behind them, crowded or not."""
+    """With counts, keys and the newer position; later updates come after them, crowded or not."""
     mine, other = Outbox(tmp_path / "1", limit=2), Outbox(tmp_path / "2", limit=2)
     mine.append([make_update(n, {"issues": 1}) for n in (1, 2)], Position("j", clock=2, last_processed_id="2"))
     other.append([make_update(n, {"issues": 10}) for n in (3, 4)], Position("j", clock=4, last_processed_id="4"))

@@ -1,4 +1,4 @@
-"""Several crawls of one job, several jobs of one client, and a spool that the disk refuses or damages."""
+"""Several crawls of one job, several jobs of one client, and a spool that fails or is damaged."""
 
 import logging
 import subprocess
@@ -30,7 +30,7 @@ os.kill(os.getpid(), 9)
 def test_two_crawls_of_a_job_that_have_no_names_lose_nothing_by_type(
     make_client: "Make", name: str, look: "Look", monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The second one has a file of its own, and is told to name them: their running totals cannot be told apart."""
+    """The second gets its own file and a warning, because running totals of unnamed workers cannot be told apart."""
     monkeypatch.setattr(spool_module, "_PATIENCE_SECONDS", 0.2)
     with make_client().job(name) as one, make_client().job(name) as other:
         for number in range(100):
@@ -43,7 +43,7 @@ def test_two_crawls_of_a_job_that_have_no_names_lose_nothing_by_type(
 
 
 def test_a_job_is_open_once_in_a_client(make_client: "Make", name: str) -> None:
-    """A second time is a mistake; after its end it is none."""
+    """Opening it twice is a mistake; opening it again after its end is not."""
     client = make_client()
     with client.job(name):
         with pytest.raises(ValueError, match="open in this client already"):
@@ -55,7 +55,7 @@ def test_a_job_is_open_once_in_a_client(make_client: "Make", name: str) -> None:
 
 
 def test_one_client_serves_many_jobs_at_once(make_client: "Make", name: str, look: "Look") -> None:
-    """Each from a thread of its own."""
+    """Each in a thread of its own."""
     client = make_client()
 
     def crawl(number: int) -> None:
@@ -76,7 +76,7 @@ def test_one_client_serves_many_jobs_at_once(make_client: "Make", name: str, loo
 def test_what_was_flushed_before_a_kill_is_counted_by_the_next_run(
     make_client: "Make", name: str, look: "Look", tmp_path: Path
 ) -> None:
-    """And nothing that was not: cursor and counts go together."""
+    """And nothing else: cursor and counts agree."""
     done = subprocess.run([sys.executable, "-c", _LEAVE_SOMETHING, str(tmp_path / "spool"), name], check=False)
     assert done.returncode == -9
     with make_client().job(name) as job:
@@ -88,7 +88,7 @@ def test_what_was_flushed_before_a_kill_is_counted_by_the_next_run(
 def test_a_spool_that_cannot_be_made_is_a_warning(
     make_client: "Make", name: str, look: "Look", tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The crawl goes on, in memory."""
+    """The crawl goes on in memory."""
     (tmp_path / "file").write_text("no directory")
     with make_client(spool=tmp_path / "file" / "spool").job(name) as job:
         job.advance("issues")
@@ -100,7 +100,7 @@ def test_a_spool_that_cannot_be_made_is_a_warning(
 def test_a_damaged_spool_is_put_aside(
     make_client: "Make", name: str, look: "Look", tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """For people to look at; the job goes on from what the server has."""
+    """It is kept for people to look at; the job continues from what the server has."""
     client = make_client()
     with client.job(name) as job:
         job.advance("issues", 3, last_id="3")
@@ -117,7 +117,7 @@ def test_a_damaged_spool_is_put_aside(
 
 
 def test_a_client_that_ends_with_a_job_open_leaves_it_for_a_restart(make_client: "Make", name: str, web: Web) -> None:
-    """What was said is delivered; the job still runs, as far as anybody knows."""
+    """All reports are delivered, and the job's status is still running."""
     code = (
         "import sys; from tallymark import ProgressClient\n"
         f"client = ProgressClient(sys.argv[1], token={TOKEN!r}, spool=None, every_seconds=600)\n"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def test_all_items_of_a_loop_count_and_their_number_is_the_total(make_client: "Make", name: str, look: "Look") -> None:
-    """The cursor is the id of the last; a second run adds to the total."""
+    """The cursor is the last item's id; a second run adds to the total."""
     for run in (1, 2):
         with make_client().job(name) as job:
             assert list(job.track(range(40), type="issues", id=lambda n: f"issue-{n}")) == list(range(40))
@@ -23,7 +23,7 @@ def test_all_items_of_a_loop_count_and_their_number_is_the_total(make_client: "M
 
 
 def test_what_is_flushed_in_the_body_is_what_was_done_before(make_client: "Make", name: str, look: "Look") -> None:
-    """The item at hand is not done."""
+    """The current item is not done."""
     with make_client().job(name) as job:
         for item in job.track(iter("abcde"), type="issues", id=str):
             if item == "d":
@@ -34,7 +34,7 @@ def test_what_is_flushed_in_the_body_is_what_was_done_before(make_client: "Make"
 
 
 def test_a_break_leaves_the_item_at_hand_uncounted(make_client: "Make", name: str, look: "Look") -> None:
-    """Those before it count."""
+    """The items before it count."""
     with make_client().job(name) as job:
         for item in job.track(range(10), type="issues", id=str):
             if item == 4:
@@ -46,7 +46,7 @@ def test_a_break_leaves_the_item_at_hand_uncounted(make_client: "Make", name: st
 def test_an_exception_leaves_the_item_at_hand_uncounted_and_the_restart_begins_with_it(
     make_client: "Make", name: str, look: "Look"
 ) -> None:
-    """Though the items have been handed out: the cursor is that of the last one done."""
+    """The cursor is that of the last item done, although more were handed out."""
 
     def crawl() -> None:
         with make_client().job(name) as job:
@@ -66,7 +66,7 @@ def test_an_exception_leaves_the_item_at_hand_uncounted_and_the_restart_begins_w
 
 
 def test_items_that_break_off_themselves_count_up_to_there(make_client: "Make", name: str, look: "Look") -> None:
-    """The fourth item's page could not be loaded: three are done."""
+    """The fourth item's page cannot be loaded: three are done."""
 
     def items() -> "Iterator[int]":
         yield from (1, 2, 3)
@@ -84,7 +84,7 @@ def test_items_that_break_off_themselves_count_up_to_there(make_client: "Make", 
 
 
 def test_loops_can_be_inside_each_other_and_count_by_hand_beside(make_client: "Make", name: str, look: "Look") -> None:
-    """Each has its type."""
+    """Each loop has its type."""
     with make_client().job(name) as job:
         for _group in job.track(["a", "b"], type="groups"):
             for _issue in job.track(range(5), type="issues"):
@@ -93,7 +93,7 @@ def test_loops_can_be_inside_each_other_and_count_by_hand_beside(make_client: "M
 
 
 def test_a_bar_is_drawn_where_it_is_asked_for_and_nowhere_else(make_client: "Make", name: str, look: "Look") -> None:
-    """On standard error; no terminal, no bar."""
+    """It is drawn on standard error, by default only in a terminal."""
     code = (
         "import sys; from tallymark import ProgressClient\n"
         "with ProgressClient(sys.argv[1], token='crawler-token') as client, client.job(sys.argv[2]) as job:\n"

@@ -1,4 +1,4 @@
-"""An exception at any line, a Ctrl-C, a fork, a disk that stands still: what belongs together stays together."""
+"""An exception at any line, a Ctrl-C, a fork, a disk that hangs: counts and their cursor stay together."""
 
 import json
 import os
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from tests.client.conftest import Look, Make
 
 FORKING = Path(__file__).with_name("forking.py")
-#: Where an exception is thrown. A signal's never comes into the outbox: only the client's threads write there.
+#: Where an exception is raised. A signal's exception never reaches the outbox: only the client's threads write there.
 PARTS = {"job.py", "recorder.py", "progress.py", "updates.py", "checks.py", "tracking.py"}
 HABITS = Habits(every_items=3, every_seconds=0.01, max_bytes=9000, start_timeout=0.1, end_timeout=0.1)
 
 
 class Thrown(BaseException):
-    """Comes from nowhere, as KeyboardInterrupt does."""
+    """An exception that can come anywhere, as KeyboardInterrupt does."""
 
 
 def throw_at(number: int, what: Callable[[], object]) -> bool:
-    """Do something, and throw an exception at one of its bytecodes; say whether there were so many."""
+    """Call a function, and raise an exception at one of its bytecodes; return whether it has that many."""
     left = number
 
     def trace(frame: FrameType, event: str, _arg: object) -> Any:  # noqa: ANN401 - as `sys.settrace` has it
@@ -62,12 +62,12 @@ def throw_at(number: int, what: Callable[[], object]) -> bool:
 
 
 def make_recorder() -> Recorder:
-    """Make a recorder without a client: nothing is written before somebody asks for it."""
+    """Make a recorder without a client: nothing is written unless the test asks for it."""
     return Recorder.resume(Channel("j", None, Outbox(None, limit=10_000)), Position("j"), HABITS)
 
 
 def check(recorder: Recorder) -> int:
-    """Hold counts, cursor, and position in the outbox against each other; return the cursor."""
+    """Check that counts, cursor and the outbox's position agree; return the cursor."""
     outbox = recorder.channel.outbox
     rows = {row.update_id: json.loads(row.text) for row in outbox.head(10_000, 10**9)}
     counted = sum(row.get("itemsByType", {}).get("issues", 0) for row in rows.values())
@@ -84,7 +84,7 @@ def check(recorder: Recorder) -> int:
 def test_an_exception_at_any_bytecode_of_advance_comes_before_it_or_after_it(
     make_client: "Make", name: str, *, keyed: bool
 ) -> None:
-    """What was said counts once, with its cursor, or not at all; the next call works, also with the same key."""
+    """The count and its cursor are recorded once or not at all; the next call works, even with the same key."""
     with make_client(port=1, retries=0, start_timeout=0.1, end_timeout=0.1).job(name) as job:
         recorder = job._recorder
         assert recorder is not None
@@ -100,7 +100,7 @@ def test_an_exception_at_any_bytecode_of_advance_comes_before_it_or_after_it(
             job.flush(timeout=0.0)
             position = recorder.progress.position
             if int(position.last_processed_id or 0) == number - 1:
-                # It was before: said once more, it counts.
+                # The exception came before the count; reported again, it counts.
                 assert position.processed_items == number - 1
                 assert advance()
                 job.flush(timeout=0.0)
@@ -115,14 +115,14 @@ def test_an_exception_at_any_bytecode_of_advance_comes_before_it_or_after_it(
 def test_an_exception_at_any_bytecode_of_what_else_is_said_leaves_all_whole(
     make_client: "Make", name: str, what: str
 ) -> None:
-    """State and cursor, the counts beside them, and the call after it."""
+    """State and cursor stay together, and earlier counts and later calls are not affected."""
     with make_client(port=1, retries=0, start_timeout=0.1, end_timeout=0.1).job(name) as job:
         recorder = job._recorder
         assert recorder is not None
         number = 0
 
         def track() -> None:
-            # One turn, of which an exception may come before or after it is done.
+            # One turn of the loop; the exception may come before or after it is done.
             for _ in job.track([number], type="issues", id=str, total=1, bar=False):
                 pass
 
@@ -145,7 +145,7 @@ def test_an_exception_at_any_bytecode_of_what_else_is_said_leaves_all_whole(
             going_on = throw_at(thrown, ways[what])
             job.flush(timeout=0.0)
             position = recorder.progress.position
-            # An interrupted end leaves its loop there. Else each exception would make the way to the next one longer.
+            # An interrupted end leaves its loop there. Remove it, or each exception would make the next path longer.
             recorder._trackers.clear()
             if what == "track" and int(position.last_processed_id or 0) == number - 1:
                 assert position.processed_items == number - 1
@@ -158,7 +158,7 @@ def test_an_exception_at_any_bytecode_of_what_else_is_said_leaves_all_whole(
 
 
 def test_an_exception_at_any_bytecode_of_folding_and_sealing_loses_nothing_and_counts_nothing_twice() -> None:
-    """Though no signal comes there: it is another thread's."""
+    """Although no signal handler runs there: it is another thread's code."""
     recorder = make_recorder()
     said = thrown = 0
     now = 0.0
@@ -177,7 +177,7 @@ def test_an_exception_at_any_bytecode_of_folding_and_sealing_loses_nothing_and_c
 
         going_on = throw_at(thrown, write)
         if recorder._lock.locked():
-            # Where a block ends, before its lock is released, the interpreter throws nothing; only a trace does.
+            # The interpreter raises nothing between a block's end and the release of its lock; only a trace does.
             recorder._lock.release()
         recorder.write(now + 0.5)
         assert check(recorder) == said
@@ -189,7 +189,7 @@ def test_an_exception_at_any_bytecode_of_folding_and_sealing_loses_nothing_and_c
 
 @pytest.mark.parametrize("way", WAYS)
 def test_count_and_cursor_agree_after_a_ctrl_c_at_any_moment(tmp_path: Path, way: str) -> None:
-    """A real SIGINT, in a tight loop; nothing hangs, and the job is paused."""
+    """A real SIGINT in a tight loop: nothing hangs, and the job is paused."""
     number = int(os.environ.get("TALLYMARK_TEST_INTERRUPTS", "6"))
     result, wrong = rounds(number, way, tmp_path, seed=number)
     assert (result["right"], result["hangs"], wrong) == (number, 0, [])
@@ -230,7 +230,7 @@ def _fork(web: Web, name: str, spool: Path, look: "Look", children: int) -> None
 def test_a_child_of_a_fork_gets_a_clear_error_and_the_parent_goes_on(
     web: Web, name: str, tmp_path: Path, look: "Look"
 ) -> None:
-    """Whatever it calls, however it ends, and whatever the parent's threads were doing."""
+    """Whatever the child calls, however it ends, and whatever the parent's threads were doing."""
     _fork(web, name, tmp_path / "spool", look, 28)
 
 
@@ -258,7 +258,7 @@ print(sorted(os.listdir(os.path.dirname(sys.argv[1]))))
 
 
 def test_an_outbox_that_a_child_lets_go_of_is_not_closed_there(tmp_path: Path) -> None:
-    """SQLite would remove the log of the parent's file."""
+    """SQLite would remove the write-ahead log of the parent's file."""
     command = [sys.executable, "-c", _LEAVE_AN_OUTBOX, str(tmp_path / "file")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "['file', 'file-wal']\n", done.stderr
@@ -267,7 +267,7 @@ def test_an_outbox_that_a_child_lets_go_of_is_not_closed_there(tmp_path: Path) -
 def test_the_crawl_goes_on_while_the_disk_stands_still(
     make_client: "Make", name: str, look: "Look", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No call waits for what the client's threads wait for, and the memory that they take is bounded."""
+    """No call waits for the disk, and the memory is bounded."""
     monkeypatch.setattr("tallymark.client.recorder._MOST_ENTRIES", 500)
     with make_client().job(name) as job:
         recorder = job._recorder
@@ -297,7 +297,7 @@ def test_the_crawl_goes_on_while_the_disk_stands_still(
 
 
 def test_what_is_said_between_turns_counts_in_its_place(make_client: "Make", name: str) -> None:
-    """A stage in the midst of a loop, however late it is folded: what was done before it goes under the one before."""
+    """A stage in the middle of a loop: items done before it belong to the stage before, however late it is folded."""
     with make_client(port=1, retries=0, start_timeout=0.1, end_timeout=0.1, every_seconds=600.0).job(name) as job:
         for item in job.track(range(10), type="issues", id=str):
             if item == 4:

@@ -17,17 +17,17 @@ import pytest
 from tests.web.conftest import TOKEN, Web
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/scrapy_spider.py"
-#: More than anything here has ever taken.
+#: Longer than anything here has ever taken.
 _PATIENCE_SECONDS = 30.0
 
 
 def wait_until(holds: Callable[[], bool], what: str, log: Path | None = None) -> None:
-    """Return when something holds.
+    """Wait until a condition holds.
 
     Args:
-        holds: Says whether it does.
-        what: What is waited for, in words.
-        log: A file that may tell why it does not.
+        holds: Returns whether it does.
+        what: The condition as text, for the message.
+        log: A file that may have the reason why it does not.
     """
     give_up = time.monotonic() + _PATIENCE_SECONDS
     while not holds():
@@ -36,7 +36,7 @@ def wait_until(holds: Callable[[], bool], what: str, log: Path | None = None) ->
 
 
 def is_verified(db: psycopg.Connection[Any], job_id: str) -> bool:
-    """Say whether a job's state is that of its ledger."""
+    """Return whether a job's state matches its ledger."""
     row = db.execute("SELECT tallymark.verify_job(%s)", [job_id]).fetchone()
     assert row is not None
     return row[0] is True
@@ -56,7 +56,7 @@ class Tallymark(Web):
         psutil.wait_procs(processes[1:], timeout=_PATIENCE_SECONDS)
 
     def restart(self) -> None:
-        """Start it again after that, at the same address, and return when it answers."""
+        """Start it after a kill, at the same address, and wait until it answers."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("TALLYMARK_", "DATABASE_"))}
         with self.log.open("ab") as stderr:
             self.process = subprocess.Popen(
@@ -84,7 +84,7 @@ class Tallymark(Web):
         return found
 
     def ask(self, job_id: str, command: str) -> None:
-        """Ask something of a job's crawler, as an operator does."""
+        """Give a job a command, as an operator does."""
         answer = self.call("POST", f"/api/internal/jobs/{quote(job_id, safe='')}/command", {"command": command})
         assert answer.status == 200, answer.body
 
@@ -107,11 +107,11 @@ class Crawl:
             )
 
     def is_running(self) -> bool:
-        """Say whether it runs."""
+        """Return whether it runs."""
         return self.process.poll() is None
 
     def wait(self) -> str:
-        """Return what it wrote, when it has ended well."""
+        """Wait for its successful end, and return its output."""
         wait_until(lambda: not self.is_running(), "the spider to end", self.log)
         code, text = self.process.returncode, self.log.read_text()
         assert code == 0, text
@@ -124,7 +124,7 @@ class Crawl:
         self.process.wait(_PATIENCE_SECONDS)
 
     def interrupt(self) -> None:
-        """Ask it to stop, as a service manager does."""
+        """Ask it to stop, like a service manager."""
         self.process.send_signal(signal.SIGTERM)
 
 
@@ -138,7 +138,7 @@ def tallymark(db_url: str, tmp_path: Path) -> Iterator[Tallymark]:
 
 @pytest.fixture
 def crawl(tmp_path: Path) -> Iterator[Callable[..., Crawl]]:
-    """Starts spiders. They all have one working directory, and with that one spool."""
+    """Start spiders, all in one working directory and so with one spool."""
     started: list[Crawl] = []
 
     def start(url: str | None, site: str, *arguments: str, spider: Path | str = EXAMPLE, **settings: object) -> Crawl:

@@ -11,14 +11,14 @@ class Site:
     """Serves /page/0, /page/1 and so on. Any other path is a 404."""
 
     def __init__(self, pages: int, *, seconds: float = 0.0) -> None:
-        """Serve nothing yet.
+        """Prepare; nothing is served yet.
 
         Args:
-            pages: How many there are.
-            seconds: How long each takes; one is served after the other.
+            pages: The number of pages.
+            seconds: How long each page takes; they are served one after the other.
         """
         self.served: Counter[str] = Counter()
-        #: When it has served so many pages in all, it makes whoever asks wait until this is None again.
+        #: After this many pages, requests wait until this is None again.
         self.hold_at: int | None = None
         self._asked: set[int] = set()
         self._pages = pages
@@ -60,18 +60,18 @@ class Site:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        """Serve no more."""
+        """Stop serving."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
 
     @property
     def start(self) -> str:
-        """The page to begin at."""
+        """The address of the first page."""
         return f"{self.url}/page/0"
 
     def is_quiet(self) -> bool:
-        """Say whether nobody waits for a page, not even one whom a kill ended meanwhile."""
+        """Return whether no request waits for a page, not even one of a killed crawl."""
         return not self._asked
 
     def _answer(self, path: str) -> tuple[int, bytes]:
@@ -84,7 +84,7 @@ class Site:
                 time.sleep(0.005)
             self.served[path] += 1
         page = int(number)
-        # A tree, with links back and across, so that there is always much to do, and every page is met several times.
+        # A tree with links back and across, so that there are many requests, and pages are found several times.
         linked = {3 * page + 1, 3 * page + 2, 3 * page + 3, page // 3, (7 * page + 5) % self._pages}
         links = "".join(f'<a href="/page/{other}">{other}</a>' for other in sorted(linked) if other < self._pages)
         return 200, f"<title>Page {page}</title>{links}".encode()

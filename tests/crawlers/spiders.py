@@ -1,6 +1,6 @@
 """Spiders that tests put together, as text: each runs in a process of its own."""
 
-#: What else a spider may do; each test says how.
+#: Parts of spiders; each test chooses.
 SPIDER = """
 from dataclasses import dataclass
 import scrapy
@@ -37,7 +37,7 @@ class ASpider(scrapy.Spider):
         super().__init__(**arguments)
         self.start_url = start
 """
-#: Goes over all pages, and takes an item of each.
+#: Visits all pages, and scrapes an item from each.
 PARSE = """
     def parse(self, response):
         yield Page(response.url, int(response.url.rpartition("/")[2]) % 2)

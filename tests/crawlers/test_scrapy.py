@@ -1,4 +1,4 @@
-"""Spiders of Scrapy that report to Tallymark, as people run them: each in a process of its own, on a real site."""
+"""Scrapy spiders that report to Tallymark, each in a process of its own, on a real site."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ StartCrawl = Callable[..., Crawl]
 
 
 def test_a_crawl_counts_its_pages_requests_and_responses(tallymark: Tallymark, crawl: StartCrawl) -> None:
-    """And its job is registered, named like the spider, and finished in the end."""
+    """Its job is registered under the spider's name, and is finished in the end."""
     with Site(12) as site:
         crawl(tallymark.url, site.start).wait()
     job = tallymark.job("pages")
@@ -24,7 +24,7 @@ def test_a_crawl_counts_its_pages_requests_and_responses(tallymark: Tallymark, c
 
 
 def test_items_of_one_page_count_each(tallymark: Tallymark, crawl: StartCrawl) -> None:
-    """Also where they are alike, and of several classes."""
+    """Even if they are equal, and for several classes."""
     parse = """
     def parse(self, response):
         yield from [Page("same"), Page("same"), Link("same"), Page("same"), {"a": 1}]
@@ -39,7 +39,7 @@ def test_items_of_one_page_count_each(tallymark: Tallymark, crawl: StartCrawl) -
 
 
 def test_items_that_come_from_no_page_count_too(tallymark: Tallymark, crawl: StartCrawl) -> None:
-    """Those of Spider.start(), and those of an errback; what that raises is reported with the request's address."""
+    """Items of Spider.start() and of an errback. An errback's exception is reported with the request's address."""
     parse = """
     async def start(self):
         yield Page("one")
@@ -58,7 +58,7 @@ def test_items_that_come_from_no_page_count_too(tallymark: Tallymark, crawl: Sta
 
 
 def test_workers_of_a_job_count_each(tallymark: Tallymark, crawl: StartCrawl, tmp_path: Path) -> None:
-    """And the spool is beside Scrapy's own files when nothing is said of it."""
+    """By default the spool is beside Scrapy's own files."""
     settings = {"TALLYMARK_JOB_ID": "both", "TALLYMARK_SPOOL": ""}
     with Site(12) as site:
         crawl(tallymark.url, site.start, TALLYMARK_WORKER="a", **settings).wait()
@@ -73,7 +73,7 @@ def test_workers_of_a_job_count_each(tallymark: Tallymark, crawl: StartCrawl, tm
 def test_an_item_is_told_from_others_by_what_the_settings_say(
     tallymark: Tallymark, crawl: StartCrawl, key: str, pages: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a field, or by what a function makes of it; a class without the field has the default."""
+    """By a field or by a function; a class without the field has the default key."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     parse = PARSE.replace("yield from", 'yield Link("same")\n        yield from')
     with Site(12) as site:
@@ -83,7 +83,7 @@ def test_an_item_is_told_from_others_by_what_the_settings_say(
 
 
 def test_a_spider_has_its_job(tallymark: Tallymark, crawl: StartCrawl) -> None:
-    """It sets stages, keeps where it is, counts what it likes, and finds all that when it is started again."""
+    """It sets stages, keeps a resume state, counts items of its own, and has all of that after a restart."""
     parse = """
     def parse(self, response):
         self.progress.stage("looking", operation="discovery", data_type="pages")
@@ -113,7 +113,7 @@ def test_a_spider_has_its_job(tallymark: Tallymark, crawl: StartCrawl) -> None:
 def test_a_crawl_that_an_operator_pauses_goes_on_where_it_was(
     tallymark: Tallymark, crawl: StartCrawl, tmp_path: Path, loop: dict[str, str], db: psycopg.Connection[Any]
 ) -> None:
-    """With a JOBDIR no page is crawled twice, and none is left out."""
+    """With a JOBDIR no page is crawled twice, and none is skipped."""
     settings = {**loop, "JOBDIR": tmp_path / "jobdir", "TALLYMARK_SPOOL": ""}
     with Site(60, seconds=0.02) as site:
         crawling = crawl(tallymark.url, site.start, **settings)
@@ -150,7 +150,7 @@ def test_a_crawl_that_an_operator_cancels_ends(tallymark: Tallymark, crawl: Star
 def test_a_command_that_waits_is_obeyed_as_soon_as_the_crawl_begins(
     tallymark: Tallymark, crawl: StartCrawl, loop: dict[str, str]
 ) -> None:
-    """It comes with the first answer, before Scrapy's engine runs."""
+    """The command is in the first answer, before Scrapy's engine runs."""
     tallymark.register("pages")
     tallymark.ask("pages", "pause")
     with Site(1000, seconds=0.02) as site:
@@ -160,7 +160,7 @@ def test_a_command_that_waits_is_obeyed_as_soon_as_the_crawl_begins(
 
 
 def test_a_crawl_that_is_told_to_stop_is_paused(tallymark: Tallymark, crawl: StartCrawl, tmp_path: Path) -> None:
-    """By SIGTERM, as a service manager or Ctrl-C does it; what the spider keeps as its state goes along."""
+    """A service manager sends SIGTERM, as Ctrl-C does SIGINT; the spider's state is reported, too."""
     parse = PARSE.replace("yield Page", 'self.state["pages"] = self.state.get("pages", 0) + 1; yield Page')
     with Site(1000, seconds=0.02) as site:
         crawling = crawl(tallymark.url, site.start, spider=SPIDER + parse, JOBDIR=tmp_path / "jobdir")

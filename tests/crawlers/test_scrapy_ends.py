@@ -1,4 +1,4 @@
-"""How a spider's end and its errors are told: each runs in a process of its own, on a real site."""
+"""How a spider's end and its errors are reported: each runs in a process of its own, on a real site."""
 
 import socket
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def test_what_pipelines_drop_is_counted_and_what_they_raise_is_reported(
 
 
 def test_a_crawl_with_too_many_errors_has_failed(tallymark: Tallymark, crawl: StartCrawl) -> None:
-    """The reason that Scrapy gives is the job's error."""
+    """The job's error has the reason that Scrapy gives."""
     with Site(1) as site:
         parse = "\n    def parse(self, response):\n        raise LookupError\n"
         crawl(tallymark.url, site.start, spider=SPIDER + parse, CLOSESPIDER_ERRORCOUNT=1).wait()
@@ -63,7 +63,7 @@ def test_a_crawl_with_too_many_errors_has_failed(tallymark: Tallymark, crawl: St
 
 
 def test_a_crawl_that_ends_early_by_a_limit_is_complete_and_says_why(tallymark: Tallymark, crawl: StartCrawl) -> None:
-    """Responses that are no success are counted by their status."""
+    """Responses with an error status are counted by their status."""
     parse = PARSE.replace("yield from", 'yield scrapy.Request(response.urljoin("/none"))\n        yield from')
     with Site(1000) as site:
         settings = {"CLOSESPIDER_ITEMCOUNT": 5, "HTTPERROR_ALLOW_ALL": False}
@@ -77,7 +77,7 @@ def test_a_crawl_that_ends_early_by_a_limit_is_complete_and_says_why(tallymark: 
 def test_a_server_that_is_away_stops_no_crawl_and_is_told_later(
     tallymark: Tallymark, crawl: StartCrawl, tmp_path: Path, db: psycopg.Connection[Any]
 ) -> None:
-    """The spool keeps what was counted, until a crawl finds the server again."""
+    """The spool keeps the counts until a crawl finds the server again."""
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         away = f"http://127.0.0.1:{nobody.getsockname()[1]}"
     with Site(20) as site:
@@ -93,10 +93,10 @@ def test_a_server_that_is_away_stops_no_crawl_and_is_told_later(
 
 
 def test_a_spider_without_the_settings_crawls_without_tallymark(crawl: StartCrawl) -> None:
-    """Without an address it says nothing; without a token it says what is missing."""
+    """Without an address the extension logs nothing; without a token it logs what is missing."""
     with Site(3) as site:
         log = crawl(None, site.start, spider=SPIDER + PARSE).wait()
         assert "resume: None" in log
         assert len(site.served) == 3
         log = crawl("http://127.0.0.1:1", site.start, spider=SPIDER + PARSE, TALLYMARK_TOKEN="").wait()
-        assert "TALLYMARK_URL is set, and TALLYMARK_TOKEN is not" in log
+        assert "TALLYMARK_URL is set, but TALLYMARK_TOKEN is not: set both" in log

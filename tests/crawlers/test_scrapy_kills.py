@@ -1,6 +1,6 @@
-"""A spider that is killed and started again, until it is through: every page counts, and counts once.
+"""A spider is killed and restarted until it has finished: every page counts, and counts once.
 
-TALLYMARK_TEST_SEED=1 kills at the moments of an earlier run.
+TALLYMARK_TEST_SEED=1 repeats the kills of an earlier run.
 """
 
 import os
@@ -22,7 +22,7 @@ def _wait_for_pages(site: Site, pages: int, crawl: Crawl) -> None:
 
 
 class Rounds:
-    """Starts a crawl and kills it, again and again."""
+    """Starts and kills a crawl, again and again."""
 
     def __init__(self, tallymark: Tallymark, site: Site, pages: int, start_crawl: Callable[[], Crawl]) -> None:
         """Prepare.
@@ -44,7 +44,7 @@ class Rounds:
         self._is_up = True
 
     def kill_early(self) -> None:
-        """Kill a crawl somewhere between its process's first moment and its first pages."""
+        """Kill a crawl between the start of its process and its first pages."""
         crawl = self._start_crawl()
         time.sleep(self._random.uniform(0.0, 1.5))
         self._kill(crawl, "early kills of the crawl")
@@ -56,7 +56,7 @@ class Rounds:
             server_too: Kill the server some pages before that, and start it again some time after.
         """
         before = self._site.served.total()
-        # However long the server takes to start: a crawl that is to be killed must not come to its end.
+        # The site waits as long as the server takes to start: a crawl that is to be killed must not finish.
         self._site.hold_at = before + int(self._pages * 0.9)
         crawl = self._start_crawl()
         until = self._random.randint(1, int(self._pages * 0.85))
@@ -72,7 +72,7 @@ class Rounds:
                 time.sleep(self._random.uniform(0.0, 0.5))
                 self._tallymark.restart()
             else:
-                # The next crawl begins without it.
+                # The next crawl starts without the server.
                 self._is_up = False
         _wait_for_pages(self._site, before + until, crawl)
         time.sleep(self._random.uniform(0.0, 0.05))
@@ -83,25 +83,25 @@ class Rounds:
         crawl.kill()
         self.did[what] += 1
         self._site.hold_at = None
-        # What it asked for is served yet, and must not be taken for pages of the next crawl.
+        # Its last requests are still being served, and must not count as pages of the next crawl.
         wait_until(self._site.is_quiet, "the site to be quiet")
 
     def finish(self) -> str:
-        """Let a crawl come to its end, and return what it wrote."""
+        """Let a crawl come to its end, and return its output."""
         if not self._is_up:
             self._tallymark.restart()
         return self._start_crawl().wait()
 
 
 def check(tallymark: Tallymark, db: psycopg.Connection[Any], site: Site, spool: Path, kills: int) -> dict[str, Any]:
-    """See that each page counted once, that nothing is left to send, and that the timeline tells of each start.
+    """Check that each page counted once, that no update waits, and that the timeline has each start.
 
     Args:
         tallymark: The server.
         db: Its database.
-        site: What was crawled.
-        spool: Where the crawl kept what it had not sent.
-        kills: How many crawls were killed after they had begun.
+        site: The site that was crawled.
+        spool: The directory of the crawl's spool.
+        kills: How many crawls were killed after their start.
 
     Returns:
         The job.
@@ -126,7 +126,7 @@ def check(tallymark: Tallymark, db: psycopg.Connection[Any], site: Site, spool: 
 def test_a_crawl_that_is_killed_three_times_counts_every_page_once(
     tallymark: Tallymark, crawl: Callable[..., Crawl], tmp_path: Path, db: psycopg.Connection[Any]
 ) -> None:
-    """Each start goes over the same pages again."""
+    """Each start visits the same pages again."""
     with Site(60, seconds=0.01) as site:
         rounds = Rounds(tallymark, site, 60, lambda: crawl(tallymark.url, site.start))
         for _ in range(3):
@@ -139,8 +139,8 @@ def test_a_crawl_that_is_killed_three_times_counts_every_page_once(
 def test_a_jobdir_that_a_kill_left_is_warned_of(
     tallymark: Tallymark, crawl: Callable[..., Crawl], tmp_path: Path
 ) -> None:
-    """Scrapy does not go on well there; after an orderly stop it does, and there is no warning."""
-    warning = "the crawl before was killed"
+    """Scrapy cannot continue properly there. After an orderly stop it can, and there is no warning."""
+    warning = "the previous crawl was killed"
     with Site(60, seconds=0.02) as site:
         for stop in (Crawl.interrupt, Crawl.kill):
             before = site.served.total()
@@ -150,7 +150,7 @@ def test_a_jobdir_that_a_kill_left_is_warned_of(
             crawling.process.wait(30)
             assert warning not in crawling.log.read_text()
             wait_until(site.is_quiet, "the site to be quiet")
-        # How far Scrapy comes with such a queue is another matter: it may break, or leave pages out.
+        # How far Scrapy gets with such a queue is not tested: it may fail, or skip pages.
         crawling = crawl(tallymark.url, site.start, JOBDIR=tmp_path / "jobdir")
         wait_until(lambda: warning in crawling.log.read_text(), "the warning", crawling.log)
 
@@ -164,7 +164,7 @@ def test_a_crawl_that_is_killed_twenty_times_with_its_server_counts_every_page_o
     db: psycopg.Connection[Any],
     record_property: Callable[[str, object], None],
 ) -> None:
-    """500 pages, 20 kills -9 in mid-crawl and some before, the server killed -9 in every third round."""
+    """500 pages and 20 kills -9, in mid-crawl and before; the server is killed -9 in every third round."""
     began = time.monotonic()
     with Site(500, seconds=0.007) as site:
         rounds = Rounds(tallymark, site, 500, lambda: crawl(tallymark.url, site.start, LOG_LEVEL="INFO"))

@@ -1,4 +1,4 @@
-"""The calls of stored functions from Python: each stands once, names its arguments, and fits the database."""
+"""The calls of stored functions from Python: each is written once, names its arguments, and fits the database."""
 
 import ast
 import re
@@ -20,7 +20,7 @@ _NAMES_FUNCTIONS = {"functions", "schema"}
 
 
 def test_every_call_names_a_function_that_is_there_and_its_arguments(db: Connection) -> None:
-    """A misspelt name, or an argument that a function lost, is found here and not by a caller."""
+    """A misspelt name, or an argument that a function no longer has, is found here."""
     missing = [
         str(call)
         for call in REGISTRY
@@ -57,7 +57,7 @@ def test_what_the_endpoint_calls_is_what_readiness_asks_for() -> None:
 
 
 def test_no_other_module_calls_a_stored_function() -> None:
-    """So a function that changes is changed in one place of Python."""
+    """So a changed function is changed in one place in Python."""
     calls = [
         f"{path.relative_to(_PACKAGE)}: {text}"
         for path in sorted(_PACKAGE.rglob("*.py"))
@@ -86,7 +86,7 @@ def test_a_call_is_written_in_named_notation(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_number_of_any_size_is_read_as_the_arguments_own_type(db: Connection) -> None:
-    """One too large is named as such; it is not taken for another function's call."""
+    """A number that is too large is named as such, and does not select another function."""
     create_job(db, "j")
     assert timeline(db, "j", max_events=2**31 - 1) == []
     with pytest.raises(InvalidUpdate, match="Invalid request body") as caught:

@@ -40,7 +40,7 @@ def run(*arguments: str) -> Result:
 
 
 def test_a_database_just_made_has_no_finding(db_url: str) -> None:
-    """A clean database gives nothing, and the command says so and exits 0."""
+    """A new database gives no finding, and the command says so and exits with 0."""
     assert findings(db_url) == []
     result = run("--database-url", db_url)
     assert (result.exit_code, result.output) == (0, "The database is what the files say.\n")
@@ -73,7 +73,7 @@ def test_the_line_of_a_changed_body_is_that_of_the_file(db: Connection, db_url: 
 
 
 def test_columns_that_are_missing_or_of_another_type_are_found(db: Connection, db_url: str) -> None:
-    """What depended on a column goes with it and is listed too; the column itself is named."""
+    """The column is named, and so is everything that depended on it and was dropped with it."""
     # The type is changed in the catalogue, since PostgreSQL forbids it while a view or function depends on the column.
     db.execute(
         "UPDATE pg_attribute SET atttypmod = 3"
@@ -89,13 +89,13 @@ def test_columns_that_are_missing_or_of_another_type_are_found(db: Connection, d
 
 
 def test_a_missing_table_is_one_finding(db: Connection, db_url: str) -> None:
-    """Its columns, constraints and indexes are not listed beside it."""
+    """Its columns, constraints and indexes are not listed as well."""
     db.execute("DROP TABLE tallymark.job_area CASCADE")
     assert [(f.kind, f.object) for f in findings(db_url) if "job_area" in f.object] == [("table", "tallymark.job_area")]
 
 
 def test_a_database_without_the_schema_is_one_finding(empty_url: str) -> None:
-    """Where nothing is installed the advice is to migrate, and not a list of all that is missing."""
+    """The advice is to migrate; missing objects are not listed one by one."""
     assert findings(empty_url) == [Finding("schema", "tallymark", "is missing", "", "", "tallymark migrate")]
 
 
@@ -170,7 +170,7 @@ def test_without_createdb_an_embedded_server_is_the_reference(db: Connection, pl
 def test_without_any_reference_the_error_says_what_is_needed(
     plain_user_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With neither CREATEDB nor an embedded server, the command exits 2 and says what would help."""
+    """With neither CREATEDB nor an embedded server, the command exits with 2 and names both."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     for spare in (spare_server, None):
         with pytest.raises(DoctorError, match="CREATEDB"):
@@ -181,7 +181,7 @@ def test_without_any_reference_the_error_says_what_is_needed(
 
 
 def test_the_command_prints_findings_for_people_and_for_scripts(db: Connection, db_url: str) -> None:
-    """Exit 1, no colours into a pipe, and the same findings as JSON."""
+    """Exit code 1, no colours into a pipe, and the same findings as JSON."""
     db.execute("DROP INDEX tallymark.job_facets_idx")
     text = run("--database-url", db_url)
     assert text.exit_code == 1
@@ -194,7 +194,7 @@ def test_the_command_prints_findings_for_people_and_for_scripts(db: Connection, 
 
 
 def test_a_server_that_is_away_is_an_error_and_no_finding() -> None:
-    """Exit 2: nothing was compared."""
+    """Exit code 2: nothing was compared."""
     result = run("--database-url", "postgresql://127.0.0.1:1/nowhere")
     assert result.exit_code == 2
     assert "Traceback" not in result.output

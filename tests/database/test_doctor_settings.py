@@ -34,7 +34,7 @@ def run(*arguments: str) -> Result:
 def found(
     url: str, settings: Settings | None = None, limits: Limits | None = None, now: Callable[[], float] = time.time
 ) -> dict[str, Finding]:
-    """Give the findings by their objects, without those that the tests cause themselves: fsync, and roles."""
+    """Return the findings by their objects, without those that the tests cause themselves: fsync, and roles."""
     items = examine(url, settings or Settings(), limits=limits, now=now).findings
     assert all(item.kind == "setting" and item.fix for item in items)
     ours = {item.object: item for item in items if item.object != "fsync"}
@@ -42,12 +42,12 @@ def found(
 
 
 def advised(url: str, settings: Settings | None = None) -> dict[str, Finding]:
-    """Give the advice by its objects."""
+    """Return the advice by its objects."""
     return {item.object: item for item in examine(url, settings or Settings()).advice}
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds, which takes a moment at most."""
+    """Wait until a condition holds."""
     deadline = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < deadline
@@ -55,7 +55,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def test_a_server_as_it_comes_has_no_finding(tmp_path: Path) -> None:
-    """Exit 0: what could be better is advice, and is not on standard output."""
+    """Exit code 0. Advice is not on standard output."""
     with EmbeddedPostgres(tmp_path / "data") as server:
         migrate(server.url)
         result = run("--database-url", server.url)
@@ -66,7 +66,7 @@ def test_a_server_as_it_comes_has_no_finding(tmp_path: Path) -> None:
 
 
 def test_a_server_that_syncs_nothing_is_found_and_the_fix_mends_it(tmp_path: Path) -> None:
-    """Each of the settings on which the promise rests, for people and for scripts."""
+    """Each setting on which the promise depends, for people and for scripts."""
     with EmbeddedPostgres(tmp_path / "data") as server:
         migrate(server.url)
         names = ("fsync", "full_page_writes", "synchronous_commit", "autovacuum", "track_counts")
@@ -162,7 +162,7 @@ def test_a_clock_that_is_off_is_found(db_url: str, off: float, word: str) -> Non
 
 
 def test_a_missing_replica_is_advice_where_one_is_configured(db: Connection, db_url: str) -> None:
-    """Without DATABASE_READ_URL it is none."""
+    """Without DATABASE_READ_URL there is no such advice."""
     assert "replication" not in advised(db_url)
     settings = Settings(database_url=db_url, database_read_url="postgresql://replica/x")
     if db.execute("SELECT FROM pg_stat_replication").fetchone() is None:
@@ -205,7 +205,7 @@ def test_a_transaction_that_is_left_open_is_found(db: Connection, db_url: str) -
 
 def test_dead_rows_that_nobody_removed_are_found(db: Connection, db_url: str) -> None:
     """The fix removes them."""
-    # Nobody else's vacuum comes in between.
+    # No other vacuum may run in between.
     db.execute("ALTER TABLE tallymark.job_event SET (autovacuum_enabled = off)")
     db.execute(
         "INSERT INTO tallymark.job_event (job_id, seq, event, occurred_at) SELECT 'j', n, 'x', now()"
@@ -227,7 +227,7 @@ def test_rows_that_are_not_frozen_are_found(db_url: str) -> None:
 
 
 def test_autovacuum_that_is_off_for_long_values_alone_is_found(db: Connection, db_url: str) -> None:
-    """The options of the TOAST table are in no other comparison."""
+    """No other comparison covers the options of the TOAST table."""
     db.execute("ALTER TABLE tallymark.job SET (toast.autovacuum_enabled = off)")
     (finding,) = found(db_url).values()
     assert finding.object == "autovacuum of tallymark.job"

@@ -1,4 +1,4 @@
-"""Installing, upgrading and taking back: every way leads to the same schema, and no way gets stuck."""
+"""Installing, upgrading and rolling back: every way leads to the same schema, and none gets stuck."""
 
 import secrets
 import shutil
@@ -20,10 +20,10 @@ from tallymark.schema.files import function_files, sql_root, view_files
 from tallymark.schema.migrate import MigrationError, applied, available, migrate, pending, rollback, yoyo_url
 from tallymark.server import EmbeddedPostgres
 
-#: Migrates and says how many migrations that applied, in a process of its own.
+#: Migrates in a process of its own, and prints how many migrations that applied.
 MIGRATE = "import sys; from tallymark.schema.migrate import migrate; print(len(migrate(sys.argv[1])))"
 
-#: Stops in the middle of a migration, when it has told so, until it is killed.
+#: Prints a line in the middle of a migration, and waits there until it is killed.
 STOP_HALFWAY = (
     "import sys; from tallymark.schema.migrate import migrate;"
     "migrate(sys.argv[1], report=lambda line: (print(line, flush=True), sys.stdin.read()))"
@@ -93,7 +93,7 @@ def test_migrating_twice_changes_nothing(empty_url: str) -> None:
 
 
 def test_every_migration_can_be_taken_back() -> None:
-    """Where the rollback file is missing yoyo would do nothing and say that it was done."""
+    """If a rollback file were missing, yoyo would do nothing and report success."""
     directory = sql_root() / "migrations"
     assert [name for name in available() if not (directory / f"{name}.rollback.sql").exists()] == []
 
@@ -157,7 +157,7 @@ def test_a_killed_migration_leaves_no_lock_behind(empty_url: str) -> None:
 
 
 def test_a_lock_left_by_a_killed_yoyo_is_removed_when_nobody_else_is_connected(empty_url: str) -> None:
-    """With no other session nobody can hold it any more: it is removed, and a line says so."""
+    """Without other sessions the lock has no holder: it is removed, and a line says so."""
     leave_a_lock_behind(empty_url, 4242)
     said: list[str] = []
     assert migrate(empty_url, report=said.append) == available()
@@ -166,7 +166,7 @@ def test_a_lock_left_by_a_killed_yoyo_is_removed_when_nobody_else_is_connected(e
 
 
 def test_a_lock_that_may_be_in_use_is_named_and_broken_on_demand(empty_url: str) -> None:
-    """While others are connected the message names the process and the way out, and that way works."""
+    """While others are connected, the message names the process and an option that removes the lock; it works."""
     leave_a_lock_behind(empty_url, 4242)
     with psycopg.connect(empty_url):
         with pytest.raises(MigrationError, match=r"process 4242 .*--break-lock"):
@@ -195,7 +195,7 @@ def test_a_migration_waits_for_another_one(empty_url: str) -> None:
 
 
 def test_an_older_release_does_not_touch_a_newer_database(empty_url: str) -> None:
-    """A migration that is in no file stops migrate and rollback, with its name."""
+    """A migration without a file stops migrate and rollback, and is named."""
     migrate(empty_url)
     with psycopg.connect(empty_url, autocommit=True) as connection:
         connection.execute(
@@ -223,7 +223,7 @@ def test_migrations_of_another_project_in_the_same_table_are_left_alone(empty_ur
 def test_a_broken_function_file_is_named_and_changes_nothing(
     empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The functions are installed in one transaction: one bad file, and all stay as they were."""
+    """The functions are installed in one transaction: after an error all stay as they were."""
     migrate(empty_url)
     before = entries(empty_url)
     files = tmp_path / "sql"

@@ -1,4 +1,4 @@
-"""plpgsql_check reads every PL/pgSQL function for what only shows when a branch is taken."""
+"""plpgsql_check finds mistakes in PL/pgSQL functions that only show when a branch runs."""
 
 import contextlib
 import subprocess
@@ -14,8 +14,8 @@ from tallymark.server.cluster import environment
 from tallymark.server.ports import some_free_port
 from tallymark.server.postgres_user import choose_user
 
-#: Without what it says of `v_list jsonb := '[]'`: it takes the literal for a text that is cast at every call, and
-#: PostgreSQL makes a constant of it.
+#: Except its warning about `v_list jsonb := '[]'`: it expects a cast from text at every call, but PostgreSQL makes
+#: a constant of it.
 CHECK = """
 SELECT p.oid::regprocedure || ' line ' || coalesce(c.lineno::text, '?') || ': ' || c.level || ': ' || c.message
 FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang AND l.lanname = 'plpgsql',

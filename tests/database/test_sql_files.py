@@ -26,32 +26,32 @@ EXCEPTIONS = {
     ("create_job", "get_job"): "registering answers with the job as readers get it",
     ("request_command", "get_job"): "a command is answered with the job as readers get it",
 }
-#: Folders whose functions change nothing, which PostgreSQL itself holds those to that are declared so.
+#: Folders whose functions change nothing. PostgreSQL enforces that for functions declared STABLE or IMMUTABLE.
 CHANGE_NOTHING = {"0_validate", "1_state", "4_read", "6_diagnose"}
-#: Those of them that give something else each time: an update without an updateId and a timestamp gets a random key.
+#: Functions in them with varying results: an update without updateId and timestamp gets a random key.
 DRAW_RANDOM_KEYS = {"update_key", "judge_update", "judge_batch"}
 
 
 def code(path: Path) -> str:
-    """Give the definition of a function without comments and texts, in which names are no calls."""
+    """Return the definition of a function without comments and string literals, whose names are not calls."""
     definition = path.read_text(encoding="utf-8").partition("\nCOMMENT ON FUNCTION ")[0]
     return re.sub(r"--[^\n]*|'(?:[^']|'')*'", " ", definition)
 
 
 def calls(name: str) -> set[str]:
-    """Give the names of our functions that a function calls."""
+    """Return the names of our functions that a function calls."""
     body = re.split(r"\$\$|\nRETURN ", code(FILES[name]), maxsplit=1)[1]
     return {called for called in re.findall(r"tallymark\.(\w+)\s*\(", body) if called in FILES}
 
 
 def folder(name: str) -> str:
-    """Give the folder of a function."""
+    """Return the folder of a function."""
     return FILES[name].parent.name
 
 
 @pytest.mark.parametrize("where", FOLDERS)
 def test_the_readme_of_a_folder_names_each_of_its_files(where: str) -> None:
-    """In the order of their numbers, a line each, and no file that is not there."""
+    """A line each, in the order of their numbers, and no line for a file that does not exist."""
     readme = (SQL / "functions" / where / "README.md").read_text(encoding="utf-8")
     named = re.findall(r"^- `(\w+)`: \S.*[^.]\.$", readme, flags=re.MULTILINE)
     assert named == [name for name in FILES if folder(name) == where]
@@ -60,7 +60,7 @@ def test_the_readme_of_a_folder_names_each_of_its_files(where: str) -> None:
 
 
 def test_the_readme_above_names_each_folder() -> None:
-    """And what else there is beside them."""
+    """And the other files beside them."""
     readme = (SQL / "README.md").read_text(encoding="utf-8")
     for where in FOLDERS:
         assert f"`{where}`" in readme
@@ -69,7 +69,7 @@ def test_the_readme_above_names_each_folder() -> None:
 
 
 def test_the_number_of_a_file_fits_its_folder() -> None:
-    """Its first digit is the folder's, but for the diagnosis, which has 5; no number is there twice."""
+    """Its first digit is the folder's, except that the diagnosis has 5. Every number is unique."""
     for path in FILES.values():
         assert path.name[0] == {"6_diagnose": "5"}.get(path.parent.name, path.parent.name[0]), path
     numbers = sorted(path.name[:3] for path in FILES.values())
@@ -77,7 +77,7 @@ def test_the_number_of_a_file_fits_its_folder() -> None:
 
 
 def test_what_a_function_calls_is_where_it_may_call() -> None:
-    """Every call between folders is in the table or a named exception, and no exception is named that is not needed."""
+    """Every call between folders is in the table or a named exception, and every named exception is needed."""
     assert sorted(ALLOWED) == FOLDERS
     found = {(name, called) for name in FILES for called in calls(name)}
     beyond = {
@@ -93,24 +93,24 @@ def test_what_a_function_calls_is_where_it_may_call() -> None:
 
 
 def test_no_call_leads_back_to_where_it_began() -> None:
-    """Functions form no circles, and none calls itself."""
+    """The calls of functions form no cycles, and no function calls itself."""
     TopologicalSorter({name: calls(name) for name in FILES}).prepare()
 
 
 def test_every_private_function_is_called() -> None:
-    """What nobody may execute but its owner is there for another function."""
+    """A function that only its owner may execute is called by another function."""
     called = {other for name in FILES for other in calls(name)}
     private = {name for name, path in FILES.items() if "\nGRANT EXECUTE" not in path.read_text(encoding="utf-8")}
     assert private - called == set()
 
 
 def test_where_nothing_is_changed_functions_are_declared_so() -> None:
-    """PostgreSQL lets no function write that is STABLE or IMMUTABLE; those that are neither are named."""
+    """PostgreSQL lets no STABLE or IMMUTABLE function write; the exceptions are named."""
     volatile = {name for name in FILES if not re.search(r"\b(STABLE|IMMUTABLE)\b", code(FILES[name]))}
     assert {name for name in volatile if folder(name) in CHANGE_NOTHING} == DRAW_RANDOM_KEYS
 
 
 def test_only_what_may_reads_tables() -> None:
-    """Validation and the algebra of states depend on their arguments."""
+    """Validation and the state's algebra depend on their arguments only."""
     reading = {name for name in FILES if re.search(r"\b(FROM|JOIN) tallymark\.\w+ AS\b", code(FILES[name]))}
     assert {name for name in reading if folder(name) in {"0_validate", "1_state"}} == {"heed_command"}

@@ -1,8 +1,8 @@
-"""The columns of a job that are its state are listed once; all that stores, folds, keeps or compares one has them all.
+"""The columns of a job's state are listed once; everything that stores, folds or compares a state uses all of them.
 
-A column that is added to `tallymark.job` makes the first test fail until it is in `tallymark.state_columns` or here.
-One in `tallymark.state_columns` makes the others fail until the jobs below give it a value, and that is folded,
-stored by both ways of merging, kept in a baseline and compared by verification.
+A new column of `tallymark.job` makes the first test fail until it is in `tallymark.state_columns` or here. A new column
+in `tallymark.state_columns` makes the others fail until the jobs below have a value for it, and it is folded, stored by
+both ways of merging, kept in a baseline and compared by verification.
 """
 
 import re
@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 Connection = psycopg.Connection[Any]
 
-#: The columns that no update or command changes, or that tell where in its ledger a job is, and when that was.
+#: The columns that no update or command changes, and those that say where and when the job is in its ledger.
 NO_STATE = {
     "id": "the key",
     "attributes": "the registrar's",
@@ -23,10 +23,10 @@ NO_STATE = {
     "last_seq": "how far the ledger goes; it is verified beside the state",
     "pruned_seq": "where the ledger begins; it is verified beside the state",
 }
-#: What the writers set beside the state.
+#: Other columns that the writers set.
 SET_BESIDE = {"last_seq", "updated_at"}
 
-#: Two jobs that have, between them, another value in each column of the state than a job that nobody has reported on.
+#: Two jobs. In each column of the state, at least one of them differs from a job without reports.
 UPDATES: list[dict[str, Any]] = [
     {"status": "started", "timestamp": "2025-01-06T10:00:00Z", "stage": "s1", "workerId": "w", "processedItems": 4},
     {
@@ -41,14 +41,14 @@ FAILED: dict[str, Any] = {"status": "failed", "timestamp": "2025-01-06T10:10:00Z
 
 
 def state_columns(db: Connection) -> list[str]:
-    """Give the list."""
+    """Return the list of state columns."""
     row = db.execute("SELECT tallymark.state_columns()").fetchone()
     assert row
     return list(row[0])
 
 
 def types(db: Connection) -> dict[str, str]:
-    """Give the type of each column of a job."""
+    """Return the type of each column of a job."""
     rows = db.execute(
         """SELECT attname, format_type(atttypid, NULL) FROM pg_attribute
            WHERE attrelid = 'tallymark.job'::regclass AND attnum > 0 AND NOT attisdropped"""
@@ -69,7 +69,7 @@ def as_a_batch(db: Connection, job: str, updates: list[dict[str, Any]]) -> None:
 
 
 def states(db: Connection, query: str) -> dict[str, dict[str, Any]]:
-    """Give the state of each job that a query has as a row, by its id."""
+    """Return the state of each job that a query has as a row, by its id."""
     rows = db.execute(
         f"""SELECT r.id, jsonb_object_agg(s, to_jsonb(r) -> s)
             FROM ({query}) AS r, unnest(tallymark.state_columns()) AS s GROUP BY r.id""".encode()
@@ -79,7 +79,7 @@ def states(db: Connection, query: str) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(params=[one_by_one, as_a_batch])
 def stored(db: Connection, request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
-    """The states of the jobs, as either way of merging stores them."""
+    """The states of the jobs, as each of the two ways of merging stores them."""
     for job in ("untouched", "asked", "failed"):
         db.execute("SELECT tallymark.create_job(%s)", [job])
     merge = request.param
@@ -93,19 +93,19 @@ FOLDED = "SELECT f.* FROM tallymark.job AS j, tallymark.fold_ledger(j.id) AS f"
 
 
 def test_every_column_of_a_job_is_state_or_is_none(db: Connection) -> None:
-    """None is both, none is neither."""
+    """Every column is in exactly one of the two lists."""
     assert sorted(types(db)) == sorted([*state_columns(db), *NO_STATE])
 
 
 def test_the_jobs_of_these_tests_have_every_column(db: Connection, stored: dict[str, dict[str, Any]]) -> None:
-    """Else the tests below would prove nothing of a column."""
+    """Otherwise the tests below would prove nothing for a column."""
     untouched = stored["untouched"]
     for column in state_columns(db):
         assert any(state[column] != untouched[column] for state in stored.values()), column
 
 
 def test_what_is_stored_is_what_the_ledger_folds_to(db: Connection, stored: dict[str, dict[str, Any]]) -> None:
-    """In every column, by either way of merging; and the job as it was after its last event is the job."""
+    """In every column, by either way of merging. The job as of its last event equals the job."""
     assert states(db, FOLDED) == stored
     for job in stored:
         row = db.execute(
@@ -118,7 +118,7 @@ def test_what_is_stored_is_what_the_ledger_folds_to(db: Connection, stored: dict
 
 
 def test_a_baseline_keeps_the_state(db: Connection, stored: dict[str, dict[str, Any]]) -> None:
-    """All of it, and the fold that begins there still gives what is stored."""
+    """All of it, and a fold that starts there still equals the stored state."""
     for job in ("asked", "failed"):
         db.execute("SELECT tallymark.prune_job(%s, 'infinity', 0)", [job])
     kept = dict(db.execute("SELECT job_id, state FROM tallymark.job_baseline").fetchall())
@@ -126,7 +126,7 @@ def test_a_baseline_keeps_the_state(db: Connection, stored: dict[str, dict[str, 
     assert states(db, FOLDED) == stored == states(db, "SELECT * FROM tallymark.job")
 
 
-#: For each type a value that no column of the jobs has.
+#: A value for each type that no column of the jobs has.
 OTHER = {
     "text": "changed",
     "text[]": "{changed}",
@@ -140,7 +140,7 @@ OTHER = {
 @pytest.mark.parametrize("job", ["asked", "failed"])
 @pytest.mark.parametrize("pruned", [False, True])
 def test_a_change_to_any_column_of_the_state_is_found(db: Connection, job: str, *, pruned: bool) -> None:
-    """Verification compares every column, also where events were pruned; and what tells where the ledger is."""
+    """Verification compares every column, even after pruning, and the columns that locate the ledger."""
     if pruned:
         db.execute("SELECT tallymark.prune_job(%s, 'infinity', 0)", [job])
     kinds = types(db)
@@ -154,7 +154,7 @@ def test_a_change_to_any_column_of_the_state_is_found(db: Connection, job: str, 
 
 @pytest.mark.parametrize("writer", ["merge_progress", "merge_batch"])
 def test_both_ways_of_merging_set_the_same_columns(db: Connection, writer: str) -> None:
-    """Those of the state, and two beside them."""
+    """The columns of the state, and two others."""
     row = db.execute(
         "SELECT prosrc FROM pg_proc WHERE proname = %s AND pronamespace = 'tallymark'::regnamespace", [writer]
     ).fetchone()

@@ -1,4 +1,4 @@
-"""`tallymark verify` folds the ledger anew, and names the job and the first event that differs."""
+"""`tallymark verify` folds the ledger again, and names the job and the first event that differs."""
 
 import json
 import secrets
@@ -36,19 +36,19 @@ def make_job(db: Connection, job_id: str) -> None:
 
 
 def spoil(db: Connection, job_id: str) -> None:
-    """Count one more in the stored state than the ledger has."""
+    """Add one to a count in the stored state, so that it differs from the ledger."""
     db.execute(
         "UPDATE tallymark.job SET progress = jsonb_set(progress, '{itemsByType,issues}', '8') WHERE id = %s", [job_id]
     )
 
 
 def test_without_jobs_there_is_nothing_to_differ(db_url: str) -> None:
-    """An empty database is in order."""
+    """An empty database passes."""
     assert run(db_url).output == "0 jobs checked, 0 differ\n"
 
 
 def test_jobs_whose_ledger_gives_their_state_pass(db: Connection, db_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All jobs are checked, also where they fill several pages, and the exit status is 0."""
+    """All jobs are checked, over several pages, and the exit code is 0."""
     monkeypatch.setattr(database, "PAGE", 2)
     for number in range(5):
         make_job(db, f"job {number}")
@@ -57,7 +57,7 @@ def test_jobs_whose_ledger_gives_their_state_pass(db: Connection, db_url: str, m
 
 
 def test_a_job_that_differs_is_named_with_its_first_event(db: Connection, db_url: str) -> None:
-    """Exit 1; the line names the job, the event and the field, with both values."""
+    """Exit code 1; the line names the job, the event and the field, with both values."""
     make_job(db, "good")
     make_job(db, "spoilt")
     spoil(db, "spoilt")
@@ -70,7 +70,7 @@ def test_a_job_that_differs_is_named_with_its_first_event(db: Connection, db_url
 
 
 def test_of_several_differences_the_first_event_is_named(db: Connection, db_url: str) -> None:
-    """In the order of the ledger, whatever is found first."""
+    """The first in the order of the ledger, in whatever order they are found."""
     db.execute("SELECT tallymark.create_job('j')")
     for number, members in enumerate(({"stage": "one"}, {"message": "two"}, {"message": "three"}), 1):
         update = {"status": "processing", "timestamp": f"2026-01-01T00:00:0{number}Z", "updateId": f"u{number}"}
@@ -84,7 +84,7 @@ def test_of_several_differences_the_first_event_is_named(db: Connection, db_url:
 
 
 def test_a_reader_can_verify(db: Connection, db_url: str) -> None:
-    """The rights of tallymark_reader are enough, for one job and for all; without any the message names the roles."""
+    """tallymark_reader suffices, for one job and for all. Without any role, the message names the roles."""
     make_job(db, "good")
     name = f"tallymark_test_{secrets.token_hex(6)}"
     db.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'p'")
@@ -101,7 +101,7 @@ def test_a_reader_can_verify(db: Connection, db_url: str) -> None:
 
 
 def test_only_the_named_jobs_are_checked(db: Connection, db_url: str) -> None:
-    """A job that differs does not matter where another one was asked for."""
+    """A difference in another job does not matter."""
     make_job(db, "good")
     make_job(db, "spoilt")
     spoil(db, "spoilt")
@@ -110,7 +110,7 @@ def test_only_the_named_jobs_are_checked(db: Connection, db_url: str) -> None:
 
 
 def test_scripts_get_json(db: Connection, db_url: str) -> None:
-    """The same outcome as an object: how many were checked, which differ and where."""
+    """The same result as an object: how many were checked, and which differ where."""
     make_job(db, "spoilt")
     spoil(db, "spoilt")
     result = run(db_url, "--json")
@@ -124,7 +124,7 @@ def test_scripts_get_json(db: Connection, db_url: str) -> None:
 
 
 def test_an_unknown_job_is_an_error(db: Connection, db_url: str) -> None:
-    """Exit 2 and its name: that nothing differs would be a lie about a job that is not there."""
+    """Exit code 2 and the job's name: success would be a lie about a missing job."""
     make_job(db, "good")
     result = run(db_url, "good", "missing")
     assert result.exit_code == 2

@@ -1,4 +1,4 @@
-"""Crawlers as they should be: they send the same again, with growing pauses, until they are told what became of it."""
+"""Ideal crawlers: they repeat an update, with growing pauses, until an answer says what became of it."""
 
 import http.client
 import json
@@ -13,20 +13,20 @@ TOKEN = "crawler-token"
 #: The mean pause between two requests of a crawler, and how long it waits for an answer.
 THINK_SECONDS = 0.06
 ANSWER_SECONDS = 2.0
-#: The pauses between tries grow from the first to the second. Retry-After asks for more, and is not obeyed in full: the
-#: more tries, the more meet a fault.
+#: Pauses between attempts grow from the first to the second. Retry-After is not obeyed in full: more attempts meet
+#: more faults.
 _PAUSE_SECONDS = (0.05, 1.0)
-#: Once all is well again, an update that is still not answered after so long is lost.
+#: Once all faults are over, an update without an answer after this time is lost.
 PATIENCE_SECONDS = 60.0
-#: How many give up after the first try, as a crawler that ends does.
+#: The share that gives up after the first attempt, like a crawler that ends.
 _QUITTERS = 0.02
 
 
 class Tally:
-    """Counts of what all crawlers met, and what none should have met."""
+    """Counts of what all crawlers experienced, and surprises that should not happen."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start empty."""
         self._lock = threading.Lock()
         self.counts: Counter[str] = Counter()
         self.surprises: list[str] = []
@@ -37,7 +37,7 @@ class Tally:
             self.counts[name] += by
 
     def surprise(self, what: str) -> None:
-        """Note what breaks the promise."""
+        """Note a broken promise."""
         with self._lock:
             self.surprises.append(what[:2000])
 
@@ -46,13 +46,13 @@ class Crawler(threading.Thread):
     """One worker of many jobs, on one connection that is opened again when it breaks."""
 
     def __init__(self, number: int, port: int, tally: Tally, *, seed: int) -> None:
-        """Say who it is.
+        """Prepare a crawler.
 
         Args:
-            number: Which of the crawlers.
-            port: Where the endpoint is, or what stands before it.
-            tally: What it counts in.
-            seed: Where random numbers begin.
+            number: Its number.
+            port: The port of the endpoint or of a proxy before it.
+            tally: Counts what happens.
+            seed: The seed of its random numbers.
         """
         super().__init__(name=f"worker {number}", daemon=True)
         self.notebook = Notebook(self.name, seed)
@@ -63,16 +63,16 @@ class Crawler(threading.Thread):
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
 
     def end(self, patience: float) -> None:
-        """Have it finish what it is at, and no more.
+        """Let it finish its current request, and start no other.
 
         Args:
-            patience: For so many seconds it tries.
+            patience: For how many seconds it repeats that request.
         """
         self._patience = patience
         self._end.set()
 
     def run(self) -> None:
-        """Report until the end."""
+        """Report until told to end."""
         while not self._end.wait(self._random.expovariate(1 / THINK_SECONDS)):
             try:
                 self._deliver(self.notebook.next_post())
@@ -101,7 +101,7 @@ class Crawler(threading.Thread):
             self._tally.count("retries")
 
     def _try(self, post: Post) -> bool:
-        """Send it once; say whether it is known now what became of it."""
+        """Send it once; return whether the outcome is known."""
         for sent in set(post.updates):
             sent.tries += sent.seq is None
         self._tally.count("requests")
@@ -115,7 +115,7 @@ class Crawler(threading.Thread):
             response = self._connection.getresponse()
             body = response.read()
             if "Content-Length" not in response.headers:
-                # http.client takes headers that end in the middle for all there are.
+                # http.client accepts headers that are cut off in the middle.
                 raise http.client.IncompleteRead(body)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
@@ -151,7 +151,7 @@ class Crawler(threading.Thread):
         elif sent.seq is None:
             self._tally.count("acknowledged")
             if answer["duplicate"]:
-                # It had landed, and the crawler did not know; or the endpoint itself had tried twice.
+                # The update had taken effect before, unknown to the crawler; or the endpoint itself had tried twice.
                 self._tally.count("duplicates: it had landed unheard" if sent.tries > 1 else "duplicates: a first try")
             sent.seq = answer["seq"]
             self.notebook.keep(sent)

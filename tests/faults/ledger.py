@@ -1,4 +1,4 @@
-"""What must be in the database afterwards, and what must not."""
+"""What the database must contain after the faults, and what it must not."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ Connection = psycopg.Connection[Any]
 
 
 def keys_of(db: Connection, sent: list[Sent]) -> dict[Sent, tuple[str, str]]:
-    """Give the job and the key of each update: its id, or 128 bits of SHA-256 of its canonical text.
+    """Return the job and the key of each update: its id, or 128 bits of SHA-256 of its canonical text.
 
     Args:
         db: Any database, which knows the canonical text.
@@ -36,7 +36,7 @@ def keys_of(db: Connection, sent: list[Sent]) -> dict[Sent, tuple[str, str]]:
 
 
 def check_ledger(db: Connection, keys: dict[Sent, tuple[str, str]]) -> dict[str, list[Sent]]:
-    """See that what was acknowledged is in the ledger once, under its number, and what was refused is not.
+    """Check that acknowledged updates are in the ledger once, under their numbers, and refused ones are not.
 
     Args:
         db: The database after the faults.
@@ -67,7 +67,7 @@ def check_ledger(db: Connection, keys: dict[Sent, tuple[str, str]]) -> dict[str,
 
 
 def check_jobs(db: Connection, landed: dict[str, list[Sent]], keys: dict[Sent, tuple[str, str]]) -> None:
-    """See that each job has the state that its updates, as they were sent, have by definition.
+    """Check that each job has the state that its updates have by definition.
 
     Args:
         db: The database after the faults.
@@ -93,7 +93,7 @@ def check_jobs(db: Connection, landed: dict[str, list[Sent]], keys: dict[Sent, t
         assert numbers == [count, 1, count, count, events_of_their_own], f"{job}: numbers without a gap"
         assert state["last_seq"] == count
         got = state | {"started_at": started_at, "finished_at": finished_at, "areas": areas or {}}
-        # An old crawler's update says nothing of counting, and its job does.
+        # An old crawler's update has no `counting`; its job has.
         counting = {"counting": "cumulative"} if job in CUMULATIVE_JOBS else {}
         model = expected(
             Update(sent.payload["timestamp"], keys[sent][1], counting | sent.payload) for sent in landed[job]

@@ -1,4 +1,4 @@
-"""The nemesis: one fault after the other, in an order that its seed decides."""
+"""The nemesis: one fault after another, in an order that its seed decides."""
 
 import random
 import time
@@ -13,7 +13,7 @@ from tallymark.server import EmbeddedPostgres
 from .proxy import Cut, Proxy
 from .servers import WORKERS, WebServer, backends, kill, postmaster, stopped, wait_until
 
-#: Every kind of fault, and how many of it there are in a full run.
+#: The kinds of faults, with their numbers in a full run.
 PLAN = {
     "web: main process killed": 6,
     "web: all processes killed": 6,
@@ -32,41 +32,41 @@ PLAN = {
     "web-postgres cut: DURING": 20,
     "web-postgres cut: AFTER": 26,
 }
-#: How long a process stands still; some longer than crawlers, locks and the pool wait.
+#: How long a process is stopped; sometimes longer than crawlers, locks and the pool wait.
 _STOP_SECONDS = (0.2, 3.5)
-#: How long a killed server stays away, and how long all is left alone between two faults.
+#: How long a killed server stays away, and the pause between two faults.
 _AWAY_SECONDS = (0.0, 1.5)
 _PEACE_SECONDS = (0.1, 0.7)
 _CUT_PATIENCE_SECONDS = 20.0
 
 
 def planned(faults: int) -> dict[str, int]:
-    """Say how many faults of each kind there are in a run of so many, in all or somewhat more.
+    """Return how many faults of each kind there are in a run of this size or somewhat more.
 
     Args:
-        faults: How many there are to be.
+        faults: How many there should be in all.
 
     Returns:
-        The number of each kind, which is at least one.
+        The number for each kind, at least one.
     """
     whole = sum(PLAN.values())
     return {kind: max(1, -(-count * faults // whole)) for kind, count in PLAN.items()}
 
 
 class Nemesis:
-    """Does faults to a web server, a PostgreSQL and the two proxies before them.
+    """Injects faults into a web server, a PostgreSQL and the two proxies before them.
 
     Attributes:
-        done: How many faults of each kind were done.
-        notes: What happened besides, counted.
+        done: How many faults of each kind were injected.
+        notes: Counts of other events.
     """
 
     def __init__(self, web: WebServer, postgres: EmbeddedPostgres, to_web: Proxy, to_postgres: Proxy) -> None:
-        """Say what it may break.
+        """Take what may be broken.
 
         Args:
-            web: The web server, which runs.
-            postgres: The database, which runs. It was started by this thread, and so will be again.
+            web: The running web server.
+            postgres: The running database. This thread started it, and will start it again.
             to_web: The proxy between crawlers and the web server.
             to_postgres: The proxy between the web server and the database.
         """
@@ -91,12 +91,12 @@ class Nemesis:
         self._random = random.Random(0)
 
     def rage(self, plan: dict[str, int], seed: int, after_each: Callable[[], None]) -> None:
-        """Do all faults of a plan.
+        """Inject all faults of a plan.
 
         Args:
             plan: How many of each kind.
-            seed: Decides their order, and all that is random in them.
-            after_each: Called after each; may end the rage with an exception.
+            seed: Decides their order and everything random in them.
+            after_each: Called after each fault; an exception of it ends the run.
         """
         self._random = random.Random(seed)
         faults = [kind for kind, count in plan.items() for _ in range(count)]
@@ -132,13 +132,13 @@ class Nemesis:
     def _kill_postmaster(self) -> None:
         kill([postmaster(self._postgres)])
         self._pause(_AWAY_SECONDS)
-        # Its backends may still run, and commit, until they notice; starting waits for them.
+        # Its backends may still run, and commit, until they notice. A start waits for them.
         self._postgres.stop()
         self._postgres.start()
         self._to_postgres.upstream = self._postgres.port
 
     def _kill_backend(self) -> None:
-        # One that ended by itself meanwhile is no fault. PostgreSQL restarts all others, and recovers.
+        # A backend that ended by itself is not a fault. PostgreSQL restarts all others, and recovers.
         while not kill([self._some_backend()]):
             pass
 
@@ -147,13 +147,13 @@ class Nemesis:
             self._pause(_STOP_SECONDS)
 
     def _some_backend(self) -> psutil.Process:
-        """Return a backend, a busy one where there is one."""
+        """Return a backend, if possible a busy one."""
         wait_until(lambda: bool(backends(self._postgres)), "a backend of the endpoint's")
         found = backends(self._postgres)
         return found[0] if found else self._some_backend()
 
     def _cut(self, proxy: Proxy, when: Cut) -> None:
-        # Several in a row meet the endpoint's own second try, and the crawler's next.
+        # Several in a row also hit the endpoint's second attempt, and the crawler's next one.
         count = self._random.choice([1, 1, 2, 4])
         done = proxy.cut(when, count, _CUT_PATIENCE_SECONDS)
         assert done, f"within {_CUT_PATIENCE_SECONDS:g} s there was nothing to cut: {when.value}"

@@ -11,12 +11,12 @@ from typing import Self
 
 _HOST = "127.0.0.1"
 _CHUNK_BYTES = 2**18
-#: Closing with this sends a reset, and throws away what is not sent yet.
+#: Closing with this option sends a reset and discards unsent data.
 _RESET = struct.pack("ii", 1, 0)
 
 
 class Cut(Enum):
-    """When a connection is cut."""
+    """The moments at which a connection is cut."""
 
     BEFORE = "before the request gets through"
     PARTLY = "when half of the request is through"
@@ -36,13 +36,13 @@ class Proxy:
     def __init__(
         self, upstream: int, *, is_request: Callable[[bytes], bool], is_success: Callable[[bytes], bool], seed: int
     ) -> None:
-        """Say what it is for.
+        """Prepare a proxy.
 
         Args:
-            upstream: The port to pass connections on to.
-            is_request: Says of what a client sent whether it is a request that is to be cut.
-            is_success: Says of what the server sent whether it answers such a request that took effect.
-            seed: Where the random numbers begin.
+            upstream: The port to forward connections to.
+            is_request: Returns whether the client's bytes are a request that may be cut.
+            is_success: Returns whether the server's bytes answer such a request that took effect.
+            seed: The seed of the random numbers.
         """
         self.upstream = upstream
         self.port = 0
@@ -88,7 +88,7 @@ class Proxy:
         return done
 
     def _takes(self, moments: set[Cut]) -> Cut | None:
-        """Take one of the cuts that are wanted, where it is for one of these moments."""
+        """Use one of the wanted cuts, if it is for one of these moments."""
         with self._lock:
             if self._armed not in moments:
                 return None
@@ -115,7 +115,7 @@ class Proxy:
         try:
             server, to_server = await asyncio.open_connection(_HOST, self.upstream)
         except OSError:
-            # Nobody listens there now. The client hears it as if it had asked there itself, nearly.
+            # The server is not listening. The client gets nearly the same as without the proxy.
             _reset(to_client)
             return
         pumps = [
@@ -127,7 +127,7 @@ class Proxy:
         finally:
             for pump in pumps:
                 pump.cancel()
-            # Both have ended, with an error or not, before what they write to is closed.
+            # Both directions have ended, with or without an error, before the sockets are closed.
             await asyncio.gather(*pumps, return_exceptions=True)
             to_server.close()
             to_client.close()
@@ -139,7 +139,7 @@ class Proxy:
             cut = self._takes({Cut.BEFORE, Cut.PARTLY, Cut.DURING}) if self._is_request(chunk) else None
             if cut is not None:
                 through = {Cut.BEFORE: 0, Cut.PARTLY: len(chunk) // 2}.get(cut, len(chunk))
-                # Closed in good order towards the server, which so gets what is to get through.
+                # An orderly close towards the server, which so gets everything that was meant to arrive.
                 to_server.write(chunk[:through])
                 _reset(to_client)
                 return
@@ -152,7 +152,7 @@ class Proxy:
         while chunk := await server.read(_CHUNK_BYTES):
             if self._is_success(chunk) and self._takes({Cut.AFTER}):
                 if self._random.random() < 0.5:
-                    # What comes through then is the first half of an answer.
+                    # Only the first half of an answer gets through then.
                     to_client.write(chunk[: len(chunk) // 2])
                 else:
                     _reset(to_client)

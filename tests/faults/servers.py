@@ -18,17 +18,17 @@ from tallymark.server.ports import some_free_port
 from .crawlers import TOKEN
 
 CLI = (sys.executable, "-c", "from tallymark.cli import main; main()")
-#: More than any start or end has ever taken here.
+#: Longer than any start or end has ever taken here.
 _PATIENCE_SECONDS = 60.0
 WORKERS = 2
 
 
 def wait_until(holds: Callable[[], bool], what: str) -> None:
-    """Return when something holds.
+    """Wait until a condition holds.
 
     Args:
-        holds: Says whether it does.
-        what: What is waited for, for the message.
+        holds: Returns whether it does.
+        what: The condition, for the message.
     """
     give_up = time.monotonic() + _PATIENCE_SECONDS
     while not holds():
@@ -38,10 +38,10 @@ def wait_until(holds: Callable[[], bool], what: str) -> None:
 
 @contextmanager
 def stopped(processes: Iterable[psutil.Process]) -> Iterator[None]:
-    """Have processes stand still for a while, as on a machine that swaps or is moved.
+    """Stop processes for a while, as on a machine that swaps or is moved.
 
     Args:
-        processes: Which; some may have ended already.
+        processes: Some of them may have ended already.
     """
     held = [process for process in processes if _signal(process, signal.SIGSTOP)]
     try:
@@ -75,12 +75,12 @@ class WebServer:
     """A `tallymark serve`, on the same port whenever it is started."""
 
     def __init__(self, database_port: int, postgres: EmbeddedPostgres, log: Path) -> None:
-        """Say where its database is. Nothing is started before `start`.
+        """Prepare; nothing is started before `start`.
 
         Args:
-            database_port: Where it finds the database.
+            database_port: The port at which it finds the database.
             postgres: The database, for its password.
-            log: What it writes goes here.
+            log: The file for its output.
         """
         self.port = some_free_port("127.0.0.1")
         self.log = log
@@ -89,14 +89,14 @@ class WebServer:
             "DATABASE_URL": postgres.url.replace(f":{postgres.port}/", f":{database_port}/"),
             "CRAWLER_API_TOKEN": TOKEN,
             "TALLYMARK_WORKERS": str(WORKERS),
-            # Short, so that a server or a backend that stands still is met by every kind of answer.
+            # Short, so that a stopped server or backend leads to every kind of answer.
             "TALLYMARK_LOCK_TIMEOUT": "1000",
             "TALLYMARK_POOL_TIMEOUT": "2",
         }
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, and return when it answers."""
+        """Start it, and wait until it answers."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*CLI, "serve", "--port", str(self.port)],
@@ -109,7 +109,7 @@ class WebServer:
         assert self.is_running(), self.log.read_text()[-3000:]
 
     def is_running(self) -> bool:
-        """Say whether its main process runs."""
+        """Return whether its main process runs."""
         return self._process is not None and self._process.poll() is None
 
     def processes(self) -> list[psutil.Process]:
@@ -120,18 +120,18 @@ class WebServer:
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that answer requests."""
-        # One that is dead and not yet collected has no command line.
+        # A zombie has no command line.
         return [process for process in self.processes()[1:] if _command_line(process)]
 
     def wait_for_the_end(self, processes: list[psutil.Process]) -> None:
-        """Return when a server whose main process was killed has ended with all its processes."""
+        """Wait until all processes have ended of a server whose main process was killed."""
         assert self._process is not None
         self._process.wait(_PATIENCE_SECONDS)
         _gone, alive = psutil.wait_procs(processes, timeout=10)
         assert alive == [], f"these outlive the web server's main process: {alive}"
 
     def stop(self) -> None:
-        """Stop it as a service manager does."""
+        """Stop it like a service manager."""
         if self._process is not None and self.is_running():
             self._process.terminate()
             try:

@@ -1,6 +1,6 @@
 """Servers are killed and connections are cut, hundreds of times: what was acknowledged counts, and counts once.
 
-TALLYMARK_TEST_FAULTS=40 makes a shorter run, TALLYMARK_TEST_SEED=1 the order of faults of an earlier one.
+TALLYMARK_TEST_FAULTS=40 makes a shorter run, TALLYMARK_TEST_SEED=1 repeats the faults of an earlier one.
 """
 
 import os
@@ -37,7 +37,7 @@ def _say(line: str) -> None:
 
 
 class Progress:
-    """Says every few seconds how far it is; ends the run at the first thing that breaks the promise."""
+    """Prints the progress every few seconds; ends the run at the first broken promise."""
 
     def __init__(self, tally: Tally, nemesis: Nemesis, faults: int) -> None:
         """Begin now.
@@ -53,7 +53,7 @@ class Progress:
         self._start = self._next = time.monotonic()
 
     def look(self) -> None:
-        """Look at how far it is."""
+        """Print the progress."""
         assert not self._tally.surprises, "\n".join(self._tally.surprises[:20])
         if time.monotonic() > self._next:
             self._next = time.monotonic() + _REPORT_SECONDS
@@ -66,7 +66,7 @@ class Progress:
 
 @contextmanager
 def _crawling(port: int, tally: Tally, seed: int) -> Iterator[list[Crawler]]:
-    """Have crawlers report, and end when each has been answered."""
+    """Let crawlers report in the block, and wait at its end until each has its answers."""
     crawlers = [Crawler(number, port, tally, seed=seed) for number in range(CRAWLERS)]
     for crawler in crawlers:
         crawler.start()
@@ -165,11 +165,11 @@ def _check(url: str, crawlers: list[Crawler]) -> None:
 
 
 def _check_that_faults_bit(tally: Tally, plan: dict[str, int]) -> None:
-    """See that the faults were felt where they should be: a run without them would prove nothing."""
+    """Check that the faults had an effect: without that, a run would prove nothing."""
     counts = tally.counts
-    # A few of those that were cut are not fresh: they are sent again for no reason, or their crawlers give up.
+    # A few of the requests that were cut are needless repeats, or their crawlers give up.
     assert counts["duplicates: it had landed unheard"] >= plan["crawler-web cut: AFTER"] // 2
-    # The endpoint's own second try gets a duplicate as its answer, and hands that on.
+    # The endpoint's own second attempt gets a duplicate as its answer, and passes it on.
     assert counts["duplicates: a first try"] >= plan["web-postgres cut: AFTER"] // 4
     assert counts["retries"] >= sum(plan.values()) // 2
     assert counts["answer 503"] > 0

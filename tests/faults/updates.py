@@ -1,4 +1,4 @@
-"""What crawlers send: updates of every shape, some that must be refused, and what became of each."""
+"""The updates that crawlers send: of every shape, some that must be refused, and what became of each."""
 
 import itertools
 import json
@@ -9,12 +9,12 @@ from typing import Any
 
 from tests.promise.model import Json
 
-#: Of all requests, how many are batches, and of all updates, how many bring areas.
+#: The share of batches among requests, and of updates with areas among updates.
 BATCH_SHARE = 0.2
 AREAS_SHARE = 0.06
 
 _PLAIN_JOBS = [f"crawl {number:02}" for number in range(18)]
-#: The updates of these count as running totals where they do not say otherwise.
+#: Updates of these jobs have running totals unless they say otherwise.
 CUMULATIVE_JOBS = ["old crawl 1", "old crawl 2"]
 JOBS = [*_PLAIN_JOBS, *CUMULATIVE_JOBS]
 _UNKNOWN_JOB = "nobody registered this"
@@ -78,7 +78,7 @@ class Post:
         return {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
 
 
-#: Each makes an update one that must be refused with 400.
+#: Each changes an update so that it must be refused with 400.
 _SPOILERS: list[Callable[[Json], object]] = [
     lambda update: update.update(status="exploded"),
     lambda update: update.pop("timestamp"),
@@ -94,7 +94,7 @@ _SPOILERS: list[Callable[[Json], object]] = [
 
 
 class Notebook:
-    """What one crawler makes its updates from."""
+    """Makes the updates of one crawler."""
 
     def __init__(self, worker: str, seed: int) -> None:
         """Say whose it is.
@@ -112,7 +112,7 @@ class Notebook:
         self._acknowledged: list[Sent] = []
 
     def keep(self, sent: Sent) -> None:
-        """Remember an update that was acknowledged, to send it again some day."""
+        """Remember an acknowledged update, to send it again later."""
         self._acknowledged.append(sent)
 
     def next_post(self) -> Post:
@@ -124,10 +124,10 @@ class Notebook:
             updates = list(itertools.islice(self._new_updates(in_batch=True), size))
             old = self.random.choice(self._acknowledged) if self._acknowledged else None
             if old is not None and old.header_key is None and self.random.random() < 0.5:
-                # What has its id from a header would be another update without it.
+                # Without the header, its id would be missing, and it would be another update.
                 updates.append(old)
             if self.random.random() < 0.2:
-                # Twice in one batch; the second must be told so.
+                # Twice in one batch; the second must be answered as a duplicate.
                 updates.append(updates[0])
             return Post(updates, batch=True)
         return Post([next(self._new_updates(in_batch=False))])
@@ -141,7 +141,7 @@ class Notebook:
             yield sent
 
     def _with_key(self, sent: Sent, *, in_batch: bool) -> Sent:
-        """Give an update an id, or none: then its content is its key, and that no other update has."""
+        """Give an update an id or none; without one its content, which must be unique, is its key."""
         number = sent.payload["lastProcessedId"]
         chance = self.random.random()
         if chance < 0.5:
@@ -177,7 +177,7 @@ class Notebook:
         return payload | self._rest(payload["status"])
 
     def _timestamp(self) -> str:
-        """Return a time: mostly the next one, sometimes one that is late; other crawlers may have the same."""
+        """Return a time: mostly the next one, sometimes a late one. Other crawlers may use the same."""
         tick = next(_clock) // 2
         if self.random.random() < 0.2:
             tick = max(0, tick - self.random.randrange(5000))
@@ -222,11 +222,11 @@ class Notebook:
         return rest | ({"error": {"type": "Gone", "message": self._worker}} if status == "failed" else {})
 
     def _areas(self) -> Json:
-        """Give areas out of a few, so that many are discovered again, and some as another type."""
+        """Return areas out of a few, so that many are discovered again, and some as another type."""
         areas = []
         for number in self.random.sample(range(400), self.random.randint(0, 6)):
             kind = self.random.choice(["group", "project", "team"]) if self.random.random() < 0.1 else "Project"
             areas.append({"fullPath": f"top/{number}", "type": kind, "name": self._worker, "gitlabId": number})
-        # What it says of groups itself is left out: the areas count.
+        # Its own number of groups is left out, because the areas count.
         said = {"groupCount": 999, "itemsByType": {"groups": 7, "issues": 1}} if self.random.random() < 0.3 else {}
         return {"status": "new_areas_discovered", "areas": areas, **said}

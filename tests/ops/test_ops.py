@@ -1,4 +1,4 @@
-"""The programs accept the files of docs/ops."""
+"""The files in docs/ops are valid for the programs that use them."""
 
 import http.client
 import json
@@ -27,7 +27,7 @@ def program(name: str, package: str) -> str:
 
 
 def test_systemd_takes_the_units_and_finds_them_hardened(tmp_path: Path) -> None:
-    """The units name the command at its place on this machine."""
+    """The units name the command at its path on this machine."""
     analyze = program("systemd-analyze", "systemd")
     here = Path(sys.executable).with_name("tallymark")
     units = sorted(OPS.glob("tallymark*.service")) + sorted(OPS.glob("tallymark*.timer"))
@@ -59,7 +59,7 @@ def test_prometheus_takes_the_rules() -> None:
 
 
 def test_nginx_passes_on_reports_and_streams(db_url: str, tmp_path: Path) -> None:
-    """Over TLS, with the sender's address; a stream's first message comes at once."""
+    """Over TLS, with the sender's address; the first message of a stream comes at once."""
     nginx = program("nginx", "nginx-light")
     openssl = program("openssl", "openssl")
     web = Web(db_url, tmp_path / "web.log", {"TALLYMARK_TRUSTED_PROXIES": "1"})

@@ -55,7 +55,7 @@ def is_extension(connection: psycopg.Connection[Any]) -> bool:
 
 
 def pgtap_sql() -> str:
-    """Give pgTAP as one SQL script; skips the test with the reason where there is none."""
+    """Return pgTAP as one SQL script; skips the test with the reason where there is none."""
     cached = user_cache_path("tallymark-tests") / "pgtap.sql"
     if not cached.exists():
         text = from_installed_package() or from_npm() or from_debian()
@@ -65,7 +65,7 @@ def pgtap_sql() -> str:
                 " fetch (Debian: apt-get install postgresql-15-pgtap)"
             )
         cached.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside it and moved, since another worker may be at the same work.
+        # Written to another name and moved, because another worker may do the same.
         with tempfile.NamedTemporaryFile("w", dir=cached.parent, delete=False, encoding="utf-8") as file:
             file.write(text)
         Path(file.name).replace(cached)
@@ -73,7 +73,7 @@ def pgtap_sql() -> str:
 
 
 def newest(directory: Path) -> str | None:
-    """Give the newest full installation script in a directory of extensions, ready to run as it is."""
+    """Return the newest full installation script in a directory of extensions, ready to run."""
     scripts = [path for path in directory.glob("pgtap--*.sql") if path.stem.count("--") == 1]
     if not scripts:
         return None
@@ -82,7 +82,7 @@ def newest(directory: Path) -> str | None:
 
 
 def from_installed_package() -> str | None:
-    """Take it from a Debian package of any PostgreSQL version that is installed on this machine."""
+    """Take it from a Debian package, for any PostgreSQL version, that is installed on this machine."""
     for directory in sorted(Path("/usr/share/postgresql").glob("*/extension"), reverse=True):
         if text := newest(directory):
             return text
@@ -109,7 +109,7 @@ def from_debian() -> str | None:
     """Download the Debian package and unpack it, without installing it."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        # apt-get as root downloads as its own user, who must be able to write here.
+        # As root, apt-get downloads as a user of its own, who must be able to write here.
         directory.chmod(0o777)
         if not run("apt-get", "download", DEBIAN_PACKAGE, cwd=directory):
             return None
@@ -120,7 +120,7 @@ def from_debian() -> str | None:
 
 
 def run(program: str, *arguments: str, cwd: Path) -> bool:
-    """Run a program quietly; whether it is there and succeeded in time."""
+    """Run a program quietly; return whether it exists and succeeded in time."""
     path = shutil.which(program)
     if path is None:
         return False
@@ -135,5 +135,5 @@ def run(program: str, *arguments: str, cwd: Path) -> bool:
 
 @pytest.fixture(scope="session")
 def psql_environment() -> dict[str, str]:
-    """Our environment without what would steer psql; its messages in English."""
+    """Our environment without variables that affect psql, and with messages in English."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C.UTF-8"}

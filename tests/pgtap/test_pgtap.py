@@ -11,17 +11,17 @@ from tap.parser import Parser
 
 from tallymark.server.cluster import bin_dir
 
-#: All files share one database, in which they leave nothing behind.
+#: All files share one database and leave nothing in it.
 pytestmark = pytest.mark.quick
 
 FILES = Path(__file__).parents[2] / "sql" / "tests"
-#: Less than pytest's own limit, so that a hanging file is named.
+#: Less than pytest's own limit, so that the message names a file that hangs.
 FILE_SECONDS = 100
 
 
 @dataclass
 class Outcome:
-    """What a file printed: its results with the diagnostics after each, and what is wrong with the file as a whole."""
+    """A file's results, each with the diagnostics after it, and the problems of the file as a whole."""
 
     results: list[tuple[Result, list[str]]] = field(default_factory=list)
     planned: int | None = None
@@ -50,12 +50,12 @@ def read(output: str) -> Outcome:
 
 
 def judge(result: Result, diagnostics: list[str]) -> None:
-    """Pass, fail, skip or expect to fail, as one line of TAP says."""
+    """Pass, fail, skip or expect to fail, as a line of TAP says."""
     text = "\n".join([result.description, *diagnostics])
     if result.skip:
         pytest.skip(result.directive.reason or "skipped by the file")
     if result.todo:
-        # A promise that is kept already must lose its mark.
+        # A TODO that passes must lose its mark.
         assert not result.ok, f"is marked as still to do, and holds: {text}"
         pytest.xfail(result.directive.reason or "still to do")
     assert result.ok, text
@@ -81,7 +81,7 @@ def run_file(path: Path, url: str, environment: dict[str, str]) -> Outcome:
 
 @pytest.mark.parametrize("name", sorted(str(path.relative_to(FILES)) for path in FILES.rglob("*.sql")))
 def test_sql(name: str, run: Callable[[Path], Outcome], subtests: pytest.Subtests) -> None:
-    """Every promise of the file holds, and it made as many as it planned."""
+    """Every promise of the file holds, and there are as many as planned."""
     outcome = run(FILES / name)
     for result, diagnostics in outcome.results:
         with subtests.test(result.description.removeprefix("- ")):
@@ -108,7 +108,7 @@ def test_sql(name: str, run: Callable[[Path], Outcome], subtests: pytest.Subtest
 def test_no_way_to_fail_goes_unseen(
     body: str, kinds: list[str], problem: str | None, tmp_path: Path, run: Callable[[Path], Outcome]
 ) -> None:
-    """A failed line, a broken plan and an SQL error are failures; skip and TODO are what they say."""
+    """A failed line, a wrong plan and an SQL error are failures; skip and TODO keep their meaning."""
     path = tmp_path / "file.sql"
     path.write_text(f"BEGIN;\nSET LOCAL search_path = tap, public;\n{body}\nROLLBACK;\n", encoding="utf-8")
     outcome = run(path)

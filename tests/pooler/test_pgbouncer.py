@@ -1,4 +1,4 @@
-"""Behind a real PgBouncer in transaction mode everything works, and nothing is left in sessions that others get."""
+"""Everything works behind a real PgBouncer in transaction mode, and leaves nothing in sessions that others get."""
 
 import os
 import shutil
@@ -25,11 +25,11 @@ JOBS = "/api/internal/jobs"
 
 
 class PgBouncer:
-    """A PgBouncer before a database, with two connections to it, whatever comes in.
+    """A PgBouncer before a database, with never more than two connections to it.
 
     Attributes:
         url: The database through it.
-        user: Who logs in: no superuser, a writer and a reader, with timeouts of its own.
+        user: The user who logs in: no superuser, a writer and a reader, with timeouts of its own.
     """
 
     def __init__(self, db_url: str, directory: Path, user: str) -> None:
@@ -75,7 +75,7 @@ ignore_startup_parameters = extra_float_digits
             time.sleep(0.02)
 
     def connect(self) -> Connection:
-        """Open a connection through it, as some other program might."""
+        """Open a connection through it, like another program."""
         return psycopg.connect(self.url, autocommit=True, prepare_threshold=None)
 
     def stop(self) -> None:
@@ -96,7 +96,7 @@ def pgbouncer(db: Connection, db_url: str, tmp_path: Path) -> Iterator[PgBouncer
     user = f"tallymark_test_pooled_{os.getpid()}"
     db.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'p' IN ROLE tallymark_writer, tallymark_reader, tallymark_admin")
     db.execute(f"ALTER ROLE {user} SET statement_timeout = '12s'")
-    # pytest's directories are nobody else's, and it does not run as root.
+    # Other users cannot read pytest's directories, and PgBouncer does not run as root.
     for parent in tmp_path.parents:
         mode = parent.stat().st_mode
         if parent.stat().st_uid == os.geteuid() and mode & 0o055 != 0o055:
@@ -121,7 +121,7 @@ def update(job: str, number: int) -> dict[str, object]:
 
 
 def in_threads(count: int, act: Callable[[int], None]) -> None:
-    """Do something in so many threads at once."""
+    """Call a function in several threads at once."""
     failed: list[BaseException] = []
 
     def run(number: int) -> None:
@@ -139,7 +139,7 @@ def in_threads(count: int, act: Callable[[int], None]) -> None:
 
 
 def test_many_crawlers_over_two_sessions_count_exactly(pgbouncer: PgBouncer, db: Connection, tmp_path: Path) -> None:
-    """Over HTTP from several worker processes, and in SQL, singly and in batches, with every update sent twice."""
+    """Over HTTP from several worker processes and in SQL, singly and in batches, with every update sent twice."""
     web = Web(pgbouncer.url, tmp_path / "web.log", {"TALLYMARK_WORKERS": "2", "TALLYMARK_POOL_SIZE": "8"})
     try:
         assert web.register("job").status == 201
@@ -169,7 +169,7 @@ def test_many_crawlers_over_two_sessions_count_exactly(pgbouncer: PgBouncer, db:
 
 
 def test_nothing_of_ours_stays_in_a_session(pgbouncer: PgBouncer, tmp_path: Path) -> None:
-    """The next user has their own role and timeouts, and no statements that others prepared."""
+    """The next user has its own role and timeouts, and no prepared statements of others."""
     web = Web(
         pgbouncer.url, tmp_path / "web.log", {"TALLYMARK_STATEMENT_TIMEOUT": "4321", "TALLYMARK_LOCK_TIMEOUT": "987"}
     )
@@ -205,7 +205,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_commands_that_read_and_prune_work_through_it(pgbouncer: PgBouncer, db: Connection) -> None:
-    """Those that call one stored function after the other."""
+    """Commands that call one stored function after another."""
     for job in range(12):
         db.execute("SELECT tallymark.create_job(%s)", [f"job{job}"])
         for number in range(3):

@@ -12,7 +12,7 @@ Connection = psycopg.Connection[Any]
 
 @pytest.fixture
 def wait_for_lock_wait() -> Callable[[Connection, int], None]:
-    """Gives a function that returns when the backend of a process id waits for a lock, as PostgreSQL itself says."""
+    """Returns a function that waits until PostgreSQL reports that the backend with a process id waits for a lock."""
 
     def wait(db: Connection, pid: int) -> None:
         deadline = threading.Event()

@@ -1,4 +1,4 @@
-"""Batches beside batches and single updates: none waits for ever, none is lost, and bad ones spoil nothing."""
+"""Batches beside batches and single updates: none waits forever, none is lost, and bad ones spoil nothing."""
 
 import itertools
 import random
@@ -20,7 +20,7 @@ CONNECTIONS = 8
 
 
 def batch_of(jobs: list[str], name: str) -> list[Json]:
-    """Give a batch with one update for each job."""
+    """Return a batch with one update for each job."""
     return [
         {
             "taskId": job,
@@ -34,7 +34,7 @@ def batch_of(jobs: list[str], name: str) -> list[Json]:
 
 
 def crowd(db: Connection, db_url: str, seconds: float) -> tuple[int, int]:
-    """Send batches of the same jobs in opposite orders, and single updates, from many connections for a while.
+    """For a while, send batches of the same jobs in opposite orders, and single updates, over many connections.
 
     Returns: how many batches and how many single updates were acknowledged.
     """
@@ -68,7 +68,7 @@ def crowd(db: Connection, db_url: str, seconds: float) -> tuple[int, int]:
 
 
 def check_crowd(db: Connection, db_url: str, seconds: float) -> str:
-    """Hold what is in the database against what was acknowledged, and say how much that was."""
+    """Compare the database with what was acknowledged, and print the numbers."""
     batches, singles = crowd(db, db_url, seconds)
     assert batches >= CONNECTIONS
     row = db.execute(
@@ -96,7 +96,7 @@ def test_batches_of_the_same_jobs_in_opposite_orders_never_deadlock_in_a_minute(
 def test_a_batch_waits_for_a_single_update_and_merges_into_what_that_left(
     db: Connection, db_url: str, wait_for_lock_wait: Callable[[Connection, int], None]
 ) -> None:
-    """A batch reads the states of its jobs, and which updates they know, under their locks."""
+    """A batch reads its jobs' states and known updates while it holds their locks."""
     db.execute("SELECT tallymark.create_job('a'), tallymark.create_job('b')")
     [update] = batch_of(["a"], "u")
     acks: list[Any] = []

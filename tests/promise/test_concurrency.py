@@ -1,4 +1,4 @@
-"""Many connections at once: nothing is lost, nothing counts twice, and who must wait does wait."""
+"""Many connections at once: nothing is lost, nothing counts twice, and calls wait only where they must."""
 
 import random
 import threading
@@ -65,7 +65,7 @@ def test_sixteen_connections_with_every_update_twice_lose_and_double_nothing(db:
 def test_an_update_waits_for_the_one_before_it_and_merges_into_what_that_left(
     db: Connection, db_url: str, wait_for_lock_wait: LockWait
 ) -> None:
-    """The second of two updates reads the job's state under the lock, not before it."""
+    """The second of two updates reads the job's state after it has the lock."""
     db.execute("SELECT tallymark.create_job('j')")
     with psycopg.connect(db_url) as first, psycopg.connect(db_url, autocommit=True) as second:
         first.execute("""SELECT tallymark.merge_progress('j', '{"processedItems": 5, "itemsByType": {"issues": 5}}')""")
@@ -86,7 +86,7 @@ def test_an_update_waits_for_the_one_before_it_and_merges_into_what_that_left(
 def test_the_same_update_on_two_connections_at_once_counts_once(
     db: Connection, db_url: str, wait_for_lock_wait: LockWait
 ) -> None:
-    """The one that waited is told that it is a duplicate, with the number of the other."""
+    """The one that waited is answered as a duplicate, with the number of the other."""
     db.execute("SELECT tallymark.create_job('j')")
     call = """SELECT tallymark.merge_progress('j', '{"updateId": "u", "itemsByType": {"issues": 3}}')"""
     acks: list[Any] = []
@@ -104,7 +104,7 @@ def test_the_same_update_on_two_connections_at_once_counts_once(
 
 
 def test_an_update_that_is_rolled_back_leaves_nothing_and_may_come_again(db: Connection, db_url: str) -> None:
-    """A caller's transaction that fails takes its update with it: no gap in the numbers, and no key in the way."""
+    """If the caller's transaction fails, neither a gap in the numbers nor a key is left."""
     db.execute("SELECT tallymark.create_job('j')")
     call = """SELECT tallymark.merge_progress('j', '{"updateId": "u", "itemsByType": {"issues": 3}}')"""
     with psycopg.connect(db_url) as caller:
@@ -127,7 +127,7 @@ def test_two_updates_without_a_timestamp_in_one_transaction_are_in_the_order_of_
 
 
 def test_updates_of_other_jobs_do_not_wait(db: Connection, db_url: str) -> None:
-    """A transaction that holds one job's lock stops nobody else's updates."""
+    """A transaction that holds one job's lock does not block updates of other jobs."""
     db.execute("SELECT tallymark.create_job('held'), tallymark.create_job('free')")
     with psycopg.connect(db_url) as holder:
         holder.execute("SELECT tallymark.merge_progress('held', '{}')")

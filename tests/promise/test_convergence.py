@@ -1,4 +1,4 @@
-"""Whatever order, however often: one and the same state, and the state is the fold of the ledger."""
+"""Any order, any repeats: the same state, which is the fold of the ledger."""
 
 import hashlib
 import itertools
@@ -17,7 +17,7 @@ Connection = psycopg.Connection[Any]
 Delivery = list[list[int]]
 History = tuple[list[Json], Delivery, Delivery]
 
-# Few values, so that clocks tie, types meet, workers repeat and keys sort either way.
+# Few values, so that times tie, types and workers repeat, and keys sort either way.
 TIMES = [f"2025-01-06T19:15:{second:02}.{milli:03}Z" for second in (1, 2, 3) for milli in (0, 500)]
 COUNT = st.integers(0, 50)
 TEXT = st.sampled_from(["a", "b", "", "é", "null", "x: null"])
@@ -58,7 +58,7 @@ STATUSES = [
     *("started", "processing", "PROCESSING", "completed", "failed", "paused", "cancelled"),
     *("new_areas_discovered", "credential_expiry", "Credential_Renewal", "credential_resumed"),
 ]
-#: All deliveries are to this job: its name is part of an update, and so of the digest that is its key.
+#: All deliveries are to this job, because a job's name is part of its updates, and of the digests that are their keys.
 JOB = "job"
 
 
@@ -82,12 +82,12 @@ def payloads(draw: st.DrawFn) -> Json:
 
 @st.composite
 def histories(draw: st.DrawFn) -> History:
-    """Updates, and two deliveries of them, which name every update at least once: lists of calls.
+    """Updates and two deliveries of them, each a list of calls that has every update at least once.
 
     A call is a list of indexes. One of one index is a single update, one of more is a batch.
     """
     updates = draw(st.lists(payloads(), min_size=1, max_size=5))
-    # Some that are alike but for time and counts, as most of a crawler's are: a batch merges such together.
+    # Updates that differ only in time and counts, like most of a crawler's: a batch merges them together.
     alike = draw(st.sampled_from(updates))
     for seconds in draw(st.lists(st.integers(4, 9), max_size=4)):
         time = f"2025-01-06T19:15:{seconds:02}.000Z"
@@ -103,14 +103,14 @@ def histories(draw: st.DrawFn) -> History:
 
 @st.composite
 def _calls(draw: st.DrawFn, order: list[int]) -> Delivery:
-    """An order of updates, cut into calls."""
+    """Updates in some order, divided into calls."""
     cuts = draw(st.lists(st.integers(1, 5), min_size=len(order), max_size=len(order)))
     places = list(itertools.takewhile(lambda place: place < len(order), itertools.accumulate(cuts, initial=0)))
     return [order[start:end] for start, end in zip(places, [*places[1:], len(order)], strict=True)]
 
 
 def key_of(db: Connection, payload: Json) -> str:
-    """Give the key of an update by its definition: its updateId, or 128 bits of SHA-256 of the canonical text."""
+    """Return the key of an update by its definition: its updateId, or 128 bits of SHA-256 of the canonical text."""
     if payload.get("updateId"):
         return f"={payload['updateId']}"
     canonical = db.execute("SELECT %s::jsonb::text", [json.dumps(payload)]).fetchone()
@@ -133,9 +133,9 @@ def send(db: Connection, updates: list[Json]) -> list[Json]:
 def deliver(
     db: Connection, updates: list[Json], calls: Delivery, meanwhile: Callable[[int], None] | None = None
 ) -> Json:
-    """Deliver updates to a job through the real functions, give the job's row, and leave no trace.
+    """Deliver updates to a job through the real functions, return the job's row, and roll everything back.
 
-    After each call something may happen meanwhile, which is told how many calls there were.
+    `meanwhile` is called after each call, with the number of calls so far.
     """
     with db.transaction(force_rollback=True):
         db.execute("SELECT tallymark.create_job(%s)", [JOB])
@@ -166,7 +166,7 @@ def deliver(
 
 
 def check(db: Connection, history: History) -> None:
-    """Hold two deliveries of a history against each other, and against the definition."""
+    """Compare two deliveries of a history with each other and with the definition."""
     updates, one_way, other_way = history
     one = deliver(db, updates, one_way)
     other = deliver(db, updates, other_way)
@@ -177,7 +177,7 @@ def check(db: Connection, history: History) -> None:
 
 @given(history=histories())
 @example(
-    # On a tie of times a terminal status wins, and the fields still go to the larger key.
+    # If times tie, a terminal status wins, but the other fields go to the larger key.
     history=(
         [
             {"taskId": JOB, "status": "completed", "timestamp": TIMES[0], "updateId": "a0", "stage": "s1"},
@@ -195,7 +195,7 @@ def check(db: Connection, history: History) -> None:
     )
 )
 @example(
-    # Three alike in one batch are merged as one, and the highest of them counts, not the last.
+    # Three similar updates in a batch are merged as one; the highest total counts, not the last.
     history=(
         [
             {
@@ -213,7 +213,7 @@ def check(db: Connection, history: History) -> None:
 )
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_order_any_repeats_and_any_batches_give_one_state(db: Connection, history: History) -> None:
-    """Two deliveries of the same updates end in the same state, which the definition and the ledger give too."""
+    """Two deliveries of the same updates give the same state, equal to the definition and the fold of the ledger."""
     check(db, history)
 
 
@@ -227,7 +227,7 @@ def test_thousands_of_histories_give_one_state_each(db: Connection, history: His
 
 
 def test_every_order_of_a_restart_gives_one_state(db: Connection) -> None:
-    """All 120 orders of a life with a failure, a restart and a late report."""
+    """All 120 orders of a history with a failure, a restart and a late report."""
     updates: list[Json] = [
         {"status": "started", "timestamp": TIMES[0], "stage": "s1", "totalItems": 10},
         {"status": "failed", "timestamp": TIMES[2], "error": "boom", "processedItems": 4, "progress": {"page": 4}},
@@ -236,7 +236,7 @@ def test_every_order_of_a_restart_gives_one_state(db: Connection) -> None:
         {"status": "completed", "timestamp": TIMES[5], "processedItems": 10, "itemsByType": {"issues": 6}},
     ]
     updates = [{"taskId": JOB, **update} for update in updates]
-    # All that was late comes as one batch, too.
+    # The late updates also come as one batch.
     ways = [
         [[first], list(rest)] if rest[0] == 4 else [[at] for at in (first, *rest)]
         for first, *rest in itertools.permutations(range(5))

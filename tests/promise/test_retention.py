@@ -1,4 +1,4 @@
-"""Whenever old events are pruned: the same state, still the fold of the ledger, and no update counts twice."""
+"""Pruning at any time gives the same state, which is the fold of the ledger, and no update counts twice."""
 
 import threading
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def prune(db: Connection, job: str, keep: int = 0, most: int = 1000, before: str
 
 
 def check(db: Connection, history: History, prunings: Prunings) -> None:
-    """Hold a delivery with prunings between its calls against another one without."""
+    """Compare a delivery that is pruned between its calls with one that is not."""
     updates, one_way, other_way = history
 
     def prune_between(number: int) -> None:
@@ -46,7 +46,7 @@ def check(db: Connection, history: History, prunings: Prunings) -> None:
 @given(history=histories(), prunings=PRUNINGS)
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_pruning_at_any_time_makes_no_difference(db: Connection, history: History, prunings: Prunings) -> None:
-    """Updates late, early and twice, across what was pruned, end in the state of a ledger that is whole."""
+    """Late, early and repeated updates give the state of a ledger that was not pruned."""
     check(db, history, prunings)
 
 
@@ -61,12 +61,12 @@ def test_thousands_of_prunings_make_no_difference(db: Connection, history: Histo
 
 @pytest.fixture
 def connect(db_url: str) -> Callable[[], Connection]:
-    """Gives a function that opens another connection to the test's database."""
+    """Returns a function that opens another connection to the test's database."""
     return lambda: psycopg.connect(db_url, autocommit=True)
 
 
 def test_updates_and_repeats_beside_pruning_count_once_each(connect: Callable[[], Connection]) -> None:
-    """Four crawlers send each update twice, in single calls and batches, while another connection prunes on."""
+    """Four crawlers send each update twice, singly and in batches, while another connection prunes all the time."""
     done = threading.Event()
     with connect() as db:
         db.execute("SELECT tallymark.create_job('busy')")
@@ -113,7 +113,7 @@ def test_updates_and_repeats_beside_pruning_count_once_each(connect: Callable[[]
 def test_an_update_that_waits_for_pruning_is_still_recognised(
     connect: Callable[[], Connection], wait_for_lock_wait: Callable[[Connection, int], None]
 ) -> None:
-    """A repeat that meets its own event just as that is being deleted is a duplicate, not a new update."""
+    """A repeat that arrives while its own event is being deleted is a duplicate, not a new update."""
     update = Jsonb({"updateId": "one", "timestamp": "2025-01-06T19:15:00Z", "itemsByType": {"issues": 5}})
     with connect() as db, connect() as pruner, connect() as crawler, ThreadPoolExecutor(1) as threads:
         db.execute("SELECT tallymark.create_job('job')")

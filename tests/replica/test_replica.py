@@ -1,4 +1,4 @@
-"""A real streaming replica is read from as long as it keeps up; without it everything works as well."""
+"""Reads come from a real streaming replica as long as it keeps up; everything works without it, too."""
 
 import re
 import threading
@@ -46,12 +46,12 @@ class Pair:
         return int(self.on_replica("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tallymark'"))
 
     def kill_replica(self) -> None:
-        """Kill the replica with -9; where the server is wrapped, it is among what was started."""
+        """Kill the replica with -9; if a wrapper runs it, it is one of the started processes."""
         started = self.replica.process
         assert started is not None
         family = psutil.Process(started.pid)
         for process in [*family.children(recursive=True), family]:
-            # The others may go by themselves as soon as the first is gone.
+            # The others may end by themselves after the first.
             with suppress(psutil.NoSuchProcess):
                 process.kill()
 
@@ -73,13 +73,13 @@ def web(pair: Pair, tmp_path: Path) -> Iterator[Web]:
 
 
 def replica_of(web: Web) -> dict[str, Any]:
-    """Say how the replica does, as `/readyz` has it."""
+    """Return the state of the replica in `/readyz`."""
     told: dict[str, Any] = web.call("GET", "/readyz").json["replica"]
     return told
 
 
 def is_used(web: Web) -> bool:
-    """Say whether the server reads from it."""
+    """Return whether the server reads from it."""
     return bool(replica_of(web)["used"])
 
 
@@ -103,7 +103,7 @@ def processed(web: Web, job: str) -> int:
 
 
 def test_reads_come_from_the_replica_and_go_on_without_it(pair: Pair, web: Web) -> None:
-    """Killed with -9 while crawlers report and somebody reads all the time: no read fails; back, it is used again."""
+    """Killed with -9 while crawlers report and a client reads: no read fails. When it is back, it is used again."""
     web.register("job")
     wait_until(lambda: is_used(web))
     report(web, "job", 1)
@@ -142,7 +142,7 @@ def test_reads_come_from_the_replica_and_go_on_without_it(pair: Pair, web: Web) 
 
 
 def test_a_replica_that_stands_still_is_left_alone_until_it_has_caught_up(pair: Pair, web: Web) -> None:
-    """Reads are never more than so many seconds old; pages that are open see every event once, and in order."""
+    """Reads never exceed their age limit; open pages get every event once, and in order."""
     web.register("job")
     report(web, "job", 1)
     wait_until(lambda: is_used(web))
@@ -184,7 +184,7 @@ def test_what_is_there_can_be_read_while_the_primary_is_away(pair: Pair, web: We
 
 
 def test_a_stored_function_says_how_far_each_server_is(pair: Pair) -> None:
-    """The replica has what the primary had, when it gives no less."""
+    """A replica at the primary's position or later has all of the primary's data."""
     with psycopg.connect(pair.primary.url, autocommit=True) as db:
         db.execute("SELECT tallymark.create_job('job')")
         row = db.execute("SELECT replica, written FROM tallymark.wal_position()").fetchone()

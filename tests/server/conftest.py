@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-#: Starts a server, says where, and holds it until its end. With a second argument, the server outlives the holder, as
-#: it does where the kernel cannot end it.
+#: Starts a server, prints its URL, and keeps it until its end. With a second argument the server outlives its holder,
+#: as it does where the kernel cannot end it.
 _HOLDER = """
 import sys, time
 from pathlib import Path
@@ -49,7 +49,7 @@ class Holder:
 
 @pytest.fixture
 def hold() -> Iterator[Callable[..., Holder]]:
-    """Starts holders; what they leave running is ended when the test ends."""
+    """Start holders; what they leave running is ended when the test ends."""
     holders: list[Holder] = []
 
     def start(data_dir: Path, *, outlived: bool = False) -> Holder:
@@ -72,7 +72,7 @@ def hold() -> Iterator[Callable[..., Holder]]:
 
 
 def alive(pid: int) -> bool:
-    """Say whether a process runs; one that is dead and not yet collected does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -81,7 +81,7 @@ def alive(pid: int) -> bool:
 
 @pytest.fixture
 def gone() -> Callable[[int], bool]:
-    """Says whether a process has ended, and gives it ten seconds for that."""
+    """Return whether a process ends within ten seconds."""
 
     def wait(pid: int) -> bool:
         give_up = time.monotonic() + 10

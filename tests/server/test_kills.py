@@ -36,7 +36,7 @@ def _kept(data_dir: Path) -> list[tuple[str]]:
 def test_a_killed_parent_takes_the_server_with_it_and_the_next_start_has_what_was_committed(
     tmp_path: Path, hold: Callable[..., Any], gone: Callable[[int], bool]
 ) -> None:
-    """A kill -9 of the parent leaves no server, and nothing that stops the next one."""
+    """After kill -9 of the parent, no server is left, and nothing prevents the next start."""
     holder = hold(tmp_path / "data")
     with closing(_commit_in_a_crowd(holder.url)):
         holder.kill()
@@ -70,7 +70,7 @@ def test_a_killed_server_can_be_started_again_by_the_same_process(tmp_path: Path
 def test_a_server_that_outlived_its_parent_is_ended_in_good_order_by_the_next_start(
     tmp_path: Path, hold: Callable[..., Any], gone: Callable[[int], bool]
 ) -> None:
-    """Where the kernel did not end the old server, the next start does, and then runs alone."""
+    """If the kernel did not end the old server, the next start stops it, and then runs alone."""
     holder = hold(tmp_path / "data", outlived=True)
     connection = _commit_in_a_crowd(holder.url)
     holder.kill()
@@ -84,10 +84,10 @@ def test_a_server_that_outlived_its_parent_is_ended_in_good_order_by_the_next_st
 
 @pytest.mark.parametrize("program", ["sleep", "postgres"])
 def test_a_process_number_used_again_by_somebody_else_does_not_stop_the_start(tmp_path: Path, program: str) -> None:
-    """postmaster.pid may name a living process that has nothing to do with the data."""
+    """postmaster.pid may name a living process that is unrelated to the data."""
     with EmbeddedPostgres(tmp_path / "data"):
         pass
-    # Under the name of a server too, as that of another data directory has it.
+    # Even if it is a server, of another data directory.
     impostor = tmp_path / program
     impostor.symlink_to("/bin/sleep")
     with subprocess.Popen([impostor, "60"]) as stranger:
@@ -99,7 +99,7 @@ def test_a_process_number_used_again_by_somebody_else_does_not_stop_the_start(tm
 
 
 def test_a_dead_server_that_nobody_collects_does_not_stop_the_start(tmp_path: Path) -> None:
-    """In a container a killed orphan stays in the process table for ever, and its number counts as in use."""
+    """In a container a killed orphan stays in the process table forever, and its process id stays in use."""
     with EmbeddedPostgres(tmp_path / "data"):
         pass
     with subprocess.Popen([sys.executable, "-c", ""]) as dead:

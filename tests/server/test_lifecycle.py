@@ -1,4 +1,4 @@
-"""The embedded server: made, started, stopped, started again."""
+"""The embedded server is created, started, stopped and started again."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def test_what_was_written_is_there_after_a_restart_at_the_same_address(tmp_path:
 
 
 def test_a_commit_is_on_the_disk_before_it_is_acknowledged(tmp_path: Path) -> None:
-    """Nothing is switched off that durability rests on."""
+    """No setting on which durability depends is switched off."""
     with EmbeddedPostgres(tmp_path / "data") as server, psycopg.connect(server.url) as connection:
         shown = {
             name: connection.execute("SELECT current_setting(%s)", [name]).fetchone()
@@ -50,7 +50,7 @@ def test_a_commit_is_on_the_disk_before_it_is_acknowledged(tmp_path: Path) -> No
 
 
 def test_other_users_of_the_machine_get_neither_at_the_files_nor_past_the_password(tmp_path: Path) -> None:
-    """The directory and the password are the owner's alone, and the local port asks for the password."""
+    """Only the owner can read the directory and the password, and the local port asks for the password."""
     data = tmp_path / "data"
     with EmbeddedPostgres(data) as server:
         assert stat.S_IMODE(data.stat().st_mode) == 0o700
@@ -75,7 +75,7 @@ def test_a_second_start_on_the_same_data_is_refused_and_names_the_first(tmp_path
 
 
 def test_a_port_that_was_taken_meanwhile_is_replaced_by_a_free_one(tmp_path: Path) -> None:
-    """The last port is only preferred: another program may have it now."""
+    """The last port is only preferred, because another program may use it now."""
     with EmbeddedPostgres(tmp_path / "data") as server:
         last = server.port
     with socket.create_server(("127.0.0.1", last)), EmbeddedPostgres(tmp_path / "data") as again:
@@ -93,7 +93,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(tmp_path: Path) -> N
 
 
 def test_a_half_made_data_directory_is_made_again(tmp_path: Path) -> None:
-    """An initdb that was killed leaves something that must not be taken for a cluster."""
+    """The remains of a killed initdb must not be taken for a cluster."""
     half_made = tmp_path / "data" / "cluster.new"
     half_made.mkdir(parents=True)
     (half_made / "PG_VERSION").write_text("18\n")
@@ -103,7 +103,7 @@ def test_a_half_made_data_directory_is_made_again(tmp_path: Path) -> None:
 
 
 def test_data_of_another_major_version_is_refused_by_name(tmp_path: Path) -> None:
-    """An upgrade of the wheel must say what to do with older data."""
+    """After an upgrade of the wheel, the message must say what to do with older data."""
     with EmbeddedPostgres(tmp_path / "data"):
         pass
     (tmp_path / "data" / "cluster" / "PG_VERSION").write_text("13\n")
@@ -112,7 +112,7 @@ def test_data_of_another_major_version_is_refused_by_name(tmp_path: Path) -> Non
 
 
 def test_a_server_that_does_not_start_shows_its_log_and_frees_the_data(tmp_path: Path) -> None:
-    """The reason is in the server's log, so its end is in the message."""
+    """The message has the end of the server's log, where the reason is."""
     with EmbeddedPostgres(tmp_path / "data"):
         pass
     configuration = tmp_path / "data" / "cluster" / "postgresql.conf"
@@ -127,7 +127,7 @@ def test_a_server_that_does_not_start_shows_its_log_and_frees_the_data(tmp_path:
 
 
 def test_a_password_file_that_is_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
-    """As root the server may run on a directory that belongs to somebody else."""
+    """As root, the server may run on a directory of another user."""
     data = tmp_path / "data"
     with EmbeddedPostgres(data):
         pass
@@ -138,7 +138,7 @@ def test_a_password_file_that_is_a_symbolic_link_is_not_followed(tmp_path: Path)
 
 
 def test_a_lost_password_is_named_instead_of_a_failed_login(tmp_path: Path) -> None:
-    """The file that is missing is in the message."""
+    """The message names the missing file."""
     with EmbeddedPostgres(tmp_path / "data"):
         pass
     (tmp_path / "data" / "password").unlink()

@@ -1,4 +1,4 @@
-"""Directories that a server's processes share, and nobody else may use."""
+"""Directories that a server's processes share, and that others cannot use."""
 
 import os
 import stat
@@ -28,7 +28,7 @@ def test_it_is_ours_alone_and_the_next_run_finds_it_empty(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("theirs", ["open", "link", "file"])
 def test_what_others_prepared_is_neither_used_nor_touched(tmp_path: Path, theirs: str) -> None:
-    """A directory that others may write to, a link to somewhere, or a file of that name."""
+    """A directory that others may write to, a symbolic link, or a file of that name."""
     place, precious = tmp_path / f"counts-{os.getuid()}", tmp_path / "precious"
     precious.mkdir()
     (precious / "file").write_text("kept")

@@ -1,4 +1,4 @@
-"""Secrets in files: kept once, and never read through a symbolic link."""
+"""Secrets in files are made once, and never read through a symbolic link."""
 
 import stat
 from pathlib import Path
@@ -9,7 +9,7 @@ from tallymark.server.private_files import keep_secret, read_private, write_priv
 
 
 def test_a_secret_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
-    """The second call returns the secret of the first; nothing else is left in the directory."""
+    """The second call returns the secret of the first, and no other file is left in the directory."""
     path = tmp_path / "token"
     assert keep_secret(path, lambda: "first") == "first"
     assert keep_secret(path, lambda: "second") == "first"
@@ -18,7 +18,7 @@ def test_a_secret_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
 
 
 def test_of_two_first_calls_both_give_what_the_file_keeps(tmp_path: Path) -> None:
-    """The second caller, even while it makes a secret of its own, gets the one that is there."""
+    """The second caller gets the secret in the file, even while it makes one of its own."""
     path = tmp_path / "token"
 
     def too_late() -> str:
@@ -31,7 +31,7 @@ def test_of_two_first_calls_both_give_what_the_file_keeps(tmp_path: Path) -> Non
 
 
 def test_an_empty_file_is_no_secret(tmp_path: Path) -> None:
-    """It is an error: an empty token would let everybody in."""
+    """It is an error, because an empty token would let everybody in."""
     path = tmp_path / "token"
     path.touch()
     with pytest.raises(OSError, match="token is empty: remove it"):

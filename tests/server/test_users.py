@@ -36,7 +36,7 @@ for _ in range(2):
 
 @pytest.fixture
 def open_dir() -> Iterator[Path]:
-    """A directory that every user can reach, as pytest's own is not."""
+    """A directory that every user can reach; pytest's own is closed to others."""
     directory = Path(tempfile.mkdtemp(prefix="tallymark-users-"))
     directory.chmod(0o755)
     yield directory
@@ -44,7 +44,7 @@ def open_dir() -> Iterator[Path]:
 
 
 def _skip_where_nobody_cannot_run_us() -> None:
-    """Skip where this checkout or its interpreter stands in a directory that is closed to others, such as /root."""
+    """Skip if this checkout or its interpreter is in a directory that is closed to others, such as /root."""
     try:
         tried = subprocess.run(
             [sys.executable, "-c", "import tallymark.server"],
@@ -104,7 +104,7 @@ def test_root_runs_another_users_data_as_that_user(open_dir: Path) -> None:
 
 @as_root
 def test_root_without_user_namespaces_runs_it_as_nobody(open_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a container: the server runs as nobody, who gets the data, also data that root made before."""
+    """As in a container: the server runs as nobody, who gets the data, including data that root made before."""
     _skip_where_nobody_cannot_run_us()
     with EmbeddedPostgres(open_dir / "data") as server:
         first = server.url

@@ -1,4 +1,4 @@
-"""`tallymark simulate`: a crowd on a bad network and a real server; and what it says when something counts wrong."""
+"""`tallymark simulate`: a crowd on a bad network and a real server, and the output when a count is wrong."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def server(start_web: StartWeb, db_url: str) -> Web:
 
 
 def place(server: Web) -> tuple[str, ...]:
-    """The options that name a server."""
+    """The options with the server's address."""
     return ("--url", f"http://127.0.0.1:{server.port}", "--token", TOKEN)
 
 
@@ -43,7 +43,7 @@ def simulate(*arguments: str) -> Result:
 
 
 def test_every_count_is_exact_on_a_bad_network(server: Web) -> None:
-    """By the crawlers' own count, and by the ledger of every job."""
+    """The crawlers' own counts and the ledger of every job agree."""
     done = simulate(*place(server), *_SMALL, "--json")
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)
@@ -61,7 +61,7 @@ def test_every_count_is_exact_on_a_bad_network(server: Web) -> None:
 
 
 def test_crawls_that_go_wrong_in_every_way_are_exact(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is killed, paused, failed and restarted, has its credential renewed; and operators command."""
+    """Each is killed, paused, failed and restarted, and renews its credential; operators give commands."""
     for turn in plan._CHANCES:
         monkeypatch.setitem(plan._CHANCES, turn, 1.0)
     monkeypatch.setattr(crowd, "_COMMAND_PART", 0.04)
@@ -75,7 +75,7 @@ def test_crawls_that_go_wrong_in_every_way_are_exact(server: Web, monkeypatch: p
 
 
 def test_a_good_network_loses_nothing(server: Web) -> None:
-    """Without chaos there are the crawlers' own misfortunes alone."""
+    """Without chaos, only the crawlers' own failures are left."""
     done = simulate(*place(server), "--jobs", "4", "--seconds", "2", "--no-chaos", "--prefix", "calm-")
     assert done.exit_code == 0, done.output
     assert "0 answers lost, 0 requests lost, 0 sent twice, 0 late" in done.stdout
@@ -85,7 +85,7 @@ def test_a_good_network_loses_nothing(server: Web) -> None:
 
 
 def test_an_update_that_counts_twice_is_noticed(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another time makes another update of it: an old crawler that repeats itself so counts too much."""
+    """With another time it is another update: an old crawler that repeats itself this way counts too much."""
     send = OldCrawler._send
 
     def twice(crawler: OldCrawler, path: str, body: str) -> int:
@@ -96,7 +96,7 @@ def test_an_update_that_counts_twice_is_noticed(server: Web, monkeypatch: pytest
         return send(crawler, path, body)
 
     monkeypatch.setattr(OldCrawler, "_send", twice)
-    # Running totals would do no harm.
+    # Running totals would not be wrong.
     monkeypatch.setattr(old_crawler, "_CUMULATIVE", 0.0)
     done = simulate(*place(server), *_SMALL)
     assert done.exit_code == 1, done.output
@@ -108,7 +108,7 @@ def test_an_update_that_counts_twice_is_noticed(server: Web, monkeypatch: pytest
 def test_an_update_that_is_acknowledged_and_not_counted_is_noticed(
     server: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A network that answers for the server, and counts nothing."""
+    """A network that answers in the server's place counts nothing."""
     send = ChaosTransport._send
 
     def swallow(transport: ChaosTransport, path: str, body: str, timeout: float) -> Answer:
@@ -127,7 +127,7 @@ def test_an_update_that_is_acknowledged_and_not_counted_is_noticed(
 
 
 def test_a_server_that_goes_away_for_good_is_in_the_verdict(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing hangs, and nobody is told that the counts are exact."""
+    """Nothing hangs, and the verdict does not claim that the counts are exact."""
     monkeypatch.setattr("tallymark.simulate.crowd._SETTLE_SECONDS", 2.0)
     monkeypatch.setattr("tallymark.simulate.verdict._PATIENCE", 1.0)
     killer = threading.Timer(3.0, server.process.kill)
@@ -139,7 +139,7 @@ def test_a_server_that_goes_away_for_good_is_in_the_verdict(server: Web, monkeyp
 
 
 def test_ctrl_c_ends_it_early_with_a_verdict(server: Web) -> None:
-    """The crowd pauses and delivers; what was done until then is read back."""
+    """The crowd pauses and delivers; the work so far is checked."""
     arguments = ("simulate", *place(server), "--jobs", "6", "--seconds", "60", "--prefix", "[red]\x1b[2J-")
     with in_terminal(*arguments, width=140) as terminal:
         terminal.until(lambda screen: " to go  6 jobs" in screen and "collecting" in screen)
@@ -151,7 +151,7 @@ def test_ctrl_c_ends_it_early_with_a_verdict(server: Web) -> None:
 
 
 def test_the_picture_fits_a_narrow_terminal(server: Web) -> None:
-    """Those that fit are shown, and the others are counted."""
+    """As many as fit are shown, and the others are counted."""
     arguments = ("simulate", *place(server), "--jobs", "12", "--seconds", "60")
     with in_terminal(*arguments, width=70, height=12) as terminal:
         screen = terminal.until(lambda screen: "more jobs" in screen and "12 jobs" in screen)
@@ -161,7 +161,7 @@ def test_the_picture_fits_a_narrow_terminal(server: Web) -> None:
 
 
 def test_a_server_that_is_not_there_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing begins. The address and the token may come from the environment."""
+    """Nothing starts. The address and the token may come from the environment."""
     for name in ("CRAWLER_API_TOKEN", "DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TALLYMARK_DATA_DIR", str(tmp_path))
@@ -177,7 +177,7 @@ def test_a_server_that_is_not_there_is_a_sentence(tmp_path: Path, monkeypatch: p
 
 
 def test_a_token_that_opens_nothing_is_a_sentence(server: Web) -> None:
-    """The server says why."""
+    """The message has the server's reason."""
     done = simulate("--url", f"http://127.0.0.1:{server.port}", "--token", "wrong")
     assert done.exit_code == 2
     assert "answers 401 Unauthorized" in done.output

@@ -1,4 +1,4 @@
-"""An old release's database is upgraded while its callers go on: none sees an error, nothing is lost, and back."""
+"""An old release's database is upgraded and rolled back under load: callers see no error, and nothing is lost."""
 
 import lzma
 import os
@@ -40,7 +40,7 @@ class OldDatabase:
     def __init__(self, directory: Path, postgres: EmbeddedPostgres) -> None:
         """Restore it."""
         self.url = postgres.url
-        # The roles belong to the server, not to a database; they are made as any installation makes them.
+        # Roles belong to the server, not to a database; they are made as in any installation.
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute("CREATE DATABASE scratch")
         migrate(re.sub(r"/[^/?]+(\?|$)", r"/scratch\1", self.url))
@@ -56,7 +56,7 @@ class OldDatabase:
         assert done.returncode == 0, done.stderr
 
     def connect(self) -> Connection:
-        """Open a connection to it, as an old service does."""
+        """Open a connection, like an old service."""
         return psycopg.connect(self.url, autocommit=True)
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
@@ -85,11 +85,11 @@ def old(tmp_path: Path) -> Iterator[OldDatabase]:
 
 
 class Callers:
-    """Old services that call the stored functions all the while, as the old release's documentation has it.
+    """Old services that keep calling the stored functions, as the old release's documentation describes.
 
     Attributes:
-        failed: What went wrong for one of them.
-        counted: For each job how many updates were acknowledged for the first time.
+        failed: Errors of the callers.
+        counted: How many updates were acknowledged for the first time, by job.
         calls: How many calls there were.
     """
 
@@ -111,7 +111,7 @@ class Callers:
             thread.start()
 
     def wait_for(self, calls: int) -> None:
-        """Return when they made so many more calls, or one of them failed."""
+        """Wait until there were this many more calls, or one failed."""
         wanted = self.calls + calls
         while self.calls <= wanted and not self.failed:
             time.sleep(0.01)
@@ -181,13 +181,13 @@ class Callers:
 
 
 def state(old: OldDatabase) -> list[tuple[Any, ...]]:
-    """What each job says of itself."""
+    """Return the state of each job."""
     columns = "id, status, progress, resume_state, last_seq, requested_command"
     return old.ask(f"SELECT {columns} FROM tallymark.job ORDER BY id")
 
 
 def upgraded(old: OldDatabase) -> dict[str, int]:
-    """How many of the callers' updates each job has."""
+    """Return how many of the callers' updates each job has."""
     return dict(
         old.ask(
             """SELECT j.id, (SELECT count(*)::int FROM tallymark.job_event AS e
@@ -197,7 +197,7 @@ def upgraded(old: OldDatabase) -> dict[str, int]:
 
 
 def is_exact(old: OldDatabase, callers: Callers, before: dict[str, int]) -> None:
-    """See that each update of the callers is in the ledger once, and each job is what its ledger says."""
+    """Check that each update of the callers is in the ledger once, and each job matches its ledger."""
     for job, updates in upgraded(old).items():
         assert updates - before.get(job, 0) == callers.counted.get(job, 0), job
     assert old.ask("SELECT id FROM tallymark.job WHERE NOT tallymark.verify_job(id)") == []
@@ -212,7 +212,7 @@ def tallymark(old: OldDatabase, *arguments: str) -> subprocess.CompletedProcess[
 
 @pytest.mark.timeout(300)
 def test_an_old_database_is_upgraded_under_load_and_taken_back(old: OldDatabase, tmp_path: Path) -> None:
-    """Up to this release and down to the old one, with callers in SQL all the time, and old crawlers over HTTP."""
+    """To this release and back to the old one, with callers in SQL all the time, and old crawlers over HTTP."""
     kept = state(old)
     assert len(applied(old.url)) == OLD_MIGRATIONS
     callers = Callers(old)
@@ -251,7 +251,7 @@ def test_an_old_database_is_upgraded_under_load_and_taken_back(old: OldDatabase,
 
 
 def test_an_upgrade_waits_for_a_long_transaction_and_lets_others_report_meanwhile(old: OldDatabase) -> None:
-    """Whoever holds a job for ten seconds holds up neither the other crawlers nor, for good, the upgrade."""
+    """A transaction that holds a job for ten seconds delays the upgrade, but not the other crawlers."""
     with old.connect() as holder, old.connect() as other:
         other.execute("SET lock_timeout = '5s'")  # as the endpoint has it
         with holder.transaction():

@@ -25,12 +25,12 @@ PATIENCE = 30.0
 
 
 class Receiver:
-    """A webhook: a real HTTP server that keeps what it was sent.
+    """A webhook: a real HTTP server that keeps the messages that it receives.
 
     Attributes:
-        messages: Each message, in the order in which they came.
-        status: What it answers.
-        delay: For how many seconds it thinks before it answers.
+        messages: The messages, in the order in which they came.
+        status: The status of its answers.
+        delay: Seconds before each answer.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        """As apprise takes it."""
+        """The address in the form that apprise reads."""
         return f"json://127.0.0.1:{self._server.server_port}/hook"
 
     @property
@@ -81,7 +81,7 @@ def receiver() -> Iterator[Receiver]:
 
 @contextmanager
 def watching(url: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a watchdog; it is stopped when the block ends, and must then exit with 0."""
+    """Run a watchdog in the block; at its end it is stopped and must exit with 0."""
     command = [sys.executable, "-c", "from tallymark.cli import main; main()", "watchdog", "--database-url", url]
     with subprocess.Popen(
         [*command, "--interval", "0.2", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -116,14 +116,14 @@ def fall_silent(db: Connection, job: str) -> None:
 
 
 def all_sent(db: Connection) -> bool:
-    """Say whether all messages have been sent."""
+    """Return whether all messages have been sent."""
     return db.execute("SELECT count(*) FROM tallymark.alert WHERE due_at IS NOT NULL").fetchone() == (0,)
 
 
 def test_each_kind_fires_once_and_recovers_once_with_two_watchdogs(
     db: Connection, db_url: str, receiver: Receiver
 ) -> None:
-    """Five jobs, each with another trouble, and two watchdogs that do five rounds a second."""
+    """Five jobs, each with a different problem, and two watchdogs that do five rounds a second."""
     with watching(db_url, "--notify", receiver.url), watching(db_url, "--notify", receiver.url):
         report(db, "well", message="all is well")
         report(db, "silent", message="page 7")
@@ -220,7 +220,7 @@ def test_another_watchdog_sends_the_message_of_one_that_was_killed(
 
 @pytest.mark.slow
 def test_watching_goes_on_when_the_database_comes_back(tmp_path: Path, receiver: Receiver) -> None:
-    """The watchdog says once that the database is away, and misses no alert."""
+    """The watchdog reports once that the database is away, and misses no alert."""
     with ExitStack() as parts:
         server = EmbeddedPostgres(tmp_path / "data")
         parts.callback(server.stop)
@@ -277,7 +277,7 @@ def test_a_receiver_that_cannot_be_reached_shows_in_the_exit_status(db: Connecti
 
 
 def test_a_test_message_shows_that_alerts_will_come(db_url: str, receiver: Receiver) -> None:
-    """The database is not needed for it."""
+    """It does not need the database."""
     assert run("postgresql://nowhere.invalid/x", "--test", "--notify", receiver.url).stdout == "sent to 1\n"
     assert receiver.titles == {"Tallymark: a test": 1}
     told = run(db_url, "--test", "--notify", "nonsense://x")

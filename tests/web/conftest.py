@@ -1,4 +1,4 @@
-"""The web server as a process of its own, on a real database, spoken to over real sockets."""
+"""The web server as a process of its own, on a real database, reached over real sockets."""
 
 import http.client
 import json
@@ -30,7 +30,7 @@ _SERVE = (sys.executable, "-c", "from tallymark.cli import main; main()", "serve
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer of the server's; the names of its headers are in lower case."""
+    """An answer of the server; names of headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -46,7 +46,7 @@ class Web:
     """A running `tallymark serve`."""
 
     def __init__(self, database_url: str, log: Path, environ: Mapping[str, str]) -> None:
-        """Start it, and return when it answers."""
+        """Start it, and wait until it answers."""
         self.database_url = database_url
         self.log = log
         self.port = some_free_port("127.0.0.1")
@@ -78,7 +78,7 @@ class Web:
         token: str | None = TOKEN,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send a request over a connection of its own; a body that is no text yet is sent as JSON."""
+        """Send a request over a connection of its own; a body that is not text is sent as JSON."""
         sent = {"Authorization": f"Bearer {token}"} if token is not None else {}
         if body is not None:
             sent["Content-Type"] = "application/json"
@@ -100,7 +100,7 @@ class Web:
         return self.call("POST", "/api/internal/jobs", {"taskId": job_id, "attributes": attributes})
 
     def raw(self, *parts: bytes) -> tuple[int, bytes]:
-        """Send bytes as they are; return the status and all that came back until the server closed."""
+        """Send bytes unchanged; return the status and everything received until the server closed."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=60) as plain:
             for part in parts:
                 plain.sendall(part)
@@ -108,7 +108,7 @@ class Web:
         return int(got.split(b" ", 2)[1]), got
 
     def state(self, job_id: str) -> tuple[object, ...]:
-        """Return all that the database has on a job: its row and its ledger, as text."""
+        """Return everything in the database about a job: its row and its ledger, as text."""
         query = (
             "SELECT (SELECT j::text FROM tallymark.job AS j WHERE id = %(id)s),"
             " (SELECT string_agg(e::text, '|' ORDER BY seq) FROM tallymark.job_event AS e WHERE job_id = %(id)s)"
@@ -119,7 +119,7 @@ class Web:
         return row
 
     def stop(self) -> int:
-        """Stop it as a service manager does, and return its exit code."""
+        """Stop it like a service manager, and return its exit code."""
         self.process.terminate()
         return self.process.wait(30)
 
@@ -136,7 +136,7 @@ def _database(server: "Server") -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def web(_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    """A server with default settings that tests share; each has jobs of its own."""
+    """A server with default settings that tests share; each test has jobs of its own."""
     running = Web(_database, tmp_path_factory.mktemp("web") / "log", {})
     yield running
     running.stop()
@@ -158,7 +158,7 @@ def start_web(tmp_path: Path) -> Iterator[Callable[..., Web]]:
 
 @pytest.fixture
 def job(web: Web) -> str:
-    """A registered job that only this test knows, with one update in it."""
+    """A registered job that only this test uses, with one update in it."""
     job_id = f"job_{secrets.token_hex(8)}"
     assert web.register(job_id).status == 201
     assert web.report(update(job_id, itemsByType={"issues": 3})).status == 200
@@ -172,5 +172,5 @@ def update(job_id: str, **members: object) -> dict[str, object]:
 
 @pytest.fixture(name="update")
 def _update() -> Callable[..., dict[str, object]]:
-    """Makes an update that is accepted, with other members as wanted."""
+    """Return an update that is accepted, with other members as wanted."""
     return update

@@ -1,7 +1,7 @@
-"""What schemathesis is told about Tallymark that an OpenAPI document cannot say; it loads this before it begins.
+"""Facts about Tallymark that an OpenAPI document cannot express; schemathesis loads them before it starts.
 
-The rules below are the whole list of what a request may break although its schemas hold, and the other way round.
-Everything else that schemathesis finds is a finding.
+The rules below are all cases in which a request that satisfies its schema may be refused, or the other way round.
+Everything else that schemathesis finds is a defect.
 """
 
 import json
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 #: Where the requests are counted, one line for each.
 _COUNTS = Path(os.environ["TALLYMARK_TEST_COUNTS"]).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115
 
-#: The ids that are put into requests, where the document has been told of them.
+#: The ids that requests use, if the document was given any.
 _JOBS = set(json.loads(os.environ.get("TALLYMARK_TEST_JOBS", "[]")))
 
 #: Problems that no schema foresees: rules between two members, numbers of bytes, places in pages.
@@ -49,28 +49,28 @@ schemathesis.openapi.format(
 
 @schemathesis.hook
 def after_call(_context: Any, case: Any, response: Any) -> None:  # noqa: ANN401 - schemathesis's own
-    """Count a request, with what came of it."""
+    """Count a request and its answer."""
     mode = case.meta.generation.mode.value if case.meta else "none"
     print(case.operation.label, mode, response.status_code, sep="\t", file=_COUNTS)
 
 
 @schemathesis.hook
 def filter_failure(_context: Any, failure: Any, case: Any, response: Any) -> bool:  # noqa: ANN401
-    """Say whether something that schemathesis holds against the server is to be held against it."""
+    """Return whether a failure that schemathesis found is a real one."""
     name = type(failure).__name__
     if name == "RejectedPositiveData":
         return not _is_beyond_schemas(response)
     if name == "AcceptedNegativeData":
         return not _may_be_accepted(case, response)
     if name in {"UnsupportedMethodResponse", "AllowHeaderMismatch"}:
-        # What GET finds there is the job called progress or <id>/command, which is /api/internal/jobs/{id}.
+        # GET finds the job called progress or <id>/command there, by /api/internal/jobs/{id}.
         return not case.path.endswith(("/jobs/progress", "/{id}/command"))
     return True
 
 
 @schemathesis.check
 def each_good_update_of_a_batch_is_taken(_context: Any, response: Any, case: Any) -> None:  # noqa: ANN401
-    """Refuse a refusal for which there is no reason; the answer to the batch is 200 in any case."""
+    """Report refusals in a batch without a reason; the answer to a batch is always 200."""
     if (
         case.meta
         and case.meta.generation.mode.is_positive
@@ -84,7 +84,7 @@ def each_good_update_of_a_batch_is_taken(_context: Any, response: Any, case: Any
 
 
 def _is_beyond_schemas(response: Any) -> bool:  # noqa: ANN401
-    """Whether everything that was refused is a rule that no schema can tell."""
+    """Return whether all refused members broke a rule that no schema can express."""
     return response.status_code == 400 and _are_beyond_schemas(json.loads(response.content)["details"])
 
 
@@ -95,9 +95,9 @@ def _are_beyond_schemas(details: list[dict[str, str]]) -> bool:
 
 
 def _may_be_accepted(case: Any, response: Any) -> bool:  # noqa: ANN401
-    """Whether what breaks a schema here is taken all the same, as the document says in words."""
+    """Return whether a request that breaks its schema may be accepted, as the document's text says."""
     if case.path.endswith("/progress") and isinstance(case.body, list):
-        # What is bad in a batch is refused in the answer, and spoils nothing else.
+        # Bad updates in a batch are refused in the answer, and the others count.
         return len(json.loads(response.content)) == len(case.body)
     if "{id}" in case.path and case.path_parameters.get("id") not in _JOBS:
         return True  # a job that was registered meanwhile: only its absence would have been an error

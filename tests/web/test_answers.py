@@ -15,7 +15,7 @@ PROGRESS = "/api/internal/jobs/progress"
 
 
 def _is_problem(answer: "Answer", status: int, error: str) -> dict[str, Any]:
-    """Check an error answer as RFC 9457 and the wire protocol have it; return its body."""
+    """Check an error answer against RFC 9457 and the wire protocol; return its body."""
     assert answer.status == status, answer.body
     assert answer.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = answer.json
@@ -29,7 +29,7 @@ def _is_problem(answer: "Answer", status: int, error: str) -> dict[str, Any]:
 
 
 def test_an_accepted_update_is_acknowledged_with_its_number(web: "Web", job: str, update: Update) -> None:
-    """200, with the original's words and what is new."""
+    """200, with the original system's members and the new ones."""
     answer = web.report(update(job, processedItems=7))
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json"
@@ -39,7 +39,7 @@ def test_an_accepted_update_is_acknowledged_with_its_number(web: "Web", job: str
 
 
 def test_the_same_update_again_is_a_duplicate_with_the_first_number(web: "Web", job: str, update: Update) -> None:
-    """200, and nothing is changed."""
+    """200, and nothing changes."""
     first = web.report(update(job, processedItems=7)).json
     before = web.state(job)
     again = web.report(update(job, processedItems=7)).json
@@ -48,14 +48,14 @@ def test_the_same_update_again_is_a_duplicate_with_the_first_number(web: "Web", 
 
 
 def test_a_wrong_token_is_unauthorized(web: "Web", job: str, update: Update) -> None:
-    """401, and how to do it right."""
+    """401, and how to authenticate."""
     answer = web.report(update(job), token="wrong")
     _is_problem(answer, 401, "Unauthorized")
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
 def test_no_token_is_unauthorized(web: "Web", job: str, update: Update) -> None:
-    """401, before anything else is looked at."""
+    """401, before anything else is checked."""
     answer = web.report("not even JSON", token=None, headers={"Content-Type": "text/plain"})
     _is_problem(answer, 401, "Unauthorized")
     _is_problem(web.report(update(job), token=None), 401, "Unauthorized")
@@ -64,7 +64,7 @@ def test_no_token_is_unauthorized(web: "Web", job: str, update: Update) -> None:
 def test_without_a_configured_token_the_endpoint_is_disabled(
     start_web: Callable[..., "Web"], db_url: str, update: Update
 ) -> None:
-    """503, whatever the caller shows."""
+    """503, whatever token the caller sends."""
     web = start_web(db_url, CRAWLER_API_TOKEN="")
     _is_problem(web.report(update("x")), 503, "Endpoint disabled due to missing configuration")
     _is_problem(web.report(update("x"), token=None), 503, "Endpoint disabled due to missing configuration")
@@ -73,21 +73,21 @@ def test_without_a_configured_token_the_endpoint_is_disabled(
 
 @pytest.mark.parametrize("body", ["", "{", "hello", '"text"', "12", "null", "true"])
 def test_a_body_that_is_no_object_is_invalid(web: "Web", body: str) -> None:
-    """400, with a problem that says why."""
+    """400, with the reason."""
     problem = _is_problem(web.report(body), 400, "Invalid request body")
     assert [detail["field"] for detail in problem["details"]] == [""]
 
 
 @pytest.mark.parametrize("missing", [["taskId"], ["status"], ["timestamp"], ["status", "timestamp"]])
 def test_missing_fields_are_named(web: "Web", job: str, update: Update, missing: list[str]) -> None:
-    """400, always with the same words; the details list those that are missing."""
+    """400, always with the same message; the details list the missing fields."""
     body = {name: value for name, value in update(job).items() if name not in missing}
     problem = _is_problem(web.report(body), 400, "Missing required fields: taskId, status, timestamp")
     assert [detail["field"] for detail in problem["details"]] == missing
 
 
 def test_null_counts_as_missing(web: "Web", job: str, update: Update) -> None:
-    """400, as if the field were not there."""
+    """400, as if the field were absent."""
     problem = _is_problem(
         web.report(update(job, status=None)), 400, "Missing required fields: taskId, status, timestamp"
     )
@@ -95,7 +95,7 @@ def test_null_counts_as_missing(web: "Web", job: str, update: Update) -> None:
 
 
 def test_an_unknown_status_is_named(web: "Web", job: str, update: Update) -> None:
-    """400, with the status in the words."""
+    """400, with the status in the message."""
     _is_problem(web.report(update(job, status="sleeping")), 400, "Invalid status: sleeping")
 
 
@@ -113,7 +113,7 @@ def test_an_unknown_job_is_not_found(web: "Web", update: Update) -> None:
 
 
 def test_a_body_over_the_limit_is_refused(web: "Web", job: str) -> None:
-    """413, and the client gets to read that though it sends all of its 10 MB first."""
+    """413, and the client can read it although it sends all of its 10 MB first."""
     before = web.state(job)
     _is_problem(web.report(b"x" * 10_000_000), 413, "Request body too large")
     assert web.state(job) == before
@@ -131,7 +131,7 @@ def test_a_body_over_the_limit_is_refused(web: "Web", job: str) -> None:
 def test_another_content_type_or_encoding_is_refused(
     web: "Web", job: str, update: Update, headers: dict[str, str]
 ) -> None:
-    """415, and what would be taken."""
+    """415, and what would be accepted."""
     answer = web.report(update(job), headers=headers)
     _is_problem(answer, 415, "Unsupported media type")
     assert answer.headers["accept"] == "application/json"
@@ -148,7 +148,7 @@ def test_json_by_any_of_its_names_is_taken(web: "Web", job: str, update: Update,
 def test_a_job_that_is_locked_for_too_long_is_busy(
     start_web: Callable[..., "Web"], db_url: str, update: Update
 ) -> None:
-    """503 with Retry-After, once the lock's timeout is over; nothing is changed."""
+    """503 with Retry-After after the lock timeout; nothing changes."""
     web = start_web(db_url, TALLYMARK_LOCK_TIMEOUT="100")
     web.register("held")
     with psycopg.connect(db_url) as other:
@@ -163,7 +163,7 @@ def test_a_job_that_is_locked_for_too_long_is_busy(
 def test_a_defect_is_an_internal_error_that_the_log_tells_of(
     start_web: Callable[..., "Web"], db_url: str, db: psycopg.Connection[Any], update: Update, bad: str
 ) -> None:
-    """500, never blamed on the caller; the log has the request's id and job, and nothing of the payload or token."""
+    """500, and the caller is not blamed. The log has the request's id and job, and nothing of the payload or token."""
     db.execute(
         "CREATE OR REPLACE FUNCTION tallymark.receive_progress(body jsonb, idempotency_key text DEFAULT NULL,"
         " job_prefix text DEFAULT NULL) RETURNS jsonb LANGUAGE plpgsql AS $$ DECLARE v text := body ->> 'message';"
@@ -182,12 +182,12 @@ def test_a_defect_is_an_internal_error_that_the_log_tells_of(
 
 
 def test_an_unknown_path_is_a_problem_too(web: "Web") -> None:
-    """404 in the same shape as all others."""
+    """404 in the same form as all others."""
     _is_problem(web.call("GET", "/api/internal/nothing"), 404, "Not found")
 
 
 def test_a_method_that_a_path_does_not_have_is_a_problem_too(web: "Web") -> None:
-    """405, and those that it has."""
+    """405, and the methods that the path has."""
     answer = web.call("DELETE", PROGRESS)
     _is_problem(answer, 405, "Method not allowed")
     assert "POST" in answer.headers["allow"]

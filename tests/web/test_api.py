@@ -17,7 +17,7 @@ UPDATE = {"status": "processing", "timestamp": "2025-01-06T19:15:30.000Z", "item
 
 
 def test_each_function_gives_what_the_stored_one_gives(db: Connection) -> None:
-    """Registered, merged, read and verified, whatever the connection's row factory."""
+    """A job is registered, merged, read and verified, with any row factory of the connection."""
     db.row_factory = dict_row
     assert tallymark.create_job(db, "j", {"account": 1})["created"] is True
     assert tallymark.create_job(db, "j")["created"] is False
@@ -46,7 +46,7 @@ def test_nothing_is_committed_for_the_caller(db_url: str) -> None:
 
 
 def test_a_refusal_is_an_exception_with_all_that_is_wrong(db: Connection) -> None:
-    """By class, by SQLSTATE, by HTTP status, and with every problem."""
+    """With class, SQLSTATE, HTTP status and every problem."""
     tallymark.create_job(db, "j")
     with pytest.raises(tallymark.InvalidUpdate, match="Invalid progress payload") as caught:
         tallymark.merge_progress(db, "j", {"processedItems": -1, "stage": 5})
@@ -63,7 +63,7 @@ def test_a_refusal_is_an_exception_with_all_that_is_wrong(db: Connection) -> Non
 
 @pytest.mark.parametrize("text", ["a\0b", "\ud800"])
 def test_text_that_cannot_be_sent_is_refused_like_any_other(db: Connection, text: str) -> None:
-    """In the id and in the payload; nothing of psycopg's comes through."""
+    """In the id and in the payload; no exception of psycopg gets through."""
     tallymark.create_job(db, "j")
     with pytest.raises(tallymark.InvalidUpdate) as caught:
         tallymark.merge_progress(db, text, UPDATE)
@@ -73,7 +73,7 @@ def test_text_that_cannot_be_sent_is_refused_like_any_other(db: Connection, text
 
 
 def test_a_lock_that_is_not_to_be_had_means_unavailable(db: Connection, db_url: str) -> None:
-    """Which says that the same call may succeed later."""
+    """Unavailable means that the same call may succeed later."""
     tallymark.create_job(db, "j")
     db.execute("SET lock_timeout = '50ms'")
     with psycopg.connect(db_url) as holder:
@@ -84,7 +84,7 @@ def test_a_lock_that_is_not_to_be_had_means_unavailable(db: Connection, db_url: 
 
 
 def test_a_connection_that_is_gone_means_unavailable(db: Connection, db_url: str) -> None:
-    """Whether the server says so or just is no longer there."""
+    """Whether the server closed it or has just vanished."""
     with psycopg.connect(db_url, autocommit=True) as cut:
         db.execute("SELECT pg_terminate_backend(%s, 5000)", [cut.info.backend_pid])
         for _ in range(2):
@@ -112,7 +112,7 @@ def test_a_connection_that_is_gone_means_unavailable(db: Connection, db_url: str
 def test_the_sqlstate_alone_decides(
     db: Connection, sqlstate: str, kind: type[tallymark.TallymarkError], status: int
 ) -> None:
-    """Whatever the message says and whichever class psycopg picks."""
+    """The message and the class that psycopg picks do not matter."""
     with pytest.raises(psycopg.Error) as raised:
         db.execute(f"DO $$ BEGIN RAISE 'Job not found' USING ERRCODE = '{sqlstate}'; END $$")
     error = errors.from_psycopg(raised.value)
@@ -121,7 +121,7 @@ def test_the_sqlstate_alone_decides(
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    """Flask and the driver come with the first name that needs them; every public name is there."""
+    """Flask and the driver are loaded with the first name that needs them; every public name exists."""
     program = (
         "import sys, tallymark; print([name for name in ('flask', 'psycopg', 'yoyo') if name in sys.modules],"
         " all(getattr(tallymark, name) for name in tallymark.__all__), set(tallymark.__all__) <= set(dir(tallymark)))"
@@ -131,6 +131,6 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
-    """As of any module."""
+    """As in any module."""
     with pytest.raises(AttributeError, match="nothing_of_ours"):
         _ = tallymark.nothing_of_ours

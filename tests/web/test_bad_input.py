@@ -1,4 +1,4 @@
-"""Whatever is sent: an answer with a code that says what is wrong, never a 500, and a job that is as it was."""
+"""Any input gets an answer that names the problem, never a 500, and leaves the job unchanged."""
 
 import gzip
 import json
@@ -20,7 +20,7 @@ Update = Callable[..., dict[str, object]]
 _BODY = "Invalid request body"
 _PAYLOAD = "Invalid progress payload"
 
-#: An update in which the text for one more member is to be filled in.
+#: An update with a place for the text of one more member.
 _WITH = '{"taskId":"JOB","status":"processing","timestamp":"2025-01-06T19:20:00Z",%s}'
 _DEEP = 100_000
 
@@ -90,7 +90,7 @@ _CASES = {**{name: (_WITH % member, error) for name, (member, error) in _MEMBERS
 
 @pytest.mark.parametrize("case", _CASES)
 def test_what_is_wrong_is_said_and_changes_nothing(web: "Web", job: str, case: str) -> None:
-    """400 with the field and the problem; the job's row and ledger are byte for byte as they were."""
+    """400 with the field and the problem; the job's row and ledger stay the same, byte for byte."""
     body, error = _CASES[case]
     before = web.state(job)
     answer = web.report(body.replace("JOB", job))
@@ -112,7 +112,7 @@ def test_text_in_another_coding_is_refused(web: "Web", job: str, update: Update,
 
 @pytest.mark.parametrize("hidden", [b"\0", b"\0{}", b" \0"])
 def test_a_byte_0_does_not_end_the_body_unseen(web: "Web", job: str, update: Update, hidden: bytes) -> None:
-    """What stands before it is a whole update, and is not taken for one."""
+    """The part before it is a whole update, and is not accepted as one."""
     before = web.state(job)
     answer = web.report(json.dumps(update(job, processedItems=9)).encode() + hidden)
     assert (answer.status, answer.json["error"]) == (400, _BODY)
@@ -120,7 +120,7 @@ def test_a_byte_0_does_not_end_the_body_unseen(web: "Web", job: str, update: Upd
 
 
 def test_a_compressed_body_is_refused(web: "Web", job: str, update: Update) -> None:
-    """415: nothing is unpacked here, so nothing can blow up."""
+    """415: nothing is decompressed, so nothing can grow without limit."""
     before = web.state(job)
     body = gzip.compress(json.dumps(update(job, processedItems=9)).encode())
     assert web.report(body, headers={"Content-Encoding": "gzip"}).status == 415
@@ -129,7 +129,7 @@ def test_a_compressed_body_is_refused(web: "Web", job: str, update: Update) -> N
 
 @pytest.mark.parametrize("size", [10, 10_000_000])
 def test_a_body_without_a_length_is_refused_whole(web: "Web", job: str, update: Update, size: int) -> None:
-    """411: a chunked body is never taken in part."""
+    """411: a chunked body is never read in part."""
     before = web.state(job)
     body = json.dumps(update(job, processedItems=9, message="x" * size)).encode()
     status, answer = web.raw(_head(b"Transfer-Encoding: chunked"), b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
@@ -140,7 +140,7 @@ def test_a_body_without_a_length_is_refused_whole(web: "Web", job: str, update: 
 
 @pytest.mark.parametrize("length", ["-1", "+5", " 5", "1_0", "\u0665", "5.0", "x", "9" * 21, "9" * 5000])
 def test_a_length_that_is_no_number_is_refused(length: str) -> None:
-    """400 from every server that passes it on; the body is never read to an end that may not come."""
+    """400 from every server that forwards it; the body is not read to an end that may not come."""
     asked: list[int] = []
 
     class Input:
@@ -156,13 +156,13 @@ def test_a_length_that_is_no_number_is_refused(length: str) -> None:
 
 
 def test_a_body_that_ends_too_early_changes_nothing(web: "Web", job: str, update: Update) -> None:
-    """A connection that is cut in mid-body leaves the job as it was, also where the part is a whole update."""
+    """A connection that is cut in mid-body leaves the job unchanged, even if the part is a whole update."""
     before = web.state(job)
     body = json.dumps(update(job, processedItems=9)).encode()
     with socket.create_connection(("127.0.0.1", web.port), timeout=10) as cut:
         cut.sendall(_head(b"Content-Length: %d" % (len(body) + 1)) + body)
         cut.shutdown(socket.SHUT_WR)
-        # The server has done with it when it closes, too.
+        # When the server closes, too, it has finished with the request.
         answer = b"".join(iter(lambda: cut.recv(65536), b""))
     assert b" 200 " not in answer
     assert web.state(job) == before
@@ -170,27 +170,27 @@ def test_a_body_that_ends_too_early_changes_nothing(web: "Web", job: str, update
 
 
 def test_too_much_is_refused_before_it_is_sent_to_a_client_that_asks(web: "Web") -> None:
-    """A client that waits for `100 Continue` learns that it need not send anything."""
+    """A client that waits for `100 Continue` learns that it need not send the body."""
     status, answer = web.raw(_head(b"Content-Length: 1000000000", b"Expect: 100-continue"))
     assert status == 413
     assert b"100 Continue" not in answer
 
 
 def test_unknown_members_are_kept(web: "Web", job: str, update: Update) -> None:
-    """Whatever else a crawler says is part of the job's progress."""
+    """Other members of an update become part of the job's progress."""
     assert web.report(update(job, timestamp="2025-01-06T19:20:00Z", colour={"hue": [1, None]})).status == 200
     assert web.call("GET", f"/api/internal/jobs/{job}").json["progress"]["colour"] == {"hue": [1, None]}
 
 
 def test_of_a_member_given_twice_the_last_one_counts(web: "Web", job: str) -> None:
-    """As JSON readers commonly have it; it is no reason to lose an update."""
+    """Most JSON readers do the same; it is no reason to lose an update."""
     body = (_WITH % '"processedItems":1,"processedItems":2').replace("JOB", job)
     assert web.report(body).status == 200
     assert web.call("GET", f"/api/internal/jobs/{job}").json["progress"]["processedItems"] == 2
 
 
 def test_a_clock_that_runs_ahead_is_taken_with_a_warning(web: "Web", job: str, update: Update) -> None:
-    """The update counts as of now."""
+    """The update counts as if it had happened now."""
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     answer = web.report(update(job, timestamp=tomorrow))
     assert answer.status == 200

@@ -1,4 +1,4 @@
-"""The tokens of the database: what each opens, for which jobs, and for how long."""
+"""Tokens of the database: what each allows, for which jobs, and for how long."""
 
 import secrets
 import time
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 Connection = psycopg.Connection[Any]
 Update = Callable[..., dict[str, object]]
 
-#: Long enough for no test to see the end of it.
+#: Longer than any test.
 _LONG = "3600"
 
 
 def _unknown() -> str:
-    """Return a token that looks right and is not."""
+    """Return a well-formed token that does not exist."""
     return f"tallymark_{secrets.token_hex(32)}"
 
 
@@ -46,7 +46,7 @@ def _unknown() -> str:
 def test_a_token_opens_what_its_scopes_say(
     start_web: Callable[..., "Web"], db_url: str, db: Connection, update: Update, method: str, path: str, scope: str
 ) -> None:
-    """403 where the scope is another; `admin` implies the others. A configured token has all of them."""
+    """403 for another scope. `admin` implies the others. A configured token has all of them."""
     web = start_web(db_url)
     web.register("j")
     body = {**update("j"), "command": "pause"} if method == "POST" else None
@@ -63,7 +63,7 @@ def test_a_token_opens_what_its_scopes_say(
 def test_a_token_with_a_prefix_is_for_its_own_jobs(
     start_web: Callable[..., "Web"], db_url: str, db: Connection, update: Update
 ) -> None:
-    """403 for all others, be they there or not; nothing of them is told or changed."""
+    """403 for all others, whether they exist or not; nothing of them is shown or changed."""
     web = start_web(db_url)
     token = create_token(db, "a", ["admin"], job_prefix="a_")
     for job in ("a_1", "b_1"):
@@ -88,7 +88,7 @@ def test_a_token_with_a_prefix_is_for_its_own_jobs(
 def test_a_token_with_a_prefix_reads_nothing_that_other_jobs_said(
     start_web: Callable[..., "Web"], db_url: str, db: Connection, update: Update
 ) -> None:
-    """Of an area that its job and another one know, it is told only what its own job says."""
+    """For an area that its job shares with another, it gets only what its own job reported."""
     web = start_web(db_url)
     token = create_token(db, "a", ["read"], job_prefix="a_")
     for job, name in (("a_1", "Mine"), ("b_1", "Theirs")):
@@ -105,7 +105,7 @@ def test_a_token_with_a_prefix_reads_nothing_that_other_jobs_said(
 def test_a_revoked_token_is_let_in_no_longer_than_it_is_remembered(
     start_web: Callable[..., "Web"], db_url: str, db: Connection, update: Update
 ) -> None:
-    """TALLYMARK_TOKEN_CACHE_SECONDS after it was revoked it is a wrong one, also where it is shown all the time."""
+    """TALLYMARK_TOKEN_CACHE_SECONDS after its revocation it is refused, even if it is used all the time."""
     web = start_web(db_url, TALLYMARK_TOKEN_CACHE_SECONDS="0.5")
     web.register("j")
     token = create_token(db, "t", ["write"])
@@ -122,12 +122,12 @@ def test_a_revoked_token_is_let_in_no_longer_than_it_is_remembered(
 def test_a_token_is_remembered_until_it_expires(
     start_web: Callable[..., "Web"], db_url: str, db: Connection, update: Update
 ) -> None:
-    """The database is not asked again; but when a token's own time is over, it is, however long it is remembered."""
+    """The database is not asked again, but an expired token is refused however long tokens are remembered."""
     web = start_web(db_url, TALLYMARK_TOKEN_CACHE_SECONDS=_LONG)
     web.register("j")
     lasting = create_token(db, "lasting", ["write"])
     assert web.report(update("j"), token=lasting).status == 200
-    # On a busy machine the first one may have expired before it is shown.
+    # On a busy machine the first one may expire before it is used.
     for seconds in (2, 8, 32):
         expires = datetime.now(UTC) + timedelta(seconds=seconds)
         ending = create_token(db, f"ending after {seconds} s", ["write"], expires_at=expires)
@@ -146,7 +146,7 @@ def test_a_token_is_remembered_until_it_expires(
 def test_tokens_of_the_database_are_enough(
     start_web: Callable[..., "Web"], db_url: str, db: Connection, update: Update
 ) -> None:
-    """Without CRAWLER_API_TOKEN the endpoint is disabled until the first token is made; it needs no restart."""
+    """Without CRAWLER_API_TOKEN the endpoint is disabled until the first token is made; no restart is needed."""
     web = start_web(db_url, CRAWLER_API_TOKEN="")
     assert web.report(update("j"), token=None).json["error"] == "Endpoint disabled due to missing configuration"
     token = create_token(db, "first", ["write"])
@@ -162,7 +162,7 @@ def test_tokens_of_the_database_are_enough(
 def test_without_the_database_nobody_is_told_that_a_token_is_wrong(
     start_web: Callable[..., "Web"], update: Update, configured: str
 ) -> None:
-    """503 with Retry-After, so that a crawler comes back; a 401 would have it give up."""
+    """503 with Retry-After, so that crawlers come back; after a 401 they would give up."""
     web = start_web(
         f"postgresql://u@127.0.0.1:{some_free_port('127.0.0.1')}/x",
         CRAWLER_API_TOKEN=configured,
@@ -171,14 +171,14 @@ def test_without_the_database_nobody_is_told_that_a_token_is_wrong(
         answer = web.report(update("j"), token=token)
         assert (answer.status, answer.json["error"]) == (503, "Database unavailable")
         assert int(answer.headers["retry-after"]) >= 1
-    # Where a token is configured, to show none is wrong whatever the database knows.
+    # If a token is configured, a request without one is wrong whatever the database knows.
     assert web.report(update("j"), token=None).status == (401 if configured else 503)
 
 
 def test_no_token_gets_into_the_log(
     start_web: Callable[..., "Web"], db_url: str, db: Connection, update: Update
 ) -> None:
-    """Neither a right one nor a wrong one nor what is kept of it, at any level, also when the database fails."""
+    """Neither valid nor invalid tokens nor their digests, at any level, even if the database fails."""
     web = start_web(db_url, TALLYMARK_LOG_LEVEL="debug", TALLYMARK_TOKEN_CACHE_SECONDS="0.001")
     shown = [create_token(db, "right", ["write"]), create_token(db, "revoked", ["admin"]), _unknown(), "crawler-token"]
     revoke_token(db, "revoked")
@@ -194,7 +194,7 @@ def test_no_token_gets_into_the_log(
 
 
 def test_a_flood_of_wrong_tokens_fills_no_memory(db_url: str, db: Connection) -> None:
-    """A thousand are remembered at most; a right one stays, and those that cannot be ours are not asked about."""
+    """At most a thousand are remembered. A valid one stays, and malformed ones are not looked up."""
     database = Database(db_url, Settings())
     tokens = Tokens([], database, cache_seconds=float(_LONG))
     right = create_token(db, "right", ["write"])
@@ -210,13 +210,13 @@ def test_a_flood_of_wrong_tokens_fills_no_memory(db_url: str, db: Connection) ->
         assert len(tokens._stored._wrong._known) == 1000
     finally:
         database.close()
-    # It would now raise if it asked.
+    # A query would now raise an exception.
     revoke_token(db, "right")
     assert tokens.identify(f"Bearer {right}").name == "right"
 
 
 def test_a_caller_is_known_by_what_the_token_says(db_url: str, db: Connection) -> None:
-    """A view learns its name, its scopes and which jobs it is for."""
+    """A view gets the token's name, scopes and prefix."""
     database = Database(db_url, Settings())
     tokens = Tokens(["configured"], database)
     token = create_token(db, "ours", ["admin"], job_prefix="größe_")

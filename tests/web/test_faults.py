@@ -1,4 +1,4 @@
-"""The database goes away, is busy, or comes back; the server is stopped: no update is lost, none counted twice."""
+"""The database goes away, is busy, or comes back; the server is stopped: no update is lost or counted twice."""
 
 import threading
 import time
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 Update = Callable[..., dict[str, object]]
 
-#: For locks that tests hold until they have seen what they want to see.
+#: For locks that tests hold until they have seen their effect.
 _WAIT_FOR_EVER = {"TALLYMARK_LOCK_TIMEOUT": "0", "TALLYMARK_STATEMENT_TIMEOUT": "0"}
 _OURS = "application_name = 'tallymark' AND datname = current_database()"
 
 
 def _wait_for_lock(connection: psycopg.Connection[Any], count: int = 1) -> None:
-    """Return when so many of the server's calls wait for a lock."""
+    """Wait until this many of the server's calls wait for a lock."""
     waiting = f"SELECT count(*) FROM pg_stat_activity WHERE {_OURS} AND wait_event_type = 'Lock'"
     while connection.execute(waiting).fetchone() != (count,):
         connection.execute("SELECT pg_sleep(0.01)")
@@ -40,7 +40,7 @@ def _wait_for_lock(connection: psycopg.Connection[Any], count: int = 1) -> None:
 def test_terminated_connections_are_neither_errors_nor_counted_twice(
     start_web: Callable[..., "Web"], db_url: str, db: psycopg.Connection[Any], update: Update
 ) -> None:
-    """All connections are cut again and again while crawlers report; each update ends with a 200 and counts once."""
+    """All connections are cut repeatedly while crawlers report; each update ends with a 200 and counts once."""
     web = start_web(db_url, TALLYMARK_POOL_SIZE="4")
     web.register("j")
     done = threading.Event()
@@ -55,7 +55,7 @@ def test_terminated_connections_are_neither_errors_nor_counted_twice(
         sent = update("j", updateId=str(number), itemsByType={"issues": 1})
         for _ in range(5):
             answer = web.report(sent)
-            # One cut goes unnoticed; where the second try is cut too, the crawler hears 503 and sends the same again.
+            # One cut goes unnoticed. If the second attempt is cut, too, the crawler gets 503 and sends the same again.
             if answer.status != HTTPStatus.SERVICE_UNAVAILABLE:
                 break
         return answer
@@ -73,7 +73,7 @@ def test_terminated_connections_are_neither_errors_nor_counted_twice(
 def test_an_idle_connection_that_was_cut_goes_unnoticed(
     start_web: Callable[..., "Web"], db_url: str, db: psycopg.Connection[Any], update: Update
 ) -> None:
-    """Every connection of the pool is dead, and the next update and read are answered as if none were."""
+    """Every connection of the pool is dead, and the next update and read succeed nevertheless."""
     web = start_web(db_url, TALLYMARK_POOL_SIZE="4")
     web.register("j")
     for number in range(8):
@@ -86,7 +86,7 @@ def test_an_idle_connection_that_was_cut_goes_unnoticed(
 def test_when_all_connections_are_in_use_others_are_told_to_come_back(
     start_web: Callable[..., "Web"], db_url: str, db: psycopg.Connection[Any], update: Update
 ) -> None:
-    """503 with Retry-After after TALLYMARK_POOL_TIMEOUT, while the health of the process is not in doubt."""
+    """503 with Retry-After after TALLYMARK_POOL_TIMEOUT; the process still counts as healthy."""
     web = start_web(db_url, TALLYMARK_POOL_SIZE="2", TALLYMARK_POOL_TIMEOUT="0.3", **_WAIT_FOR_EVER)
     for job_id in ("held", "free"):
         web.register(job_id)
@@ -104,7 +104,7 @@ def test_when_all_connections_are_in_use_others_are_told_to_come_back(
 
 
 def test_more_callers_than_threads_are_turned_away_at_once(db_url: str) -> None:
-    """A server with more threads than it said does not let them all wait for TALLYMARK_POOL_TIMEOUT."""
+    """If a server has more threads than its settings say, not all of them wait for TALLYMARK_POOL_TIMEOUT."""
     settings = Settings(pool_size=1, blocking_threads=2, pool_timeout=3600, lock_timeout=0, statement_timeout=0)
     database = Database(db_url, settings)
     lock = Statement(b"lock", b"SELECT pg_advisory_xact_lock($1::bigint)")
@@ -112,7 +112,7 @@ def test_more_callers_than_threads_are_turned_away_at_once(db_url: str) -> None:
         with ThreadPoolExecutor(4) as pool, psycopg.connect(db_url) as holder:
             holder.execute("SELECT pg_advisory_xact_lock(1)")
             calls = [pool.submit(database.call, lock, b"1") for _ in range(4)]
-            # The others wait for the lock, or for the connection of who does.
+            # The others wait for the lock, or for the connection of one that does.
             assert isinstance(next(as_completed(calls, PATIENCE)).exception(), Unavailable)
         assert sum(isinstance(call.exception(), Unavailable) for call in calls) <= 2
         assert database.call(lock, b"1") == [b""]
@@ -123,7 +123,7 @@ def test_more_callers_than_threads_are_turned_away_at_once(db_url: str) -> None:
 def test_the_sessions_have_the_timeouts_of_the_settings(
     start_web: Callable[..., "Web"], db_url: str, update: Update
 ) -> None:
-    """A statement that takes longer than TALLYMARK_STATEMENT_TIMEOUT is ended: 503, and nothing was changed."""
+    """A statement that exceeds TALLYMARK_STATEMENT_TIMEOUT is cancelled: 503, and nothing changes."""
     web = start_web(db_url, TALLYMARK_STATEMENT_TIMEOUT="100")
     web.register("j")
     with psycopg.connect(db_url) as holder:
@@ -136,7 +136,7 @@ def test_the_sessions_have_the_timeouts_of_the_settings(
 def test_a_stopped_server_finishes_what_it_has_begun(
     start_web: Callable[..., "Web"], db_url: str, db: psycopg.Connection[Any], update: Update
 ) -> None:
-    """SIGTERM while an update waits for its job: it is merged and answered 200, then the process ends."""
+    """SIGTERM comes while an update waits for its job: it is merged and answered with 200, then the process ends."""
     web = start_web(db_url, **_WAIT_FOR_EVER)
     web.register("j")
     with ThreadPoolExecutor(1) as pool:
@@ -153,8 +153,8 @@ def test_a_stopped_server_finishes_what_it_has_begun(
 def test_a_server_starts_without_its_database_and_says_so_quickly(
     start_web: Callable[..., "Web"], update: Update
 ) -> None:
-    """503 with Retry-After at once; the log says it once and never shows the password."""
-    # A request that waited for a connection would wait for an hour, and nobody here does.
+    """503 with Retry-After at once; the log says so once, without the password."""
+    # A request that waited for a connection would wait for an hour, and none does here.
     web = start_web(
         f"postgresql://u:hush@127.0.0.1:{some_free_port('127.0.0.1')}/x",
         TALLYMARK_POOL_TIMEOUT="3600",
@@ -174,7 +174,7 @@ def test_a_server_starts_without_its_database_and_says_so_quickly(
 def test_the_server_outlives_its_database_and_finds_it_again(
     start_web: Callable[..., "Web"], tmp_path: Path, update: Update
 ) -> None:
-    """Stopped: 503 within seconds. Started again: the first update is taken, and what was acknowledged is there."""
+    """Stopped: 503 within seconds. Started again: the first update succeeds, and acknowledged ones are there."""
     with EmbeddedPostgres(tmp_path / "data") as postgres:
         migrate(postgres.url)
         web = start_web(postgres.url)
@@ -186,7 +186,7 @@ def test_the_server_outlives_its_database_and_finds_it_again(
         assert {answer.status for answer in lost} == {503}
         postgres.start()
         started = sent = time.monotonic()
-        # A pause of half a second after a failed attempt is all that may still be between.
+        # At most the pause of half a second after a failed attempt remains.
         while (answer := web.report(update("j", updateId="2", itemsByType={"issues": 1}))).status == 503:
             assert answer.headers["retry-after"]
             assert sent - started < 2, "what was sent later than that is taken"

@@ -20,7 +20,7 @@ JOBS = "/api/internal/jobs"
 
 
 def test_a_job_is_created_once_and_then_stays_as_it_is(web: "Web") -> None:
-    """201 and where it is, then 200; attributes of the second call are not taken."""
+    """201 with its location, then 200; the second call's attributes are ignored."""
     job_id = f"job_{secrets.token_hex(8)}"
     first = web.register(job_id, {"account": 1})
     again = web.register(job_id, {"account": 2})
@@ -35,7 +35,7 @@ def test_a_job_is_created_once_and_then_stays_as_it_is(web: "Web") -> None:
     [{}, {"taskId": None}, {"taskId": ""}, {"taskId": 5}, {"taskId": "x" * 256}, {"taskId": "x", "attributes": 1}],
 )
 def test_a_job_that_cannot_be_is_refused(web: "Web", body: dict[str, object]) -> None:
-    """400, and the fields at fault."""
+    """400, and the invalid fields."""
     answer = web.call("POST", JOBS, body)
     assert answer.status == 400
     assert answer.json["details"][0]["field"] in {"taskId", "attributes"}
@@ -43,7 +43,7 @@ def test_a_job_that_cannot_be_is_refused(web: "Web", body: dict[str, object]) ->
 
 @pytest.mark.parametrize("body", ["", "[]", "{", '"x"', '{"taskId":"\\u0000"}', "[" * 100_000])
 def test_a_registration_that_is_no_object_is_invalid(web: "Web", body: str) -> None:
-    """400 with the same words as for updates."""
+    """400 with the same message as for updates."""
     answer = web.call("POST", JOBS, body)
     assert (answer.status, answer.json["error"]) == (400, "Invalid request body")
 
@@ -57,7 +57,7 @@ _IDS = [
 
 @pytest.mark.parametrize("job_id", _IDS)
 def test_an_id_may_have_any_character(web: "Web", update: Update, job_id: str) -> None:
-    """Registered, reported on and read back under the very id; no path of ours gets in its way."""
+    """It is registered, reported on and read back under the same id; none of our paths interferes."""
     mark = secrets.token_hex(4)
     registered = web.register(job_id)
     assert registered.status in {200, 201}, registered.body
@@ -87,20 +87,20 @@ _UNKNOWN += [f"nobody/{part}" for part in ("history?field=stage", "areas", "rate
 
 @pytest.mark.parametrize("path", _UNKNOWN)
 def test_an_unknown_job_is_not_found(web: "Web", path: str) -> None:
-    """404, also for ids that no job can have."""
+    """404, also for invalid ids."""
     answer = web.call("GET", f"{JOBS}/{path}")
     assert (answer.status, answer.json["error"]) == (404, "Job not found")
 
 
 def test_an_unknown_job_is_called_by_its_name_when_its_timeline_is_asked_for(web: "Web") -> None:
-    """Not by that of a job whose id ends like the path."""
+    """Not by the name of a job whose id ends like the path."""
     answer = web.call("GET", f"{JOBS}/nobody/timeline")
     assert "nobody" in answer.json["detail"]
     assert "nobody/timeline" not in answer.json["detail"]
 
 
 def test_the_newest_events_of_a_job_go_along_up_to_a_limit(web: "Web", job: str, update: Update) -> None:
-    """`timelineLimit` says how many; far too many are as many as there are."""
+    """`timelineLimit` sets the limit; a larger one than there are events returns all."""
     for number in range(3):
         web.report(update(job, processedItems=number))
 
@@ -114,7 +114,7 @@ def test_the_newest_events_of_a_job_go_along_up_to_a_limit(web: "Web", job: str,
 
 
 def test_a_timeline_is_read_page_by_page(web: "Web", job: str, update: Update) -> None:
-    """`next` leads through all of it, once, and ends."""
+    """Following `next` returns each event once, and ends."""
     for number in range(4):
         web.report(update(job, processedItems=number))
     seen: list[int] = []
@@ -127,7 +127,7 @@ def test_a_timeline_is_read_page_by_page(web: "Web", job: str, update: Update) -
 
 
 def test_a_timeline_can_be_of_one_kind_of_event(web: "Web", job: str, update: Update) -> None:
-    """`event` names it; the others are left out."""
+    """`event` selects the kind."""
     web.report(update(job, status="completed"))
     events = web.call("GET", f"{JOBS}/{job}/timeline?event=completion").json["events"]
     assert [(event["seq"], event["event"]) for event in events] == [(2, "completion")]
@@ -137,19 +137,19 @@ def test_a_timeline_can_be_of_one_kind_of_event(web: "Web", job: str, update: Up
 
 @pytest.mark.parametrize("query", ["after=x", "after=-1", "after=1.5", "limit=", "limit=%00", "after=" + "9" * 5000])
 def test_a_number_that_is_none_is_refused(web: "Web", job: str, query: str) -> None:
-    """400, and the parameter at fault."""
+    """400, and the name of the parameter."""
     answer = web.call("GET", f"{JOBS}/{job}/timeline?{query}")
     assert (answer.status, answer.json["error"]) == (400, "Invalid query")
     assert answer.json["details"][0]["field"] == query.partition("=")[0]
 
 
 def test_a_kind_of_event_with_the_character_0_is_refused(web: "Web", job: str) -> None:
-    """400, as everywhere."""
+    """400, as in all other texts."""
     assert web.call("GET", f"{JOBS}/{job}/timeline?event=a%00").status == 400
 
 
 def test_a_job_that_the_client_has_already_is_not_sent_again(web: "Web", job: str, update: Update) -> None:
-    """304 without a body while nothing new is known; its tag changes with the first thing that is."""
+    """304 without a body while nothing has changed; every change gives a new tag."""
     path = f"{JOBS}/{job}"
     first = web.call("GET", path)
     tag = first.headers["etag"]
@@ -167,7 +167,7 @@ def test_a_job_that_the_client_has_already_is_not_sent_again(web: "Web", job: st
 
 
 def test_a_job_can_be_read_as_it_was(web: "Web", job: str, update: Update) -> None:
-    """`at` is the number of an event; one that the job does not have is refused."""
+    """`at` is the number of an event; a number that the job does not have is refused."""
     before = web.call("GET", f"{JOBS}/{job}").json
     web.report(update(job, stage="later", itemsByType={"issues": 4}))
     past = web.call("GET", f"{JOBS}/{job}?at=1").json
@@ -179,7 +179,7 @@ def test_a_job_can_be_read_as_it_was(web: "Web", job: str, update: Update) -> No
 
 
 def test_the_history_of_a_field_is_read_page_by_page(web: "Web", job: str, update: Update) -> None:
-    """Which event brought what, and the value after it."""
+    """Each event that changed the field, and the value after it."""
     for number in range(4):
         web.report(update(job, itemsByType={"issues": number}, updateId=str(number)))
     seen = []
@@ -202,7 +202,7 @@ def test_a_diagnosis_of_a_job_can_be_read(web: "Web", job: str, update: Update) 
 
 
 def test_what_was_refused_and_what_came_twice_is_in_the_diagnosis(web: "Web", job: str, update: Update) -> None:
-    """The ledger has neither; the endpoint notes it a few seconds later."""
+    """The ledger has neither; the endpoint records them within a few seconds."""
     assert web.report(update(job, processedItems="many")).status == 400
     for _ in range(2):
         assert web.report(update(job, updateId="once")).status == 200
@@ -216,7 +216,7 @@ def test_what_was_refused_and_what_came_twice_is_in_the_diagnosis(web: "Web", jo
 
 
 def test_what_no_database_can_keep_keeps_nothing_else_from_being_noted(web: "Web", job: str, update: Update) -> None:
-    """It comes in a job's id, or in what is said of a field, together with another job's."""
+    """In a job's id or in a field's problem, together with records of another job."""
     halves, nul, escape = "\udfff\ud800", "\0", "\\u0000"
     for strange in (halves, nul, escape):
         assert web.report(update(strange)).status in (400, 404)
@@ -230,7 +230,7 @@ def test_what_no_database_can_keep_keeps_nothing_else_from_being_noted(web: "Web
 
 
 def test_rate_stages_and_areas_of_a_job_can_be_read(web: "Web", job: str, update: Update) -> None:
-    """Each under a path of its own, in the shape that is documented."""
+    """Each at its own path, in the documented form."""
     web.report(update(job, stage="one", processedItems=5, totalItems=50))
     web.report(update(job, areas=[{"fullPath": "g", "type": "group"}, {"fullPath": "g/p", "type": "project"}]))
     rate = web.call("GET", f"{JOBS}/{job}/rate?window=60").json
@@ -249,7 +249,7 @@ def test_rate_stages_and_areas_of_a_job_can_be_read(web: "Web", job: str, update
 def test_health_needs_no_token_and_readiness_means_that_updates_can_be_taken(
     start_web: Callable[..., "Web"], web: "Web", empty_url: str
 ) -> None:
-    """/healthz asks nobody; /readyz wants a database with all functions in it."""
+    """/healthz depends on nothing else; /readyz needs a database with all functions."""
     assert web.call("GET", "/healthz", token=None).status == 200
     assert web.call("GET", "/readyz", token=None).json == {"status": "ready"}
 
@@ -262,7 +262,7 @@ def test_health_needs_no_token_and_readiness_means_that_updates_can_be_taken(
 def test_a_user_that_lacks_a_role_is_told_so(
     start_web: Callable[..., "Web"], db: psycopg.Connection[Any], db_url: str, update: Update
 ) -> None:
-    """503 and the roles, not that the schema is missing; what the one role permits works."""
+    """503 names the missing roles, not a missing schema; what the other role permits works."""
     name = f"tallymark_test_{secrets.token_hex(6)}"
     db.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'p'")
     try:
@@ -274,7 +274,7 @@ def test_a_user_that_lacks_a_role_is_told_so(
         refused += [web.call("GET", "/readyz"), web.call("GET", f"{JOBS}/j")]
         db.execute(f"GRANT tallymark_reader TO {name}")
         assert web.call("GET", "/readyz").status == 200
-        # A replica that lacks the functions is as good as none: reads come from the database.
+        # A replica without the functions is not used: reads go to the primary database.
         half = start_web(db_url, DATABASE_READ_URL=f"postgresql://{name}:p@{db.info.host}:{db.info.port}/postgres")
         ready = half.call("GET", "/readyz")
         read = half.call("GET", f"{JOBS}/j")

@@ -1,4 +1,4 @@
-"""What happens to jobs, told while it happens: each event once, to those who may see it."""
+"""Live changes of jobs: each event arrives once, at clients that may see it."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Connection = psycopg.Connection[Any]
 
 
 def test_an_update_reaches_those_who_watch_its_job(web: "Web", job: str, update: Update) -> None:
-    """The job as it is now, with the event as the timeline has it; the first message comes at once."""
+    """The job as it is now, and the event as in the timeline. The first message comes at once."""
     with Watching(web, job=job) as watching:
         assert watching.answer.getheader("content-type") == "text/event-stream"
         first = watching.next("job")
@@ -32,7 +32,7 @@ def test_an_update_reaches_those_who_watch_its_job(web: "Web", job: str, update:
 
 
 def test_who_comes_back_is_told_what_they_missed_and_nothing_twice(web: "Web", job: str, update: Update) -> None:
-    """With Last-Event-ID, which goes before what the address says."""
+    """Last-Event-ID overrides the number in the address."""
     for number in range(30):
         web.report(update(job, processedItems=number))
     with Watching(web, job=job, last=12, after=3) as watching:
@@ -46,7 +46,7 @@ def test_who_comes_back_is_told_what_they_missed_and_nothing_twice(web: "Web", j
 
 
 def test_who_missed_very_many_is_told_how_many_are_left_out(web: "Web", job: str) -> None:
-    """The newest thousand, so that no message is larger than a page can take."""
+    """The newest thousand are sent, so that no message is too large for a page."""
     with psycopg.connect(web.database_url, autocommit=True) as connection:
         connection.execute(
             "SELECT tallymark.merge_progress(%s, jsonb_build_object('status', 'processing', 'processedItems', n))"
@@ -60,7 +60,7 @@ def test_who_missed_very_many_is_told_how_many_are_left_out(web: "Web", job: str
 
 
 def test_the_overview_tells_what_is_new_and_what_changed(start_web: StartWeb, db_url: str, update: Update) -> None:
-    """All rows first, then those that changed, always with the order; the figures come along."""
+    """First all rows, then those that changed, always with the order and the figures."""
     web = start_web(db_url)
     for job_id in ("a", "b", "c"):
         web.register(job_id)
@@ -87,7 +87,7 @@ def test_the_overview_tells_what_is_new_and_what_changed(start_web: StartWeb, db
 
 
 def test_a_job_that_goes_or_comes_is_told(web: "Web", job: str, update: Update) -> None:
-    """Deleted: gone. Registered anew under the same id: told from its start."""
+    """A deleted job is reported as gone. A job registered again under its id is sent from its start."""
     with psycopg.connect(web.database_url, autocommit=True) as connection, Watching(web, job=job) as watching:
         assert watching.next("job")["lastSeq"] == 1
         connection.execute("DELETE FROM tallymark.job_event WHERE job_id = %s", (job,))
@@ -104,7 +104,7 @@ def test_a_job_that_goes_or_comes_is_told(web: "Web", job: str, update: Update) 
 def test_a_job_made_anew_is_told_from_its_start_also_where_nobody_saw_it_go(
     web: "Web", job: str, update: Update
 ) -> None:
-    """It has fewer events than were told, or more."""
+    """It has fewer events than were sent, or more."""
     for events in (1, 5):
         with psycopg.connect(web.database_url) as connection, Watching(web, job=job) as watching:
             assert watching.next("job")
@@ -120,7 +120,7 @@ def test_a_job_made_anew_is_told_from_its_start_also_where_nobody_saw_it_go(
 
 
 def test_polling_gives_the_same_messages(web: "Web", job: str, update: Update) -> None:
-    """Whoever does not ask for a stream is answered once."""
+    """A request that does not ask for a stream gets one answer."""
     web.report(update(job, processedItems=2))
     with Watching(web, job=job, last=1) as watching:
         told = next(told for told in watching.messages() if told.event == "job")
@@ -140,7 +140,7 @@ def test_polling_gives_the_same_messages(web: "Web", job: str, update: Update) -
 
 
 def test_a_question_that_is_none_is_refused(web: "Web") -> None:
-    """Before any stream begins."""
+    """Before a stream starts."""
     for query in (
         "view=all",
         "job=j&view=all",
@@ -160,7 +160,7 @@ def test_a_question_that_is_none_is_refused(web: "Web") -> None:
 def test_a_token_with_a_prefix_sees_only_its_jobs(
     start_web: StartWeb, db_url: str, db: Connection, update: Update
 ) -> None:
-    """Also in the figures, and also while somebody else watches everything."""
+    """In the figures, too, and while another client watches everything."""
     web = start_web(db_url)
     for job_id in ("mine_1", "yours_1"):
         web.register(job_id)

@@ -1,4 +1,4 @@
-"""What is slow to read, or cannot be read at all, keeps nothing else from being told."""
+"""Topics that are slow or cannot be read delay no others."""
 
 import threading
 import time
@@ -26,7 +26,7 @@ Connection = psycopg.Connection[Any]
 
 
 class _Thing:
-    """Something to watch; `told` is how often it was read."""
+    """A topic; `told` counts how often it was read."""
 
     def __init__(self, key: str, group: str) -> None:
         self.key = key
@@ -35,7 +35,7 @@ class _Thing:
 
 
 class _Reading:
-    """A poller of things, and what was read together, in the order in which that began."""
+    """A poller of topics, and what was read together, in order."""
 
     def __init__(self, read: Callable[[list[str]], None]) -> None:
         self.rounds: list[list[str]] = []
@@ -61,7 +61,7 @@ def _took_too_long() -> Unavailable:
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_what_is_slow_is_read_seldom_and_what_is_quick_often(*, fails: bool) -> None:
-    """Whether the slow ones are read in the end or not: between two of them all that is quick has its turn."""
+    """Between two readings of slow topics, successful or not, all quick ones have their turn."""
 
     def read(keys: list[str]) -> None:
         if keys[0].startswith("slow"):
@@ -76,7 +76,7 @@ def test_what_is_slow_is_read_seldom_and_what_is_quick_often(*, fails: bool) -> 
     reading.poller.stop()
     order = [keys[0] for keys in reading.rounds]
     slow = [place for place, key in enumerate(order) if key.startswith("slow")]
-    # The first time it is not known yet that they are slow.
+    # The first time, it is not known yet that they are slow.
     for earlier, later in pairwise(slow[1:]):
         assert {"quick 1", "quick 2"} <= set(order[earlier:later])
     assert len(order) > 5 * len(slow)
@@ -84,7 +84,7 @@ def test_what_is_slow_is_read_seldom_and_what_is_quick_often(*, fails: bool) -> 
 
 
 def test_a_topic_that_spoils_its_group_is_read_alone_until_it_goes_well() -> None:
-    """All others are read together again at once, and it, too, when it no longer spoils anything."""
+    """The others are read together again at once, and the topic joins them when it can be read again."""
     spoils = True
 
     def read(keys: list[str]) -> None:
@@ -108,7 +108,7 @@ def test_a_topic_that_spoils_its_group_is_read_alone_until_it_goes_well() -> Non
 def test_a_poller_whose_thread_could_not_be_started_is_started_by_the_next_who_comes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As where a container has no room for one more thread just then."""
+    """A container may have no room for another thread at some moment."""
     reading = _Reading(lambda _keys: None)
 
     def refuse(_thread: threading.Thread) -> None:
@@ -124,7 +124,7 @@ def test_a_poller_whose_thread_could_not_be_started_is_started_by_the_next_who_c
 
 
 def test_the_newest_event_is_kept_however_large() -> None:
-    """So that it is read once for all who watch."""
+    """So it is read once for all clients."""
     large = b'"%s"' % (b"x" * 300_000)
     before = JobState("1-1", b'"id":"j"', 1, 0, [Event(1, b'"small"')], 0)
     state = JobState("1-2", b'"id":"j"', 2, 1, [Event(2, large)], 0)
@@ -142,7 +142,7 @@ def test_the_newest_event_is_kept_however_large() -> None:
 
 
 def _make_heavy_jobs(db: Connection, update: Update, web: "Web") -> None:
-    """Make a thousand jobs that are so large that a page of them takes seconds."""
+    """Make a thousand jobs so large that reading a page of them takes seconds."""
     web.register("heavy")
     assert web.report(update("heavy", stage="heavy", itemsByType={"issues": 1})).status == 200
     db.execute(
@@ -158,7 +158,7 @@ def _make_heavy_jobs(db: Connection, update: Update, web: "Web") -> None:
 def test_a_page_that_takes_too_long_keeps_no_other_page_from_being_told(
     start_web: StartWeb, db_url: str, db: Connection, update: Update
 ) -> None:
-    """Who watches a quick one is told more often than the slow one is tried."""
+    """A quick page gets more messages than the slow one has attempts."""
     web = start_web(db_url, TALLYMARK_STATEMENT_TIMEOUT="700")
     _make_heavy_jobs(db, update, web)
     quick = new_job_id()

@@ -1,4 +1,4 @@
-"""Streams in trouble: cut, too many, deaf, without a database, stopped; and none in the way of anything else."""
+"""Streams in trouble: cut, too many, not read, without a database, stopped; none disturbs anything else."""
 
 import contextlib
 import secrets
@@ -30,7 +30,7 @@ Connection = psycopg.Connection[Any]
 
 
 def test_cut_connections_lose_no_event_and_repeat_none(web: "Web", job: str, update: Update) -> None:
-    """Connections are cut at any moment while updates come in; in the end the ledger was told, once."""
+    """Connections are cut at any moment while updates come in; in the end the whole ledger was sent, once."""
     total = 400
 
     def report() -> None:
@@ -60,7 +60,7 @@ def test_cut_connections_lose_no_event_and_repeat_none(web: "Web", job: str, upd
 
 @pytest.mark.faults
 def test_streams_outlive_the_death_of_the_database(start_web: StartWeb, tmp_path: Path, update: Update) -> None:
-    """Killed and started again: who watched is told what came after, on the same stream, without a gap."""
+    """The database is killed and restarted: the same stream continues without a gap."""
     with EmbeddedPostgres(tmp_path / "data") as postgres:
         migrate(postgres.url)
         web = start_web(postgres.url)
@@ -86,7 +86,7 @@ def test_streams_outlive_the_death_of_the_database(start_web: StartWeb, tmp_path
 
 
 def test_the_stream_of_a_revoked_token_ends(start_web: StartWeb, db_url: str, db: Connection) -> None:
-    """At a beat, and who connects anew is refused; a configured token's goes on."""
+    """It ends at a heartbeat, and a new one is refused; that of a configured token goes on."""
     web = start_web(db_url, TALLYMARK_TOKEN_CACHE_SECONDS="0.5")
     web.register("j")
     token = create_token(db, "short", ["read"])
@@ -107,7 +107,7 @@ def _last_call(db: Connection) -> object:
 
 
 def test_nothing_is_read_while_nobody_watches(start_web: StartWeb, db_url: str, db: Connection) -> None:
-    """The last call stays the last."""
+    """There is no call after the last one."""
     web = start_web(db_url)
     web.register("j")
     with Watching(web, job="j") as job, Watching(web, view="overview") as overview:
@@ -129,7 +129,7 @@ def test_nothing_is_read_while_nobody_watches(start_web: StartWeb, db_url: str, 
 def test_more_streams_than_there_may_be_are_refused_and_a_place_is_free_again(
     start_web: StartWeb, db_url: str, update: Update
 ) -> None:
-    """503 with Retry-After; requests are answered all the while, and who polls, too."""
+    """503 with Retry-After. Requests are answered all the time, polling included."""
     web = start_web(db_url, TALLYMARK_STREAMS="4", TALLYMARK_BLOCKING_THREADS="2")
     web.register("j")
     with contextlib.ExitStack() as streams:
@@ -155,7 +155,7 @@ def test_more_streams_than_there_may_be_are_refused_and_a_place_is_free_again(
 def test_a_stopped_server_ends_its_streams_at_once(
     monkeypatch: pytest.MonkeyPatch, start_web: StartWeb, db_url: str
 ) -> None:
-    """Each ends as an answer ends, and the process with them: nothing waits for a stream's hour, or is killed."""
+    """Each ends like a complete answer, and then the process: it neither waits for a stream nor is killed."""
     patient = "from tallymark.server import granian; granian.GRACE_SECONDS = 1800; "
     serve = "from tallymark.cli import main; main()"
     monkeypatch.setattr("tests.web.conftest._SERVE", (sys.executable, "-c", patient + serve, "serve"))
@@ -175,25 +175,25 @@ def test_a_stopped_server_ends_its_streams_at_once(
 
 
 class _Quiet:
-    """A subscription that has nothing new; `asked` is how often it was asked."""
+    """A subscription without news; `asked` counts the calls."""
 
     def __init__(self) -> None:
         self.asked = 0
 
     def begin(self, subscriber: Subscriber) -> None:
-        """Begin."""
+        """Do nothing."""
 
     def end(self) -> None:
-        """End."""
+        """Do nothing."""
 
     def news(self) -> list[Message]:
-        """Return none."""
+        """Return no news."""
         self.asked += 1
         return []
 
 
 def test_a_stream_that_is_stopped_waits_for_no_beat(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It wakes up and ends, although the next beat is hours away."""
+    """It wakes up and ends, although the next heartbeat is hours away."""
     monkeypatch.setattr("tallymark.web.live.stream.BEAT_SECONDS", 100_000.0)
     quiet = _Quiet()
     ended: list[Stream] = []
@@ -211,9 +211,9 @@ def test_a_stream_that_is_stopped_waits_for_no_beat(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_client_that_reads_nothing_costs_nobody_else_anything(web: "Web", job: str, update: Update) -> None:
-    """Its connection is full, and nothing piles up for it: later it gets few messages, which have all."""
+    """Its connection is full, and nothing piles up for it: later it gets few messages, which have everything."""
     with psycopg.connect(web.database_url, autocommit=True) as connection:
-        # More than the two ends of a connection take.
+        # More than the buffers of a connection hold.
         connection.execute(
             "SELECT tallymark.merge_progress(%s, jsonb_build_object('status', 'processing', 'processedItems', n,"
             " 'message', repeat(chr(120143), 1000), 'error', jsonb_build_object('message', repeat('x', 4000))))"
@@ -236,7 +236,7 @@ def test_a_client_that_reads_nothing_costs_nobody_else_anything(web: "Web", job:
 
 @pytest.mark.slow
 def test_the_queue_admits_no_more_than_it_may_in_the_order_of_arrival() -> None:
-    """Fifty callers, three places."""
+    """Fifty callers and three places."""
     queue = AdmissionQueue(3)
     inside, most, order = 0, 0, []
     lock = threading.Lock()
@@ -272,7 +272,7 @@ def test_the_queue_admits_no_more_than_it_may_in_the_order_of_arrival() -> None:
 
 
 def test_who_would_wait_too_long_is_turned_away() -> None:
-    """When the line is full at once, when it does not move after a while; and the others keep their places."""
+    """At once if the line is full, after a while if it does not move; the others keep their places."""
     queue = AdmissionQueue(1, max_waiting=2, max_wait=0.2)
     assert queue.enter()
     entered: list[bool] = []

@@ -1,4 +1,4 @@
-"""What is logged at which level, in both formats; and what never is."""
+"""What is logged at which level, in both formats, and what is never logged."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from tests.web.conftest import TOKEN
 if TYPE_CHECKING:
     from tests.web.conftest import Web
 
-#: Words that stand nowhere but in an update.
+#: Words that are only in an update.
 SECRET = "canary-in-the-payload"
 
 
@@ -29,7 +29,7 @@ def report(web: "Web", status: str, number: int, **more: object) -> None:
 
 
 def live(web: "Web") -> None:
-    """Have a job live through all that is worth a line."""
+    """Let a job go through everything that has a log line."""
     web.register("job")
     report(web, "started", 1)
     report(web, "processing", 2, itemsByType={"issues": 5})
@@ -51,7 +51,7 @@ def lines_of(web: "Web") -> list[dict[str, Any]]:
 def test_above_debug_neither_payloads_nor_tokens_are_logged(
     start_web: Callable[..., "Web"], db_url: str, style: str, level: str
 ) -> None:
-    """Nowhere in all that the server writes."""
+    """In the whole output of the server."""
     web = start_web(db_url, TALLYMARK_LOG_LEVEL=level, TALLYMARK_LOG_FORMAT=style)
     live(web)
     web.stop()
@@ -62,7 +62,7 @@ def test_above_debug_neither_payloads_nor_tokens_are_logged(
 
 
 def test_each_line_says_its_level_the_request_and_the_job(start_web: Callable[..., "Web"], db_url: str) -> None:
-    """Milestones are INFO, what is unusual WARNING, failures ERROR."""
+    """Milestones are INFO, unusual events WARNING, failures ERROR."""
     web = start_web(db_url, TALLYMARK_LOG_FORMAT="json")
     live(web)
     web.stop()
@@ -86,7 +86,7 @@ def test_each_line_says_its_level_the_request_and_the_job(start_web: Callable[..
 def test_at_debug_each_update_is_logged_with_its_payload_and_no_token(
     start_web: Callable[..., "Web"], db_url: str
 ) -> None:
-    """For who looks for what a crawler really sends."""
+    """This shows what a crawler really sends."""
     web = start_web(db_url, TALLYMARK_LOG_LEVEL="debug", TALLYMARK_LOG_FORMAT="json")
     live(web)
     web.stop()
@@ -99,7 +99,7 @@ def test_at_debug_each_update_is_logged_with_its_payload_and_no_token(
 def test_a_crawler_that_does_something_unusual_all_the_time_does_not_fill_the_log(
     start_web: Callable[..., "Web"], db_url: str
 ) -> None:
-    """Once a minute is enough; the metrics count each."""
+    """It is logged once a minute; the metrics count every time."""
     web = start_web(db_url, TALLYMARK_LOG_FORMAT="json")
     web.register("job")
     for number in range(50):

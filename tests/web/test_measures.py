@@ -1,4 +1,4 @@
-"""What the endpoint tells of its requests."""
+"""The endpoint's own figures about its requests."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def _measured(web: "Web") -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def test_requests_are_counted_by_route_and_outcome(start_web: Callable[..., "Web"], db_url: str) -> None:
-    """Whatever job they are about; refused ones apart."""
+    """Independent of the job; refused ones are counted separately."""
     web = start_web(db_url)
     began = web.call("GET", "/api/internal/endpoint").json["since"]
     assert abs(time.time() - datetime.fromisoformat(began).timestamp()) < 600
@@ -51,7 +51,7 @@ def test_requests_are_counted_by_route_and_outcome(start_web: Callable[..., "Web
 
 
 def test_a_database_that_is_away_shows_as_errors(start_web: Callable[..., "Web"]) -> None:
-    """Answers of the 5xx kind are counted as such."""
+    """5xx answers are counted as errors."""
     web = start_web("postgresql://nobody@127.0.0.1:1/none", TALLYMARK_POOL_TIMEOUT="0.1")
     assert web.report({"taskId": "one"}).status == 503
     route = _measured(web)[PROGRESS, "POST"]
@@ -59,7 +59,7 @@ def test_a_database_that_is_away_shows_as_errors(start_web: Callable[..., "Web"]
 
 
 def test_what_clients_make_up_takes_no_place_of_its_own(start_web: Callable[..., "Web"], db_url: str) -> None:
-    """Paths and methods that nobody has are counted together, however many there are."""
+    """Unknown paths and methods are counted together, however many there are."""
     web = start_web(db_url)
     for number in range(5):
         web.call("GET", f"/nothing/{number}")
@@ -73,7 +73,7 @@ def test_what_clients_make_up_takes_no_place_of_its_own(start_web: Callable[...,
 
 
 def test_worker_processes_count_together(start_web: Callable[..., "Web"], db_url: str, tmp_path: Path) -> None:
-    """Each answer tells the sum, whichever process gives it."""
+    """Every answer has the sum, whichever process gives it."""
     shared = tmp_path / "shared"
     shared.mkdir()
     web = start_web(db_url, TALLYMARK_WORKERS="2", PROMETHEUS_MULTIPROC_DIR=str(shared))
@@ -85,7 +85,7 @@ def test_worker_processes_count_together(start_web: Callable[..., "Web"], db_url
             answers.extend(crowd.map(lambda _: web.call("GET", "/api/internal/jobs/one").status, range(100)))
         return len({file.name.rpartition("_")[2] for file in shared.glob("histogram_*.db")}) == 2
 
-    # The second one may still be starting, and which of them gets a connection is chance.
+    # The second process may still be starting, and either may get a connection.
     wait_until(both_have_worked)
     assert set(answers) == {200}
     found = {_measured(web)["/api/internal/jobs/{id}", "GET"]["requests"] for _ in range(20)}
@@ -96,7 +96,7 @@ def test_worker_processes_count_together(start_web: Callable[..., "Web"], db_url
 def test_a_process_that_is_just_starting_fails_no_reading(
     start_web: Callable[..., "Web"], db_url: str, tmp_path: Path
 ) -> None:
-    """Its files are empty for an instant."""
+    """Its files are empty at first."""
     web = start_web(db_url, PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
     for kind in ("counter", "histogram", "gauge_min", "gauge_livesum"):
         (tmp_path / f"{kind}_{os.getpid()}.db").touch()
@@ -108,7 +108,7 @@ def test_a_process_that_is_just_starting_fails_no_reading(
 def test_a_server_has_its_workers_count_together_from_zero(
     start_web: Callable[..., "Web"], db_url: str, tmp_path: Path
 ) -> None:
-    """Nobody needs to set anything up for it."""
+    """No setup is needed."""
     web = start_web(db_url, TALLYMARK_WORKERS="2", PROMETHEUS_MULTIPROC_DIR="", TMPDIR=str(tmp_path))
     assert len(list(tmp_path.glob("tallymark-counts-*"))) == 1
     with ThreadPoolExecutor(8) as crowd:
@@ -119,7 +119,7 @@ def test_a_server_has_its_workers_count_together_from_zero(
 def test_only_who_may_read_all_jobs_is_told(
     start_web: Callable[..., "Web"], db: psycopg.Connection[Any], db_url: str
 ) -> None:
-    """Requests are about anybody's jobs."""
+    """The figures cover requests about all jobs."""
     web = start_web(db_url)
     tokens = {
         "reader": create_token(db, "reader", ["read"]),
@@ -146,11 +146,11 @@ def test_only_who_may_read_all_jobs_is_told(
     ],
 )
 def test_percentiles_lie_where_an_even_spread_has_them(counts: list[float], part: float, expected: float) -> None:
-    """Of buckets up to 1, up to 2, and beyond."""
+    """With buckets up to 1, up to 2, and above."""
     assert percentile([1.0, 2.0, float("inf")], counts, part) == expected
 
 
 def test_the_buckets_tell_a_millisecond_from_ten_seconds() -> None:
-    """They rise, and none is more than twice as wide as what is below it."""
+    """They rise, and none is more than twice as wide as everything below it."""
     assert (BUCKETS[0], BUCKETS[-1]) == (0.001, 10.0)
     assert all(1 < high / low <= 2 for low, high in pairwise(BUCKETS))

@@ -1,4 +1,4 @@
-"""What `/metrics` tells, from one process and from several, with the database and without."""
+"""The contents of `/metrics`, from one process and from several, with and without the database."""
 
 import json
 import os
@@ -26,7 +26,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def scrape(web: "Web") -> Samples:
-    """Read all samples, as Prometheus does."""
+    """Read all samples, like Prometheus."""
     answer = web.call("GET", "/metrics")
     assert answer.status == 200, answer.body
     assert answer.headers["content-type"].startswith("text/plain; version=")
@@ -38,7 +38,7 @@ def scrape(web: "Web") -> Samples:
 
 
 def value(samples: Samples, name: str, **labels: str) -> float:
-    """Give one sample; 0 where it is not there."""
+    """Return one sample; 0 if it is missing."""
     return samples.get((name, tuple(sorted(labels.items()))), 0.0)
 
 
@@ -48,7 +48,7 @@ def update(job: str, number: int, **more: object) -> dict[str, object]:
 
 
 def test_updates_are_counted_by_what_became_of_them(start_web: Callable[..., "Web"], db_url: str) -> None:
-    """Single ones and those of batches; also what they said went wrong, and how late they came."""
+    """Single ones and those of batches, and also the errors that they reported, and their delay."""
     web = start_web(db_url)
     web.register("job")
     web.report(update("job", 1))
@@ -82,7 +82,7 @@ def test_updates_are_counted_by_what_became_of_them(start_web: Callable[..., "We
 def test_what_the_database_says_of_all_jobs_is_there(
     start_web: Callable[..., "Web"], db: psycopg.Connection[Any], db_url: str
 ) -> None:
-    """Jobs, silent ones, alerts, verification, sizes."""
+    """Jobs, silent jobs, alerts, verification, sizes."""
     web = start_web(db_url)
     for job in ("one", "two"):
         web.register(job)
@@ -101,7 +101,7 @@ def test_what_the_database_says_of_all_jobs_is_there(
 def test_several_processes_count_together_and_the_dead_have_no_connections(
     start_web: Callable[..., "Web"], db_url: str
 ) -> None:
-    """Counts outlive a worker that crashes; what it had open does not."""
+    """Counts of a crashed worker remain; its open connections do not."""
     web = start_web(db_url, TALLYMARK_WORKERS="3")
     web.register("job")
     with ThreadPoolExecutor(12) as threads:
@@ -133,7 +133,7 @@ def test_several_processes_count_together_and_the_dead_have_no_connections(
 
 
 def test_without_the_database_the_rest_is_told(start_web: Callable[..., "Web"]) -> None:
-    """And that it is away."""
+    """And a metric says that the database is away."""
     web = start_web("postgresql://127.0.0.1:9/x")
     samples = scrape(web)
     assert value(samples, "tallymark_database_up") == 0
@@ -143,7 +143,7 @@ def test_without_the_database_the_rest_is_told(start_web: Callable[..., "Web"]) 
 def test_who_may_not_read_everything_is_not_told(
     start_web: Callable[..., "Web"], db: psycopg.Connection[Any], db_url: str
 ) -> None:
-    """A token is needed, that reads all jobs; unless the settings say that everybody may."""
+    """A token that reads all jobs is needed, unless the settings open the metrics to everybody."""
     web = start_web(db_url)
     assert web.call("GET", "/metrics", token=None).status == 401
     some = create_token(db, f"some-{secrets.token_hex(4)}", ["read"], job_prefix="a_")
@@ -157,7 +157,7 @@ def test_who_may_not_read_everything_is_not_told(
 def test_what_was_refused_or_came_twice_is_noted_in_the_database(
     start_web: Callable[..., "Web"], db: psycopg.Connection[Any], db_url: str
 ) -> None:
-    """Job by job, within some seconds; nothing is kept of jobs that nobody registered."""
+    """Job by job, within some seconds; nothing is kept about unregistered jobs."""
     web = start_web(db_url)
     web.register("job")
     for _ in range(3):
@@ -179,7 +179,7 @@ def test_what_was_refused_or_came_twice_is_noted_in_the_database(
 def test_the_dashboard_and_the_rules_ask_for_metrics_that_there_are(
     start_web: Callable[..., "Web"], db: psycopg.Connection[Any], db_url: str
 ) -> None:
-    """Every name in docs/ops is one of a real scrape, or of a kind that comes with a replica."""
+    """Every name in docs/ops is in a real scrape, or belongs to a replica."""
     web = start_web(db_url)
     web.register("job")
     web.report(update("job", 1, error="boom"))

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and the page that shows it to people."""
+"""The OpenAPI document, and the page that shows it."""
 
 import json
 import re
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.web.conftest import Web
 
 DOCUMENT: dict[str, Any] = json.loads(document_file().read_bytes())
-#: What is there for people, and is not part of what the document describes.
+#: Routes for people, which the document does not describe.
 _PAGES = {
     *("/docs", "/docs.css", "/docs.svg", "/assets/<name>", "/sign-in", "/sign-out"),
     *("/", "/job", "/errors", "/history", "/areas", "/system"),
@@ -35,7 +35,7 @@ def _resolved(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _validator(schema: dict[str, Any]) -> jsonschema_rs.Validator:
-    """A validator for a schema of the document's, which refers to others there."""
+    """Return a validator for a schema of the document, including the schemas that it refers to."""
     return jsonschema_rs.validator_for(
         {"$schema": "https://json-schema.org/draft/2020-12/schema", "components": DOCUMENT["components"], **schema},
         validate_formats=True,
@@ -59,13 +59,13 @@ def _bodies() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _examples(content: dict[str, Any]) -> list[Any]:
-    """What is given as an example of a body."""
+    """Return the examples of a body."""
     named = [example["value"] for example in content.get("examples", {}).values()]
     return [*named, *([content["example"]] if "example" in content else [])]
 
 
 def test_every_route_is_described_and_nothing_else() -> None:
-    """What the application answers and what the document tells are the same operations."""
+    """The application and the document have the same operations."""
     app = create_app(Settings())
     there = {
         (method, re.sub(r"<[^>]+>", "{id}", rule.rule))
@@ -78,7 +78,7 @@ def test_every_route_is_described_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
 def test_a_schema_is_one_and_its_examples_keep_to_it(name: str) -> None:
-    """JSON Schema 2020-12, as OpenAPI 3.1 has it."""
+    """JSON Schema 2020-12, as in OpenAPI 3.1."""
     schema = DOCUMENT["components"]["schemas"][name]
     jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
     for example in schema.get("examples", []):
@@ -87,13 +87,13 @@ def test_a_schema_is_one_and_its_examples_keep_to_it(name: str) -> None:
 
 @pytest.mark.parametrize(("where", "content"), [pytest.param(*body, id=body[0]) for body in _bodies()])
 def test_examples_of_bodies_keep_to_their_schemas(where: str, content: dict[str, Any]) -> None:
-    """Nobody is shown something that the document itself would not let pass."""
+    """No example is invalid by the document itself."""
     for example in _examples(content):
         assert list(_validator(content["schema"]).iter_errors(example)) == [], where
 
 
 def test_every_refusal_is_a_problem_with_an_example() -> None:
-    """All errors have one shape, and each is shown once."""
+    """All errors have one form, and each has an example."""
     for method, path, operation in _operations():
         for status, node in operation["responses"].items():
             if status >= "400":
@@ -105,7 +105,7 @@ def test_every_refusal_is_a_problem_with_an_example() -> None:
 
 
 def test_the_examples_of_requests_work(start_web: Callable[..., "Web"], db_url: str) -> None:
-    """Sent to a new server in the order of the document, each is taken, and each answer is what the document says."""
+    """Sent to a new server in the document's order, each succeeds, and each answer is as described."""
     web = start_web(db_url)
     assert web.register("job_1").status == 201
     assert web.register("job_2").status == 201
@@ -134,7 +134,7 @@ def test_the_examples_of_requests_work(start_web: Callable[..., "Web"], db_url: 
 def test_each_operation_asks_for_the_scope_that_the_document_says(
     start_web: Callable[..., "Web"], db: psycopg.Connection[Any], db_url: str
 ) -> None:
-    """A token with that scope alone comes in, and one with all others, as far as they do not imply it, does not."""
+    """A token with only that scope is accepted; one with all other scopes, unless they imply it, is not."""
     web = start_web(db_url)
     tokens = {scope: create_token(db, scope, [scope]) for scope in ("write", "read", "admin")}
     for method, path, operation in _operations():
@@ -149,7 +149,7 @@ def test_each_operation_asks_for_the_scope_that_the_document_says(
 
 
 def test_the_document_is_served_as_it_is_and_needs_no_token(web: "Web") -> None:
-    """Byte for byte, with a tag by which nobody gets it twice."""
+    """Byte for byte, with a tag so that no client gets it twice."""
     answer = web.call("GET", "/openapi.json", token=None)
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
     assert answer.body == document_file().read_bytes()
@@ -158,7 +158,7 @@ def test_the_document_is_served_as_it_is_and_needs_no_token(web: "Web") -> None:
 
 
 class _Page(HTMLParser):
-    """What a page has."""
+    """The elements of a page."""
 
     def __init__(self, text: str) -> None:
         """Read it."""
@@ -169,7 +169,7 @@ class _Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a tag."""
+        """Record a tag."""
         self.tags.append(tag)
         self.ids += [value or "" for name, value in attrs if name == "id"]
         self.attributes += [(name, value or "") for name, value in attrs]
@@ -185,7 +185,7 @@ def page(web: "Web") -> _Page:
 
 
 def test_the_page_has_no_script_no_inline_style_and_nothing_from_elsewhere(web: "Web", page: _Page) -> None:
-    """So that its content security policy can be as strict as it is."""
+    """So its content security policy can be very strict."""
     assert not {"script", "style", "iframe", "object", "embed", "form"} & set(page.tags)
     assert not [name for name, _ in page.attributes if name == "style" or name.startswith("on")]
     addresses = {value for name, value in page.attributes if name in {"href", "src"} and not value.startswith("#")}
@@ -195,7 +195,7 @@ def test_the_page_has_no_script_no_inline_style_and_nothing_from_elsewhere(web: 
 
 
 def test_every_operation_and_schema_has_its_place_on_the_page(page: _Page) -> None:
-    """Each can be linked to, and no link leads nowhere."""
+    """Each can be linked to, and no link is broken."""
     named = {operation["operationId"] for _, _, operation in _operations()} | set(DOCUMENT["components"]["schemas"])
     assert named <= set(page.ids)
     assert set(DOCUMENT["components"]["responses"]) <= set(page.ids)

@@ -1,4 +1,4 @@
-"""Too many requests at once: those that are taken are answered, the others are told at once to come back."""
+"""Too many requests at once: accepted ones are answered, the others are turned away at once."""
 
 import resource
 import socket
@@ -28,7 +28,7 @@ def serve_small(db_url: str, tmp_path: Path) -> Iterator[Serve]:
 
     def serve(**environ: str) -> Web:
         small = {"TALLYMARK_BLOCKING_THREADS": "2", "TALLYMARK_MAX_WAITING": "2", "TALLYMARK_STREAMS": "2"}
-        # Locks are held until a test has seen what it wants to see, however long that takes.
+        # Locks are held until a test has seen their effect, however long that takes.
         small |= {"TALLYMARK_MAX_WAIT": "3600", "TALLYMARK_LOCK_TIMEOUT": "0", "TALLYMARK_STATEMENT_TIMEOUT": "0"}
         started.append(Web(db_url, tmp_path / f"log-{len(started)}", {**small, **environ}))
         return started[-1]
@@ -50,7 +50,7 @@ def update(job: str, number: int) -> dict[str, object]:
 
 
 class Reports:
-    """Reports on a job from many threads, and what they were answered."""
+    """Reports on a job from many threads, and their answers."""
 
     def __init__(self, web: Web, job: str, count: int) -> None:
         self.answers: list[Answer] = []
@@ -62,7 +62,7 @@ class Reports:
             thread.start()
 
     def with_status(self, status: int) -> "list[Answer]":
-        """Give the answers with a status."""
+        """Return the answers with a status."""
         return [answer for answer in self.answers if answer.status == status]
 
     def join(self) -> None:
@@ -80,7 +80,7 @@ def count_of(db: Connection, job: str) -> int:
 
 
 def test_those_that_nobody_can_take_are_turned_away_at_once(db: Connection, db_url: str, serve_small: Serve) -> None:
-    """Of twenty reports on a job that is held two are worked on and two wait; the others know at once."""
+    """Of twenty reports on a locked job two are worked on and two wait; the others are refused at once."""
     web = serve_small()
     web.register("held")
     with psycopg.connect(db_url) as holder:
@@ -101,7 +101,7 @@ def test_those_that_nobody_can_take_are_turned_away_at_once(db: Connection, db_u
 
 
 def test_who_waits_for_long_is_told_to_come_back(db_url: str, serve_small: Serve) -> None:
-    """However slow the database is, nobody waits without end."""
+    """No request waits forever, however slow the database is."""
     web = serve_small(TALLYMARK_MAX_WAIT="0.5")
     web.register("held")
     with psycopg.connect(db_url) as holder:
@@ -116,7 +116,7 @@ def test_who_waits_for_long_is_told_to_come_back(db_url: str, serve_small: Serve
 
 
 def test_a_connection_that_was_turned_away_can_be_used_on(db_url: str, serve_small: Serve) -> None:
-    """Its body was read, so that the next request is not taken for a part of it."""
+    """Its body was read, so the next request is not taken for a part of it."""
     web = serve_small()
     web.register("held")
     with psycopg.connect(db_url) as holder:
@@ -138,7 +138,7 @@ def test_a_connection_that_was_turned_away_can_be_used_on(db_url: str, serve_sma
 
 
 def test_connections_that_nobody_uses_keep_nobody_else_out(db_url: str, tmp_path: Path) -> None:
-    """Thousands of crawlers keep theirs open between two reports, also where a process begins with few open files."""
+    """Thousands of crawlers keep connections open between reports, even if the limit of open files is low at first."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     idle_ones = min(3000, hard - 500)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))

@@ -1,4 +1,4 @@
-"""What an overview is made of, over HTTP: the newest jobs, counts, rates, and the ledger against the jobs."""
+"""The data of the overview over HTTP: the newest jobs, counts, rates, and the comparison with the ledger."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ Update = Callable[..., dict[str, object]]
 StartWeb = Callable[..., "Web"]
 
 API = "/api/internal"
-#: Under each name an answer, and which of its members are about jobs.
+#: The answer at each name, and its members that are about jobs.
 PAGES = {
     "overview": {"jobs", "next"},
     "statuses": {"statuses", "jobs", "more"},
@@ -42,7 +42,7 @@ PAGES = {
 
 @pytest.fixture
 def mark(web: "Web") -> str:
-    """What only the ids of this test's jobs have in them; there are five of them."""
+    """A text that is only in the ids of this test's five jobs."""
     text = secrets.token_hex(6)
     for number in range(5):
         assert web.register(name(text, number)).status == 201
@@ -55,7 +55,7 @@ def name(mark: str, number: int) -> str:
 
 
 def read(web: "Web", path: str, *query: tuple[str, object], token: str | None = None) -> Any:  # noqa: ANN401 - JSON
-    """Return what is read under a path."""
+    """Return the answer at a path."""
     address = f"{API}/{path}?{urlencode(query)}"
     answer = web.call("GET", address) if token is None else web.call("GET", address, token=token)
     assert answer.status == 200, answer.body
@@ -73,14 +73,14 @@ def pages(web: "Web", *query: tuple[str, object]) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_there_is_a_page_of_each_and_none_without_a_token(web: "Web", page: str) -> None:
-    """200 and what the document says; 401 for everybody else."""
+    """200 with the documented form; 401 without a token."""
     assert set(read(web, page)) == PAGES[page]
     assert web.call("GET", f"{API}/{page}", token=None).status == 401
     assert web.call("GET", f"{API}/{page}", token="wrong").status == 401
 
 
 def test_the_overview_is_read_page_by_page(web: "Web", mark: str, update: Update) -> None:
-    """Every job once, the newest first, whatever is reported meanwhile; a line has little of a job."""
+    """Every job once, newest first, whatever is reported meanwhile; a row has few fields of a job."""
     found = []
     for page in pages(web, ("q", mark), ("limit", 2)):
         found.append(page)
@@ -95,7 +95,7 @@ def test_the_overview_is_read_page_by_page(web: "Web", mark: str, update: Update
 
 
 def test_the_overview_is_filtered_as_the_list_is(web: "Web", mark: str, update: Update) -> None:
-    """Each filter, alone and together; an empty one confines nothing."""
+    """Each filter, alone and together; an empty one has no effect."""
     one, two = name(mark, 1), name(mark, 2)
     web.report(update(one, stage=mark, operationType="discovery", currentDataType=f"d{mark}", itemsByType={mark: 1}))
     web.report(update(two, stage=mark, itemsByType={mark: 1, "b": 1}, status="completed"))
@@ -112,13 +112,13 @@ def test_the_overview_is_filtered_as_the_list_is(web: "Web", mark: str, update: 
 
 @pytest.mark.parametrize("cursor", ["x", "616", "ff", "00", "6161", "3120ff", "6100", "6" * 5000])
 def test_what_no_page_gave_is_no_cursor(web: "Web", cursor: str) -> None:
-    """It is refused."""
+    """Other cursors are refused."""
     answer = web.call("GET", f"{API}/overview?limit=1&cursor={cursor}")
     assert (answer.status, answer.json["details"][0]["field"]) == (400, "cursor")
 
 
 def test_every_problem_of_a_query_is_named(web: "Web") -> None:
-    """400 with all of them at once."""
+    """400 with all problems at once."""
     for query, fields in {
         "overview?limit=x&cursor=no&q=a%00&status=running": {"limit", "cursor", "q"},
         "statuses?atMost=-1": {"atMost"},
@@ -138,7 +138,7 @@ def test_every_problem_of_a_query_is_named(web: "Web") -> None:
 
 
 def test_rates_are_those_of_each_job(web: "Web", mark: str, update: Update) -> None:
-    """Whatever characters an id has; ids of no job are left out."""
+    """Ids may have any characters; ids of no job are left out."""
     web.report(update(name(mark, 1), processedItems=5, totalItems=50))
     found = read(web, "rates", ("id", name(mark, 1)), ("id", name(mark, 2)), ("id", "nobody"), ("id", ""))["rates"]
     assert set(found) == {name(mark, 1), name(mark, 2)}
@@ -149,7 +149,7 @@ def test_rates_are_those_of_each_job(web: "Web", mark: str, update: Update) -> N
 
 
 def test_a_timeline_is_read_backwards(web: "Web", mark: str, update: Update) -> None:
-    """From the end, and from any event; whoever follows next sees each event once, of all kinds or of some."""
+    """From the end and from any event; `next` leads to each event once, of all kinds or of some."""
     for number in range(10):
         kind = {0: {"error": "e"}, 1: {"stage": f"s{number}"}}.get(number % 3, {})
         at = f"2025-01-06T19:15:{30 + number}Z"
@@ -172,7 +172,7 @@ def test_a_timeline_is_read_backwards(web: "Web", mark: str, update: Update) -> 
 
 
 def test_a_job_is_compared_with_its_ledger(web: "Web", mark: str, update: Update) -> None:
-    """One that was changed behind our back is found, alone and among the newest."""
+    """A job that was changed by hand is found, alone and among the newest."""
     web.report(update(name(mark, 4), processedItems=5))
     path = f"jobs/{quote(name(mark, 4), safe='')}/verify"
     assert read(web, path) == {"id": name(mark, 4), "verified": True, "events": 1, "differences": []}
@@ -194,7 +194,7 @@ def test_a_job_is_compared_with_its_ledger(web: "Web", mark: str, update: Update
 def test_a_token_reads_only_of_the_jobs_that_it_is_for(
     start_web: StartWeb, db: Connection, db_url: str, update: Update
 ) -> None:
-    """Also where jobs are merely counted; and nothing of what belongs to all of them."""
+    """Also in counts; figures about all jobs are refused."""
     web = start_web(db_url)
     for job_id in ("mine 1", "mine 2", "other"):
         assert web.register(job_id).status == 201
@@ -220,7 +220,7 @@ def test_a_token_reads_only_of_the_jobs_that_it_is_for(
 
 
 def test_python_reads_the_same(web: "Web", mark: str, update: Update) -> None:
-    """The typed functions give what HTTP gives."""
+    """The typed functions return the same as HTTP."""
     job_id = name(mark, 3)
     web.report(update(job_id, processedItems=5, totalItems=50))
     web.report(update(job_id, error={"type": mark, "message": "no"}))

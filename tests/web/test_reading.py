@@ -1,4 +1,4 @@
-"""Reading across jobs over HTTP: the list and what is shown beside it."""
+"""Reading across jobs over HTTP: the list and its filters."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ def pages(web: "Web", **query: object) -> Iterator[list[dict[str, Any]]]:
 
 @pytest.fixture
 def mark(web: "Web") -> str:
-    """What only the ids of this test's jobs have in them; there are five of them."""
+    """A text that is only in the ids of this test's five jobs."""
     text = secrets.token_hex(6)
     for number in range(5):
         assert web.register(f"list/{text}%_ü {number}").status == 201
@@ -49,7 +49,7 @@ def mark(web: "Web") -> str:
 
 
 def test_the_list_is_read_page_by_page(web: "Web", mark: str) -> None:
-    """Every job once, in the order of the ids, as it is read alone but without its timeline."""
+    """Every job once, in the order of the ids, in the form of a single job without its timeline."""
     found = list(pages(web, q=mark, limit=2))
     assert [len(page) for page in found] == [2, 2, 1]
     jobs = [job for page in found for job in page]
@@ -60,7 +60,7 @@ def test_the_list_is_read_page_by_page(web: "Web", mark: str) -> None:
 
 
 def test_jobs_are_found_by_what_they_are_at(web: "Web", mark: str, update: Update) -> None:
-    """Each filter, alone and together; an empty one, as a form sends it, confines nothing."""
+    """Each filter, alone and together; an empty one, as forms send it, has no effect."""
     one, two = (f"list/{mark}%_ü {number}" for number in (1, 2))
     web.report(update(one, stage=mark, operationType="discovery", currentDataType=f"d{mark}", itemsByType={mark: 1}))
     web.report(update(two, stage=mark, itemsByType={mark: 1, "b": 1}, status="completed"))
@@ -81,12 +81,12 @@ def test_jobs_are_found_by_what_they_are_at(web: "Web", mark: str, update: Updat
 
 
 def test_a_blank_that_was_a_plus_is_taken_for_one(web: "Web", mark: str) -> None:
-    """Who pastes a time with its offset into an address writes no %2B."""
+    """People who paste a time with its offset into an address do not write %2B."""
     assert web.call("GET", f"{JOBS}?q={mark}&updatedSince=2020-01-01T00:00:00+01:00").json["jobs"] != []
 
 
 def test_every_problem_of_a_query_is_named(web: "Web") -> None:
-    """400 with all of them at once."""
+    """400 with all problems at once."""
     answer = web.call(
         "GET", f"{JOBS}?limit=x&updatedSince=9999-12-31T23:59:59-01:00&cursor=no&q=a%00&status=running&unknown=%00"
     )
@@ -96,7 +96,7 @@ def test_every_problem_of_a_query_is_named(web: "Web") -> None:
 
 @pytest.mark.parametrize("cursor", ["x", "616", "ff", "00", "61 61 ", "6100", "ü", "6" * 5000])
 def test_a_cursor_that_no_page_gave_harms_nothing(web: "Web", cursor: str) -> None:
-    """It is refused, or is the place of an id that nobody has."""
+    """It is refused, or is the place of an id that no job has."""
     answer = web.call("GET", f"{JOBS}?limit=1&{urlencode({'cursor': cursor})}")
     assert answer.status in {200, 400}
     if answer.status == 400:
@@ -112,14 +112,14 @@ def test_nothing_is_read_without_a_token(web: "Web", name: str) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_there_is_a_page_of_each(web: "Web", name: str) -> None:
-    """200 and an array under the name of what is in it."""
+    """200 and an array under its name."""
     answer = web.call("GET", f"/api/internal/{name}")
     assert answer.status == 200
     assert isinstance(answer.json["jobs" if name == "stalled" else name], list)
 
 
 def test_errors_areas_and_days_are_told_across_jobs(web: "Web", mark: str, update: Update) -> None:
-    """What crawlers reported shows up there."""
+    """They have what crawlers reported."""
     for number in range(2):
         job_id = f"list/{mark}%_ü {number}"
         error = {"type": mark, "message": f"timeout after {number} s"}
@@ -136,7 +136,7 @@ def test_errors_areas_and_days_are_told_across_jobs(web: "Web", mark: str, updat
 
 
 def test_a_job_is_listed_once_while_others_come_and_change(web: "Web", mark: str, update: Update) -> None:
-    """Every job that is there all the while is on one page and no other, whatever is written meanwhile."""
+    """Every job that exists all the time is on exactly one page, whatever is written meanwhile."""
     there = {f"busy {mark} {number:03}" for number in range(60)}
     for job_id in there:
         web.register(job_id)
@@ -147,7 +147,7 @@ def test_a_job_is_listed_once_while_others_come_and_change(web: "Web", mark: str
         number = 0
         while not stop.is_set():
             number += 1
-            # Among the others, in front of them and behind them; and those that are there change meanwhile.
+            # New jobs come before, between and after the others, and existing ones change.
             new = f"busy {mark} {number % 60:03} {part} {number}"
             merged = update(
                 f"busy {mark} {number % 60:03}", processedItems=number, stage=f"s{number % 3}", workerId=str(part)
@@ -174,7 +174,7 @@ def test_a_job_is_listed_once_while_others_come_and_change(web: "Web", mark: str
 
 
 def test_python_reads_the_same(web: "Web", mark: str, update: Update) -> None:
-    """The typed functions give what HTTP gives."""
+    """The typed functions return the same as HTTP."""
     job_id = f"list/{mark}%_ü 1"
     moved = update(job_id, stage="one", processedItems=5, totalItems=50, itemsByType={"a": 1})
     web.report(moved)

@@ -1,7 +1,7 @@
-"""What each role can do, found out by trying: every object of the catalogue, so that a new one cannot be forgotten.
+"""What each role can do, tried with every object of the catalogue, so that new objects cannot be forgotten.
 
-The number of a function's file says what it is for: 2xx and 3xx write, 5xx is upkeep, all others read or are parts. So
-whoever takes the endpoint over can do with its connections what the endpoint does, and nothing else.
+The number of a function's file gives its purpose: 2xx and 3xx write, 5xx is maintenance, all others read or are parts.
+An attacker who takes over the endpoint can do with its connections what the endpoint does, and nothing else.
 """
 
 import secrets
@@ -28,9 +28,9 @@ Connection = psycopg.Connection[Any]
 Update = Callable[..., dict[str, object]]
 
 _FUNCTIONS = Path(__file__).parents[2] / "sql" / "functions"
-#: Of the files that write, those whose functions only look something up, for the endpoint.
+#: In the files that write, the functions that only look something up, for the endpoint.
 _LOOKING_UP = {"check_token", "has_tokens"}
-#: Of the files of upkeep, what the endpoint writes; of the others an admin may call those that change anything.
+#: In the maintenance files, the functions that the endpoint calls to write; an admin may call the others that write.
 _NOTING = {"note_intake"}
 _NO_RIGHT = "42501"
 
@@ -43,8 +43,8 @@ def _bands() -> dict[str, int]:
 
 
 def _functions(db: Connection) -> list[tuple[str, str, str]]:
-    """Return the name, the signature and a call of each function; the call has null for each argument."""
-    # The subquery keeps the planner from finding out, before it looks at any right, that a strict one gives null.
+    """Return the name, signature and a call of each function, with null for every argument."""
+    # The subquery keeps the planner from replacing a strict function by null before it checks any right.
     return db.execute(
         """SELECT p.proname, p.oid::regprocedure::text,
              format('SELECT %s(%s) FROM (SELECT NULL %s OFFSET 0) AS a', p.oid::regproc,
@@ -62,7 +62,7 @@ def _relations(db: Connection, kinds: str) -> list[str]:
 
 
 def _outcome(db: Connection, role: str, statement: str) -> str:
-    """Return what comes of a statement under a role: nothing, or the SQLSTATE; nothing of it is kept."""
+    """Run a statement under a role and roll it back; return its SQLSTATE, or nothing if it succeeded."""
     try:
         with db.transaction(force_rollback=True):
             db.execute(f"SET LOCAL ROLE {role}")
@@ -74,7 +74,7 @@ def _outcome(db: Connection, role: str, statement: str) -> str:
 
 @pytest.fixture
 def nobody(db: Connection) -> Iterator[str]:
-    """A role that was granted nothing: what it has, everybody has."""
+    """A role without grants: it has what PUBLIC has."""
     name = f"tallymark_test_{secrets.token_hex(6)}"
     db.execute(f"CREATE ROLE {name}")
     yield name
@@ -102,12 +102,12 @@ def make_login(db: Connection, db_url: str) -> Iterator[Callable[..., str]]:
 
 
 def test_every_function_has_a_file_that_says_what_it_is_for(db: Connection) -> None:
-    """Without it these tests could not judge the function."""
+    """Otherwise these tests could not judge the function."""
     assert {name for name, _, _ in _functions(db)} == set(_bands())
 
 
 def test_nobody_touches_a_table(db: Connection, nobody: str) -> None:
-    """Neither the writer nor the reader nor the admin nor anybody else; all go through functions and views."""
+    """No role does: all of them use functions and views."""
     tables = _relations(db, "rpfmS")
     assert len(tables) >= 4
     for role in ("tallymark_writer", "tallymark_reader", "tallymark_admin", nobody):
@@ -125,7 +125,7 @@ def test_nobody_touches_a_table(db: Connection, nobody: str) -> None:
 
 
 def test_only_those_who_read_see_views(db: Connection, nobody: str) -> None:
-    """Every view; and nobody writes through one."""
+    """This holds for every view, and no role writes through one."""
     for view in _relations(db, "v"):
         for role in ("tallymark_writer", nobody):
             assert _outcome(db, role, f"SELECT FROM {view}") == _NO_RIGHT, (role, view)
@@ -135,7 +135,7 @@ def test_only_those_who_read_see_views(db: Connection, nobody: str) -> None:
 
 
 def test_a_writer_calls_nothing_that_reads(db: Connection) -> None:
-    """Every function that is not in a file of those that write is refused, and whatever else was not granted."""
+    """Every function outside the files that write is refused, and everything else that was not granted."""
     bands = _bands()
     allowed = {name for name, _, call in _functions(db) if _outcome(db, "tallymark_writer", call) != _NO_RIGHT}
     assert {name for name in allowed - _NOTING if bands[name] not in {2, 3}} == set()
@@ -144,13 +144,13 @@ def test_a_writer_calls_nothing_that_reads(db: Connection) -> None:
 
 
 def test_a_reader_calls_nothing_that_writes(db: Connection) -> None:
-    """Every function in a file of those that write is refused; what is left is not even declared to change anything."""
+    """Every function in the files that write is refused; the others are declared to change nothing."""
     bands = _bands()
     functions = _functions(db)
     allowed = {name for name, _, call in functions if _outcome(db, "tallymark_reader", call) != _NO_RIGHT}
     assert {name for name in allowed if bands[name] in {2, 3}} == _LOOKING_UP
     assert {"get_job", "timeline", "verify_job", "job_ids"} <= allowed
-    # PostgreSQL itself holds a function to that.
+    # PostgreSQL enforces that declaration.
     changing = db.execute(
         "SELECT proname FROM pg_proc WHERE pronamespace = 'tallymark'::regnamespace AND provolatile = 'v'"
         " AND proname = ANY (%s)",
@@ -160,7 +160,7 @@ def test_a_reader_calls_nothing_that_writes(db: Connection) -> None:
 
 
 def test_an_admin_may_do_what_the_others_may(db: Connection) -> None:
-    """And handles the tokens."""
+    """And manages the tokens."""
     may = {
         role: {signature for _, signature, call in _functions(db) if _outcome(db, role, call) != _NO_RIGHT}
         for role in ("tallymark_writer", "tallymark_reader", "tallymark_admin")
@@ -170,7 +170,7 @@ def test_an_admin_may_do_what_the_others_may(db: Connection) -> None:
 
 
 def test_who_was_granted_nothing_may_do_nothing(db: Connection, nobody: str) -> None:
-    """Every function, by name and by trying: PUBLIC has nothing."""
+    """PUBLIC may call no function: the privileges say so, and so do attempts."""
     for _, signature, call in _functions(db):
         assert _outcome(db, nobody, call) == _NO_RIGHT, signature
     assert _outcome(db, nobody, "CREATE TABLE tallymark.x ()") == _NO_RIGHT
@@ -188,7 +188,7 @@ def test_who_was_granted_nothing_may_do_nothing(db: Connection, nobody: str) -> 
 def test_a_connection_takes_the_role_that_its_user_may_take(
     make_login: Callable[..., str], grants: list[str], role: str | None
 ) -> None:
-    """And goes on as that user where it may not: its own rights are then what counts."""
+    """Otherwise it stays that user, with the user's own rights."""
     url = make_login(*grants)
     database = Database(url, Settings(), role="tallymark_writer")
     try:
@@ -198,7 +198,7 @@ def test_a_connection_takes_the_role_that_its_user_may_take(
 
 
 def test_a_superuser_is_one_no_longer(db_url: str) -> None:
-    """As under `tallymark up`, whose embedded server has no other user."""
+    """As under `tallymark up`, whose embedded server has only a superuser."""
     for role in ("tallymark_writer", "tallymark_reader"):
         database = Database(db_url, Settings(), role=role)
         try:
@@ -208,7 +208,7 @@ def test_a_superuser_is_one_no_longer(db_url: str) -> None:
 
 
 def test_a_database_without_the_roles_can_be_reached(db_url: str) -> None:
-    """The connection stands, so that the endpoint says what is missing."""
+    """The connection works, so that the endpoint can name what is missing."""
     database = Database(db_url, Settings(), role="tallymark_no_such_role")
     try:
         assert database.call(WHO) != [b"tallymark_no_such_role"]
@@ -217,7 +217,7 @@ def test_a_database_without_the_roles_can_be_reached(db_url: str) -> None:
 
 
 def test_behind_a_pooler_the_role_is_left_alone(db_url: str) -> None:
-    """It would go along to the pooler's next client, which may be one that needs another."""
+    """It would stay set for the pooler's next client, which may need another one."""
     parts = {name: str(value) for name, value in conninfo_to_dict(db_url).items()}
     if parts["host"].startswith("/"):
         pytest.skip("NOT TESTED: a pooler before a server that listens on no TCP port")
@@ -250,7 +250,7 @@ def test_the_endpoint_needs_the_writer_and_the_reader(
     report: int,
     read: int,
 ) -> None:
-    """It writes as the one and reads as the other, and `/readyz` says where one is missing."""
+    """It writes as one and reads as the other, and `/readyz` names a missing one."""
     db.execute("SELECT tallymark.create_job('j')")
     web = start_web(make_login(*grants))
     assert web.call("GET", "/readyz").status == ready
@@ -260,7 +260,7 @@ def test_the_endpoint_needs_the_writer_and_the_reader(
 
 
 class _Pooler:
-    """Passes bytes between clients and a server, and tells the clients a process id of its own, as poolers do."""
+    """Passes bytes between clients and a server, and gives clients a process id of its own, like a pooler."""
 
     def __init__(self, host: str, port: int) -> None:
         """Listen for clients of the server at this address."""
@@ -274,7 +274,7 @@ class _Pooler:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take no more clients."""
+        """Accept no more clients."""
         self._listening.close()
 
     def _accept(self) -> None:
@@ -287,7 +287,7 @@ class _Pooler:
             threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
 
     def _serve(self, client: socket.socket, server: socket.socket) -> None:
-        """Pass bytes both ways; only when both ways have ended is either socket closed."""
+        """Pass bytes both ways; close the sockets only when both ways have ended."""
         with client, server:
             answers = threading.Thread(target=self._pass, args=(server, client), daemon=True)
             answers.start()
@@ -296,7 +296,7 @@ class _Pooler:
 
     @staticmethod
     def _pass(source: socket.socket, target: socket.socket) -> None:
-        """Pass bytes one way until either end is gone, then let the other way end too."""
+        """Pass bytes one way until either end closes, then let the other way end, too."""
         key_data = b"K" + struct.pack("!I", 12)
         with suppress(OSError):
             while got := source.recv(65536):

@@ -1,4 +1,4 @@
-"""The OpenAPI document is true: schemathesis makes requests of it, good ones and bad ones, and judges the answers."""
+"""The OpenAPI document is true: schemathesis sends valid and invalid requests made from it, and judges the answers."""
 
 import json
 import os
@@ -50,7 +50,7 @@ expected-statuses = ["400", "401", "404", "405", "409", "411", "413", "415"]
 
 
 def _known_jobs_only() -> dict[str, Any]:
-    """The document, with the ids of the jobs that there are in place of any id."""
+    """Return the document with the ids of existing jobs in place of any id."""
     document: dict[str, Any] = json.loads(document_file().read_bytes())
     components = document["components"]
     ids = {"type": "string", "enum": _JOBS}
@@ -73,7 +73,7 @@ class Runs:
             assert web.register(job_id).status == 201
 
     def run(self, document: dict[str, Any], phases: str, *, examples: int, seed: int) -> None:
-        """Try a document, and fail where it or the server is wrong."""
+        """Test a document; fail if the document or the server is wrong."""
         place = self._directory / "openapi.json"
         place.write_text(json.dumps(document))
         config = self._directory / "schemathesis.toml"
@@ -98,7 +98,7 @@ class Runs:
         assert done.returncode == 0, "\n".join([done.stdout, done.stderr, *defects])
 
     def counts(self) -> tuple[Counter[str], Counter[str]]:
-        """Say what was sent; return how many requests had each status, and how many of each operation had 2xx."""
+        """Print what was sent; return how many requests had each status, and how many of each operation had 2xx."""
         statuses: Counter[str] = Counter()
         good: Counter[str] = Counter()
         for line in self._counts.read_text().splitlines():
@@ -118,7 +118,7 @@ def runs(start_web: StartWeb, db_url: str, tmp_path: Path, record_property: Call
 
 
 def test_a_few_hundred_requests_find_nothing_that_the_document_does_not_say(runs: Runs) -> None:
-    """No 5xx, no answer that is not described, nothing good refused and nothing bad taken."""
+    """No 5xx, no undescribed answer, no valid request refused and no invalid one accepted."""
     runs.run(_known_jobs_only(), "examples,coverage,fuzzing", examples=10, seed=1)
     statuses, good = runs.counts()
     assert statuses.total() > 500
@@ -130,7 +130,7 @@ def test_a_few_hundred_requests_find_nothing_that_the_document_does_not_say(runs
 @pytest.mark.deep
 @pytest.mark.timeout(3600)
 def test_twenty_thousand_requests_find_nothing_that_the_document_does_not_say(runs: Runs) -> None:
-    """The same with any ids, with sequences of calls, and with other data in each run."""
+    """The same with any ids, sequences of calls, and other data in each run."""
     seed = int.from_bytes(os.urandom(3))
     for number in range(10):
         runs.run(_known_jobs_only(), "examples,coverage,fuzzing,stateful", examples=150, seed=seed + number)

@@ -1,4 +1,4 @@
-"""Signing in with a browser: what a session opens, what it does not, and who has to wait."""
+"""Signing in with a browser: what a session allows, what it does not, and when an address must wait."""
 
 import re
 import socket
@@ -41,19 +41,19 @@ def open_client() -> Iterator[OpenClient]:
 
 @pytest.fixture
 def own(start_web: Callable[..., "Web"], db_url: str) -> "Web":
-    """A server of this test's own: failures to sign in are counted by address, and all tests have the same."""
+    """A server for one test: failed sign-ins are counted by address, and all tests share one address."""
     return start_web(db_url, TALLYMARK_TOKEN_CACHE_SECONDS="0.2")
 
 
 def sign_in(client: httpx.Client, token: str = TOKEN) -> httpx.Response:
-    """Fill in the form, and send it as its script does."""
+    """Fill in the form, and send it like its script."""
     [csrf] = _CSRF_OF_FORM.findall(client.get("/sign-in").text)
     return client.post("/sign-in", headers={"Authorization": f"Bearer {token}", "X-CSRF-Token": csrf})
 
 
 @pytest.mark.parametrize("path", _PAGES)
 def test_nobody_sees_a_page_who_has_not_signed_in(web: "Web", open_client: OpenClient, path: str) -> None:
-    """They are sent to sign in, and from there to where they wanted to go; without a byte of what is there."""
+    """A visitor is sent to sign in, and from there to the page; no data is sent before that."""
     answer = open_client(web).get(path)
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/sign-in")
@@ -63,7 +63,7 @@ def test_nobody_sees_a_page_who_has_not_signed_in(web: "Web", open_client: OpenC
 
 
 def test_whoever_signed_in_sees_the_pages_and_reads_the_api(own: "Web", open_client: OpenClient) -> None:
-    """With the same cookie; the cookie is not for scripts, and not for other sites."""
+    """With the same cookie, which neither scripts nor other sites can use."""
     client = open_client(own)
     answer = sign_in(client)
     assert answer.status_code == 204
@@ -83,7 +83,7 @@ def test_whoever_signed_in_sees_the_pages_and_reads_the_api(own: "Web", open_cli
 def test_a_session_reports_nothing(
     own: "Web", open_client: OpenClient, update: Callable[..., dict[str, object]]
 ) -> None:
-    """A cookie is for looking and for the buttons; what is counted comes with a token."""
+    """A cookie is for reading and for the buttons; reports need a token."""
     own.register("j")
     client = open_client(own)
     sign_in(client)
@@ -94,7 +94,7 @@ def test_a_session_reports_nothing(
 
 
 def test_what_another_site_has_the_browser_send_is_refused(own: "Web", open_client: OpenClient) -> None:
-    """A command needs the token of the page, of this very session."""
+    """A command needs the page's token, which belongs to the session."""
     own.register("j")
     client, other = open_client(own), open_client(own)
     sign_in(client)
@@ -111,7 +111,7 @@ def test_what_another_site_has_the_browser_send_is_refused(own: "Web", open_clie
 
 
 def test_signing_out_ends_it(own: "Web", open_client: OpenClient) -> None:
-    """For this browser; a sign-out that another site sent does nothing."""
+    """For this browser. A sign-out that another site triggers has no effect."""
     client = open_client(own)
     sign_in(client)
     [csrf] = _CSRF_OF_PAGE.findall(client.get("/").text)
@@ -123,7 +123,7 @@ def test_signing_out_ends_it(own: "Web", open_client: OpenClient) -> None:
 
 
 def test_a_session_is_what_its_token_is(own: "Web", open_client: OpenClient, db: psycopg.Connection) -> None:
-    """Its scopes and its jobs; and it ends when the token is revoked."""
+    """It has the token's scopes and jobs, and ends when the token is revoked."""
     for job_id in ("a1", "b1"):
         own.register(job_id)
     token = create_token(db, "operator", ["read"], job_prefix="a")
@@ -141,14 +141,14 @@ def test_a_session_is_what_its_token_is(own: "Web", open_client: OpenClient, db:
 
 
 def test_a_token_that_only_writes_opens_no_page(own: "Web", open_client: OpenClient, db: psycopg.Connection) -> None:
-    """It is told what it lacks."""
+    """The message names the missing scope."""
     answer = sign_in(open_client(own), create_token(db, "crawler", ["write"]))
     assert answer.status_code == 403
     assert "lacks the scope read" in answer.text
 
 
 def test_who_fails_too_often_waits(own: "Web", open_client: OpenClient, db: psycopg.Connection) -> None:
-    """Even with the right token, for as long as is said; another start of the server changes nothing."""
+    """Even with the right token, for the time that is shown; a restart of the server changes nothing."""
     client = open_client(own)
     answers = [sign_in(client, f"wrong{number}").status_code for number in range(8)]
     assert answers[:5] == [401] * 5
@@ -163,11 +163,11 @@ def test_who_fails_too_often_waits(own: "Web", open_client: OpenClient, db: psyc
 def test_proxies_are_believed_where_there_are_some(
     start_web: Callable[..., "Web"], db_url: str, open_client: OpenClient
 ) -> None:
-    """The address before them is the one that waits; and over TLS the cookie stays there."""
+    """The address before them must wait; over TLS the cookie stays on TLS."""
     web = start_web(db_url, TALLYMARK_TRUSTED_PROXIES="1")
     secure = open_client(web, **{"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "https"})
     assert "Secure" in secure.get("/sign-in").headers["set-cookie"]
-    # The client has no TLS, and so does not send such a cookie back: the form is not known again.
+    # Without TLS the client does not send the cookie back, so the form is not recognised.
     assert sign_in(secure).status_code == 403
     plain = open_client(web, **{"X-Forwarded-For": "192.0.2.1"})
     for number in range(8):
@@ -177,7 +177,7 @@ def test_proxies_are_believed_where_there_are_some(
 
 
 def test_a_proxy_that_asks_for_a_password_is_not_in_the_way(own: "Web", open_client: OpenClient) -> None:
-    """Browsers then send its header with every request; only a header with a token goes before the cookie."""
+    """Browsers then send its header with every request; only a header with a token overrides the cookie."""
     client = open_client(own, Authorization="Basic dXNlcjpwYXNz")
     assert sign_in(client).status_code == 204
     assert client.get("/").status_code == 200
@@ -187,7 +187,7 @@ def test_a_proxy_that_asks_for_a_password_is_not_in_the_way(own: "Web", open_cli
 
 
 def test_in_ipv6_a_whole_network_waits(start_web: Callable[..., "Web"], db_url: str, open_client: OpenClient) -> None:
-    """There one client has as many addresses as it likes."""
+    """One client there has as many addresses as it likes."""
     web = start_web(db_url, TALLYMARK_TRUSTED_PROXIES="1")
     answers = [
         sign_in(open_client(web, **{"X-Forwarded-For": f"2001:db8::{number:x}"}), "wrong").status_code
@@ -198,7 +198,7 @@ def test_in_ipv6_a_whole_network_waits(start_web: Callable[..., "Web"], db_url: 
 
 
 def test_nobody_unknown_can_hold_the_server_up_with_half_a_request(own: "Web") -> None:
-    """Nothing of what they send is waited for."""
+    """The server does not wait for the body of an unknown client."""
     half = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
     with ExitStack() as held:
         for path in (b"/sign-in", b"/sign-out", b"/api/internal/jobs/x/command", b"/api/internal/jobs/progress"):
@@ -210,7 +210,7 @@ def test_nobody_unknown_can_hold_the_server_up_with_half_a_request(own: "Web") -
 
 
 def test_many_attempts_at_once_are_taken_one_after_the_other(own: "Web", open_client: OpenClient) -> None:
-    """So that no more of them are tried than if they had come in turn."""
+    """So no more of them are tried than if they had come one by one."""
     client = open_client(own)
     while sign_in(client, "wrong").status_code != 429:
         pass
@@ -222,20 +222,20 @@ def test_many_attempts_at_once_are_taken_one_after_the_other(own: "Web", open_cl
 
 
 def test_a_key_that_can_be_guessed_is_refused(start_web: Callable[..., "Web"], db_url: str) -> None:
-    """When the server starts, with a word on what is wrong."""
+    """The server does not start, and says why."""
     with pytest.raises(AssertionError, match="TALLYMARK_SECRET_KEY must have at least"):
         start_web(db_url, TALLYMARK_SECRET_KEY="short")
 
 
 @pytest.mark.parametrize("goal", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"])
 def test_signing_in_leads_to_no_other_site(web: "Web", open_client: OpenClient, goal: str) -> None:
-    """Whatever the link said that somebody followed."""
+    """Whatever address the link had."""
     form = open_client(web).get("/sign-in", params={"next": goal})
     assert _NEXT_OF_FORM.findall(form.text) == ["/"]
 
 
 def test_a_forged_cookie_opens_nothing(start_web: Callable[..., "Web"], db_url: str, open_client: OpenClient) -> None:
-    """Neither one that was changed, nor one that another key signed, nor one whose token is configured no more."""
+    """Neither a changed one, nor one signed with another key, nor one whose token is no longer configured."""
     web = start_web(db_url, TALLYMARK_SECRET_KEY="one key of many")
     client = open_client(web)
     sign_in(client)
@@ -252,17 +252,17 @@ def test_a_forged_cookie_opens_nothing(start_web: Callable[..., "Web"], db_url: 
 def test_workers_of_one_server_know_each_others_sessions(
     start_web: Callable[..., "Web"], db_url: str, open_client: OpenClient
 ) -> None:
-    """Also where nobody set a key."""
+    """Even if no key is set."""
     web = start_web(db_url, TALLYMARK_WORKERS="2")
     client = open_client(web)
     sign_in(client)
     cookie = client.cookies["tallymark_session"]
-    # Each connection may come to another worker.
+    # Each connection may reach another worker.
     assert {open_client(web, Cookie=f"tallymark_session={cookie}").get("/").status_code for _ in range(20)} == {200}
 
 
 def test_what_pages_are_made_of_is_small_and_is_kept_by_browsers(web: "Web", open_client: OpenClient) -> None:
-    """Under 300 KB in all, without compression; under names that change with the content."""
+    """Under 300 KB in all without compression, under names that change with the content."""
     client = open_client(web)
     sign_in(client)
     page = client.get("/")

@@ -1,4 +1,4 @@
-"""Clients that stop taking what is sent: they hold a place among the streams, and not for good."""
+"""Clients that stop reading do not keep their place among the streams forever."""
 
 import secrets
 import socket
@@ -23,13 +23,13 @@ _JOBS = 30
 def test_who_takes_nothing_of_a_stream_loses_it(
     start_web: Callable[..., "Web"], db_url: str, update: Callable[..., dict[str, object]]
 ) -> None:
-    """The system breaks such a connection off after 20 s, and the next one gets its place."""
+    """The system drops such a connection after 20 s, and the next client gets its place."""
     web = start_web(db_url, TALLYMARK_STREAMS=str(_PLACES))
     for number in range(_JOBS):
         web.register(f"j{number}")
 
     def fill() -> None:
-        """Change the page by more than the buffers of a connection hold, over some rounds."""
+        """Change the page by more than a connection's buffers hold, in several rounds."""
         for number in range(_JOBS):
             stage = secrets.token_hex(40)
             web.report(update(f"j{number}", stage=stage, error={"type": "e", "message": stage * 3}, message="m" * 900))

@@ -15,7 +15,7 @@ Update = Callable[..., dict[str, object]]
 def test_while_tokens_are_rotated_old_and_new_both_work(
     start_web: Callable[..., "Web"], db_url: str, update: Update
 ) -> None:
-    """Each of several tokens opens the door; the list itself, and none, do not."""
+    """Each of several tokens is accepted; the whole list, or no token, is not."""
     web = start_web(db_url, CRAWLER_API_TOKEN="old, new,")
     web.call("POST", "/api/internal/jobs", {"taskId": "x"}, token="old")
     assert web.report(update("x"), token="old").status == 200
@@ -39,13 +39,13 @@ def test_while_tokens_are_rotated_old_and_new_both_work(
 def test_the_scheme_is_bearer_in_any_letter_case(
     web: "Web", job: str, update: Update, authorization: str, status: int
 ) -> None:
-    """As RFC 9110 has it for schemes; the token itself is compared as it is."""
+    """RFC 9110 says so for schemes; the token itself is compared exactly."""
     assert web.report(update(job), token=None, headers={"Authorization": authorization}).status == status
 
 
 @pytest.mark.parametrize("token", [b"\xff\xfe", "tökén".encode(), b"crawler-token\xff"])
 def test_a_token_of_any_bytes_is_just_wrong(web: "Web", token: bytes) -> None:
-    """401 and no failure, whatever a caller puts into the header."""
+    """401 and no failure, whatever the header contains."""
     request = b"GET /api/internal/jobs/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %b\r\n\r\n"
     status, answer = web.raw(request % token)
     assert status == 401
@@ -62,12 +62,12 @@ def test_a_token_of_any_bytes_is_just_wrong(web: "Web", token: bytes) -> None:
     ],
 )
 def test_every_call_of_the_api_asks_for_a_token(web: "Web", method: str, path: str) -> None:
-    """No path has been forgotten."""
+    """No path was forgotten."""
     assert web.call(method, path, {} if method == "POST" else None, token=None).status == 401
 
 
 def test_an_idempotency_key_makes_different_updates_one(web: "Web", job: str, update: Update) -> None:
-    """The same key on the same job counts once, and the answer warns that the content was another."""
+    """The same key on the same job counts once, and the answer warns that the content was different."""
     key = {"Idempotency-Key": "k-1"}
     first = web.report(update(job, itemsByType={"issues": 2}), headers=key).json
     again = web.report(update(job, itemsByType={"issues": 5}), headers=key).json
@@ -77,7 +77,7 @@ def test_an_idempotency_key_makes_different_updates_one(web: "Web", job: str, up
 
 
 def test_different_idempotency_keys_make_equal_updates_two(web: "Web", job: str, update: Update) -> None:
-    """The key goes before the content."""
+    """The key overrides the content."""
     for key in ("k-1", "k-2"):
         body = update(job, itemsByType={"issues": 2})
         assert web.report(body, headers={"Idempotency-Key": key}).json["duplicate"] is False
@@ -89,7 +89,7 @@ def test_different_idempotency_keys_make_equal_updates_two(web: "Web", job: str,
 def test_a_bad_idempotency_key_is_refused(
     web: "Web", job: str, update: Update, key: bytes, members: dict[str, object]
 ) -> None:
-    """400 with the problem, of the header; the update is not taken without the key that was meant to protect it."""
+    """400 with the header's problem; the update is not merged without the key that should protect it."""
     before = web.state(job)
     body = json.dumps(update(job, processedItems=9, **members)).encode()
     status, answer = web.raw(

@@ -62,7 +62,7 @@ def collector() -> Iterator[Collector]:
 
 
 def attributes(span: Any) -> dict[str, Any]:  # noqa: ANN401 - protobuf's
-    """Give what is said of a span."""
+    """Return the attributes of a span."""
     return {pair.key: pair.value.string_value or pair.value.int_value for pair in span.attributes}
 
 
@@ -86,7 +86,7 @@ def test_a_request_and_its_call_of_the_database_are_spans(
 
 
 def test_where_nobody_wants_traces_none_are_made(db_url: str) -> None:
-    """The application is as it is without the library."""
+    """The application works as without the library."""
     from tallymark.settings import Settings
     from tallymark.web import create_app
 

@@ -1,4 +1,4 @@
-"""A stream of events, read as a browser reads it."""
+"""Reads a stream of events like a browser."""
 
 import http.client
 import json
@@ -16,7 +16,7 @@ from tests.web.conftest import TOKEN
 if TYPE_CHECKING:
     from tests.web.conftest import Web
 
-#: Seconds that are long enough for anything that is to come, also on a busy machine.
+#: Seconds to wait for anything, also on a busy machine.
 PATIENCE = 20.0
 
 
@@ -30,7 +30,7 @@ class Told:
 
 
 class Watching:
-    """A stream, read as a browser reads it."""
+    """A stream, read like a browser reads it."""
 
     def __init__(self, web: "Web", *, token: str = TOKEN, last: int | None = None, **query: object) -> None:
         """Open it."""
@@ -50,17 +50,17 @@ class Watching:
         self.close()
 
     def close(self) -> None:
-        """Go away."""
+        """Close the connection."""
         self.answer.close()
         self._connection.close()
 
     def cut(self) -> None:
-        """Have the connection end in the middle, as a network does."""
+        """Break the connection in the middle, like a network fault."""
         self._socket.shutdown(socket.SHUT_RDWR)
         self.close()
 
     def messages(self) -> Iterator[Told]:
-        """Yield all there is to come, until the server ends the stream."""
+        """Yield all further messages until the server ends the stream."""
         fields: dict[str, str] = {}
         while line := self.answer.readline():
             text = line.decode().rstrip("\n")
@@ -84,7 +84,7 @@ class Watching:
         raise AssertionError(f"the stream ended before any {event}")
 
     def seqs_up_to(self, last: int) -> list[int]:
-        """Return the numbers of the events that are told until this one."""
+        """Return the numbers of the events in the messages up to this one."""
         seqs: list[int] = []
         while not seqs or seqs[-1] < last:
             data = self.next("job")
@@ -95,7 +95,7 @@ class Watching:
 
 
 def _narrow_socket(port: int) -> socket.socket:
-    """Connect, and let the kernel keep no more for us than it must."""
+    """Connect with the smallest buffers that the kernel allows."""
     narrow = socket.socket()
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     narrow.settimeout(PATIENCE)
@@ -109,14 +109,14 @@ def new_job_id() -> str:
 
 
 def ledger(url: str, job_id: str, after: int = 0) -> list[int]:
-    """Return the numbers of a job's events, those after one of them."""
+    """Return the numbers of a job's events after a given one."""
     with psycopg.connect(url) as connection:
         query = "SELECT seq FROM tallymark.job_event WHERE job_id = %s AND seq > %s ORDER BY seq"
         return [seq for (seq,) in connection.execute(query, (job_id, after))]
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    """Return when something holds."""
+    """Wait until a condition holds."""
     give_up = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < give_up

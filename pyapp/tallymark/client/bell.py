@@ -1,14 +1,14 @@
-"""How threads wake each other, so that a signal at any moment leaves nothing locked."""
+"""Lets threads wake each other; a signal at any moment leaves nothing locked."""
 
 import threading
 from contextlib import suppress
 
 
 class Bell:
-    """Rung by any thread, waited for by one.
+    """Any thread may ring; one thread waits.
 
     `threading.Event` and `Condition` are written in Python and hold a lock inside: an exception of a signal handler
-    there would leave it locked for ever. This is one lock in C that is released to ring.
+    there would leave it locked forever. This is a single lock in C that is released to ring.
     """
 
     __slots__ = ("_lock",)
@@ -18,11 +18,11 @@ class Bell:
         self._lock.acquire()
 
     def ring(self) -> None:
-        """Wake who waits, or who will wait next."""
+        """Wake the thread that waits, or the next one that will."""
         if self._lock.locked():
-            with suppress(RuntimeError):  # Another thread was quicker.
+            with suppress(RuntimeError):  # Another thread has rung meanwhile.
                 self._lock.release()
 
     def wait(self, seconds: float) -> None:
-        """Wait until it rings, and at most so long."""
+        """Wait until it rings, for `seconds` at most."""
         self._lock.acquire(timeout=max(seconds, 0.0))

@@ -13,7 +13,7 @@ from tallymark.client.outbox import Outbox
 from tallymark.client.records import Position, Waiting
 from tallymark.client.updates import Update
 
-#: For how long nothing is sent of a job that the token may not report on.
+#: How long the updates of a job wait after the token was not allowed to report on it.
 _HELD_SECONDS = 60.0
 
 _log = logging.getLogger("tallymark.client")
@@ -23,32 +23,30 @@ class Source(Protocol):
     """The recorder of a job of this process."""
 
     def write(self, now: float) -> None:
-        """Put what is due into the outbox; called by the keeper. `now` is monotonic, in seconds."""
+        """See `Recorder.write`."""
         ...
 
     def shorten_log(self) -> None:
-        """Bound what is in memory, also while the keeper waits for the disk."""
+        """See `Recorder.shorten_log`."""
         ...
 
 
-#: Takes the answer to an update, an acknowledgement or a refusal, by its id.
+#: Receives an update's id and the answer to it, an acknowledgement or a refusal.
 Listen = Callable[[str, Mapping[str, Any]], None]
 
 
 class Channel:
-    """What the sender has of a job: what waits, and how far it is settled.
+    """A job as the sender sees it: its updates that wait, and up to which number they are settled.
 
     Attributes:
-        outbox: What waits. Another one, in memory, once the disk has refused.
-        register: Whether to register the job where the server does not know it; `attributes`: with these.
-        user: The job of this process that uses it, and so lives as long as it is served; None where there is none.
-        source: Where more comes from; `listen`: where answers go.
-        is_over: Whether nobody says any more.
-        is_adopted: Whether it is what another process left.
-        is_finished: Whether the file is removed when nothing waits in it any more.
-        is_closed: Whether it is not served any more.
-        was_registered: Whether the server said so, after the last update that it took.
-        since: Since when it is served.
+        outbox: The updates that wait. Replaced by one in memory after the disk has failed.
+        register: Whether to register the job if the server does not know it; `attributes`: with these.
+        user: The `Job` that uses the channel, kept alive while it is served; None if there is none.
+        source: The recorder that fills the outbox; `listen`: receives the answers.
+        is_over: Whether no more updates will come; `is_adopted`: whether another process left them.
+        is_finished: Whether to delete the file once no update waits; `is_closed`: whether it is no longer served.
+        was_registered: Whether the job was registered since its last acknowledged update.
+        since: When the channel was made; monotonic, in seconds.
     """
 
     def __init__(self, job_id: str, worker: str | None, outbox: Outbox) -> None:
@@ -65,12 +63,12 @@ class Channel:
         self._held_until = 0.0
         self._settled = 0
         self._waiters: dict[Bell, None] = {}
-        # Held by the client's threads only, while they change from one outbox to another.
+        # Taken by the client's threads only, while the outbox may be replaced.
         self._lock = threading.RLock()
 
     @classmethod
     def adopt(cls, outbox: Outbox, position: Position) -> "Channel":
-        """Make one of what another process left."""
+        """Make a channel for updates that another process left."""
         channel = cls(position.job_id, position.worker, outbox)
         channel.register, channel.attributes = position.register, position.attributes
         channel.is_over = channel.is_adopted = True
@@ -79,64 +77,61 @@ class Channel:
 
     @property
     def name(self) -> tuple[str, str | None]:
-        """What tells it from others."""
+        """Identifies the channel."""
         return self.job_id, self.worker
 
     @property
     def is_held(self) -> bool:
-        """Whether nothing of it is sent now, for the token may not."""
+        """Whether its updates are held back, because the token may not report on the job."""
         return time.monotonic() < self._held_until
 
     def serves(self, source: Source) -> bool:
-        """Say whether what comes from there is put into the outbox."""
+        """Return whether the source's reports are put into the outbox."""
         return self.source is source and not self.is_closed
 
     def hold(self) -> None:
-        """Send nothing of it for a while."""
+        """Hold its updates back for a minute."""
         self._held_until = time.monotonic() + _HELD_SECONDS
 
     def take_up(self) -> None:
-        """Go on with what waits, for another run of the job."""
+        """Prepare for another run of the job; the updates that wait stay."""
         self.user = self.source = self.listen = None
         self.is_over = self.is_adopted = self.is_finished = False
         self._held_until = 0.0
 
     def end(self, *, completed: bool) -> None:
-        """Note that the last update of the job is in the outbox."""
+        """Note that the last update of this run is in the outbox."""
         self.is_finished = completed
         self.is_over = True
 
     def close(self) -> None:
-        """Let go of the outbox, and of its file where nothing of it is needed."""
+        """Close the outbox; delete its file if it is not needed any more."""
         self.is_closed = True
         self.user = self.source = self.listen = None
         self.outbox.close(remove=self.is_finished and not len(self.outbox))
 
-    # --- what waits -----------------------------------------------------------------------------------------------
+    # --- waiting updates ----------------------------------------------------------------------------------------------
 
     def put(self, updates: list[Update], position: Position) -> int:
-        """Append updates, and where the crawl is after them; where the disk refuses, go on in memory.
-
-        Returns the place of the last that waits.
-        """
+        """Append updates and the position after them; return the last number. If the disk fails, continue in memory."""
         with self._lock:
             try:
                 return self.outbox.append(updates, position)
             except (OSError, sqlite3.Error) as error:
                 if not self.outbox.is_durable:
                     raise
-                _log.warning("job %s: the spool cannot be written, what waits is in memory: %s", self.job_id, error)
+                _log.warning("job %s: the spool cannot be written, updates are kept in memory: %s", self.job_id, error)
                 self.go_on_in_memory(self.outbox)
                 return self.outbox.append(updates, position)
 
     def head(self, most: int, size: int) -> list[Waiting]:
-        """Return the first of what waits; nothing where it cannot be read."""
+        """Return the first updates that wait; none if they cannot be read."""
         outbox = self.outbox
         try:
             return outbox.head(most, size)
         except sqlite3.Error as error:
             _log.warning("job %s: the spool cannot be read: %s", self.job_id, error)
-            # What can be saved goes on in memory; what is left of another process's is left.
+            # A running job continues in memory. What another process left stays in its file.
             if not self.is_over:
                 self.go_on_in_memory(outbox)
             else:
@@ -144,34 +139,31 @@ class Channel:
             return []
 
     def go_on_in_memory(self, failed: Outbox) -> None:
-        """Take all out of a file that cannot be used; nothing happens where that was done already."""
+        """Copy a file that fails into memory and use that; nothing happens if that was done before."""
         with self._lock:
             if self.outbox is not failed or not failed.is_durable:
                 return
             memory = Outbox(None, limit=failed.limit)
             try:
-                # What is in the file as well is sent once more some day, and is a duplicate then.
+                # The file keeps these updates, too; if they are sent again, they are duplicates.
                 memory.take_over(failed)
             except sqlite3.Error as error:
-                # The places begin again at 1.
+                # The numbers start again at 1.
                 self._settled = 0
-                _log.error("job %s: what waits in %s cannot be read: %s", self.job_id, failed.path, error)
+                _log.error("job %s: the updates in %s cannot be read: %s", self.job_id, failed.path, error)
             self.outbox = memory
             failed.close()
 
-    # --- what is answered -----------------------------------------------------------------------------------------
+    # --- answers ------------------------------------------------------------------------------------------------------
 
     def take(self, rows: list[Waiting], answers: list[Mapping[str, Any]]) -> bool:
-        """Take the answers to the first of what waits, one for each.
-
-        Returns whether all was settled; False where the job has to be registered before.
-        """
+        """Handle the answers to the first updates, one each; return False if the job must be registered first."""
         outbox = self.outbox
         try:
             return self._take(outbox, rows, answers)
         except (OSError, sqlite3.Error) as error:
-            # It stays in the file and is sent again, as a duplicate.
-            _log.warning("job %s: the spool cannot be written: %s", self.job_id, error)
+            # The updates stay in the file; sent again, they are duplicates.
+            _log.warning("job %s: the spool cannot be written, updates may be sent again: %s", self.job_id, error)
             self.go_on_in_memory(outbox)
             return True
 
@@ -187,20 +179,20 @@ class Channel:
                 unknown = True
                 break
             elif answer.get("status") == FORBIDDEN:
-                # Another token may do what this one may not.
-                _log.warning("job %s: the token may not report on it; what is said waits", self.job_id)
+                # Another token may be allowed to.
+                _log.warning("job %s: its updates wait for a token that may report on it", self.job_id)
                 self.hold()
                 told.append((row, answer))
                 break
             elif (instead := without_what_is_wrong(row, answer)) is not None:
                 why = why_refused(answer)
-                _log.warning("job %s: an update is sent without what the server refused: %s", self.job_id, why)
+                _log.warning("job %s: an update is sent again without its refused fields: %s", self.job_id, why)
                 outbox.replace(row, *instead)
-                # What follows it was taken; it goes again, and is a duplicate.
+                # The updates after it were accepted. They are sent again and are duplicates.
                 break
             else:
                 why = why_refused(answer)
-                _log.warning("job %s: the server refused an update, which is kept: %s", self.job_id, why)
+                _log.warning("job %s: the server refused an update, see job.refused(): %s", self.job_id, why)
                 refused.append((row, answer))
             told.append((row, answer))
         outbox.settle(delivered, refused)
@@ -214,7 +206,7 @@ class Channel:
         return not unknown
 
     def wait(self, seq: int, timeout: float, gave_up: Callable[[], bool]) -> bool:
-        """Wait until the update at a place is settled, or waiting makes no sense any more; return whether it is."""
+        """Wait until the update with this number is settled or `gave_up` returns True; return whether it is settled."""
         until = time.monotonic() + timeout
         bell = Bell()
         self._waiters[bell] = None
@@ -226,6 +218,6 @@ class Channel:
         return self._settled >= seq
 
     def nudge(self) -> None:
-        """Make those who wait look again."""
+        """Make the threads in `wait` look again."""
         for bell in list(self._waiters):
             bell.ring()

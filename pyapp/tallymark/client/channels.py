@@ -1,4 +1,4 @@
-"""The channels of a client: which are open, and which are served."""
+"""The channels of a client: which are being opened, and which are served."""
 
 import threading
 from collections.abc import Callable
@@ -10,28 +10,25 @@ from tallymark.client.spool import Spool
 
 
 class Channels:
-    """Safe across threads. To read takes no lock."""
+    """Safe across threads. Reading takes no lock."""
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
-        # Held for work in memory only, and nothing is locked inside. A signal handler may begin a job, too.
+        # Held for work in memory only, and no other lock with it. Reentrant: a signal handler may start a job.
         self._lock = threading.RLock()
         self._served: dict[tuple[str, str | None], Channel] = {}
         self._opening: set[tuple[str, str | None]] = set()
         self.is_closing = False
 
     def open(self, job_id: str, worker: str | None) -> Channel:
-        """Return a job's channel: the one there is, for what waits in it, or a new one. `add` makes it served.
-
-        Raises ValueError where somebody uses it, RuntimeError where the client is closed.
-        """
+        """Return a job's channel; `add` serves it. Raises ValueError if it is in use, RuntimeError after `close`."""
         name = job_id, worker
         with self._lock:
             if self.is_closing:
                 raise RuntimeError("the client is closed")
             channel = self._served.get(name)
             if name in self._opening or (channel is not None and not channel.is_over):
-                raise ValueError(f"job {job_id!r} is open in this client already: share it, or name its workers")
+                raise ValueError(f"job {job_id!r} is open in this client already: share that Job, or name the workers")
             if channel is not None:
                 channel.take_up()
                 return channel
@@ -51,14 +48,14 @@ class Channels:
             self._opening.discard(channel.name)
 
     def give_back(self, channel: Channel) -> None:
-        """Let go of a channel on which nobody could begin to say anything."""
+        """Release a channel after the start of its job failed."""
         self._opening.discard(channel.name)
         channel.is_over = True
         if channel.name not in self._served:
             channel.outbox.close()
 
     def adopt(self, outbox: Outbox) -> None:
-        """Serve what another process left, unless the job is served already."""
+        """Serve the updates that another process left, unless the job is served already."""
         if (position := outbox.position()) is None:
             outbox.close()
             return
@@ -69,7 +66,7 @@ class Channels:
             outbox.close()
 
     def let_go(self, is_done: Callable[[Channel], bool]) -> None:
-        """Close what nobody uses any more, once it is done."""
+        """Close the channels that no job uses and that are done."""
         with self._lock:
             done = [channel for channel in self._served.values() if channel.is_over and is_done(channel)]
             for channel in done:
@@ -78,14 +75,14 @@ class Channels:
             channel.close()
 
     def close(self) -> None:
-        """Take nothing new."""
+        """Accept no new channels."""
         with self._lock:
             self.is_closing = True
 
     def served(self) -> list[Channel]:
-        """Return those that are served."""
+        """Return the channels that are served."""
         return list(self._served.values())
 
     def users(self) -> list[Any]:
-        """Return the jobs that use one."""
+        """Return the jobs that use a channel."""
         return [channel.user for channel in self.served() if channel.user is not None]

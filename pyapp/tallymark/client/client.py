@@ -1,4 +1,4 @@
-"""The client: where crawlers begin."""
+"""The entry point for crawlers: `ProgressClient`."""
 
 import atexit
 import json
@@ -24,7 +24,7 @@ _log = logging.getLogger("tallymark.client")
 
 
 class ProgressClient:
-    """Reports on jobs to a server. One for a process; safe across threads, not across forks: make it after them.
+    """Reports on jobs to a server. One client per process, made after any fork; safe across threads.
 
     >>> with ProgressClient("http://127.0.0.1:8000", token="...", spool="spool") as client, client.job("job_1") as job:
     ...     for issue in job.track(issues, type="issues", id=lambda issue: issue.id):
@@ -47,28 +47,30 @@ class ProgressClient:
         end_timeout: float = 15.0,
         transport: Transport | None = None,
     ) -> None:
-        """Connect to nothing yet.
+        """Prepare the client; nothing is connected yet.
 
         Args:
             base_url: The server, such as `http://127.0.0.1:8000`.
-            token: One that may write.
-            spool: A directory for what waits for the server, with a file a job. None keeps it in memory, where a kill
-                ends it.
-            every_items: After how many items an update goes out, 10 to 50 are good...
-            every_seconds: ... or after how many seconds; never more than ten a second.
-            max_bytes: About how large an update gets.
-            spool_limit: How many updates of a job may wait; further counts go into the last of them.
-            retries: How often a request is tried again before the server counts as away.
-            timeout: Seconds for a request.
-            start_timeout: Seconds for which the start of a job waits for the server.
-            end_timeout: Seconds for which its end does.
-            transport: Something else than HTTP.
+            token: A token with the scope `write`.
+            spool: The directory that keeps updates until the server has them, with a file per job. None keeps them in
+                memory, where a kill loses them.
+            every_items: An update is sent after this many items (10 to 50 are good) ...
+            every_seconds: ... or after this many seconds, and never more often than ten times a second.
+            max_bytes: The approximate size of the largest update.
+            spool_limit: How many updates of a job may wait. Further counts are added to the last of them.
+            retries: How often a failed request is repeated before the server counts as away.
+            timeout: Seconds that a request may take.
+            start_timeout: Seconds that the start of a job waits for the server.
+            end_timeout: Seconds that the end of a job waits for the server.
+            transport: Replaces HTTP.
 
         Raises:
-            ValueError: An argument cannot be used.
+            ValueError: An argument is out of its range.
         """
         if every_items < 1 or every_seconds <= 0 or max_bytes < 1 or spool_limit < 1 or retries < 0 or timeout <= 0:
-            raise ValueError("every_items, every_seconds, max_bytes, spool_limit and timeout must be positive")
+            raise ValueError(
+                "every_items, every_seconds, max_bytes, spool_limit and timeout must be above 0, and retries at least 0"
+            )
         self._habits = Habits(
             every_items=every_items,
             every_seconds=every_seconds,
@@ -85,8 +87,8 @@ class ProgressClient:
             tick=min(0.25, every_seconds / 4),
         )
         self._pid = current.pid
-        # What was said and not sent goes to the spool when the interpreter ends in the ordinary way.
-        # Weak, and without a callback: an interrupt in one that garbage collection calls would be lost.
+        # When the interpreter ends normally, reports that were not sent go to the spool.
+        # Weak, and without a callback: an interrupt in a callback that garbage collection runs would be lost.
         self._at_exit = partial(_close_what_is_left, weakref.ref(self))
         atexit.register(self._at_exit)
 
@@ -99,27 +101,28 @@ class ProgressClient:
         attributes: Mapping[str, Any] | None = None,
         on_command: Callable[[str], object] | None = None,
     ) -> Job:
-        """Return a job to report on, which is not started yet: use it in a `with`.
+        """Return a job to report on. It is not started yet: use it in a `with` block.
 
         Args:
-            job_id: The job.
-            worker: Which worker of it this is, where several processes report on it; the same name after a restart.
-            register: Whether to register it where the server does not know it.
-            attributes: With these: the registrar's own.
-            on_command: Called with pause, cancel or resume, in the client's thread, when an operator asks for it.
+            job_id: The job's id.
+            worker: The name of this process where several report on the job. It must stay the same after a restart.
+            register: Whether to register the job if the server does not know it.
+            attributes: The attributes to register it with.
+            on_command: Called with an operator's command, `pause`, `cancel` or `resume`, in a thread of the client.
 
         Returns:
             The job.
 
         Raises:
-            TypeError: The id is no text, the attributes are no JSON.
-            ValueError: They cannot be used.
+            TypeError: An id is not text, or the attributes are not JSON.
+            ValueError: An id cannot be stored in PostgreSQL, or a number in the attributes is not finite.
+            RuntimeError: The client was made before a fork.
         """
         self._check_process()
         if not isinstance(job_id, str) or not isinstance(worker, str | None):  # type: ignore[redundant-expr]
-            raise TypeError("the ids of jobs and workers are text")
+            raise TypeError("the id of a job and the name of a worker must be text")
         if not job_id or clean(job_id) != job_id or clean(worker or "") != (worker or ""):
-            raise ValueError("the id of a job or a worker is text that UTF-8 and PostgreSQL can hold")
+            raise ValueError("ids must have no NUL and no unpaired surrogates, and the id of a job must not be empty")
         if attributes is not None:
             attributes = clean(attributes)
             json.dumps(attributes, allow_nan=False)
@@ -134,22 +137,22 @@ class ProgressClient:
 
     @property
     def is_away(self) -> bool:
-        """Whether the server does not answer."""
+        """Whether the server does not answer, or does not accept the token."""
         self._check_process()
         return self._sender.is_away
 
     def close(self, timeout: float | None = None) -> None:
-        """Deliver what can be delivered, and end. Jobs that are open stay as they are, for a restart.
+        """Deliver what can be delivered, then end. Open jobs report no end, so that a later run can continue them.
 
         Args:
-            timeout: Seconds, at most; as long as the end of a job may take, when not given.
+            timeout: Seconds to wait at most; `end_timeout` if None.
         """
         self._check_process()
         for job in self._sender.channels.users():
             try:
                 job.put_away()
-            except Exception:  # noqa: BLE001 - the other jobs are put away all the same
-                _log.exception("job %s: what was said last cannot be written", job.id)
+            except Exception:  # noqa: BLE001 - the other jobs are closed nevertheless
+                _log.exception("job %s: the last reports could not be put into the outbox and may be lost", job.id)
         atexit.unregister(self._at_exit)
         self._sender.close(self._end_timeout if timeout is None else timeout)
 

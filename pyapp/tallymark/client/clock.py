@@ -1,7 +1,7 @@
 """The times and ids of a job's updates.
 
-Which of two updates is the newer decides whose cursor counts, so no two may have the same time, and none may go back:
-not when the machine's clock is set back, not when the crawl goes on on another machine.
+The server takes the cursor of the newer of two updates. So every time must be later than the one before, even if the
+machine's clock is set back, or the crawl goes on on another machine.
 """
 
 import secrets
@@ -14,10 +14,10 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Stamp(NamedTuple):
-    """The time and the id of an update.
+    """The time and id of an update.
 
-    Ids have the order of the times. Where the server takes two for one time, because the clock here runs ahead, the
-    larger id wins: the later one.
+    Ids are in the order of their times. If this clock runs ahead, the server may give two updates the same time; the
+    larger id wins then, which is the later one.
     """
 
     microseconds: int
@@ -26,14 +26,14 @@ class Stamp(NamedTuple):
 
 
 class Clock:
-    """Gives one job's updates their times. Not safe across threads."""
+    """Gives the updates of one job their times. Not safe across threads."""
 
     def __init__(self, last: int = 0) -> None:
-        """Go on after the last update's time, in microseconds since 1970."""
+        """Continue after the time of the last update, in microseconds since 1970."""
         self._last = last
 
     def stamp(self) -> Stamp:
-        """Return the next update's: now, or just after the last one."""
+        """Return the stamp of the next update: now, or one microsecond after the last one."""
         self._last = max(time.time_ns() // 1000, self._last + 1)
         return Stamp(
             self._last,
@@ -42,7 +42,7 @@ class Clock:
         )
 
     def advance_past(self, timestamp: str) -> None:
-        """Give later times than this one, in ISO 8601; another text changes nothing."""
+        """Make all further times later than this one, in ISO 8601; invalid text is ignored."""
         try:
             at = datetime.fromisoformat(timestamp)
         except ValueError:

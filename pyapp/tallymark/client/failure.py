@@ -1,18 +1,18 @@
-"""Errors of a crawl, as the protocol has them."""
+"""Errors of a crawl in the form of the protocol."""
 
 import traceback
 from collections.abc import Mapping
 from typing import Any
 
-#: Of a stack that is longer, its end is what tells; the whole update should stay under 10 KB.
+#: The end of a stack is kept: the whole update should stay under 10 KB.
 _STACK_CHARACTERS = 4000
 _MESSAGE_CHARACTERS = 1000
-#: Larger numbers are said in words. Neither an infinite one nor one that is none is at most this.
+#: Larger numbers, infinity and NaN are sent as text.
 _LARGEST = 1e300
 
 
 def describe(error: BaseException | str, context: dict[str, Any]) -> dict[str, Any]:
-    """Return an error as the member `error` of an update: message, and where there are such type, stack, context."""
+    """Return the member `error` of an update: message, type, stack and context, as far as there are any."""
     said: dict[str, Any] = {"message": str(error)[:_MESSAGE_CHARACTERS]}
     if isinstance(error, BaseException):
         kind = type(error)
@@ -24,7 +24,7 @@ def describe(error: BaseException | str, context: dict[str, Any]) -> dict[str, A
 
 
 def _as_json(value: Any) -> Any:  # noqa: ANN401 - anything a crawler has at hand
-    """Return what can be said of a value: an error must not fail for what is told about it."""
+    """Return a value as JSON, or as text if it is not JSON: the report of an error must not fail."""
     if isinstance(value, Mapping):
         return {str(name): _as_json(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

@@ -1,4 +1,4 @@
-"""One job, as its crawler reports on it."""
+"""One job: the methods with which a crawler reports on it."""
 
 import asyncio
 import json
@@ -22,18 +22,22 @@ from tallymark.client.records import Position
 from tallymark.client.resume import DeliveryError, Habits, Resume
 from tallymark.client.sender import Sender
 from tallymark.client.tracking import Tracker, as_cursor, follow, follow_async, wants_bar
-from tallymark.client.updates import clean, prepare
+from tallymark.client.updates import clean, prepare, updates_wait
 
 Item = TypeVar("Item")
 _log = logging.getLogger("tallymark.client")
 
 
 class Job:
-    """A job that runs. `ProgressClient.job` makes it; safe across threads, and in signal handlers.
+    """A run of a job, made by `ProgressClient.job`. Safe across threads, and in signal handlers.
 
-    It is a context manager: entering reports `started`, leaving reports how it ended. What its methods say is sent by
-    the client's own threads, so that none of them waits for the server but start, `flush` and the ends. What has a key
-    waits for the disk. In a child of a fork, all of them raise a RuntimeError, and leaving the block does nothing.
+    A context manager: entering reports `started`, leaving reports how the run ended. The client's own threads send all
+    reports, so only `start`, `flush` and the methods that end the job wait for the server. Counts with a key wait for
+    the disk. In the child of a fork, all methods raise a RuntimeError, and leaving the block does nothing.
+
+    Attributes:
+        id: The job's id.
+        resume: Where to go on; known once the job has started.
     """
 
     def __init__(
@@ -58,18 +62,18 @@ class Job:
         self._listener: Listener | None = None
         self._saw_stop = False
 
-    # --- beginning and end ----------------------------------------------------------------------------------------
+    # --- start and end ------------------------------------------------------------------------------------------------
 
     def start(self) -> Self:
-        """Report `started`, and learn where to go on: see `resume`. Waits for the server, at most `start_timeout`.
+        """Report `started` and learn where to go on (see `resume`). Waits for the server, `start_timeout` at most.
 
         Raises:
-            ValueError: This client has the job open already.
-            RuntimeError: It was started before.
+            ValueError: The job is already open in this client.
+            RuntimeError: The job was started before, or the client is closed.
         """
         self._check_process()
         if self._recorder is not None:
-            raise RuntimeError(f"job {self.id!r} was started before")
+            raise RuntimeError(f"job {self.id!r} was started before: make another one with client.job()")
         channel = self._sender.channels.open(self.id, self._position.worker)
         try:
             self._recorder = Recorder.resume(channel, self._position, self._habits)
@@ -87,34 +91,34 @@ class Job:
         self._say_and_wait(Progress.begin)
         self.resume = self._recorder.progress.resume
         if self.resume.source == "nothing":
-            _log.warning("job %s begins without knowing where it was: the server did not say", self.id)
+            _log.warning("job %s starts without a cursor: the server did not send one, the spool has none", self.id)
         return self
 
     def complete(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
-        """Report that all is done. `fields`: more to say, such as `message`."""
+        """Report that the crawl is complete. `fields`: other fields, such as `message`."""
         self._end("completed", fields)
 
     def pause(self, state: Any = None, **fields: Any) -> None:  # noqa: ANN401 - any JSON
-        """Report that the crawl pauses, and end this run of it. `state`: what it needs to go on."""
+        """Report that the crawl pauses, and end this run. `state`: the resume state; `fields`: other fields."""
         kept = as_state(state)
         self._end("paused", {"progress": kept, **fields}, kept)
 
     def cancel(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
-        """Report that the crawl was cancelled."""
+        """Report that the crawl was cancelled. `fields`: other fields."""
         self._end("cancelled", fields)
 
     def fail(self, error: BaseException | str, **context: Any) -> None:  # noqa: ANN401 - any JSON
-        """Report that the crawl failed, and why. `context`: what it was at; the cursor is added."""
+        """Report that the crawl failed. `context`: details for the error, such as a URL; the cursor is added."""
         self._end("failed", {}, error=clean(describe(error, context)))
 
     def _end(
         self, status: str, fields: Mapping[str, Any], state: object = None, error: Mapping[str, Any] | None = None
     ) -> None:
-        """Report how the job ended, once, and wait for the server, within limits."""
+        """Report how the job ended, once, and wait for the server, `end_timeout` at most."""
         recorder = self._started()
         if recorder.has_ended:
             return
-        # What is no JSON raises here, before anything has changed.
+        # Values that are not JSON raise an exception here, before anything has changed.
         reply: Reply = SimpleQueue()
         recorder.say(Progress.end, status, prepare(fields), state, error, reply=reply)
         recorder.has_ended = True
@@ -126,9 +130,9 @@ class Job:
         if not delivered and not channel.is_held and not self._sender.is_sender():
             self._sender.give_up()
         if not delivered and not channel.outbox.is_durable:
-            _log.error("job %s: %d updates are only in memory, for there is no spool", self.id, len(channel.outbox))
+            _log.error("job %s: %s in memory only; give the client a spool", self.id, updates_wait(len(channel.outbox)))
         elif not delivered:
-            _log.warning("job %s: %d updates wait in %s", self.id, len(channel.outbox), channel.outbox.path)
+            _log.warning("job %s: %s in %s", self.id, updates_wait(len(channel.outbox)), channel.outbox.path)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -170,25 +174,25 @@ class Job:
         """Count items that are done.
 
         Args:
-            type: Of which type.
-            n: How many; 0 with a key marks that one as done.
-            last_id: The cursor: all up to this one is counted now. It goes in the same update as the count.
-            key: What is counted, by a name of its own: a key counts once in a job, also after a restart where the spool
-                is the same. For crawls without an order, where no cursor can say what is done.
-            processed: How many of them count in `processedItems`; all when not given.
+            type: The items' type.
+            n: How many. 0 with a key marks that key as counted.
+            last_id: The cursor: the last item that is done. It is sent in the same update as the count.
+            key: Identifies the item. A key counts once in a job, also after a restart with the same spool. For crawls
+                without an order, where no cursor can say what is done.
+            processed: How many of the items count in `processedItems`; all if None.
 
         Returns:
-            Whether they were counted: False where the key had been, and after the job's end.
+            Whether the items were counted: False if the key was counted before, and after the job's end.
 
         Raises:
             TypeError: An argument has the wrong type.
-            ValueError: A number is negative or beyond 2^53, a name longer than 100 characters, a cursor than 255.
+            ValueError: A number is out of range, the type is empty or longer than 100, or the cursor longer than 255.
         """
         if not isinstance(type, str) or not is_whole(n):  # type: ignore[redundant-expr]
-            raise TypeError("advance() takes the name of a type, and a whole number")
+            raise TypeError("the type must be text, and n a whole number")
         check_type(type)
         if not 0 <= n <= MOST or (processed is not None and not 0 <= processed <= MOST):
-            raise ValueError("what is counted must not be negative: nothing can be taken back; nor beyond 2^53 - 1")
+            raise ValueError("a count must be from 0 to 2^53 - 1: items that were counted cannot be taken back")
         count = (type, n, n if processed is None else processed, as_cursor(last_id))
         recorder = self._listening()
         if recorder is None or not recorder.count(count, None if key is None else digest(key)):
@@ -198,13 +202,13 @@ class Job:
         return True
 
     def seen(self, key: str) -> bool:
-        """Say whether a key of `advance` was counted, in this run or one before."""
+        """Return whether `advance` counted a key, in this run or an earlier one."""
         return self._started().has_counted(digest(key))
 
     def total(self, number: int) -> None:
-        """Say how many items are expected in all; raise ValueError where that is negative, or no whole number."""
+        """Report how many items are expected in all: a whole number from 0 to 2^53 - 1, else a ValueError is raised."""
         if not isinstance(number, int) or not 0 <= number <= MOST:  # type: ignore[redundant-expr]
-            raise ValueError("the total is a whole number from 0 to 2^53 - 1")
+            raise ValueError("the total must be a whole number from 0 to 2^53 - 1")
         self._say(Progress.expect, number)
 
     def track(
@@ -216,19 +220,23 @@ class Job:
         id: Callable[[Item], object] | None = None,  # noqa: A002
         bar: bool | None = None,
     ) -> Iterator[Item]:
-        """Iterate over items, and count each when its turn of the loop is done. Stops when an operator asks to.
+        """Iterate over items and count each one when its turn of the loop is done. Stops when an operator asks to.
 
         An item whose turn ended with an exception or `break` is not counted.
 
         Args:
             items: Any iterable.
-            total: How many there are; `len(items)` when it has one. They are expected beside those counted before.
-            type: Their type.
-            id: Gives an item's id: the cursor.
-            bar: Whether to draw a bar; where standard error is a terminal, when not given.
+            total: How many items there are; `len(items)` if None and the iterable has a length. They are expected in
+                addition to the items counted so far.
+            type: The items' type.
+            id: Returns the id of an item, which becomes the cursor.
+            bar: Whether to draw a progress bar; if None, only where standard error is a terminal.
 
         Yields:
             The items.
+
+        Raises:
+            ValueError: The total is out of range, the type is longer than 100 characters, or an id longer than 255.
         """
         tracker = self._begin_loop(items, total, type, bar)
         try:
@@ -245,7 +253,7 @@ class Job:
         id: Callable[[Item], object] | None = None,  # noqa: A002
         bar: bool | None = None,
     ) -> AsyncIterator[Item]:
-        """Do the same for items that come asynchronously; see `track`."""
+        """Iterate over asynchronous items and count them; see `track`."""
         tracker = self._begin_loop(items, total, type, bar)
         try:
             async for item in follow_async(items, tracker, self._is_told_to_stop, self._sender.wake, id):
@@ -260,7 +268,7 @@ class Job:
             total = len(items)
         if total is not None:
             if not isinstance(total, int) or not 0 <= total <= MOST:  # type: ignore[redundant-expr]
-                raise ValueError("the total is a whole number from 0 to 2^53 - 1")
+                raise ValueError("the total must be a whole number from 0 to 2^53 - 1")
             self._say(Progress.expect_more, total)
         tracker = Tracker(type_, total, bar=wants_bar(bar), wake_at=self._habits.every_items)
         recorder.begin_loop(tracker)
@@ -271,57 +279,58 @@ class Job:
             self._recorder.end_loop(tracker)
             tracker.end()
 
-    # --- what else there is to say --------------------------------------------------------------------------------
+    # --- other reports ------------------------------------------------------------------------------------------------
 
     def stage(self, name: str, *, operation: str | None = None, data_type: str | None = None) -> None:
-        """Say that a stage begins. What was counted before goes under the one before.
+        """Report that a stage begins. Items counted so far belong to the stage before it.
 
         Args:
-            name: Its name.
-            operation: discovery, branch_crawling, data_collection or finalization.
-            data_type: The type of the items that come now.
+            name: The stage's name.
+            operation: `discovery`, `branch_crawling`, `data_collection` or `finalization`.
+            data_type: The type of the items that follow.
         """
         self._announce({"stage": name, "operationType": operation, "currentDataType": data_type})
 
     def discovered(self, areas: Sequence[Mapping[str, Any]]) -> None:
-        """Report areas, each with at least `type` and `fullPath`; the server counts those that are new to the job."""
+        """Report areas, each with at least `type` and `fullPath`. The server counts those that are new to the job."""
         parts = [clean(part) for part in parts_of([dict(area) for area in areas], self._habits.max_bytes)]
         self._say(Progress.discover, parts)
         self._sender.wake()
 
     def credential(self, what: Literal["expiry", "renewal", "resumed"], **status: Any) -> None:  # noqa: ANN401 - any JSON
-        """Report what became of the crawl's credential.
+        """Report a change of the crawl's credential.
 
         Args:
-            what: It expired, is waiting to be renewed, or works again.
+            what: The credential expired (`expiry`), waits for its renewal (`renewal`) or works again (`resumed`).
             status: Members of `credentialStatus`: `type`, `severity`, `errorType`, `providerId`, `message`, ...
 
         Raises:
-            ValueError: It is none of these.
+            ValueError: `what` is none of the three.
         """
         if what not in {"expiry", "renewal", "resumed"}:
-            raise ValueError("a credential is in expiry, renewal or resumed")
+            raise ValueError("the first argument must be expiry, renewal or resumed")
         self._announce({"credentialStatus": {"timestamp": _now(), **status}}, f"credential_{what}")
 
     def checkpoint(self, state: Any, *, last_id: object = None) -> None:  # noqa: ANN401 - any JSON
-        """Keep what the crawl needs to go on after a restart; it goes in one update with what was counted so far.
+        """Keep what the crawl needs to go on after a restart. It is sent together with all counts so far.
 
         Args:
-            state: Any JSON up to 64 KB.
+            state: The resume state: any JSON up to 64 KB.
             last_id: The cursor.
 
         Raises:
-            TypeError: The state is no JSON.
-            ValueError: It is too large, or has a number that JSON does not.
+            TypeError: The state is not JSON.
+            ValueError: The state is too large, a number in it is not finite, or the cursor is longer than 255.
         """
         last, kept = as_cursor(last_id), as_state(state)
         self._say(Progress.checkpoint, prepare({"progress": kept, "lastProcessedId": last}), kept, last)
 
     def report(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
-        """Give other fields, of the protocol or the crawler's own; the newest of each counts.
+        """Report other fields, of the protocol or the crawler's own. The newest value of each counts.
 
         Raises:
-            ValueError: Some of them the client gives itself.
+            TypeError: A value is not JSON.
+            ValueError: A field is one that the client sets itself.
         """
         check_fields(fields)
         self._say(Progress.give, prepare(fields))
@@ -332,27 +341,27 @@ class Job:
         self._say(Progress.add_event, event, len(json.dumps(event, allow_nan=False)))
 
     def error(self, error: BaseException | str, **context: Any) -> None:  # noqa: ANN401 - any JSON
-        """Report an error that does not end the job: an exception or a message. `context`: what the crawl was at."""
+        """Report an error that does not end the job. `context`: details, such as a URL."""
         self._announce({"error": describe(error, context)})
 
     def _announce(self, fields: Mapping[str, Any], status: str = "processing") -> None:
-        """Say something that people wait for."""
+        """Report something that people wait for: it is sent at once."""
         self._say(Progress.announce, prepare(fields), status)
         self._sender.wake()
 
-    # --- what is safe, what is asked ------------------------------------------------------------------------------
+    # --- delivery and commands ----------------------------------------------------------------------------------------
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Make safe what was said so far.
+        """Wait until all reports so far are safe.
 
         Args:
-            timeout: Seconds to wait for the server, while it answers at all.
+            timeout: Seconds to wait for the server, as long as it answers at all.
 
         Returns:
-            True when the server has it, False when the spool on disk has it.
+            True if the server has them, False if the spool on disk has them.
 
         Raises:
-            DeliveryError: Neither, for there is no spool, or its disk refuses.
+            DeliveryError: Neither has them: there is no spool, or its disk does not work.
         """
         seq = self._say_and_wait(Progress.flush)
         channel = self._started().channel
@@ -365,24 +374,25 @@ class Job:
             return True
         if not channel.outbox.is_durable:
             raise DeliveryError(
-                f"job {self.id}: {len(channel.outbox)} updates are only in memory, the server did not answer"
+                f"job {self.id}: {updates_wait(len(channel.outbox))} in memory only, and the server did not answer:"
+                " call flush() again, or give the client a spool on a working disk"
             )
         return False
 
     async def aflush(self, timeout: float = 10.0) -> bool:  # noqa: ASYNC109 - the same as `flush` has
-        """Make safe what was said so far; see `flush`."""
+        """Wait until all reports so far are safe; see `flush`."""
         self._check_process()
         return await asyncio.to_thread(self.flush, timeout)
 
     @property
     def command(self) -> str | None:
-        """What an operator asks, by the last acknowledgement: pause, cancel, resume or None."""
+        """The operator's command in the last acknowledgement: `pause`, `cancel`, `resume` or None."""
         self._check_process()
         return self._listener.command if self._listener is not None else None
 
     @property
     def should_stop(self) -> bool:
-        """Whether an operator asks to pause or cancel. After True, leaving the block reports that it was obeyed."""
+        """Whether an operator asks to pause or cancel. If it was True, leaving the block reports that it was obeyed."""
         return self._is_told_to_stop()
 
     def _is_told_to_stop(self) -> bool:
@@ -395,14 +405,14 @@ class Job:
 
     @property
     def undelivered(self) -> int:
-        """How many updates wait for the server."""
+        """How many updates of this job wait for the server."""
         return len(self._started().channel.outbox)
 
     def refused(self) -> list[tuple[dict[str, Any], Any]]:
         """Return the updates that the server refused, each with its answer."""
         with suppress(sqlite3.ProgrammingError):
             return self._started().channel.outbox.refused()
-        # It was closed, as nothing waited in it and the job had ended.
+        # The outbox was closed: the job has ended and no update waits.
         return []
 
     # --- to the recorder ------------------------------------------------------------------------------------------
@@ -418,10 +428,10 @@ class Job:
         return self._recorder
 
     def _listening(self) -> Recorder | None:
-        """Return the recorder, unless the job has ended."""
+        """Return the recorder; log a warning and return None if the job has ended."""
         recorder = self._started()
         if recorder.has_ended:
-            _log.warning("job %s has ended; what is said after that is not sent", self.id)
+            _log.warning("job %s has ended; a report made after its end is dropped", self.id)
             return None
         return recorder
 
@@ -430,16 +440,16 @@ class Job:
             recorder.say(method, *args)
 
     def _say_and_wait(self, method: Callable[..., None]) -> int:
-        """Say something, and wait until it is in the outbox; return its place there."""
+        """Append a report, wait until it is in the outbox, and return the number of the last update there."""
         recorder = self._started()
         reply: Reply = SimpleQueue()
         recorder.say(method, reply=reply)
         return self._wait(recorder, reply)
 
     def _wait(self, recorder: Recorder, reply: Reply) -> int:
-        """Wait until the keeper has put into the outbox what asks for a reply."""
+        """Wait for the keeper's reply: it comes when the report is in the outbox."""
         self._sender.wake()
-        # What a handler of the log says in the keeper's thread cannot wait for it; and nobody keeps when all is over.
+        # A log handler that runs in the keeper's thread cannot wait for the keeper. After `close` none replies.
         while (
             not self._sender.is_keeper() and recorder.channel.serves(recorder) and not self._sender.channels.is_closing
         ):
@@ -451,7 +461,7 @@ class Job:
         return recorder.seq
 
     def put_away(self) -> None:
-        """Put all that was said into the outbox, and say nothing more: the client ends."""
+        """Put all reports into the outbox and accept no more, because the client closes."""
         if self._recorder is not None and not self._recorder.has_ended:
             reply: Reply = SimpleQueue()
             self._recorder.say(Progress.put_away, reply=reply)

@@ -1,4 +1,4 @@
-"""What the server answers to a job's updates: where to go on, what an operator asks, warnings."""
+"""Handles the server's answers to a job's updates: where to go on, commands, warnings."""
 
 import logging
 import re
@@ -13,17 +13,15 @@ from tallymark.client.resume import Resume
 _log = logging.getLogger("tallymark.client")
 
 _STOPS = ("pause", "cancel")
-#: How many different warnings are remembered, so that each is told once.
+#: How many different warnings are remembered, so that each is logged once as a warning.
 _MOST_WARNINGS = 100
 
 
 class Listener:
-    """Takes the answers, in the sender's thread.
+    """Receives the answers, in the sender's thread.
 
-    Attributes:
-        command: What an operator asks, by the last acknowledgement; `asks_to_stop`: whether that is to pause or cancel.
-        is_answered: Whether the start is.
-        answered: Rung when it is.
+    `command`: the operator's command in the last acknowledgement; `asks_to_stop`: whether it is pause or cancel.
+    `is_answered`: whether the start was answered; `answered` rings then.
     """
 
     def __init__(self, job_id: str, recorder: Recorder, on_command: Callable[[str], object] | None) -> None:
@@ -36,13 +34,13 @@ class Listener:
         self._warned: set[str] = set()
 
     def take_answer(self, update_id: str, answer: Mapping[str, Any]) -> None:
-        """Take the answer to an update, an acknowledgement or a refusal."""
+        """Handle the answer to an update, an acknowledgement or a refusal."""
         for warning in answer.get("warnings") or ():
-            # A clock that runs ahead would be told with every update, each time with another time of the server's.
+            # A clock that runs ahead causes a warning in every answer, each with another time. Numbers are left out.
             kind = re.sub(r"\d[\d:.TZ-]*", "", str(warning))
             level = logging.DEBUG if kind in self._warned else logging.WARNING
             self._warned = {*self._warned, kind} if len(self._warned) < _MOST_WARNINGS else {kind}
-            _log.log(level, "job %s: %s", self._job_id, warning)
+            _log.log(level, "job %s: the server warns: %s", self._job_id, warning)
         if update_id in {self._recorder.start_id, f"{self._recorder.start_id}-mended"}:
             self._learn(answer)
         command = answer.get("command")
@@ -52,8 +50,8 @@ class Listener:
             if command is not None and self._on_command is not None:
                 try:
                     self._on_command(command)
-                except BaseException:  # noqa: BLE001 - it is the crawler's, in our thread
-                    _log.exception("job %s: the callback for a command failed", self._job_id)
+                except BaseException:  # noqa: BLE001 - the crawler's callback must not end our thread
+                    _log.exception("job %s: on_command raised an exception, which is ignored", self._job_id)
 
     def _learn(self, answer: Mapping[str, Any]) -> None:
         told = answer.get("resume")

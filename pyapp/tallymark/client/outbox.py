@@ -1,7 +1,7 @@
-"""The updates of one job that the server has not acknowledged yet, in SQLite: a file of the spool, or in memory.
+"""The updates of one job that the server has not acknowledged yet, in SQLite: in a file of the spool or in memory.
 
-With them, in the same transactions: where the crawl is, and the keys of what was counted. So whatever happens to the
-process, the three agree.
+The position of the crawl and the keys that were counted are stored in the same transactions, so the three always agree,
+even after a kill.
 """
 
 import json
@@ -31,23 +31,23 @@ CREATE TABLE IF NOT EXISTS refused (
 CREATE TABLE IF NOT EXISTS counted (key BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS position (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), value TEXT NOT NULL);
 """
-#: How many refused updates are kept for people to look at.
+#: How many refused updates are kept.
 _MOST_REFUSED = 1000
-#: The most types an update may have by the protocol: two are not made one past that.
+#: The protocol allows this many types in an update; updates are not combined beyond that.
 _MOST_TYPES = 200
 
 
 class InUse(Exception):  # noqa: N818 - it is no failure
-    """Another process, or another part of this one, holds the file."""
+    """Another process, or another part of this one, has the file open."""
 
 
 class Outbox:
-    """Keeps what waits. Safe across threads. What the disk refuses is an OSError or a sqlite3.Error."""
+    """Keeps the updates that wait. Safe across threads. Disk failures raise OSError or sqlite3.Error."""
 
     def __init__(self, path: Path | None, *, limit: int) -> None:
-        """Open or make the file, or memory without one; raise InUse where somebody else has it open.
+        """Open or create the file, or use memory if `path` is None. Raises InUse if the file is open elsewhere.
 
-        `limit`: how many updates may wait; further ones are made one with the last, so that counts are not lost.
+        `limit`: how many updates may wait; further ones are combined with the last one, so that no count is lost.
         """
         self.path = path
         self.limit = limit
@@ -56,7 +56,7 @@ class Outbox:
             path or ":memory:", timeout=0, isolation_level=None, check_same_thread=False, cached_statements=32
         )
         try:
-            # The lock is the operating system's: it ends with the process, however that ends.
+            # The operating system holds the lock; it ends with the process, even if that is killed.
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
@@ -93,7 +93,7 @@ class Outbox:
         return self.path is not None
 
     def __bool__(self) -> bool:
-        """An outbox in which nothing waits is one all the same."""
+        """An empty outbox is true as well."""
         return True
 
     def __len__(self) -> int:
@@ -102,14 +102,11 @@ class Outbox:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether further updates are made one with the last."""
+        """Whether further updates are combined with the last one."""
         return self._count >= self.limit
 
     def append(self, updates: Iterable[Update], position: Position) -> int:
-        """Take updates, and where the crawl is after them, in one transaction.
-
-        Returns the place of the last that waits; 0 where none ever did.
-        """
+        """Store updates, the position and keys in one transaction; return the last number that waits, or 0."""
         with self._transaction():
             count = self._count
             for update in updates:
@@ -123,9 +120,9 @@ class Outbox:
         return int(last)
 
     def _append(self, update: Update, *, crowded: bool) -> int:
-        """Add an update, or make it one with the last; return how many more wait now."""
+        """Add an update, or combine it with the last one; return by how many the waiting updates increased."""
         last = self._database.execute(
-            # Only the very last one: what was taken over from another outbox may stand behind some that were not tried.
+            # Only the very last one: updates from another outbox may come after some that were not tried.
             "SELECT seq, update_id, payload, tried FROM waiting ORDER BY seq DESC LIMIT 1"
         )
         if crowded and update.mergeable and (row := last.fetchone()) and not row[3]:
@@ -143,7 +140,7 @@ class Outbox:
         return 1
 
     def head(self, max_updates: int, max_bytes: int) -> list[Waiting]:
-        """Return the first of what waits, one at least, and remember that it is sent: from now on it stays as it is."""
+        """Return the first updates that wait, at least one, and mark them as tried: from now on they do not change."""
         with self._lock:
             if not self._count:
                 return []
@@ -162,7 +159,7 @@ class Outbox:
             return found
 
     def settle(self, delivered: Sequence[Waiting], refused: Sequence[tuple[Waiting, object]] = ()) -> None:
-        """Take out what the server acknowledged; what it refused is kept apart, with its answer."""
+        """Remove updates that the server acknowledged or refused; refused ones are kept apart with their answers."""
         with self._transaction():
             self._database.executemany(
                 "INSERT OR REPLACE INTO refused (update_id, payload, answer) VALUES (?, ?, ?)",
@@ -180,7 +177,7 @@ class Outbox:
             self._count = self._database.execute("SELECT count(*) FROM waiting").fetchone()[0]
 
     def replace(self, row: Waiting, update_id: str, text: str) -> None:
-        """Say something else instead of what the server refused."""
+        """Replace an update that the server refused by a corrected one."""
         with self._transaction():
             self._database.execute(
                 "UPDATE waiting SET update_id = ?, payload = ? WHERE seq = ? AND update_id = ?",
@@ -188,23 +185,23 @@ class Outbox:
             )
 
     def has_counted(self, key: bytes) -> bool:
-        """Say whether a key was counted, in this run or one before."""
+        """Return whether a key was counted, in this run or an earlier one."""
         with self._lock:
             return self._database.execute("SELECT 1 FROM counted WHERE key = ?", (key,)).fetchone() is not None
 
     def forget_counted(self) -> None:
-        """Forget the keys of what was counted."""
+        """Forget all keys."""
         with self._transaction():
             self._database.execute("DELETE FROM counted")
 
     def refused(self) -> list[tuple[dict[str, Any], Any]]:
-        """Return the updates that were refused, and the answers, the oldest first."""
+        """Return the refused updates and their answers, oldest first."""
         with self._lock:
             rows = self._database.execute("SELECT payload, answer FROM refused ORDER BY rowid").fetchall()
         return [(json.loads(payload), json.loads(answer)) for payload, answer in rows]
 
     def position(self) -> Position | None:
-        """Return where the crawl is; None where none ever began."""
+        """Return where the crawl is; None if it never started."""
         with self._lock:
             row = self._database.execute("SELECT value FROM position").fetchone()
         return Position(**json.loads(row[0])) if row else None
@@ -213,12 +210,12 @@ class Outbox:
         self._database.execute("INSERT OR REPLACE INTO position VALUES (1, ?)", (json.dumps(asdict(position)),))
 
     def take_over(self, other: "Outbox") -> None:
-        """Take what waits in another one of the job, behind what waits here, and its keys. The other one keeps them."""
+        """Copy another outbox of the job; its updates are placed after those here. The other one keeps them."""
         theirs = other.contents()
         with self._transaction():
-            # Their places stay as far apart. An empty outbox keeps them: answers to what is on its way mean these.
+            # Their numbers keep their distances. An empty outbox keeps them unchanged: expected answers refer to them.
             last = self._last_place()
-            # The place after which the next one comes.
+            # Moves the counter, so that the next update gets the number after theirs.
             if theirs.last_place:
                 self._database.execute("INSERT INTO waiting VALUES (?, '', '', 1)", (last + theirs.last_place,))
                 self._database.execute("DELETE FROM waiting WHERE update_id = ''")
@@ -234,7 +231,7 @@ class Outbox:
             self._count = self._database.execute("SELECT count(*) FROM waiting").fetchone()[0]
 
     def contents(self) -> "Contents":
-        """Return all that is in it."""
+        """Return all rows."""
         with self._lock:
             return Contents(
                 self._last_place(),
@@ -249,23 +246,23 @@ class Outbox:
         return int(row[0]) if row else 0
 
     def close(self, *, remove: bool = False) -> None:
-        """Let go of it; remove the file, too, unless something refused is in it, for people to look at."""
+        """Close the database. `remove`: also delete the file, unless it has refused updates for people to look at."""
         _open.pop(id(self), None)
         with self._lock:
             try:
                 if remove and self.path and not self.refused():
-                    # While it is still locked, so that nobody else has opened it by then.
+                    # Before the lock is released, so that no other process has opened it.
                     for end in ("-wal", "-shm", ""):
                         self.path.with_name(self.path.name + end).unlink(missing_ok=True)
             finally:
                 self._database.close()
 
     def keep_inherited(self) -> None:
-        """Never close it in a child of a fork: SQLite would clear away the file of the parent, for it has the lock."""
+        """Never close the database in the child of a fork: SQLite would delete files that the parent uses."""
         never_free(self._database)
 
 
-#: Weak, and without callbacks: an interrupt in one that garbage collection calls would be lost.
+#: Weak, and without callbacks: an interrupt in a callback that garbage collection runs would be lost.
 _open: dict[int, weakref.ref[Outbox]] = {}
 
 

@@ -1,4 +1,4 @@
-"""What a crawl has said, as one value: where it is, and what of it is not in the outbox yet."""
+"""The reports of a crawl as one value: its position, and the part that is not in the outbox yet."""
 
 import copy
 import math
@@ -14,40 +14,40 @@ from tallymark.client.resume import Resume
 from tallymark.client.tracking import Sample, Tracker
 from tallymark.client.updates import Fields, Pending, Update, clean
 
-#: Where to answer that an entry is in the outbox: the place of the last update there, or why it is not.
+#: Receives the number of the last update when an entry is in the outbox, or the error that prevented it.
 Reply = SimpleQueue[int | BaseException]
-#: What is counted: type, number, number for processedItems, cursor.
+#: A count: type, number of items, number for processedItems, cursor.
 Count = tuple[str, int, int, str | None]
 
 
 class Progress:
-    """What was said. The recorder never changes the one it has: it changes a copy, and puts that in its place.
+    """The reports, folded. The recorder never changes the instance that it has: it changes a copy and replaces it.
 
-    So an exception leaves the old one or the new one, and never counts without their cursor.
+    So an exception leaves either the old or the new one, and never counts without their cursor.
     """
 
     def __init__(self, position: Position, clock: Clock, *, max_bytes: int, resume: Resume) -> None:
-        """Begin at a position; `clock` only ever goes forward, so all copies share it."""
+        """Start at a position. All copies share `clock`, which only goes forward."""
         self.position = position
         self.resume = resume
         self.pending = Pending(max_bytes)
         self.sealed: list[Update] = []
         self.replies: list[Reply] = []
-        #: How many items of each loop are counted; infinite when the loop is over and no sample may count any more.
+        #: How many items of each loop are counted; infinite after its end, so that no sample counts any more.
         self.tracked: dict[Tracker, float] = {}
         self.is_urgent = False
         self.has_begun = False
         self.has_ended = False
-        #: Whether the last update of the job is among those that were sealed.
+        #: Whether the last update of this run was sealed.
         self.is_over = False
-        #: What is to be logged of the changes that made this one.
+        #: What to log about the changes since the last copy.
         self.notices: list[str] = []
         self._clock = clock
         self._total: int | None = None
         self._total_sent: int | None = None
 
     def copy(self) -> "Progress":
-        """Return one that can be changed."""
+        """Return a copy that may be changed."""
         new = copy.copy(self)
         new.position = replace(self.position, items_by_type=self.position.items_by_type.copy())
         new.pending = self.pending.copy()
@@ -61,10 +61,10 @@ class Progress:
         return bool(self.sealed or self.pending.has_any or self.replies)
 
     def count(self, count: Count, key: bytes | None = None) -> None:
-        """Count items, and say where the crawl is with them."""
+        """Count items, and move the cursor with them."""
         type_, number, processed, last_id = count
         if self.pending.is_full:
-            # Counts and cursor agree at any moment, so an update can be sealed at any.
+            # Counts and cursor agree at any moment, so an update can be sealed at any moment.
             self.seal("processing")
         type_ = clean(type_)
         self.pending.count(type_, number, key)
@@ -77,7 +77,7 @@ class Progress:
             self.pending.give({"lastProcessedId": (clean(last_id), len(last_id) + 17)})
 
     def sample(self, samples: Sequence[Sample]) -> None:
-        """Count what loops have done."""
+        """Count the items that loops have finished."""
         for tracker, (done, last_id) in samples:
             before = self.tracked.get(tracker, 0)
             if done > before and not tracker.is_over:
@@ -86,31 +86,31 @@ class Progress:
                 self.count((tracker.type, number, number, last_id))
 
     def end_loop(self, tracker: Tracker) -> None:
-        """Count no more of a loop: its last sample was taken."""
+        """Stop counting a loop: its last sample was taken."""
         self.tracked[tracker] = math.inf
 
     def forget_loops(self) -> None:
-        """Forget those that are over."""
+        """Forget the loops that have ended."""
         for tracker in [tracker for tracker, done in self.tracked.items() if done == math.inf]:
             tracker.is_over = True
             del self.tracked[tracker]
 
-    # --- what is said beside counts -------------------------------------------------------------------------------
+    # --- other reports ------------------------------------------------------------------------------------------------
 
     def give(self, fields: Fields) -> None:
-        """Take fields of the next update."""
+        """Add fields to the next update."""
         if self.pending.is_full:
             self.seal("processing")
         self.pending.give(fields)
 
     def add_event(self, event: dict[str, Any], size: int) -> None:
-        """Take an entry of the crawler's own timeline."""
+        """Add an entry of the crawler's own timeline."""
         if self.pending.is_full:
             self.seal("processing")
         self.pending.add_event(event, size)
 
     def announce(self, fields: Fields, status: str) -> None:
-        """Say something that people wait for: in an update of its own, at once."""
+        """Report something that people wait for: in an update of its own, at once."""
         self.seal_pending()
         self.pending.give(fields)
         self.seal(status)
@@ -124,32 +124,34 @@ class Progress:
         self.is_urgent = True
 
     def expect(self, number: int) -> None:
-        """Take how many items are expected in all."""
+        """Set how many items are expected in all."""
         self._total = number
         total = max(number, self.position.processed_items)
         self.give({"totalItems": (total, len(str(total)) + 12)})
 
     def expect_more(self, number: int) -> None:
-        """Take how many are expected beside those that are counted."""
+        """Set how many items are expected in addition to those counted."""
         self.expect(min(number + self.position.processed_items, MOST))
 
     def checkpoint(self, fields: Fields, state: Any, last_id: str | None) -> None:  # noqa: ANN401 - any JSON
-        """Keep a resume state, and a cursor."""
+        """Set the resume state and the cursor."""
         self.give(fields)
         self.position.state = state
         if last_id is not None:
             self.position.last_processed_id = last_id
 
     def flush(self) -> None:
-        """Put all into the outbox: who waits for the reply asks for that."""
+        """Change nothing: the reply that is asked for brings all reports into the outbox."""
 
-    # --- beginning and end ----------------------------------------------------------------------------------------
+    # --- start and end ------------------------------------------------------------------------------------------------
 
     def learn(self, told: Resume, mine: int, newest: str) -> None:
-        """Take from the acknowledgement of the start where to go on, and `mine`, what this worker has processed."""
+        """Take where to go on from the acknowledgement of the start. `mine`: what this worker has processed."""
         self._clock.advance_past(newest)
         if self.has_begun and self.resume.source == "nothing" and told.processed_items:
-            self.notices.append(f"began without knowing that {told.processed_items} items were counted before")
+            self.notices.append(
+                f"started before the server returned its count, {told.processed_items}: items may count twice"
+            )
             self.position.processed_items += mine
         elif not self.has_begun:
             self.resume = told
@@ -162,11 +164,11 @@ class Progress:
             )
 
     def begin(self) -> None:
-        """Begin with what is known by now."""
+        """Start with what is known by now; a later answer no longer changes the position."""
         self.has_begun = True
 
     def end(self, status: str, fields: Fields, state: Any, error: Mapping[str, Any] | None) -> None:  # noqa: ANN401
-        """Take how the job ends; after that, nothing. `error` gets the cursor."""
+        """Seal the last update; later reports are dropped. The cursor is added to `error`."""
         if state is not None:
             self.position.state = state
         self.give(fields)
@@ -182,19 +184,19 @@ class Progress:
         self.has_ended = self.is_over = True
 
     def put_away(self) -> None:
-        """Take nothing more, though the job goes on some day: the client ends."""
+        """Seal what is pending and accept no more: the client closes, and a later run may continue."""
         self.seal_pending()
         self.has_ended = True
 
     # --- sealing --------------------------------------------------------------------------------------------------
 
     def seal_pending(self) -> None:
-        """Seal what was said before, if anything was."""
+        """Seal the reports since the last update, if there are any."""
         if self.pending.has_any:
             self.seal("processing")
 
     def seal(self, status: str, **members: Any) -> str:  # noqa: ANN401 - any JSON
-        """Make an update of what is pending, with its time and its id, and return the id."""
+        """Make an update of what is pending, with a time and an id, and return the id."""
         stamp = self._clock.stamp()
         pending, self.pending = self.pending, self.pending.fresh()
         payload: dict[str, Any] = {
@@ -209,7 +211,7 @@ class Progress:
         if pending.counts:
             payload["processedItems"] = self.position.processed_items
         if self._total is not None:
-            # An update that says more than all were processed would be refused.
+            # The server refuses an update with more items processed than expected.
             total = max(self._total, self.position.processed_items)
             if total != self._total_sent:
                 payload["totalItems"] = self._total_sent = total

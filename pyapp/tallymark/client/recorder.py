@@ -1,16 +1,16 @@
-"""What the crawl's threads say of a job, on its way into the outbox.
+"""Records the reports of a job and brings them into its outbox.
 
-**The crawl's side takes no lock.** All it does is append one tuple to a deque, in one call in C: a count and its
-cursor, or whatever else is said, with where the loops were at that moment. An exception that a signal handler raises at
-any line comes before that append or after it. So nothing is ever half said, nothing stays locked, and a handler may
-itself say something.
+**The crawl's threads take no lock.** Each report is one tuple, appended to a deque in one call in C: a count with its
+cursor, or another report with the state of the loops at that moment. An exception that a signal handler raises at any
+line comes before or after that append. So no report is recorded in part, nothing stays locked, and a signal handler may
+report, too.
 
-**The client's threads fold the log** into a `Progress`, and never change the one there is: they change a copy, which
-takes its place, with what was taken from the log, by one assignment.
+**The client's threads fold the log** into a `Progress`. They never change the current one: they change a copy and
+replace, in one assignment, both the `Progress` and the list of entries that were taken from the log.
 
-**A key counts once.** It is claimed by one `dict.setdefault`, then the disk is asked, then the claim is appended to the
-log. The fold counts a claim once, however often it is there, and only while it is the one that stands for its key. So a
-claim that an exception left without an append does no harm: the next call with that key appends it. Claims are
+**A key counts once.** One `dict.setdefault` claims the key, then the disk is asked, then the claim is appended to the
+log. The fold counts a claim once, however often it is in the log, and only while it is the one that holds its key. So a
+claim that an exception left without its append does no harm: the next call with that key appends it. Claims are
 forgotten when the outbox has their keys.
 """
 
@@ -32,14 +32,14 @@ from tallymark.client.tracking import Sample, Tracker
 
 _log = logging.getLogger("tallymark.client")
 
-#: An update goes out at once when it says something that people wait for, else not sooner than this after the last.
+#: Updates are sent at least this far apart, except those that people wait for.
 _SHORTEST_GAP_SECONDS = 0.1
-#: So many entries of the log are folded at once, whether an update is due or not: that bounds the memory they take.
+#: The log is folded when it has this many entries, whether an update is due or not: that bounds its memory.
 _MOST_ENTRIES = 10_000
 
 
 class _Said(NamedTuple):
-    """An entry of the log that is no count: a method of `Progress`, and where the loops were."""
+    """A report that is not a count: a method of `Progress`, its arguments, and where the loops were."""
 
     method: Callable[..., None]
     args: tuple[Any, ...]
@@ -48,7 +48,7 @@ class _Said(NamedTuple):
 
 
 class _Claim:
-    """A count of what has a key, by a thread. It is said when it was appended, and counted when that was folded."""
+    """A thread's count of a key. `is_said`: it was appended to the log; `is_counted`: it was folded."""
 
     __slots__ = ("count", "is_counted", "is_said", "key", "thread")
 
@@ -60,25 +60,25 @@ class _Claim:
 
 
 class Recorder:
-    """Takes what is said of one job, and gives it to its channel."""
+    """Records the reports of one job."""
 
     def __init__(self, channel: Channel, position: Position, resume: Resume, habits: Habits) -> None:
-        """Begin at a position, with the update that says `started`."""
+        """Start at a position, with the update `started`."""
         self.channel = channel
-        #: The place in the outbox of the last update that was put there.
+        #: The number of the last update that was put into the outbox.
         self.seq = 0
-        #: Whether the end was said.
+        #: Whether the end was reported.
         self.has_ended = False
         self._habits = habits
         self._log: deque[Count | _Claim | _Said] = deque()
         self._claims: dict[bytes, _Claim] = {}
         self._trackers: list[Tracker] = []
-        #: At how many entries of the log the keeper wants to be woken.
+        #: The number of log entries at which the keeper is woken.
         self._wake_at = habits.every_items
         self._lock = threading.Lock()
         progress = Progress(position, Clock(position.clock), max_bytes=habits.max_bytes, resume=resume)
         self.start_id = progress.seal("started")
-        #: And what was taken from the log and is not in it yet.
+        #: The folded reports, and the entries that were taken from the log but are not folded yet.
         self._now: tuple[Progress, list[Count | _Claim | _Said]] = (progress, [])
         self._since: float | None = None
         self._last_cut = 0.0
@@ -86,12 +86,12 @@ class Recorder:
 
     @classmethod
     def resume(cls, channel: Channel, position: Position, habits: Habits) -> Self:
-        """Begin with what the spool knows of a job, or at the start, and be the channel's source."""
+        """Start where the spool says, or at the beginning, and become the channel's source."""
         before = channel.outbox.position()
         resume = Resume()
         if before is not None:
             if before.completed:
-                # As where the server knows the end: what is crawled again counts again, from where it was.
+                # The server does the same after `completed`: items that are crawled again count again.
                 channel.outbox.forget_counted()
             position = replace(before, register=position.register, attributes=position.attributes, completed=False)
             counts = dict(before.items_by_type)
@@ -101,7 +101,7 @@ class Recorder:
         channel.source = recorder
         return recorder
 
-    # --- the crawl's side -----------------------------------------------------------------------------------------
+    # --- called by the crawl's threads --------------------------------------------------------------------------------
 
     def count(self, count: Count, key: bytes | None) -> bool:
         """Count items; return whether they were new."""
@@ -113,25 +113,25 @@ class Recorder:
         if claim.is_said:
             return False
         if self._is_on_disk(key):
-            # Somebody else may have appended our claim while we waited for the disk.
+            # Another thread may have appended our claim while we waited for the disk.
             if claim is mine:
                 self._claims.pop(key, None)
             return claim is mine and mine.is_counted
         self._log.append(claim)
         claim.is_said = True
-        # It is this thread's, too, where an interrupted call left it; another thread's is being said there.
+        # The claim may also be left over from an interrupted call of this thread. Another thread reports its own claim.
         return claim.thread == mine.thread
 
     def has_counted(self, key: bytes) -> bool:
-        """Say whether a key was counted, in this run or one before."""
+        """Return whether a key was counted, in this run or an earlier one."""
         return key in self._claims or self._is_on_disk(key)
 
     def say(self, method: Callable[..., None], *args: object, reply: Reply | None = None) -> None:
-        """Say anything else."""
+        """Append a report that is not a count."""
         self._log.append(_Said(method, args, self._samples(), reply))
 
     def is_due(self, number: int) -> bool:
-        """Say whether to wake the keeper, after so many items were counted at once."""
+        """Return whether to wake the keeper after this many items were counted in one call."""
         if number < self._wake_at and len(self._log) < self._wake_at:
             return False
         self._wake_at = _MOST_ENTRIES
@@ -142,12 +142,12 @@ class Recorder:
         self._trackers.append(tracker)
 
     def end_loop(self, tracker: Tracker) -> None:
-        """Take the last one."""
+        """Take the last sample of a loop."""
         self.say(Progress.end_loop, tracker)
         self._trackers.remove(tracker)
 
     def trackers(self) -> list[Tracker]:
-        """Return those of the loops that run."""
+        """Return the trackers of the loops that run."""
         return self._trackers.copy()
 
     def _samples(self) -> Sequence[Sample]:
@@ -157,18 +157,18 @@ class Recorder:
         try:
             return self.channel.outbox.has_counted(key)
         except sqlite3.ProgrammingError:
-            # It was closed, as the job has ended.
+            # The outbox was closed: the job has ended.
             return False
 
-    # --- the client's threads -------------------------------------------------------------------------------------
+    # --- called by the client's threads -------------------------------------------------------------------------------
 
     @property
     def progress(self) -> Progress:
-        """What was folded so far; it is not to be changed."""
+        """The reports folded so far; not to be changed."""
         return self._now[0]
 
     def shorten_log(self) -> None:
-        """Fold the log where it has become long: the keeper may wait for the disk."""
+        """Fold the log if it is long, because the keeper may be waiting for the disk."""
         if len(self._log) >= _MOST_ENTRIES:
             with self._lock:
                 notes = self._fold()
@@ -201,11 +201,11 @@ class Recorder:
         _answer(progress.replies, self.seq)
 
     def _fold(self) -> list[str | Exception]:
-        """Take what is in the log; return what is to be told. The lock is held."""
-        # The samples first: what a loop does after something was said must not count before that.
+        """Fold the entries of the log; return what to log about them. The caller holds the lock."""
+        # Samples come before the log: items that a loop finishes after a report must not count before it.
         samples = self._samples()
         old, taken = self._now
-        # One call in C: an entry is in the log, or here.
+        # One call in C, so that an entry is always either in the log or in `taken`.
         taken.extend(starmap(self._log.popleft, repeat((), len(self._log))))
         if not taken and all(old.tracked.get(tracker, 0) == at[0] for tracker, at in samples):
             return []
@@ -218,13 +218,13 @@ class Recorder:
                 if isinstance(entry, _Said):
                     _take(new, entry)
                 elif new.has_ended:
-                    new.notices.append("has ended; what is said after that is not sent")
+                    new.notices.append("has ended; a report made after its end is dropped")
                 elif isinstance(entry, tuple):
                     new.count(entry)
                 elif self._is_first(entry, claims):
                     new.count(entry.count, entry.key)
                     claims.add(entry)
-            except Exception as error:  # noqa: BLE001 - it is told; what else was said goes on
+            except Exception as error:  # noqa: BLE001 - it is logged; the other reports count
                 defects.append(error)
         if not new.has_ended:
             new.sample(samples)
@@ -237,7 +237,7 @@ class Recorder:
         return not claim.is_counted and claim not in claims and self._claims.get(claim.key) is claim
 
     def _cut(self, now: float) -> Progress | None:
-        """Seal what is due, and return it with all that waits; None where nothing does. The lock is held."""
+        """Seal what is due and return it with all that waits; None if nothing is due. The caller holds the lock."""
         progress, habits = self.progress, self._habits
         if not progress.has_any:
             self._wake_at = habits.every_items
@@ -262,7 +262,7 @@ class Recorder:
         return new
 
     def _keep_after(self, written: Progress, *, sealed: bool) -> None:
-        """Keep what was said since; replies are given in any case."""
+        """Keep the reports made since; the replies count as given in any case."""
         with self._lock:
             new = self.progress.copy()
             if sealed:
@@ -271,12 +271,12 @@ class Recorder:
             self._now = (new, self._now[1])
 
     def _tell(self, notes: list[str | Exception]) -> None:
-        """Log what a fold noticed; without the lock, for a handler may say something of the job."""
+        """Log what a fold noticed; without the lock, because a log handler may report on the job."""
         for note in notes:
             if isinstance(note, str):
                 _log.warning("job %s %s", self.channel.job_id, note)
             else:
-                _log.error("job %s: a defect, something was not kept", self.channel.job_id, exc_info=note)
+                _log.error("job %s: a report is lost by a defect in the client", self.channel.job_id, exc_info=note)
 
 
 def _take(new: Progress, entry: _Said) -> None:

@@ -1,11 +1,11 @@
-"""What an outbox keeps."""
+"""The records that an outbox keeps."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 
 class Waiting(NamedTuple):
-    """An update that waits: its place (later ones have larger numbers), its id, and its payload as JSON."""
+    """An update that waits: its number in the outbox (later ones are larger), its id, and its payload as JSON."""
 
     seq: int
     update_id: str
@@ -14,19 +14,13 @@ class Waiting(NamedTuple):
 
 @dataclass
 class Position:
-    """Where a crawl is, by all that its updates say, acknowledged or not. Its fields' names are those in the spool.
+    """Where a crawl is after all its updates, acknowledged or not. The spool stores it under these names.
 
     Attributes:
-        job_id: The job.
-        worker: Which worker of it this is, if it has several.
-        register: Whether the job may be registered by this crawl.
-        attributes: With these.
+        register: Whether the client may register the job; `attributes`: with these.
         clock: The time of the newest update, in microseconds since 1970.
-        last_processed_id: The cursor.
-        state: The resume state.
-        items_by_type: How many of each type.
         processed_items: The running total of this worker.
-        completed: Whether the crawl came to its end, so that nothing of it is needed any more.
+        completed: Whether the crawl completed, so that its file is not needed any more.
     """
 
     job_id: str
@@ -42,7 +36,7 @@ class Position:
 
 
 class Contents(NamedTuple):
-    """All that is in an outbox: its rows, and the place of the last update that it ever had."""
+    """All rows of an outbox. `last_place`: the largest number that any of its updates has had."""
 
     last_place: int
     waiting: list[tuple[int, str, str]]

@@ -1,11 +1,11 @@
-"""Where a crawl goes on, when its updates go out, and the one error."""
+"""Where a crawl goes on, when its updates are sent, and the exception `DeliveryError`."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
 class DeliveryError(Exception):
-    """What was said is neither on the server nor on disk."""
+    """Reports are neither on the server nor on disk. Call `flush` again, or give the client a spool."""
 
 
 @dataclass(frozen=True)
@@ -13,11 +13,11 @@ class Resume:
     """Where a crawl goes on.
 
     Attributes:
-        last_processed_id: The cursor: all up to it is counted.
-        state: The resume state that was given last.
-        items_by_type: What was counted before.
-        processed_items: How many in all.
-        source: Who says so: the server; the spool, where the server was away; nothing, where neither knew.
+        last_processed_id: The cursor: all items up to this one are counted.
+        state: The newest resume state.
+        items_by_type: The counts by type so far.
+        processed_items: How many items were processed so far.
+        source: Where this is from: the server; the spool, if the server was away; or nothing, if neither knew.
     """
 
     last_processed_id: str | None = None
@@ -29,7 +29,7 @@ class Resume:
 
 @dataclass(frozen=True, kw_only=True)
 class Habits:
-    """When a job's updates go out, and how long its start and its end wait: the client's arguments of these names."""
+    """When the updates of a job are sent, and how long its start and end wait: arguments of `ProgressClient`."""
 
     every_items: int
     every_seconds: float

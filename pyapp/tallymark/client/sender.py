@@ -1,8 +1,8 @@
-"""The threads of a client: they put into the outboxes what is due, and deliver what waits in them.
+"""The threads of a client. They put what is due into the outboxes and deliver the updates that wait there.
 
-What waits is delivered in order: what a job says next is sent only when the server has answered what it said before,
-or in the same batch, which is one transaction. So what the server has is always a beginning of what was said, and
-counts and cursor in it agree. Whether a request that got no answer was done makes no difference: the ids tell.
+The updates of a job are delivered in order: one is sent only after the server has answered the one before it, or in the
+same batch, which is one transaction. So the server always has all updates up to some point, and count and cursor agree.
+If an answer is lost, the updates are sent again, and their ids keep them from counting twice.
 """
 
 import logging
@@ -28,34 +28,35 @@ from tallymark.client.channels import Channels
 from tallymark.client.records import Waiting
 from tallymark.client.spool import Spool
 from tallymark.client.transport import JOBS_PATH, PROGRESS_PATH, Answer, Transport, Unreachable, as_json
+from tallymark.client.updates import updates_wait
 
 _log = logging.getLogger("tallymark.client")
 
-#: A batch of the protocol has at most 1000 updates and 1 MiB.
+#: The protocol allows 1000 updates and 1 MiB in a batch.
 _BATCH_UPDATES = 200
 _BATCH_BYTES = 256 * 1024
-#: How often what other processes left is looked for.
+#: Seconds between searches for updates that other processes left.
 _LEFTOVERS_SECONDS = 60.0
-#: How long a file is kept for that, and when it is taken up again where more is left; and how long the server may take
-#: for it: less than a crawl that starts meanwhile waits for its file.
+#: Seconds for which such a file is held, seconds until the next try if it is not empty then, and the timeout of its
+#: requests: together less than a starting crawl waits for its file.
 _LEFTOVERS_HOLD_SECONDS = 3.0
 _LEFTOVERS_AGAIN_SECONDS = 5.0
 _LEFTOVERS_TIMEOUT_SECONDS = 3.0
-#: How long the sender waits for the other threads when all of them end.
+#: Seconds that the sender waits for the other threads when the client closes.
 _JOIN_SECONDS = 5.0
 
 
 class Sender:
-    """Serves channels. Its threads begin with the first one."""
+    """Serves channels. Its threads start with the first channel."""
 
     def __init__(self, transport: Transport, spool: Spool, *, retries: int, timeout: float, tick: float) -> None:
-        """Start nothing yet. Jobs are asked what is due every `tick` seconds; a request may take `timeout`."""
+        """Start nothing yet. `tick`: seconds between looks at what is due; `timeout`: seconds for a request."""
         self._transport = transport
         self._spool = spool
         self._timeout = timeout
         self._tick = tick
         self.channels = Channels(spool)
-        # Held while the thread is started. A signal handler may begin a job, too.
+        # Held while the thread is started. Reentrant, as a signal handler may start a job.
         self._lock = threading.RLock()
         self._due = Bell()
         self._wake = Bell()
@@ -63,14 +64,14 @@ class Sender:
         self._keepers: list[threading.Thread] = []
         self._pauses = Pauses(retries)
         self._next_sweep = 0.0
-        #: So many deliveries are of one update each, to find the one that spoils a batch.
+        #: How many further requests have one update each, to find the one that spoils a batch.
         self._singly = 0
 
     def add(self, channel: Channel) -> None:
-        """Serve a channel. If the server was away, it is tried once more now."""
+        """Serve a channel. If the server was away, one more attempt is made now."""
         self.channels.add(channel)
         with self._lock:
-            # An interrupt may have come between the two steps: then it never ran.
+            # After an interrupt between the two lines the thread was made but never started.
             if self._thread is None or self._thread.ident is None:
                 self._thread = threading.Thread(target=self._run, name="tallymark-client", daemon=True)
                 self._thread.start()
@@ -79,7 +80,7 @@ class Sender:
 
     @property
     def is_away(self) -> bool:
-        """Whether the server does not answer, by all that was tried."""
+        """Whether the server does not answer, or does not accept the token."""
         return self._pauses.is_away
 
     def waiting(self) -> int:
@@ -87,44 +88,44 @@ class Sender:
         return sum(len(channel.outbox) for channel in self.channels.served())
 
     def give_up(self) -> None:
-        """Count the server as away: somebody waited in vain."""
+        """Count the server as away, because a job waited in vain."""
         self._pauses = self._pauses.given_up()
 
     def is_sender(self) -> bool:
-        """Whether the caller is the thread that delivers, which cannot wait for itself."""
+        """Return whether the caller runs in the thread that delivers, which cannot wait for itself."""
         return threading.current_thread() is self._thread
 
     def is_keeper(self) -> bool:
-        """Whether the caller is one of those that put into the outboxes what is due."""
+        """Return whether the caller runs in one of the threads that fill the outboxes."""
         return threading.current_thread() in self._keepers
 
     def wake(self) -> None:
-        """Look now whether something is due, or waits."""
+        """Look now for reports that are due and for updates that wait."""
         self._due.ring()
         self._wake.ring()
 
     def close(self, timeout: float) -> None:
-        """Deliver what can be delivered, for so many seconds at most, then end."""
+        """Deliver what can be delivered within `timeout` seconds, then end."""
         self.channels.close()
         self.wake()
         if self._thread is not None and not self.is_sender() and not self.is_keeper():
             self._thread.join(timeout if not self.is_away else min(timeout, 1.0))
             if self._thread.is_alive():
-                # It waits for the server, which may take its timeout. It ends with the process.
+                # It waits for an answer, up to the timeout. It ends with the process.
                 return
         self._transport.close()
 
     # --- the threads ----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        """Deliver what waits."""
+        """The sender thread: deliver updates until the client closes."""
         if threading.current_thread() is not self._thread:
             return
         for target, name in ((self._keep, "tallymark-keeper"), (self._fold, "tallymark-folder")):
             self._keepers.append(threading.Thread(target=target, name=name, daemon=True))
             self._keepers[-1].start()
         while True:
-            # A backlog is no reason to wait; a pause after a failure is.
+            # Wait while there is nothing to send, and during the pause after a failure.
             pause = self._pauses.until - time.monotonic()
             self._wake.wait(min(self._tick, pause) if self._has_any() else self._tick)
             closing = self.channels.is_closing
@@ -135,17 +136,17 @@ class Sender:
                     self._sweep()
                     self._deliver()
                 self.channels.let_go(self._is_done)
-            except Exception:  # noqa: BLE001 - it is logged, and tried again
-                # A defect of ours must not end the crawl's reporting without a word.
-                _log.exception("a defect in the delivery of updates")
-                self._fail("a defect", self._pauses.failed(time.monotonic()))
+            except Exception:  # noqa: BLE001 - it is logged, and the delivery is tried again
+                # A defect in the client must not end the reporting silently.
+                _log.exception("a defect in the delivery; the updates wait and are sent again")
+                self._fail("a defect in the client", self._pauses.failed(time.monotonic()))
             if closing and (self.is_away or not self._has_any()):
                 break
         for channel in self.channels.served():
             channel.close()
 
     def _keep(self) -> None:
-        """Put into the outboxes what is due, also while the sender waits for the server."""
+        """The keeper thread: put what is due into the outboxes, also while the sender waits for the server."""
         while True:
             closing = self.channels.is_closing
             if not closing:
@@ -155,13 +156,13 @@ class Sender:
                     if (source := channel.source) is not None:
                         source.write(time.monotonic())
                 except Exception:  # noqa: BLE001 - it is logged, and tried again; other jobs go on
-                    _log.exception("job %s: what was said cannot be kept", channel.job_id)
+                    _log.exception("job %s: the outbox cannot be written, reports stay in memory", channel.job_id)
             self._wake.ring()
             if closing:
                 return
 
     def _fold(self) -> None:
-        """Bound what is in memory, also while the keeper waits for the disk."""
+        """The folder thread: bound the memory of the logs, also while the keeper waits for the disk."""
         while not self.channels.is_closing:
             time.sleep(self._tick)
             for channel in self.channels.served():
@@ -172,14 +173,13 @@ class Sender:
         for thread in self._keepers:
             thread.join(_JOIN_SECONDS)
 
-    # --- delivering -----------------------------------------------------------------------------------------------
+    # --- delivery -----------------------------------------------------------------------------------------------------
 
     def _has_any(self) -> bool:
-        """Say whether anything waits that may be sent."""
         return any(len(channel.outbox) and not channel.is_held for channel in self.channels.served())
 
     def _deliver(self) -> None:
-        """Send one request with the first of what waits in all channels."""
+        """Send one request with the first waiting updates of all channels."""
         batch: list[tuple[Channel, list[Waiting]]] = []
         left = 1 if self._singly else _BATCH_UPDATES
         size = _BATCH_BYTES
@@ -187,7 +187,7 @@ class Sender:
         channels = self.channels.served()
         random.shuffle(channels)
         for channel in channels:
-            # Only the last start of a job in a batch is told where to go on.
+            # One channel per job: only the last `started` of a job in a batch is answered with where to go on.
             if left <= 0 or size <= 0 or channel.job_id in jobs or channel.is_held:
                 continue
             if rows := channel.head(left, size):
@@ -230,9 +230,8 @@ class Sender:
             return None
 
     def _register(self, channel: Channel) -> bool:
-        """Register a job; return whether that is done."""
         if channel.was_registered:
-            why = f"the server does not know the job {channel.job_id!r} that it registered"
+            why = f"the server registered the job {channel.job_id!r}, but does not know it"
             self._fail(why, self._pauses.failed(time.monotonic()))
             return False
         body: dict[str, Any] = {"taskId": channel.job_id}
@@ -242,7 +241,7 @@ class Sender:
         if answer is None:
             return False
         if answer.status in REFUSALS:
-            _log.warning("job %s cannot be registered: %s", channel.job_id, answer.body)
+            _log.warning("job %s cannot be registered, so its updates will be refused: %s", channel.job_id, answer.body)
             channel.register = False
         elif answer.status not in {OK, CREATED}:
             self._judge(answer, 1)
@@ -251,32 +250,32 @@ class Sender:
         return True
 
     def _judge(self, answer: Answer, updates: int) -> None:
-        """Judge an answer that does not say what became of each update."""
+        """Handle an answer that does not say what became of each update."""
         error, now = error_of(answer), time.monotonic()
         if answer.status in REFUSALS and (error or answer.status == TOO_LARGE) and updates > 1:
             self._singly = updates
             return
         why = f"HTTP {answer.status}{f' {error}' if error else ''}"
         if answer.status == UNAUTHORIZED:
-            self._fail(f"{why}, the server does not know the token", self._pauses.unauthorized(now))
+            self._fail(f"{why}: the server does not accept the token", self._pauses.unauthorized(now))
         else:
             self._fail(why, self._pauses.failed(now, answer.retry_after))
 
     def _fail(self, why: str, pauses: Pauses) -> None:
         was_away, self._pauses = self.is_away, pauses
         _log.debug(
-            "try %d failed, the next one is in %.1f s: %s", pauses.failures, pauses.until - time.monotonic(), why
+            "attempt %d failed, the next one is in %.1f s: %s", pauses.failures, pauses.until - time.monotonic(), why
         )
         if self.is_away and not was_away:
             where = self._spool.directory or "memory"
-            _log.warning("the server does not take updates, %d wait in %s: %s", self.waiting(), where, why)
+            _log.warning("the server does not take updates; %s in %s: %s", updates_wait(self.waiting()), where, why)
         for channel in self.channels.served():
             channel.nudge()
 
-    # --- what others left -----------------------------------------------------------------------------------------
+    # --- what other processes left ------------------------------------------------------------------------------------
 
     def _sweep(self) -> None:
-        """Take over, now and then, what crawls left that do not run any more."""
+        """Take over the updates of crawls that do not run any more, once a minute."""
         if time.monotonic() < self._next_sweep or self.channels.is_closing:
             return
         self._next_sweep = time.monotonic() + _LEFTOVERS_SECONDS
@@ -284,15 +283,15 @@ class Sender:
             try:
                 self.channels.adopt(outbox)
             except (sqlite3.Error, ValueError, TypeError) as error:
-                _log.warning("what was left in %s cannot be read: %s", outbox.path, error)
+                _log.warning("the updates left in %s cannot be read and stay there: %s", outbox.path, error)
                 outbox.close()
 
     def _is_done(self, channel: Channel) -> bool:
-        """Say whether nothing waits in what nobody uses, or the server is away."""
+        """Return whether an unused channel can be closed: no update waits, or none can be delivered now."""
         if not len(channel.outbox):
             return True
         if channel.is_adopted:
-            # A crawl that starts elsewhere waits for its file.
+            # A crawl that starts in another process waits for its file.
             now = time.monotonic()
             if self._pauses.failures:
                 return True

@@ -1,8 +1,8 @@
-"""Where outboxes are: a directory with a file for each job, and for each worker of it.
+"""The directory of the outboxes, with a file for each job and each named worker of it.
 
-A file belongs to the process that has it open. Where two processes report on one job, the second gets one of its own;
-whoever starts the job next takes over what any of them left, for what was counted must be at the server before it says
-where to go on.
+A file belongs to the process that has it open. If two processes report on one job, the second gets a file of its own.
+The next run of the job takes over the updates in all its free files, because the server must have all counts before it
+answers where to go on.
 """
 
 import hashlib
@@ -17,9 +17,9 @@ from tallymark.client.outbox import InUse, Outbox
 
 _log = logging.getLogger("tallymark.client")
 _SUFFIX = ".sqlite3"
-#: For how long a file may be held by somebody who only delivers what is left in it; see `Sender`.
+#: How long to wait for a file that another process may hold only to deliver what was left in it; see `Sender`.
 _PATIENCE_SECONDS = 10.0
-#: How many processes may report on one job without naming its workers.
+#: How many processes may report on a job without names for its workers.
 _MOST_CRAWLS = 64
 
 
@@ -27,7 +27,7 @@ class Spool:
     """Opens outboxes."""
 
     def __init__(self, directory: Path | None, *, limit: int) -> None:
-        """Touch nothing yet. Without a directory, all is in memory."""
+        """Prepare; no file is touched yet. Without a directory, outboxes are in memory."""
         self.directory = directory
         self._limit = limit
 
@@ -35,7 +35,7 @@ class Spool:
         return Outbox(None, limit=self._limit)
 
     def open(self, job_id: str, worker: str | None) -> Outbox:
-        """Open the outbox of a job, with all that was left of it. Where the disk refuses, warn and use memory."""
+        """Open the outbox of a job, with all updates that earlier runs left. If the disk fails, warn and use memory."""
         if self.directory is None:
             return self._in_memory()
         name = _name(job_id, worker)
@@ -48,7 +48,7 @@ class Spool:
                     other.close(remove=True)
         except (OSError, sqlite3.Error) as error:
             _log.warning(
-                "job %s: the spool %s cannot be used, what waits is in memory: %s", job_id, self.directory, error
+                "job %s: the spool %s cannot be used, updates are kept in memory: %s", job_id, self.directory, error
             )
             return self._in_memory()
         return outbox
@@ -61,13 +61,13 @@ class Spool:
                 if (outbox := self._open(path)) is not None:
                     return outbox
                 if time.monotonic() >= give_up:
-                    _log.warning("another crawl uses %s; name the workers of a job, so that each has its own", path)
+                    _log.warning("another process uses %s; name the workers, so that each has its own file", path)
                     break
                 time.sleep(0.05)
-        raise OSError(f"{_MOST_CRAWLS} other crawls use it")
+        raise OSError(f"{_MOST_CRAWLS} other processes report on the job; name its workers")
 
     def _open(self, path: Path) -> Outbox | None:
-        """Open a file; None when somebody else has it."""
+        """Open a file; return None if another process has it open."""
         while True:
             before = _inode(path)
             try:
@@ -81,14 +81,14 @@ class Spool:
                 _log.warning("the spool file %s is damaged (%s); it is kept as %s", path, error, aside)
                 path.replace(aside)
                 continue
-            # Who had it before may have removed it while we waited for the lock.
+            # The process that had it open may have removed it while this one waited for the lock.
             after = _inode(path)
             if after is not None and before in {None, after}:
                 return outbox
             outbox.close()
 
     def leftovers(self) -> Iterator[Outbox]:
-        """Open the files that nobody uses and in which something waits. Whoever gets one closes it."""
+        """Open the files that no process uses and in which updates wait. The caller closes them."""
         if self.directory is None:
             return
         try:
@@ -99,7 +99,7 @@ class Spool:
             try:
                 outbox = self._open(path)
             except (OSError, sqlite3.Error) as error:
-                _log.warning("the spool file %s cannot be used: %s", path, error)
+                _log.warning("the spool file %s cannot be used, its updates stay there: %s", path, error)
                 continue
             if outbox is None:
                 continue
@@ -110,7 +110,7 @@ class Spool:
 
 
 def _name(job_id: str, worker: str | None) -> str:
-    """Return a name that is a file's, tells people which job it is, and differs where the jobs differ."""
+    """Return a file name that shows people which job it is, and that differs for different jobs and workers."""
     digest = hashlib.sha256(f"{job_id}\0{worker or ''}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
     shown = quote("@".join(filter(None, (job_id, worker))), safe="@", errors="replace").replace("~", "%7E")[:80]
     return f"{shown}-{digest}"

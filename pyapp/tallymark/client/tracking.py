@@ -1,4 +1,4 @@
-"""Iterating over items and counting them, at a cost of some hundred nanoseconds each."""
+"""Iterates over items and counts them, in a few hundred nanoseconds each."""
 
 import math
 import os
@@ -14,10 +14,10 @@ Item = TypeVar("Item")
 
 
 class Tracker:
-    """How far one loop is. The loop writes it, and the recorder takes samples.
+    """The progress of one loop. The loop writes it, and the recorder reads it.
 
-    `at` is one tuple: how many items are done, and the id of the last of them. So the two always belong together, and
-    no lock is needed. `wake_at` is at how many the keeper wants to be woken. `is_over`: no sample counts any more.
+    `at` is one tuple, so that its parts always agree without a lock: how many items are done, and the id of the last.
+    `wake_at`: at how many items to wake the keeper. `is_over`: whether samples no longer count.
     """
 
     __slots__ = ("_bar", "at", "is_over", "type", "wake_at")
@@ -30,32 +30,32 @@ class Tracker:
         self._bar = _Bar(type_, total) if bar else None
 
     def draw(self) -> None:
-        """Bring the bar up to date."""
+        """Update the progress bar."""
         if (bar := self._bar) is not None:
             bar.draw(self.at[0])
 
     def end(self) -> None:
-        """Leave the bar as it is."""
+        """Stop the progress bar and leave it on the screen."""
         bar, self._bar = self._bar, None
         if bar is not None:
             bar.draw(self.at[0])
             bar.end()
 
 
-#: Where a loop was at some moment.
+#: A tracker and its `at` at some moment.
 Sample = tuple[Tracker, tuple[int, str | None]]
 
 
 def as_cursor(last_id: object) -> str | None:
-    """Return a cursor as text; a longer one would be refused, and counts would go where a restart could not follow."""
+    """Return a cursor as text, or raise ValueError: the server would refuse a longer one, and the counts with it."""
     text = None if last_id is None else str(last_id)
     if text is not None and len(text) > 255:  # noqa: PLR2004 - by the protocol
-        raise ValueError("a cursor (last id) has at most 255 characters")
+        raise ValueError("a cursor (last id) must not be longer than 255 characters")
     return text
 
 
 def wants_bar(bar: bool | None) -> bool:
-    """Say whether to draw: as told, else where there is a terminal."""
+    """Return whether to draw a bar: as asked, or else if there is a terminal."""
     return sys.stderr.isatty() if bar is None else bar
 
 
@@ -66,15 +66,15 @@ def follow(
     wake: Callable[[], None],
     id_: Callable[[Item], object] | None,
 ) -> Iterator[Item]:
-    """Give the items, and count each when the loop comes back for the next one. `told` says whether to stop."""
-    # All that a turn needs is local, for speed.
+    """Yield the items, and count each when the loop asks for the next one. `told` returns whether to stop."""
+    # Local variables, for speed.
     done = 0
     last: str | None = None
     for item in items:
         if told():
             return
         if id_ is not None:
-            # Before the body, which may change the item or close it.
+            # Before the loop's body, which may change or close the item.
             last = as_cursor(id_(item))
         yield item
         done += 1  # noqa: SIM113 - not before its turn is over
@@ -91,7 +91,7 @@ async def follow_async(
     wake: Callable[[], None],
     id_: Callable[[Item], object] | None,
 ) -> AsyncIterator[Item]:
-    """Do the same for items that come asynchronously; see `follow`."""
+    """Do the same for asynchronous items; see `follow`."""
     done = 0
     async for item in items:
         if told():
@@ -106,15 +106,15 @@ async def follow_async(
 
 
 class _Bar:
-    """A bar in the terminal. All bars of a process share one display."""
+    """A progress bar in the terminal. All bars of a process share one display."""
 
-    # Taken again by the same thread where garbage collection ends a loop meanwhile.
+    # Reentrant, as garbage collection may end a loop while it is held.
     _lock = threading.RLock()
     _display: "Progress | None" = None
     _bars = 0
 
     def __init__(self, name: str, total: int | None) -> None:
-        # Loaded when it is needed: most crawls have no terminal.
+        # Imported only when needed: most crawls have no terminal.
         from rich.console import Console
         from rich.markup import escape
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -146,7 +146,7 @@ class _Bar:
 
     @classmethod
     def forget(cls) -> None:
-        """Begin with no display in a child of a fork."""
+        """Start without a display in the child of a fork."""
         cls._lock, cls._display, cls._bars = threading.RLock(), None, 0
 
 

@@ -1,4 +1,4 @@
-"""How the client speaks HTTP."""
+"""HTTP as the client uses it, and the interface to replace it."""
 
 import json
 from typing import Any, NamedTuple, Protocol
@@ -12,16 +12,16 @@ JOBS_PATH = "/api/internal/jobs"
 
 
 def as_json(value: Any) -> str:  # noqa: ANN401 - any JSON
-    """Write JSON as it is sent."""
+    """Return compact JSON, as it is sent."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-class Unreachable(Exception):  # noqa: N818 - what is unreachable, not an error of ours
-    """No answer came. What was asked may have been done all the same."""
+class Unreachable(Exception):  # noqa: N818 - it names a state of the server
+    """No answer came. The server may have handled the request all the same."""
 
 
 class Answer(NamedTuple):
-    """An answer of the server's. `body` is read as JSON, None where it is none; `retry_after` is in seconds."""
+    """An answer of the server. `body` is the parsed JSON, or None if it is not JSON; `retry_after` is in seconds."""
 
     status: int
     body: Any
@@ -32,11 +32,11 @@ class Transport(Protocol):
     """What the client needs of HTTP. Used by one thread at a time."""
 
     def post(self, path: str, body: str, *, timeout: float) -> Answer:
-        """Send JSON to a path below the base URL; return the answer, whatever its status, or raise Unreachable."""
+        """Send JSON to a path below the base URL; return any answer, or raise Unreachable. `timeout`: in seconds."""
         ...
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         ...
 
 
@@ -46,9 +46,9 @@ class HttpTransport:
     def __init__(self, base_url: str, token: str) -> None:
         url = parse_url(base_url)
         if url.scheme not in {"http", "https"} or not url.host:
-            raise ValueError(f"the base URL must be that of a server, such as http://127.0.0.1:8000, not {base_url!r}")
+            raise ValueError(f"the base URL must be an HTTP address such as http://127.0.0.1:8000, not {base_url!r}")
         if not token or not token.isascii() or not token.isprintable():
-            raise ValueError("the token must be ASCII text")
+            raise ValueError("the token must be printable ASCII text and not empty")
         self._base = base_url.rstrip("/")
         self._pool = urllib3.PoolManager(
             num_pools=1,
@@ -62,7 +62,7 @@ class HttpTransport:
         )
 
     def post(self, path: str, body: str, *, timeout: float) -> Answer:
-        """Send a request; see `Transport`."""
+        """See `Transport`."""
         try:
             response = self._pool.request(
                 "POST", self._base + path, body=body.encode(), timeout=timeout, redirect=False, retries=False
@@ -86,7 +86,7 @@ def _retry_after(response: urllib3.BaseHTTPResponse) -> float | None:
     if value is None:
         return None
     try:
-        # Seconds or a date, as RFC 9110 10.2.3 has it.
+        # Seconds or a date: RFC 9110, 10.2.3.
         return Retry(0).parse_retry_after(value)
     except (urllib3.exceptions.InvalidHeader, ValueError):
         return None

@@ -1,22 +1,22 @@
-"""Updates that are sealed, and what was said since the last one: counts add up, of all else the newest counts."""
+"""Updates that are sealed, and the reports since the last one."""
 
 import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-#: An update of the protocol has at most 200 types. Fewer leave room for what is said at the same moment.
+#: The protocol allows 200 types in an update. A lower limit leaves room for reports that come while it is sealed.
 _MOST_TYPES = 100
-#: And at most 100 entries of a timeline.
+#: The protocol allows 100 timeline entries in an update.
 _MOST_EVENTS = 50
-#: About how many bytes a count takes beside its type's name.
+#: The approximate size of a count without its type's name.
 _COUNT_BYTES = 20
 
-#: Members of an update, each with its size in bytes: JSON for sure.
+#: Members of an update, each with its size in bytes. All values are JSON.
 Fields = Mapping[str, tuple[Any, int]]
 
 
 class Update(NamedTuple):
-    """An update that is sealed: it has its id and its time, and stays as it is. `keys`: digests of what it counts."""
+    """A sealed update: its id, time and content never change. `keys`: digests of the keys that it counts."""
 
     update_id: str
     payload: dict[str, Any]
@@ -24,15 +24,15 @@ class Update(NamedTuple):
 
     @property
     def mergeable(self) -> bool:
-        """Whether nothing is lost when a later update takes its place and its counts."""
+        """Whether it can be combined with a later update without losing anything but detail."""
         return self.payload["status"] == "processing" and "timeline" not in self.payload
 
 
 class Pending:
-    """What was said since the last update."""
+    """The reports since the last update: counts are summed; of every other field the newest value wins."""
 
     def __init__(self, max_bytes: int) -> None:
-        """Begin with nothing; it has to be sealed at about so many bytes."""
+        """Start empty. `max_bytes`: the approximate size at which an update has to be sealed."""
         self._max_bytes = max_bytes
         self.size = 0
         self.items = 0
@@ -41,18 +41,18 @@ class Pending:
         self.keys: list[bytes] = []
 
     def fresh(self) -> "Pending":
-        """Return one that says nothing."""
+        """Return an empty one with the same limit."""
         return Pending(self._max_bytes)
 
     def copy(self) -> "Pending":
-        """Return one that says the same."""
+        """Return an independent copy."""
         new = self.fresh()
         new.size, new.items = self.size, self.items
         new.counts, new.fields, new.keys = self.counts.copy(), self.fields.copy(), self.keys.copy()
         return new
 
     def count(self, type_: str, number: int, key: bytes | None = None) -> None:
-        """Count items, of which a key may be remembered."""
+        """Count items, and remember the digest of their key if they have one."""
         self.items += number
         if number:
             if type_ not in self.counts:
@@ -62,19 +62,19 @@ class Pending:
             self.keys.append(key)
 
     def give(self, fields: Fields) -> None:
-        """Take the newest of fields."""
+        """Take fields; they replace earlier values."""
         for name, (_value, size) in fields.items():
             self.size += size - self.fields.get(name, (None, 0))[1]
         self.fields.update(fields)
 
     def add_event(self, event: dict[str, Any], size: int) -> None:
-        """Take an entry of the crawler's own timeline."""
+        """Add an entry of the crawler's own timeline."""
         before, its_size = self.fields.get("timeline", ((), 0))
         self.give({"timeline": ([*before, event], its_size + size)})
 
     @property
     def has_any(self) -> bool:
-        """Whether there is anything to say."""
+        """Whether there is anything to send."""
         return bool(self.counts or self.fields or self.keys)
 
     @property
@@ -87,19 +87,19 @@ class Pending:
         )
 
     def members(self) -> dict[str, Any]:
-        """Return the members of an update that say it."""
+        """Return the members of the update."""
         members = {name: value for name, (value, _size) in self.fields.items()}
         return {**members, "itemsByType": dict(self.counts)} if self.counts else members
 
 
 def prepare(fields: Mapping[str, Any]) -> Fields:
-    """Return fields as they can be sent; None is nothing given. What is no JSON raises here, in the caller's thread."""
+    """Return fields as they can be sent, without None. What is not JSON raises here, in the caller's thread."""
     given = {name: clean(value) for name, value in fields.items() if value is not None}
     return {name: (value, len(name) + len(json.dumps(value, allow_nan=False))) for name, value in given.items()}
 
 
 def clean(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Copy JSON without what PostgreSQL cannot take and messages of errors have: NUL, halves of surrogate pairs."""
+    """Copy JSON without NUL and unpaired surrogates: error messages have them, and PostgreSQL cannot store them."""
     if isinstance(value, str):
         if type(value) is str and value.isascii() and "\0" not in value:
             return value
@@ -111,8 +111,13 @@ def clean(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
+def updates_wait(number: int) -> str:
+    """Return "1 update waits" or "2 updates wait", for messages."""
+    return "1 update waits" if number == 1 else f"{number} updates wait"
+
+
 def combine(earlier: Update, later: Update) -> Update:
-    """Make one update, with the later id and time, of two that follow each other and of which none was sent yet."""
+    """Combine two successive updates, neither of which was sent, into one with the id and time of the later one."""
     counts = dict(earlier.payload.get("itemsByType", {}))
     for type_, number in later.payload.get("itemsByType", {}).items():
         counts[type_] = counts.get(type_, 0) + number

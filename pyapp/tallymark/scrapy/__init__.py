@@ -4,24 +4,23 @@
     TALLYMARK_URL = "http://127.0.0.1:8000"
     TALLYMARK_TOKEN = "..."
 
-Items count by their class, each once, also where a crawl that was killed goes over the same pages again. The spider
-has the job as `self.progress`. Settings that may be given besides:
+Items are counted by their class, each once, even if a killed crawl visits the same pages again. The spider has the job
+as `self.progress`. Optional settings:
 
-- `TALLYMARK_JOB_ID`: the job; `{spider}` in it is the spider's name, which is also the default.
-- `TALLYMARK_WORKER`: which worker of the job this process is, where several crawl for it.
-- `TALLYMARK_SPOOL`: the directory that keeps what the server does not have yet, and what was counted. Default:
-  `tallymark` in the `JOBDIR`, else in the project's `.scrapy`.
-- `TALLYMARK_ITEM_KEY`: what tells an item from others of its class: the name of a field, or the path of a callable
-  (item, response) -> str. The default is the fingerprint of the request that it came from, and its place among the
-  items of that response. What has no such field, or gets None from the callable, has the default.
+- `TALLYMARK_JOB_ID`: the job's id. `{spider}` in it stands for the spider's name, which is also the default.
+- `TALLYMARK_WORKER`: the name of this process, if several crawl for one job.
+- `TALLYMARK_SPOOL`: the directory for updates that the server does not have yet, and for the keys that were counted.
+  Default: `tallymark` in the `JOBDIR`, or else in the project's `.scrapy`.
+- `TALLYMARK_ITEM_KEY`: what distinguishes an item from others of its class: the name of a field, or the path of a
+  callable (item, response) -> str. Default: the fingerprint of the item's request, and the item's number among the
+  items of that response. An item without the field, or for which the callable returns None, has the default key.
 
-Keys are remembered in the spool until the crawl completes. A crawl that is repeated every day is a new job every day:
-give it an id of its own, such as `TALLYMARK_JOB_ID = "{spider} 2025-01-06"`, or its items add up.
+The spool remembers keys until the crawl completes. Give a crawl that is repeated every day a new id every day, such as
+`TALLYMARK_JOB_ID = "{spider} 2025-01-06"`; otherwise the items of all days are added up.
 
-Scrapy completes what is in its `JOBDIR` when it is stopped in an orderly way. After a kill its queue is lost while the
-list of pages that need no second visit is not: a crawl that goes on then leaves pages out, and there is a warning.
-Where kills are to be expected, do without a `JOBDIR`, or give a `TALLYMARK_SPOOL` outside of it and begin with a new
-one after a kill.
+Scrapy's `JOBDIR` survives an orderly stop, but not a kill: the queue of requests is lost, and the list of pages that
+were visited is not. A crawl that continues then skips pages, and the extension logs a warning. Where kills are to be
+expected, use no `JOBDIR`, or set a `TALLYMARK_SPOOL` outside of it and start with a new `JOBDIR` after a kill.
 """
 
 import json
@@ -50,37 +49,37 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: What an operator asks, and the reason a spider is closed with then.
+#: Commands of an operator, and the reason with which the spider is closed.
 _REASONS = {"pause": "paused", "cancel": "cancelled"}
-#: Reasons that say that the crawl is not what it should have been.
+#: Reasons that mean a failed crawl.
 _FAILURES = {
     "closespider_errorcount": "too many errors",
     "start_error": "not all start requests could be made",
 }
-#: A resume state of the protocol has 64 KB at most; a final update must not be refused for it.
+#: The protocol allows 64 KB in a resume state; the last update must not be refused for it.
 _MOST_STATE_BYTES = 60_000
 _RETRY_SECONDS = 0.05
 
 
 class ProgressExtension:
-    """Reports what a spider does, from its first request to its end."""
+    """Reports the progress of a spider, from its first request to its end."""
 
     def __init__(self, crawler: "Crawler") -> None:
-        """Prepare, and send nothing yet.
+        """Connect to Scrapy's signals; nothing is sent yet.
 
         Args:
-            crawler: Whose spider it is.
+            crawler: The spider's crawler.
 
         Raises:
             NotConfigured: `TALLYMARK_URL` or `TALLYMARK_TOKEN` is not set.
-            ValueError: A setting cannot be used.
+            ValueError: A setting has a value that the client does not accept.
         """
         settings = crawler.settings
         url, token = settings.get("TALLYMARK_URL"), settings.get("TALLYMARK_TOKEN")
         if not url:
             raise NotConfigured
         if not token:
-            raise NotConfigured("TALLYMARK_URL is set, and TALLYMARK_TOKEN is not")
+            raise NotConfigured("TALLYMARK_URL is set, but TALLYMARK_TOKEN is not: set both")
         self._crawler = crawler
         self._client = ProgressClient(url, token=token, spool=_spool(settings))
         self._keys = Keys(crawler)
@@ -88,7 +87,7 @@ class ProgressExtension:
         self._job: Job | None = None
         self._ended = False
         directory = job_dir(settings)
-        #: Is there while a crawl uses the JOBDIR.
+        #: This file exists while a crawl uses the JOBDIR.
         self._mark = Path(directory) / "tallymark.running" if directory else None
         for handler, signal in (
             (self.spider_opened, signals.spider_opened),
@@ -104,11 +103,11 @@ class ProgressExtension:
 
     @classmethod
     def from_crawler(cls, crawler: "Crawler") -> Self:
-        """Make one, as Scrapy does."""
+        """Make the extension; called by Scrapy."""
         return cls(crawler)
 
     async def spider_opened(self, spider: "Spider") -> None:
-        """Start the job. Where the server does not answer, the crawl goes on all the same, and it is told later."""
+        """Start the job. If the server does not answer, the crawl starts nevertheless and reports later."""
         self._loop.enter()
         settings = self._crawler.settings
         job_id = str(settings.get("TALLYMARK_JOB_ID") or "{spider}").replace("{spider}", spider.name)
@@ -123,14 +122,14 @@ class ProgressExtension:
             with suppress(OSError):
                 if self._mark.exists():
                     _log.warning(
-                        "the crawl before was killed: what Scrapy had yet to do is not in %s, and pages will be left"
-                        " out; to go over all of them, remove what is in it but for its folder tallymark",
+                        "the previous crawl was killed: Scrapy's queue in %s is lost, and this crawl will skip pages;"
+                        " to visit all pages, remove everything in that directory except tallymark, and restart",
                         self._mark.parent,
                     )
                 self._mark.touch()
 
     async def spider_closed(self, spider: "Spider", reason: str) -> None:
-        """End the job as the spider ended, and wait until the server or the disk has all of it."""
+        """Report how the spider ended, and wait until the server or the spool has all updates."""
         self._ended = True
         job, self._job = self._job, None
         try:
@@ -164,13 +163,13 @@ class ProgressExtension:
             self._job.advance(type_, processed=0)
 
     def spider_error(self, failure: "Failure", response: "Response | Failure | None", spider: "Spider") -> None:
-        """Report an exception of a callback."""
+        """Report an exception in a callback."""
         self._report(failure, spider, response)
 
     def item_error(
         self, item: object, response: "Response | Failure | None", spider: "Spider", failure: "Failure"
     ) -> None:
-        """Report an exception of a pipeline."""
+        """Report an exception in a pipeline."""
         self._report(failure, spider, response, item=type_of(item))
 
     def _report(
@@ -186,7 +185,7 @@ class ProgressExtension:
         self._job.error(error, spider=spider.name, **context)
 
     def _on_command(self, command: str) -> None:
-        """Hear of a command, in a thread of the client's."""
+        """Handle an operator's command, in a thread of the client."""
         if command in _REASONS:
             self._loop.call(self._close_spider, _REASONS[command])
 
@@ -195,7 +194,7 @@ class ProgressExtension:
         if self._ended:
             return
         if not engine.running:
-            # A command that waited is heard before the engine runs, and a spider can only be closed after.
+            # A waiting command may arrive before the engine runs; a spider can be closed only after.
             self._loop.later(_RETRY_SECONDS, self._close_spider, reason)
         elif hasattr(engine, "close_spider_async"):
             self._loop.start(engine.close_spider_async(reason=reason))
@@ -205,7 +204,7 @@ class ProgressExtension:
 
 
 def _end(job: "Job", reason: str, state: object) -> None:
-    """Say how the crawl ended, and wait until that is kept somewhere."""
+    """Report how the crawl ended, and wait until the report is on the server or in the spool."""
     if reason in {"paused", "shutdown"}:
         job.pause(state)
     elif reason == "cancelled":
@@ -219,7 +218,6 @@ def _end(job: "Job", reason: str, state: object) -> None:
 
 
 def _spool(settings: "BaseSettings") -> Path:
-    """Return where the spool is."""
     if given := settings.get("TALLYMARK_SPOOL"):
         return Path(given)
     directory = job_dir(settings)
@@ -227,7 +225,7 @@ def _spool(settings: "BaseSettings") -> Path:
 
 
 def _state_of(spider: "Spider") -> object:
-    """Return what Scrapy keeps of a spider in its JOBDIR, where it is JSON; with None the newest checkpoint stays."""
+    """Return the state that Scrapy keeps in the JOBDIR, if it is JSON. With None, the newest checkpoint stays."""
     state = getattr(spider, "state", None)
     try:
         return state if state and len(json.dumps(state, allow_nan=False)) <= _MOST_STATE_BYTES else None

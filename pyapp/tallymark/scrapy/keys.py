@@ -1,4 +1,4 @@
-"""What an item is told from others by, so that it counts once however often it is scraped."""
+"""The keys by which items count once, however often they are scraped."""
 
 import logging
 from collections import Counter
@@ -20,17 +20,17 @@ _log = logging.getLogger(__name__)
 
 
 def type_of(item: object) -> str:
-    """Return the type that an item counts as; the protocol's names have 100 characters at most."""
+    """Return the type that an item counts as: its class, at most 100 characters."""
     return type(item).__name__[:100]
 
 
 def request_of(response: "Response | Failure | None") -> "Request | None":
-    """Return the request that led to a response, or to a failure where an errback took it."""
+    """Return the request of a response, or of a failure that an errback handled."""
     return getattr(response, "request", None)
 
 
 class Keys:
-    """Gives items the keys by which they count once."""
+    """Gives items their keys."""
 
     def __init__(self, crawler: "Crawler") -> None:
         setting = crawler.settings.get("TALLYMARK_ITEM_KEY")
@@ -41,13 +41,13 @@ class Keys:
             self._custom = load_object(setting)
         else:
             self._field = setting
-        # How many items of each type a response has brought so far; those of Spider.start() come from none.
+        # How many items of each type each response has produced; items of Spider.start() have no response.
         self._ordinals: WeakKeyDictionary[object, Counter[str]] = WeakKeyDictionary()
         self._without_response: Counter[str] = Counter()
 
     def of(self, item: object, response: "Response | Failure | None") -> str:
         """Return the key of an item."""
-        # It takes its place among the items of its response in any case, so that the places of others do not change.
+        # Every item takes a number in its response: the others' numbers must not depend on the setting.
         default = self._default(item, response)
         key = self._own(item, response)
         if key is None:
@@ -60,8 +60,8 @@ class Keys:
                 return self._custom(item, response)
             if self._field is not None:
                 return ItemAdapter(item).get(self._field)
-        except Exception:  # noqa: BLE001 - the user's own code; whatever it raises, the item must count
-            _log.exception("TALLYMARK_ITEM_KEY gave no key for an item of %s, the default is taken", type_of(item))
+        except Exception:  # noqa: BLE001 - it is the user's code; the item must count whatever it raises
+            _log.exception("TALLYMARK_ITEM_KEY failed for an item of %s, the default key is used", type_of(item))
         return None
 
     def _default(self, item: object, response: "Response | Failure | None") -> str:

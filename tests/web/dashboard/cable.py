@@ -11,15 +11,15 @@ from typing import Self
 _HOST = "127.0.0.1"
 #: Closing with this sends a reset.
 _RESET = struct.pack("ii", 1, 0)
-#: Stands in the head of the answer that is a stream.
+#: Identifies the answer that is a stream.
 _STREAM = b"text/event-stream"
 
 
 class Cable:
-    """Passes connections on to a port of this machine, unless it is pulled; a context manager.
+    """Forwards connections to a port of this machine, unless it is pulled; a context manager.
 
     Attributes:
-        port: Where it listens.
+        port: The port that it listens on.
     """
 
     def __init__(self, upstream: int) -> None:
@@ -29,7 +29,7 @@ class Cable:
         self._listener.settimeout(0.1)
         self.port = int(self._listener.getsockname()[1])
         self._ended = threading.Event()
-        #: Held while something is passed on, so that nothing is after the cable was pulled.
+        #: Held while data is forwarded, so that nothing is forwarded after the cable was pulled.
         self._passing = threading.Lock()
         self._refusing = threading.Event()
         self._silent = threading.Event()
@@ -47,21 +47,21 @@ class Cable:
         self._listener.close()
 
     def cut(self) -> None:
-        """Break all connections, and refuse new ones: both ends are told."""
+        """Reset all connections, and refuse new ones: both ends notice."""
         with self._passing:
             self._refusing.set()
 
     def pull(self) -> None:
-        """Pass nothing on any more, and tell nobody: connections stay, and wait."""
+        """Forward nothing any more, without a sign: connections stay open, and wait."""
         with self._passing:
             self._silent.set()
 
     def keep_streams(self) -> None:
-        """Keep back the bodies of event streams, as proxies do that pass on only what has ended."""
+        """Hold back the bodies of event streams, like proxies that forward only complete answers."""
         self._keeping.set()
 
     def mend(self) -> None:
-        """Pass everything on again, also what waited, as TCP does."""
+        """Forward everything again, including what waited, as TCP does."""
         self._refusing.clear()
         self._silent.clear()
         self._keeping.clear()
@@ -92,11 +92,11 @@ class Cable:
                     if passed == b"":
                         return
                     if end is server and self._keeping.is_set() and passed and _STREAM in passed:
-                        # Whatever comes of it stays in the server's socket; the browser may still go.
+                        # Further data stays in the server's socket; the browser may still send.
                         del others[server]
 
     def _pass_on(self, end: socket.socket, other: socket.socket) -> bytes | None:
-        """Pass on what came from one end, unless the cable was pulled meanwhile, and return it; b"" is the end."""
+        """Forward what came from one end, unless the cable was pulled meanwhile, and return it; b"" is the end."""
         with self._passing, contextlib.suppress(OSError):
             if self._refusing.is_set() or self._silent.is_set():
                 return None

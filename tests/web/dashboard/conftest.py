@@ -1,4 +1,4 @@
-"""A real browser, Chromium, at the pages of a real server."""
+"""A real browser, Chromium, and the pages of a real server."""
 
 import os
 import shutil
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 TOKEN = "crawler-token"
 
-#: What has to happen is waited for as long as a busy machine may take; nothing is slower for it.
+#: Long, for busy machines; quick pages are not slowed down.
 _PATIENCE_MS = 15_000
 expect.set_options(timeout=_PATIENCE_MS)
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (
-    # Root has no sandbox, and a machine for tests no picture; the rest keeps it from calling home.
+    # Root has no sandbox, and a test machine no screen; the other options keep Chromium from calling home.
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 
 
 def _chromium() -> str:
-    """Find the browser, or get it where that may be done, or skip."""
+    """Find the browser, or install it if that is allowed, or skip."""
     found = next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None and os.getuid() == 0 and shutil.which("apt-get"):
         environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -61,14 +61,14 @@ class Site:
         self.contexts: list[BrowserContext] = []
 
     def open(self, path: str = "/", *, token: str | None = TOKEN, **options: Any) -> Page:  # noqa: ANN401 - Playwright's
-        """Open a page, in a browser of its own, signed in.
+        """Open a page in a browser of its own, signed in.
 
-        What the page's scripts throw, and what its policy forbids, fails the test: see `errors`.
+        Exceptions of the page's scripts and violations of its policy fail the test: see `errors`.
 
         Args:
-            path: Which.
-            token: Whose; None does not sign in.
-            **options: Those of a context, such as `viewport`.
+            path: The page's path.
+            token: The token to sign in with; None does not sign in.
+            **options: Options of a browser context, such as `viewport`.
 
         Returns:
             The page, loaded.
@@ -92,7 +92,7 @@ class Site:
         return page
 
     def check(self) -> None:
-        """See that no page had an error that nobody expected."""
+        """Check that no page had an unexpected error."""
         for context in self.contexts:
             for page in context.pages:
                 assert page.__dict__.get("errors", []) == []
@@ -114,7 +114,7 @@ def site(browser: Browser, start_web: Callable[..., "Web"], db_url: str) -> Iter
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """The script that looks for what keeps people out; skips where it is not installed."""
+    """The script that finds accessibility problems; skips if it is not installed."""
     script = Path(__file__).parents[3] / "pyapp/dashboard/node_modules/axe-core/axe.min.js"
     if not script.is_file():
         pytest.skip("NOT TESTED: accessibility, since axe-core is not installed: make lint installs it")
@@ -123,7 +123,7 @@ def axe() -> str:
 
 @pytest.fixture
 def shared(browser: Browser, web: "Web") -> Iterator[Site]:
-    """Browsers at the server that tests share; each has jobs of its own."""
+    """Browsers at the server that tests share; each test has jobs of its own."""
     made = Site(browser, web)
     yield made
     made.check()

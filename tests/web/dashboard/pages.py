@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.web.dashboard.seeding import execute, seed
 
-#: An id as long as ids may be, without any place to break it at.
+#: An id of the greatest length, in which no line can break.
 LONG = "job_" + "W" * 251
 
 PATHS: Mapping[str, str] = {

@@ -24,7 +24,7 @@ def job_page(job_id: str, **parameters: object) -> str:
 
 
 def ago(**units: float) -> str:
-    """Return the instant so long ago, as updates have it."""
+    """Return a time in the past, in the form of updates."""
     return (datetime.now(UTC) - timedelta(**units)).isoformat()
 
 
@@ -55,7 +55,7 @@ def seed(
 
 
 def execute(url: str, statement: str, *parameters: object) -> None:
-    """Do something to the database that no caller of the functions can do."""
+    """Change the database in a way that no function offers."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(statement.encode(), parameters)
 

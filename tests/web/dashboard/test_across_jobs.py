@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _seed_ended(url: str, job_id: str, status: str, days: float, items: int = 0) -> None:
-    """Have a job end so many days ago, after ten minutes."""
+    """Let a job end this many days ago, after ten minutes."""
     seed(
         url,
         job_id,
@@ -26,7 +26,7 @@ def _seed_ended(url: str, job_id: str, status: str, days: float, items: int = 0)
 
 
 def test_errors_are_grouped_searched_and_lead_to_their_jobs(site: "Site") -> None:
-    """What is searched for, and how far back, stands in the address and outlives a reload."""
+    """The search and the period are in the address, and survive a reload."""
     url = site.web.database_url
     for number in range(3):
         error = {"type": "RateLimited", "message": f"retry after {number} s"}
@@ -81,7 +81,7 @@ def test_history_adds_up_what_ended_in_its_days(site: "Site") -> None:
 
 
 def test_areas_are_unfolded_by_keyboard_and_read_when_they_are(site: "Site") -> None:
-    """Each tells what it is and how many jobs discovered it; any of them can be where the tree begins."""
+    """Each shows its type and how many jobs discovered it; the tree can start at any of them."""
     areas = [
         {"fullPath": "org", "type": "group", "name": "The organisation"},
         {"fullPath": "org/team", "type": "group", "name": "The team", "parentPath": "org"},
@@ -105,7 +105,7 @@ def test_areas_are_unfolded_by_keyboard_and_read_when_they_are(site: "Site") -> 
 
 
 def test_system_checks_the_newest_jobs_at_a_click(site: "Site") -> None:
-    """And says when what is stored is not what the ledger says, and of which job."""
+    """It names the jobs whose stored state differs from the ledger."""
     url = site.web.database_url
     seed(url, "right", [{"itemsByType": {"issues": 2}}])
     page = site.open("/system")
@@ -119,7 +119,7 @@ def test_system_checks_the_newest_jobs_at_a_click(site: "Site") -> None:
 
 
 def test_system_says_in_words_what_a_token_may_not_see(site: "Site", db: psycopg.Connection[Any]) -> None:
-    """In the card that it is about; the others are there."""
+    """A sentence replaces the card; the other cards are shown."""
     seed(site.web.database_url, "some-1", [{}])
     seed(site.web.database_url, "others", [{}])
     page = site.open("/system", token=create_token(db, "some", ["read"], job_prefix="some-"))
@@ -133,7 +133,7 @@ def test_system_says_in_words_what_a_token_may_not_see(site: "Site", db: psycopg
 
 
 def test_where_there_is_nothing_the_pages_say_so_and_what_to_do(site: "Site") -> None:
-    """Each with a sentence of its own."""
+    """Each with its own sentence."""
     page = site.open("/errors")
     expect(page.get_by_text("No errors in the last 24 hours")).to_be_visible()
     for path, sentence in {

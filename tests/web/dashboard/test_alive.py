@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 _SIMULATE = (sys.executable, "-c", "from tallymark.cli import main; main()", "simulate")
 _UPDATES = 20
-#: The goal is a second. A machine that is busy with other tests is given more.
+#: The goal is a second. A machine that is busy with other tests gets more.
 _MOST_SECONDS = 5.0
 
-#: Notes when a bar has which value, and that this very document is still there.
+#: Records the values of a bar with their times, and that the document was not reloaded.
 _LOOK = """(selector) => {
   window.__marker = "never loaded again";
   window.__seen = {};
@@ -43,7 +43,7 @@ _BAR = "progress[max]"
 
 @contextmanager
 def crowd(url: str, prefix: str) -> Iterator[None]:
-    """Let a few crawlers loose, on a bad network."""
+    """Run a few crawlers on a bad network."""
     arguments = ["--jobs", "4", "--seconds", "60", "--rate", "100", "--seed", "7", "--prefix", prefix, "--chaos"]
     process = subprocess.Popen(
         [*_SIMULATE, *arguments, "--json", "--url", url, "--token", TOKEN],
@@ -54,7 +54,7 @@ def crowd(url: str, prefix: str) -> Iterator[None]:
         yield
         assert process.poll() is None, "the crowd went home"
     finally:
-        # As with Ctrl-C, so that it leaves no files behind.
+        # Like Ctrl-C, so that it leaves no files behind.
         process.send_signal(signal.SIGINT)
         process.wait(60)
 
@@ -70,7 +70,7 @@ def shown_at(page: Page, name: str, value: float) -> float:
 def test_a_bar_moves_within_a_second_of_the_update_and_without_a_reload(
     shared: "Site", record_property: Callable[[str, object], None]
 ) -> None:
-    """On the overview and on the job's page, with a crowd reporting on a bad network at the same time."""
+    """On the overview and on the job's page, while a crowd reports on a bad network."""
     web, prefix = shared.web, new_id("crowd")
     job_id = f"{prefix}-watched"
     seed(web.database_url, job_id, [{"processedItems": 0, "totalItems": _UPDATES}])
@@ -104,7 +104,7 @@ def test_a_bar_moves_within_a_second_of_the_update_and_without_a_reload(
 def test_where_no_stream_is_to_be_had_the_page_asks_again_and_says_so(
     browser: "Browser", start_web: Callable[..., Web], db_url: str
 ) -> None:
-    """A server that has one stream to give, which somebody else has."""
+    """The server has only one stream, which another client uses."""
     from tests.web.dashboard.conftest import Site
 
     web = start_web(db_url, TALLYMARK_STREAMS="1")
@@ -124,7 +124,7 @@ def test_where_no_stream_is_to_be_had_the_page_asks_again_and_says_so(
 
 
 def test_what_was_shown_stays_while_the_server_is_away_and_is_said_to_be_old(shared: "Site") -> None:
-    """As soon as it is there again the page is live again, by itself."""
+    """When the server is back, the page becomes live by itself."""
     job_id = new_id("away")
     seed(shared.web.database_url, job_id, [{"processedItems": 1, "totalItems": 10}])
     with Cable(shared.web.port) as cable:

@@ -1,4 +1,4 @@
-"""A page that is cut off from the server while its job goes on."""
+"""A page loses the server while its job goes on."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _SECONDS = 10
 _BEFORE = 120
 _MEANWHILE = 200
 
-#: Notes what the page says of itself, in order.
+#: Records the page's own status, in order.
 _LISTEN = """() => {
   window.__marker = "never loaded again";
   const badge = document.querySelector(".live-badge");
@@ -43,11 +43,11 @@ def shown(page: Page) -> list[int]:
 
 
 def shown_to_the_end(page: Page) -> list[int]:
-    """Go through the older ones until there are no more, and return the numbers of all."""
+    """Load older events until there are no more, and return the numbers of all."""
     begins = page.get_by_text("This is the first event.")
     while not begins.is_visible():
         before = len(shown(page))
-        # Scrolling to the end has them read by itself, unless something shorter than the page was read.
+        # Scrolling to the end loads them, unless the last part read was shorter than the page.
         page.locator(".events > li").last.scroll_into_view_if_needed()
         page.wait_for_function(
             "(before) => document.querySelectorAll('.events [data-seq]').length > before"
@@ -58,15 +58,15 @@ def shown_to_the_end(page: Page) -> list[int]:
 
 
 def updates(first: int, count: int) -> list[dict[str, Any]]:
-    """Return so many updates of a job."""
+    """Return this many updates of a job."""
     return [{"processedItems": number, "totalItems": 1000} for number in range(first, first + count)]
 
 
 @pytest.mark.parametrize("is_told", [True, pytest.param(False, marks=pytest.mark.deep)])
 def test_a_page_that_was_cut_off_for_ten_seconds_catches_up_without_a_gap(shared: "Site", is_told: bool) -> None:
-    """Whether its connections broke or just fell silent; meanwhile it says that what it shows may be old.
+    """Its connections break or just fall silent; meanwhile it says that its data may be old.
 
-    It is there again at once where the browser is told that there is a network again, else after some more seconds.
+    If the browser reports that the network is back, the page recovers at once, otherwise after some more seconds.
     """
     url, job_id = shared.web.database_url, new_id("cut")
     seed(url, job_id, updates(1, _BEFORE))
@@ -107,7 +107,7 @@ def test_a_page_that_was_cut_off_for_ten_seconds_catches_up_without_a_gap(shared
 
 
 def test_where_something_in_between_keeps_streams_back_the_page_asks_and_says_so(shared: "Site") -> None:
-    """A proxy that passes on only what has ended: nothing breaks, and nothing comes."""
+    """A proxy forwards only complete answers, so nothing breaks, and nothing comes."""
     url, job_id = shared.web.database_url, new_id("kept")
     seed(url, job_id, updates(1, 1))
     with Cable(shared.web.port) as cable:
@@ -125,7 +125,7 @@ def test_where_something_in_between_keeps_streams_back_the_page_asks_and_says_so
 def test_a_page_that_is_refused_does_not_call_itself_live(
     browser: "Browser", start_web: Callable[..., "Web"], db_url: str, db: "psycopg.Connection"
 ) -> None:
-    """Its token came to be for other jobs only; what was shown stays, and the page says why there is no more."""
+    """Its token was limited to other jobs. The page keeps what it showed, and says why there is no more."""
     from tests.web.dashboard.conftest import Site
 
     web = start_web(db_url, TALLYMARK_TOKEN_CACHE_SECONDS="0.2")
@@ -145,7 +145,7 @@ def test_a_page_that_is_refused_does_not_call_itself_live(
         expect(page.locator(".live-badge")).to_contain_text("not live")
         expect(page.get_by_text("This token is for jobs whose ids begin with 'theirs'").first).to_be_visible()
         assert shown(page) == [2, 1]
-        # Whoever looks again later sees whether it is so still.
+        # Looking again later shows whether that has changed.
         execute(db_url, "UPDATE tallymark.api_token SET job_prefix = 'm'")
         page.wait_for_timeout(300)
         page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")

@@ -1,4 +1,4 @@
-"""Whatever a crawler sends is text: in every field, on every page, with everything unfolded."""
+"""Everything that a crawler sends is shown as text: in every field, on every page, with everything unfolded."""
 
 import contextlib
 from collections.abc import Iterable
@@ -21,12 +21,12 @@ _EVIL = {
 
 
 def says(field: str, evil: str) -> str:
-    """Return what a field is given: no more than any field takes, and known by the field's name."""
+    """Return the value of a field: not longer than fields may be, and with the field's name in it."""
     return f"{field} {evil}"[:100]
 
 
 def updates(evil: str) -> list[dict[str, Any]]:
-    """Return updates that have it in every field that takes a text."""
+    """Return updates with the string in every field that takes text."""
 
     def say(field: str) -> str:
         return says(field, evil)
@@ -67,7 +67,7 @@ def updates(evil: str) -> list[dict[str, Any]]:
     ]
 
 
-#: Which fields are to be read where.
+#: The fields that each page shows.
 _STORY = ("stage", "currentDataType", "itemType", "statusMessage", "errorMessage", "own", "owned", "workerId")
 _SEEN = {
     "": (*_STORY, "otherType", "errorType", "providerId"),
@@ -78,10 +78,10 @@ _SEEN = {
 
 
 class Watched:
-    """A page of which all that must not happen is noted."""
+    """A page on which everything that must not happen is recorded."""
 
     def __init__(self, site: "Site", page: Page) -> None:
-        """Begin to look."""
+        """Start recording."""
         self.page = page
         self.happened: list[str] = []
         page.on("dialog", lambda dialog: self.happened.append(f"dialog {dialog.message}"))
@@ -91,7 +91,7 @@ class Watched:
         page.on("popup", lambda popup: self.happened.append(f"popup {popup.url}"))
 
     def unfold(self) -> None:
-        """Unfold all there is, and what then comes up."""
+        """Unfold everything, and what appears then."""
         for _ in range(6):
             found = self.page.evaluate("""() => {
               const folded = [...document.querySelectorAll(
@@ -106,7 +106,7 @@ class Watched:
                 break
 
     def check(self) -> None:
-        """See that nothing happened, that no link leads to a script, and that no element is a crawler's."""
+        """Check that nothing was recorded, that no link runs a script, and that no element comes from a crawler."""
         assert self.happened == []
         assert self.page.evaluate("window.__xss") is None
         strange = self.page.evaluate("""() => [
@@ -117,7 +117,7 @@ class Watched:
         assert strange == []
 
     def has(self, texts: Iterable[str]) -> None:
-        """Wait until all of these are to be read, each as it is or as JSON writes it; types of areas are lower case."""
+        """Wait until all strings are shown, unchanged or as JSON; types of areas are in lower case."""
         missing = """(texts) => {
           const shown = document.getElementById("app").textContent.toLowerCase();
           const has = (text) => shown.includes(text.toLowerCase());
@@ -142,13 +142,13 @@ def seeded(site: "Site") -> "Site":
 
 
 def job_id(name: str) -> str:
-    """Return the id of the job that has this string everywhere."""
+    """Return the id of the job with this string in every field."""
     evil = _EVIL[name]
     return f"id {evil}" if name != "long" else (evil * 4)[:255]
 
 
 def test_no_page_runs_what_a_crawler_sent(seeded: "Site") -> None:
-    """On the pages about all jobs it is there, as text."""
+    """The pages about all jobs show it as text."""
     page = seeded.open("/")
     watched = Watched(seeded, page)
     fields = {
@@ -170,7 +170,7 @@ def test_no_page_runs_what_a_crawler_sent(seeded: "Site") -> None:
 
 
 def test_the_page_of_a_job_runs_nothing_that_its_crawler_sent(seeded: "Site") -> None:
-    """It is there, as text, on each tab and wherever something can be unfolded."""
+    """Every tab, and everything that unfolds, shows it as text."""
     page = seeded.open("/history")
     watched = Watched(seeded, page)
     for name, evil in _EVIL.items():

@@ -1,4 +1,4 @@
-"""What the page of a job tells of it."""
+"""What a job's page shows."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def tab(page: "Page", name: str) -> None:
 
 
 def test_items_and_stages_are_those_of_the_ledger(shared: "Site") -> None:
-    """A bar for each type, the largest first; and each stage, with how long it took."""
+    """A bar for each type, largest first, and each stage with its duration."""
     job_id = new_id()
     seed(
         shared.web.database_url,
@@ -51,7 +51,7 @@ def test_items_and_stages_are_those_of_the_ledger(shared: "Site") -> None:
 
 
 def test_a_long_story_is_read_to_its_beginning_and_narrowed_down_to_kinds(shared: "Site") -> None:
-    """400 events, page by page, each once; the kinds that are chosen stand in the address, and survive a reload."""
+    """400 events, page by page, each once; the chosen kinds are in the address, and survive a reload."""
     job_id, url = new_id(), shared.web.database_url
     wrong = {"error": {"type": "Oops", "message": "it broke"}}
     seed(url, job_id, [{"processedItems": number, **(wrong if number % 40 == 0 else {})} for number in range(1, 401)])
@@ -75,7 +75,7 @@ def test_a_long_story_is_read_to_its_beginning_and_narrowed_down_to_kinds(shared
 
 
 def test_errors_are_told_with_their_stacks(shared: "Site") -> None:
-    """The newest first, with all that the crawler said."""
+    """Newest first, with everything that the crawler sent."""
     job_id = new_id()
     stack = "Traceback:\n  File x.py, line 1"
     errors = [
@@ -95,7 +95,7 @@ def test_errors_are_told_with_their_stacks(shared: "Site") -> None:
 
 
 def test_areas_are_a_tree_that_the_keyboard_unfolds(shared: "Site") -> None:
-    """Whatever was discovered, below what it belongs to."""
+    """Each discovered area is below the one that it belongs to."""
     job_id = new_id()
     areas = [{"type": "group", "fullPath": f"g{number}", "name": f"Group {number}"} for number in range(6)]
     areas += [{"type": "project", "fullPath": "g0/p", "name": "Deep", "parentPath": "g0"}]
@@ -106,7 +106,7 @@ def test_areas_are_a_tree_that_the_keyboard_unfolds(shared: "Site") -> None:
     page.locator("summary").filter(has_text="Group 0").focus()
     page.keyboard.press("Enter")
     expect(page.locator("[data-area='g0/p']")).to_contain_text("Deep")
-    # What is found meanwhile joins the tree, and leaves unfolded what is.
+    # New areas join the tree, and unfolded ones stay unfolded.
     more = [{"type": "project", "fullPath": "g0/q", "name": "Deep, too", "parentPath": "g0"}]
     seed(shared.web.database_url, job_id, [{"status": "new_areas_discovered", "areas": more}])
     expect(page.locator("[data-area='g0/q']")).to_be_visible()
@@ -115,7 +115,7 @@ def test_areas_are_a_tree_that_the_keyboard_unfolds(shared: "Site") -> None:
 
 
 def test_a_job_without_credentials_says_what_is_to_do(shared: "Site") -> None:
-    """With the words of the crawler, until it goes on."""
+    """The crawler's message is shown until the crawler goes on."""
     job_id = new_id()
     credential = {"providerId": "gitlab", "message": "401 from the API", "adminGuidance": ["Make a new token"]}
     seed(shared.web.database_url, job_id, [{"status": "credential_expiry", "credentialStatus": credential}])
@@ -128,7 +128,7 @@ def test_a_job_without_credentials_says_what_is_to_do(shared: "Site") -> None:
 
 
 def test_the_state_is_told_as_it_is_and_as_it_was(shared: "Site") -> None:
-    """Where it resumes, all of it as JSON with its numbers exact, and the same after any event."""
+    """Where the job resumes, and all of its state as JSON with exact numbers, now and after any event."""
     job_id, huge = new_id(), 2**53 + 1
     seed(
         shared.web.database_url,
@@ -165,7 +165,7 @@ def test_the_state_is_told_as_it_is_and_as_it_was(shared: "Site") -> None:
 
 
 def test_verify_names_what_differs(shared: "Site") -> None:
-    """And says so when all is exact."""
+    """If nothing differs, the page says so."""
     job_id, url = new_id(), shared.web.database_url
     seed(url, job_id, [{"processedItems": 10, "totalItems": 20}])
     page = shared.open(job_page(job_id))
@@ -182,7 +182,7 @@ def test_verify_names_what_differs(shared: "Site") -> None:
 
 
 def test_a_pause_goes_through_to_the_crawler_and_the_page_says_how_far_it_got(shared: "Site") -> None:
-    """Asked, waited for, told with the next acknowledgement, and obeyed."""
+    """Requested, waiting, sent with the next acknowledgement, and obeyed."""
     web: Web = shared.web
     job_id = new_id()
     seed(web.database_url, job_id, [{"processedItems": 1}])
@@ -202,7 +202,7 @@ def test_a_pause_goes_through_to_the_crawler_and_the_page_says_how_far_it_got(sh
 
 
 def test_a_job_is_cancelled_only_by_who_means_it(shared: "Site") -> None:
-    """The page asks first; of a job that has ended nothing is asked any more."""
+    """The page asks for confirmation. A job that has ended takes no commands."""
     job_id, url = new_id(), shared.web.database_url
     seed(url, job_id, [{"processedItems": 1}])
     command = "SELECT tallymark.get_job(%s, 0) ->> 'command'"
@@ -228,7 +228,7 @@ def test_a_job_is_cancelled_only_by_who_means_it(shared: "Site") -> None:
 def test_who_may_only_read_has_no_buttons_and_who_is_for_other_jobs_sees_nothing(
     site: "Site", db: "psycopg.Connection"
 ) -> None:
-    """They are told why."""
+    """The page says why."""
     for job_id in ("mine", "theirs"):
         seed(site.web.database_url, job_id, [{"processedItems": 1}])
     token = create_token(db, "operator", ["read"], job_prefix="m")

@@ -1,4 +1,4 @@
-"""How the pages look: in the dark, on a phone, elsewhere in the world."""
+"""How the pages look: in dark mode, on a phone, in other time zones."""
 
 import re
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ def settled(page: Page) -> None:
 
 
 def test_a_page_is_dark_where_the_system_is_or_where_the_viewer_wants_it(shared: "Site") -> None:
-    """What was chosen goes before what the system says, and is kept."""
+    """The viewer's choice overrides the system's, and is kept."""
     dark = shared.open("/history", color_scheme="dark")
     expect_dark(dark, is_dark=True)
     dark.get_by_role("button", name="Light colours").click()
@@ -45,7 +45,7 @@ def test_a_page_is_dark_where_the_system_is_or_where_the_viewer_wants_it(shared:
         expect_dark(page, is_dark=is_dark)
         page.goto("/")
         expect_dark(page, is_dark=is_dark)
-    # The system changes its mind, and nobody chose anything.
+    # The system changes; the viewer has chosen nothing.
     fresh = shared.open("/history", color_scheme="light")
     expect_dark(fresh, is_dark=False)
     fresh.emulate_media(color_scheme="dark")
@@ -53,7 +53,7 @@ def test_a_page_is_dark_where_the_system_is_or_where_the_viewer_wants_it(shared:
 
 
 def test_no_page_is_wider_than_a_phone(site: "Site") -> None:
-    """Also with ids, types and messages that are as long as they may be."""
+    """Even with ids, types and messages of the greatest length."""
     fill(site.web.database_url)
     page = site.open("/", viewport={"width": 390, "height": 844}, has_touch=True)
     wide = {}
@@ -67,7 +67,7 @@ def test_no_page_is_wider_than_a_phone(site: "Site") -> None:
 
 
 def test_times_are_those_of_the_viewer_and_exact_ones_are_told_on_hover(shared: "Site") -> None:
-    """Tokyo is nine hours ahead of UTC, all year round."""
+    """Tokyo is nine hours ahead of UTC all year."""
     job_id = new_id()
     at = "2025-01-06T19:15:30.123Z"
     seed(shared.web.database_url, job_id, [{"timestamp": at, "status": "started"}, {"timestamp": at, "stage": "x"}])
@@ -84,7 +84,7 @@ def test_times_are_those_of_the_viewer_and_exact_ones_are_told_on_hover(shared: 
 
 
 def test_nothing_moves_for_those_who_do_not_want_it(shared: "Site") -> None:
-    """No animation goes on, and none begins."""
+    """No animation runs or starts."""
     job_id = new_id()
     seed(shared.web.database_url, job_id, [{"processedItems": 1, "totalItems": 4}])
     for motion in ("no-preference", "reduce"):
@@ -97,7 +97,7 @@ def test_nothing_moves_for_those_who_do_not_want_it(shared: "Site") -> None:
 
 
 def test_a_job_is_found_without_a_mouse(shared: "Site") -> None:
-    """From the top of the page, over the link that skips what is the same on every page, to the page of a job."""
+    """From the top of the page, with the link that skips the navigation, to a job's page."""
     job_id = new_id("keys")
     seed(shared.web.database_url, job_id, [{"processedItems": 1}])
     page = shared.open(f"/?q={job_id}")
@@ -129,7 +129,7 @@ def test_a_job_is_found_without_a_mouse(shared: "Site") -> None:
 
 
 def test_no_page_keeps_people_out(site: "Site", axe: str) -> None:
-    """Axe-core finds nothing serious, on any page, light or dark, with something on it or not."""
+    """Axe-core finds nothing serious on any page, light or dark, with or without content."""
     page = site.open("/", bypass_csp=True, reduced_motion="reduce")
     found = {}
 
@@ -140,7 +140,7 @@ def test_no_page_keeps_people_out(site: "Site", axe: str) -> None:
         page.evaluate(axe)
         for colours in ("light", "dark"):
             page.emulate_media(color_scheme=colours)
-            # In other colours nothing else is different.
+            # Only the colours are different.
             rules = ", runOnly: ['color-contrast']" if colours == "dark" else ""
             result = page.evaluate(f"() => axe.run(document, {{ resultTypes: ['violations']{rules} }})")
             bad = [

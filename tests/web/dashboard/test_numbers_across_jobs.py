@@ -1,4 +1,4 @@
-"""The numbers of the pages across all jobs: they are those that the database has."""
+"""The numbers on the pages across all jobs are those of the database."""
 
 import re
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ def row(page: Page, *texts: str) -> list[str]:
 
 
 def test_errors_are_counted_like_with_like(site: "Site") -> None:
-    """How often, in how many jobs; the window and the search stand in the address."""
+    """How often, and in how many jobs; the period and the search are in the address."""
     url = site.web.database_url
     for job in range(3):
         wrong = [{"error": {"type": "Timeout", "message": f"no answer after {n} s"}} for n in range(job + 1)]
@@ -50,7 +50,7 @@ def test_errors_are_counted_like_with_like(site: "Site") -> None:
 
 
 def test_the_system_page_shows_the_figures_of_the_database(site: "Site") -> None:
-    """Sizes, who has fallen silent, how often jobs are heard of, and how the endpoint answers."""
+    """Sizes, silent jobs, how often jobs report, and how the endpoint answers."""
     url = site.web.database_url
     for job_id in ("quick", "silent"):
         seed(url, job_id, [{"processedItems": number} for number in range(10)])

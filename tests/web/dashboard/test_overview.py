@@ -1,4 +1,4 @@
-"""All jobs at a glance: what is looked for, what is counted, what somebody should look at."""
+"""The overview: filters, counts, and the jobs that need attention."""
 
 import re
 from itertools import chain
@@ -18,12 +18,12 @@ def listed(page: Page) -> list[str]:
 
 
 def expect_jobs(page: Page, *ids: str) -> None:
-    """Wait until just these are listed, in this order."""
+    """Wait until exactly these jobs are listed, in this order."""
     expect(page.locator("[data-job] a.job-id")).to_have_text(list(ids))
 
 
 def test_filters_narrow_the_list_and_stand_in_the_address(shared: "Site") -> None:
-    """A reload keeps them, and so do the browser's own ways back and forth."""
+    """They survive a reload, and the browser's back and forward buttons."""
     prefix, url = new_id("filters"), shared.web.database_url
     a, b, c = (f"{prefix}-{letter}" for letter in "abc")
     seed(url, a, [{"stage": "one", "operationType": "discovery", "itemsByType": {"issues": 1}}])
@@ -86,7 +86,7 @@ def test_paging_shows_each_job_once_while_jobs_change_and_come(shared: "Site") -
         page.wait_for_function(
             "(known) => !known.includes(document.querySelector('[data-job]').dataset.job)", arg=[*chain(*pages)]
         )
-        # Changes a job of another page and one of this page, and registers one, which is on the first page.
+        # Changes a job of another page and one of this page, and registers a job, which is on the first page.
         here = listed(page)[15]
         seed(url, ids[number], [{"processedItems": 1}])
         seed(url, f"{prefix}-new{number}")
@@ -107,7 +107,7 @@ def test_paging_shows_each_job_once_while_jobs_change_and_come(shared: "Site") -
 
 
 def test_a_new_job_comes_in_on_top_and_one_that_goes_is_gone(shared: "Site") -> None:
-    """Without a reload; but nothing moves while the viewer points at the list."""
+    """Without a reload. Nothing moves while the viewer points at the list."""
     prefix, url = new_id("comes"), shared.web.database_url
     a, b, c = (f"{prefix}-{letter}" for letter in "abc")
     seed(url, a)
@@ -126,7 +126,7 @@ def test_a_new_job_comes_in_on_top_and_one_that_goes_is_gone(shared: "Site") -> 
 
 
 def test_jobs_are_counted_by_status_and_those_that_need_somebody_stand_out(site: "Site") -> None:
-    """As the crawlers go; where there is no job, it is said what to do."""
+    """The counts change as the crawlers go on. Without jobs, the page says what to do."""
     url = site.web.database_url
     page = site.open("/")
     expect(page.get_by_text("No job yet")).to_be_visible()
@@ -142,7 +142,7 @@ def test_jobs_are_counted_by_status_and_those_that_need_somebody_stand_out(site:
     execute(url, f"UPDATE tallymark.job_event SET {back} WHERE job_id = 'silent'")
     execute(url, "UPDATE tallymark.job SET updated_at = updated_at - interval '3 h' WHERE id = 'silent'")
     attention = page.locator(".attention")
-    # Figures are told every 5 seconds, and what has failed is asked for when there is more of it.
+    # Figures arrive every 5 seconds; failed jobs are read when there are more of them.
     expect(attention.get_by_role("link", name="broken")).to_be_visible()
     expect(attention).to_contain_text("it broke")
     expect(attention.get_by_role("link", name="silent")).to_be_visible()

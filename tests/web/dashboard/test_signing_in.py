@@ -1,4 +1,4 @@
-"""The way in and out, as people go it."""
+"""Signing in and out, as people do."""
 
 import re
 from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def test_a_wrong_token_is_told_so_and_a_right_one_opens_the_page_that_was_asked_for(site: "Site") -> None:
-    """And signing out closes all of it again."""
+    """Signing out closes everything again."""
     page = site.open("/errors", token=None)
     expect(page).to_have_url(f"{site.url}/sign-in?next=%2Ferrors")
     page.get_by_label("Token").fill("wrong")
@@ -36,7 +36,7 @@ def test_a_wrong_token_is_told_so_and_a_right_one_opens_the_page_that_was_asked_
 def test_whose_token_is_revoked_while_they_look_is_sent_to_sign_in_and_back(
     browser: "Browser", start_web: Callable[..., Web], db: psycopg.Connection[Any], db_url: str
 ) -> None:
-    """With the page's next question to the server; the page that they wanted is not forgotten."""
+    """At the page's next request; signing in leads back to the page."""
     from tests.web.dashboard.conftest import Site
 
     web = start_web(db_url, TALLYMARK_TOKEN_CACHE_SECONDS="0.2")

@@ -1,4 +1,4 @@
-"""The story of a job: its events, in order, each once, whatever happens while one looks."""
+"""A job's events on its page: in order, each once, whatever happens meanwhile."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -16,26 +16,26 @@ _WRONG = {"error": {"type": "Oops", "message": "it broke"}}
 
 
 def many() -> list[dict[str, Any]]:
-    """Return updates that bring more than 6,000 events, nearly all of them the crawler's own."""
+    """Return updates that make more than 6,000 events, nearly all of them the crawler's own."""
     return [{"timeline": [{"timestamp": ago(seconds=9), "event": "rested", "details": {"minutes": 5}}] * 100}] * 60
 
 
 def burst(url: str, job_id: str) -> None:
-    """Have 1,000 updates come at one moment, which are more than a page is told at once."""
+    """Merge 1,000 updates at once, more than a page gets in one message."""
     merge = "tallymark.merge_progress(%s, %s::jsonb || jsonb_build_object('processedItems', n))"
     sent = json.dumps({"status": "processing", "timestamp": ago(seconds=1)})
     execute(url, f"SELECT {merge} FROM generate_series(1, 1000) AS n", job_id, sent)
 
 
 def make_anew(url: str, job_id: str, events: int) -> None:
-    """Delete a job, and register another one under its id."""
+    """Delete a job, and register another one with its id."""
     execute(url, "DELETE FROM tallymark.job_event WHERE job_id = %s", job_id)
     execute(url, "DELETE FROM tallymark.job WHERE id = %s", job_id)
     seed(url, job_id, [{"processedItems": number} for number in range(events)])
 
 
 def test_of_the_kinds_that_are_chosen_only_those_count_that_are_new(shared: "Site") -> None:
-    """On a job with 6,000 events of other kinds since the last one of these, too."""
+    """Even if 6,000 events of other kinds came after the last one of these."""
     url, job_id = shared.web.database_url, new_id("long")
     seed(url, job_id, [_WRONG, *many()])
     page = shared.open(job_page(job_id, event="error"))
@@ -53,7 +53,7 @@ def test_of_the_kinds_that_are_chosen_only_those_count_that_are_new(shared: "Sit
 
 
 def test_a_job_made_anew_while_one_looks_has_the_story_of_the_new_one(shared: "Site") -> None:
-    """Also where an answer about the old one comes late."""
+    """Even if an answer about the old job arrives late."""
     url, job_id = shared.web.database_url, new_id("anew")
     seed(url, job_id, many())
     last = ledger(url, job_id)[-1]
@@ -81,7 +81,7 @@ def test_a_job_made_anew_while_one_looks_has_the_story_of_the_new_one(shared: "S
 
 
 def test_the_errors_that_were_paged_to_stay_when_there_is_a_new_one(shared: "Site") -> None:
-    """Who reads further down is told of it; who is at the top sees it come."""
+    """A viewer further down gets a notice; at the top the new error appears."""
     url, job_id = shared.web.database_url, new_id("errors")
     seed(url, job_id, [_WRONG] * 45)
     page = shared.open(job_page(job_id, tab="errors"))
@@ -103,7 +103,7 @@ def test_the_errors_that_were_paged_to_stay_when_there_is_a_new_one(shared: "Sit
 
 
 def test_who_reads_back_to_what_was_pruned_is_told_so(shared: "Site") -> None:
-    """The story does not claim to begin there."""
+    """The page does not claim that the oldest event is the first."""
     url, job_id = shared.web.database_url, new_id("pruned")
     seed(url, job_id, [{"processedItems": number} for number in range(1, 31)])
     execute(url, "SELECT tallymark.prune_job(%s, 'infinity', 10)", job_id)

@@ -1,4 +1,4 @@
-"""What a visit costs."""
+"""The size of a visit."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _MOST_BYTES = 300_000
 _PAGES = ("overview", "failed job", "errors", "history", "areas", "system")
 
-#: Everything that the page asked for, with its sizes; but for streams, which never end.
+#: All requests of the page with their sizes, except streams, which never end.
 _ASKED = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
   .map((one) => [one.name, one.encodedBodySize, one.decodedBodySize])
   .filter(([name]) => new URL(name).pathname !== "/events")"""
