@@ -62,7 +62,7 @@ there is none}.
 Errors: TK400 where the cursor is not valid.
 Callers: tallymark_reader, tallymark_admin.
 Cost: reads the jobs of the page, also with id_prefix, and with status, which has an index in the order of the ids.
-The facets (stage to item_type) have an index, too: a rare value is found by it and sorted, a common one by reading
+The facets have an index, too: a rare value is found by it and sorted, a common one by reading
 jobs in order. With updated_since and q jobs are read one by one from the cursor until the page is full, because what
 each merge changes has no index.';
 
