@@ -92,3 +92,7 @@ def test_a_number_of_any_size_is_read_as_the_arguments_own_type(db: Connection) 
     with pytest.raises(InvalidUpdate, match="Invalid request body") as caught:
         timeline(db, "j", max_events=2**31)
     assert caught.value.sqlstate == "22003"
+    with pytest.raises(InvalidUpdate, match="Invalid request body") as endless:
+        timeline(db, "j", max_events=10**5000)
+    assert endless.value.sqlstate == "22003"
+    assert timeline(db, "j") == []

@@ -10,6 +10,7 @@ import pytest
 from tests.web.watching import wait_until
 
 from tallymark.functions.errors import NOT_GRANTED
+from tallymark.schema.migrate import migrate
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web
@@ -257,6 +258,28 @@ def test_health_needs_no_token_and_readiness_means_that_updates_can_be_taken(
     assert bare.call("GET", "/healthz", token=None).status == 200
     answer = bare.call("GET", "/readyz", token=None)
     assert (answer.status, answer.json["error"]) == (503, "Database not migrated")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DROP FUNCTION tallymark.stages_page",
+        "DROP FUNCTION tallymark.stages_page; CREATE FUNCTION tallymark.stages_page(job text) {body}",
+        "DROP FUNCTION tallymark.stages_page; CREATE FUNCTION tallymark.stages_page(job_id text, more text) {body}",
+    ],
+)
+def test_a_function_of_another_release_is_not_ready(
+    start_web: Callable[..., "Web"], db: psycopg.Connection[Any], db_url: str, change: str
+) -> None:
+    """It is missing, an argument has another name, or there is one more that must be given."""
+    web = start_web(db_url)
+    assert web.call("GET", "/readyz").status == 200
+    db.execute(change.format(body="RETURNS jsonb LANGUAGE sql AS 'SELECT NULL::jsonb'"))
+    answer = web.call("GET", "/readyz")
+    assert (answer.status, answer.json["error"]) == (503, "Database not migrated")
+    db.execute("DROP FUNCTION IF EXISTS tallymark.stages_page")
+    migrate(db_url)
+    assert web.call("GET", "/readyz").status == 200
 
 
 def test_a_user_that_lacks_a_role_is_told_so(

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
-from tallymark.functions.errors import from_psycopg, from_unsendable
+from tallymark.functions.errors import TOO_LARGE, from_psycopg, from_unsendable
 
 Connection = psycopg.Connection[Any]
 Json = dict[str, Any]
@@ -84,15 +84,24 @@ def array(texts: Sequence[str] | None) -> list[str] | None:
 
 
 def _rows(connection: Connection, query: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
-    # A number goes as text, so that the server reads it as the argument's own type, whatever its size.
-    sent = [str(given) if type(given) is int else given for given in parameters]
     try:
+        sent = [_as_sent(given) for given in parameters]
         with psycopg.RawCursor(connection, row_factory=tuple_row) as cursor:
             return cursor.execute(query.encode(), sent).fetchall()
     except psycopg.Error as error:
         raise from_psycopg(error) from error
     except UnicodeEncodeError as error:
         raise from_unsendable() from error
+    except ValueError as error:
+        # Python writes no number of more than some 4,300 digits; no argument takes one.
+        raise from_unsendable(TOO_LARGE) from error
+
+
+def _as_sent(given: object) -> object:
+    """Return a parameter as it is sent: numbers as text, which the server reads as the argument's own type."""
+    if isinstance(given, list):
+        return [_as_sent(element) for element in given]
+    return str(given) if type(given) is int else given
 
 
 def is_pooled(connection: Connection) -> bool:

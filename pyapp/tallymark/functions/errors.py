@@ -122,6 +122,8 @@ _DEFECT = _Rule(TallymarkError, "Internal server error")
 NOT_INSTALLED = "The database has no Tallymark, or another release of it: run `tallymark migrate`."
 NOT_GRANTED = "This user of the database lacks tallymark_writer or tallymark_reader."
 
+#: numeric_value_out_of_range.
+TOO_LARGE = "22003"
 #: insufficient_privilege.
 NO_RIGHT = "42501"
 #: A broken connection, for which libpq and psycopg give no SQLSTATE.
@@ -137,7 +139,7 @@ _RULES = {
     "22P03": _body("must be JSON"),
     "22P05": _body("must not contain the character \\u0000"),
     "22021": _body("must be UTF-8, without the byte 0"),
-    "22003": _body("contains a number that is too large to be kept"),
+    TOO_LARGE: _body("contains a number that is too large to be kept"),
     "54000": _body("contains more than can be kept"),
     "54001": _body("is nested too deeply"),
     # The database, or this connection to it, is gone: 08 is the class of connections, 57P01 to 57P03 are a shutdown, a
@@ -201,9 +203,9 @@ def from_psycopg(error: psycopg.Error) -> TallymarkError:
     return _from_fields(lambda which: names[which] or "")
 
 
-def from_unsendable() -> TallymarkError:
-    """Make the exception for text that cannot be sent: it contains the character 0 or half a surrogate pair."""
-    return _from_rule("22021", "")
+def from_unsendable(sqlstate: str = "22021") -> TallymarkError:
+    """Make the exception for what cannot be sent, by default text with the character 0 or half a surrogate pair."""
+    return _from_rule(sqlstate, "")
 
 
 def defect(error: TallymarkError) -> TallymarkError:

@@ -18,7 +18,9 @@ _HAS = Statement(
     b"SELECT bool_and(p.oid IS NOT NULL), bool_and(has_function_privilege(p.oid, 'EXECUTE'))"
     b" FROM jsonb_to_recordset($1) AS called (function text, arguments text[])"
     b" LEFT JOIN pg_proc AS p ON p.pronamespace = to_regnamespace('tallymark') AND p.proname = called.function"
-    b" AND called.arguments <@ coalesce(p.proargnames, '{}')",
+    b" AND called.arguments <@ coalesce(p.proargnames, '{}')"
+    # Arguments that must be given and are not: another release has added them.
+    b" AND coalesce(p.proargnames[:p.pronargs - p.pronargdefaults], '{}') <@ called.arguments",
 )
 
 
