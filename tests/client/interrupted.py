@@ -90,6 +90,8 @@ WAYS: dict[str, Callable[[Job], None]] = {
 
 def crawl(spool: str, way: str) -> None:
     """Run a job for each line of the standard input, until a signal comes."""
+    # A parent that ignores the signal, as under nohup, would have it ignored here, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     settings = {"start_timeout": 0.05, "end_timeout": 0.05}
     with ProgressClient("http://127.0.0.1:1", token="t", spool=spool, retries=0, **settings) as client:  # type: ignore[arg-type]
         for line in sys.stdin:

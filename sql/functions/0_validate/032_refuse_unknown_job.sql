@@ -16,7 +16,7 @@ BEGIN
   END IF;
   RAISE EXCEPTION USING ERRCODE = 'TK404', MESSAGE = 'Job not found',
     DETAIL = format('There is no job %s.', quote_literal(refuse_unknown_job.job_id)),
-    HINT = 'Register it first: POST /api/internal/jobs, or tallymark.create_job(job_id) in SQL.';
+    HINT = 'Register it first: tallymark job create, POST /api/internal/jobs, or tallymark.create_job(job_id) in SQL.';
 END
 $$;
 

@@ -13,7 +13,7 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION USING ERRCODE = 'TK404', MESSAGE = 'Token not found',
       DETAIL = format('There is no token %s.', quote_nullable(revoke_token.name)),
-      HINT = 'tallymark.list_tokens() lists the names.';
+      HINT = 'List the names with tallymark token list, or tallymark.list_tokens().';
   END IF;
   RETURN v_revoked_at;
 END
