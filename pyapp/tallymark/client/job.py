@@ -87,10 +87,10 @@ class Job:
             if not listener.is_answered and not self._sender.is_sender():
                 self._sender.give_up()
             self._say_and_wait(Progress.begin)
+            self.resume = self._recorder.progress.resume
         except BaseException as error:
             self._break_off(error)
             raise
-        self.resume = self._recorder.progress.resume
         if self.resume.source == "nothing":
             _log.warning("job %s starts without a cursor: the server did not send one, the spool has none", self.id)
         return self

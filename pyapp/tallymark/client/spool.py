@@ -10,7 +10,6 @@ import logging
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -43,18 +42,28 @@ class Spool:
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             outbox = self._first_free(self.directory, name)
-            with _closed_on_error(outbox):
-                for path in sorted(self.directory.glob(f"{name}~*{_SUFFIX}")):
-                    if path != outbox.path and (other := self._open(path)) is not None:
-                        with _closed_on_error(other):
-                            outbox.take_over(other)
-                            other.close(remove=True)
+            try:
+                self._take_over_others(self.directory, name, outbox)
+            except BaseException:
+                # An open file would be in use for the next start.
+                outbox.close()
+                raise
         except (OSError, sqlite3.Error) as error:
             _log.warning(
                 "job %s: the spool %s cannot be used, updates are kept in memory: %s", job_id, self.directory, error
             )
             return self._in_memory()
         return outbox
+
+    def _take_over_others(self, directory: Path, name: str, outbox: Outbox) -> None:
+        for path in sorted(directory.glob(f"{name}~*{_SUFFIX}")):
+            if path != outbox.path and (other := self._open(path)) is not None:
+                try:
+                    outbox.take_over(other)
+                    other.close(remove=True)
+                except BaseException:
+                    other.close()
+                    raise
 
     def _first_free(self, directory: Path, name: str) -> Outbox:
         give_up = time.monotonic() + _PATIENCE_SECONDS
@@ -85,11 +94,14 @@ class Spool:
                 path.replace(aside)
                 continue
             # The process that had it open may have removed it while this one waited for the lock.
-            with _closed_on_error(outbox):
+            try:
                 after = _inode(path)
                 if after is not None and before in {None, after}:
                     return outbox
                 outbox.close()
+            except BaseException:
+                outbox.close()
+                raise
 
     def leftovers(self) -> Iterator[Outbox]:
         """Open the files that no process uses and in which updates wait. The caller closes them."""
@@ -111,16 +123,6 @@ class Spool:
                 yield outbox
             else:
                 outbox.close()
-
-
-@contextmanager
-def _closed_on_error(outbox: Outbox) -> Iterator[None]:
-    """Close an outbox if it is not used after all: an open one keeps the file from the next start."""
-    try:
-        yield
-    except BaseException:
-        outbox.close()
-        raise
 
 
 def _name(job_id: str, worker: str | None) -> str:
