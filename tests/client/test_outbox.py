@@ -133,8 +133,7 @@ class OutboxMachine(RuleBasedStateMachine):
         if self.said:
             assert position is not None
             assert position.last_processed_id == str(len(self.said))
-        assert all(self.outbox.has_counted(f"key {n + 1}".encode()) for n in range(len(self.said)))
-        assert not self.outbox.has_counted(b"key 0")
+        assert sorted(self.outbox.counted()) == sorted(f"key {n + 1}".encode() for n in range(len(self.said)))
 
     def _waiting(self) -> list[Waiting]:
         """Return what waits without sending it, because `head` would mark it."""
@@ -165,7 +164,7 @@ def test_a_crowded_outbox_grows_no_further_and_loses_no_count() -> None:
     assert outbox.is_crowded
     assert counts_of(rows) == {"issues": 1000}
     assert number_of(rows[-1]) == 1000
-    assert outbox.has_counted(b"key 500")
+    assert b"key 500" in outbox.counted()
     outbox.close()
 
 
@@ -197,7 +196,7 @@ def test_what_another_outbox_of_the_job_has_is_taken_over_behind_what_waits_here
     other.append([make_update(n, {"issues": 10}) for n in (3, 4)], Position("j", clock=4, last_processed_id="4"))
     mine.take_over(other)
     other.close(remove=True)
-    assert mine.has_counted(b"key 4")
+    assert b"key 4" in mine.counted()
     position = mine.position()
     assert position is not None
     assert position.last_processed_id == "4"

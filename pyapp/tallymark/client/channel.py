@@ -93,9 +93,10 @@ class Channel:
         """Hold its updates back for a minute."""
         self._held_until = time.monotonic() + _HELD_SECONDS
 
-    def take_up(self) -> None:
+    def take_up(self, user: object) -> None:
         """Prepare for another run of the job; the updates that wait stay."""
-        self.user = self.source = self.listen = None
+        self.user = user
+        self.source = self.listen = None
         self.is_over = self.is_adopted = self.is_finished = False
         self._held_until = 0.0
 
@@ -137,6 +138,17 @@ class Channel:
             else:
                 self.hold()
             return []
+
+    def refused(self) -> list[tuple[dict[str, Any], Any]]:
+        """Return the updates that the server refused, each with its answer."""
+        while True:
+            outbox = self.outbox
+            try:
+                return outbox.refused()
+            except sqlite3.ProgrammingError:
+                # It was closed: it was replaced by one in memory, or the job has ended and no update waits.
+                if self.outbox is outbox:
+                    return []
 
     def go_on_in_memory(self, failed: Outbox) -> None:
         """Copy a file that fails into memory and use that; nothing happens if that was done before."""

@@ -17,11 +17,15 @@ class Channels:
         # Held for work in memory only, and no other lock with it. Reentrant: a signal handler may start a job.
         self._lock = threading.RLock()
         self._served: dict[tuple[str, str | None], Channel] = {}
-        self._opening: set[tuple[str, str | None]] = set()
+        #: The users that are opening a channel, and the channel when it is open.
+        self._opening: dict[tuple[str, str | None], tuple[object, Channel | None]] = {}
         self.is_closing = False
 
-    def open(self, job_id: str, worker: str | None) -> Channel:
-        """Return a job's channel; `add` serves it. Raises ValueError if it is in use, RuntimeError after `close`."""
+    def open(self, job_id: str, worker: str | None, user: object) -> Channel:
+        """Return a job's channel; `add` serves it. Raises ValueError if it is in use, RuntimeError after `close`.
+
+        After any exception, here or before `add`, the user has to call `give_back`.
+        """
         name = job_id, worker
         with self._lock:
             if self.is_closing:
@@ -30,14 +34,18 @@ class Channels:
             if name in self._opening or (channel is not None and not channel.is_over):
                 raise ValueError(f"job {job_id!r} is open in this client already: share that Job, or name the workers")
             if channel is not None:
-                channel.take_up()
+                channel.take_up(user)
                 return channel
-            self._opening.add(name)
+            self._opening[name] = user, None
+        outbox = self._spool.open(job_id, worker)
         try:
-            return Channel(job_id, worker, self._spool.open(job_id, worker))
+            channel = Channel(job_id, worker, outbox)
+            channel.user = user
+            self._opening[name] = user, channel
         except BaseException:
-            self._opening.discard(name)
+            outbox.close()
             raise
+        return channel
 
     def add(self, channel: Channel) -> None:
         """Serve a channel."""
@@ -45,14 +53,20 @@ class Channels:
             if self.is_closing:
                 raise RuntimeError("the client is closed")
             self._served[channel.name] = channel
-            self._opening.discard(channel.name)
+            self._opening.pop(channel.name, None)
 
-    def give_back(self, channel: Channel) -> None:
-        """Release a channel after the start of its job failed."""
-        self._opening.discard(channel.name)
-        channel.is_over = True
-        if channel.name not in self._served:
-            channel.outbox.close()
+    def give_back(self, job_id: str, worker: str | None, user: object) -> None:
+        """Release the channel that this user has opened, if any, because the start of its job failed."""
+        name = job_id, worker
+        served = self._served.get(name)
+        if served is not None and served.user is user:
+            served.take_up(None)
+            served.is_over = True
+        opener, channel = self._opening.get(name, (None, None))
+        if opener is user:
+            if channel is not None and channel is not served:
+                channel.outbox.close()
+            self._opening.pop(name, None)
 
     def adopt(self, outbox: Outbox) -> None:
         """Serve the updates that another process left, unless the job is served already."""

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -22,7 +22,7 @@ from tallymark.client.records import Position
 from tallymark.client.resume import DeliveryError, Habits, Resume
 from tallymark.client.sender import Sender
 from tallymark.client.tracking import Tracker, as_cursor, follow, follow_async, wants_bar
-from tallymark.client.updates import clean, prepare, updates_wait
+from tallymark.client.updates import Fields, clean, prepare, updates_wait
 
 Item = TypeVar("Item")
 _log = logging.getLogger("tallymark.client")
@@ -32,8 +32,9 @@ class Job:
     """A run of a job, made by `ProgressClient.job`. Safe across threads, and in signal handlers.
 
     A context manager: entering reports `started`, leaving reports how the run ended. The client's own threads send all
-    reports, so only `start`, `flush` and the methods that end the job wait for the server. Counts with a key wait for
-    the disk. In the child of a fork, all methods raise a RuntimeError, and leaving the block does nothing.
+    reports, so only `start`, `flush` and the methods that end the job wait for the server, and `refused` for the disk.
+    The keys of all counts are in memory, about 105 MB for a million. In the child of a fork, all methods raise a
+    RuntimeError, and leaving the block does nothing.
 
     Attributes:
         id: The job's id.
@@ -74,25 +75,36 @@ class Job:
         self._check_process()
         if self._recorder is not None:
             raise RuntimeError(f"job {self.id!r} was started before: make another one with client.job()")
-        channel = self._sender.channels.open(self.id, self._position.worker)
         try:
+            channel = self._sender.channels.open(self.id, self._position.worker, self)
             self._recorder = Recorder.resume(channel, self._position, self._habits)
             self._listener = listener = Listener(self.id, self._recorder, self._on_command)
-            channel.user, channel.listen = self, listener.take_answer
+            channel.listen = listener.take_answer
             self._sender.add(channel)
-        except BaseException:
-            self._sender.channels.give_back(channel)
+            until = time.monotonic() + self._habits.start_timeout
+            while not listener.is_answered and not self._cannot_answer() and time.monotonic() < until:
+                listener.answered.wait(0.05)
+            if not listener.is_answered and not self._sender.is_sender():
+                self._sender.give_up()
+            self._say_and_wait(Progress.begin)
+            self.resume = self._recorder.progress.resume
+        except BaseException as error:
+            self._break_off(error)
             raise
-        until = time.monotonic() + self._habits.start_timeout
-        while not listener.is_answered and not self._cannot_answer() and time.monotonic() < until:
-            listener.answered.wait(0.05)
-        if not listener.is_answered and not self._sender.is_sender():
-            self._sender.give_up()
-        self._say_and_wait(Progress.begin)
-        self.resume = self._recorder.progress.resume
         if self.resume.source == "nothing":
             _log.warning("job %s starts without a cursor: the server did not send one, the spool has none", self.id)
         return self
+
+    def _break_off(self, error: BaseException) -> None:
+        """Make the job free for another start in this client, because this one failed."""
+        recorder = self._recorder
+        if recorder is not None and self._sender.runs(recorder.channel):
+            # The server may have `started` already. It is not waited for.
+            status, fields, described = _end_of(error)
+            self._say_end(recorder, status, prepare(fields), None, described)
+        else:
+            self._recorder = self._listener = None
+            self._sender.channels.give_back(self.id, self._position.worker, self)
 
     def complete(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
         """Report that the crawl is complete. `fields`: other fields, such as `message`."""
@@ -119,12 +131,7 @@ class Job:
         if recorder.has_ended:
             return
         # Values that are not JSON raise an exception here, before anything has changed.
-        reply: Reply = SimpleQueue()
-        recorder.say(Progress.end, status, prepare(fields), state, error, reply=reply)
-        recorder.has_ended = True
-        for tracker in recorder.trackers():
-            tracker.end()
-        seq = self._wait(recorder, reply)
+        seq = self._say_end(recorder, status, prepare(fields), state, error)
         channel = recorder.channel
         delivered = channel.wait(seq, self._habits.end_timeout, lambda: self._cannot_answer() or channel.is_held)
         if not delivered and not channel.is_held and not self._sender.is_sender():
@@ -134,6 +141,17 @@ class Job:
         elif not delivered:
             _log.warning("job %s: %s in %s", self.id, updates_wait(len(channel.outbox)), channel.outbox.path)
 
+    def _say_end(
+        self, recorder: Recorder, status: str, fields: Fields, state: object, error: Mapping[str, Any] | None
+    ) -> int:
+        """Report the end, and wait until it is in the outbox; return its number there."""
+        reply: Reply = SimpleQueue()
+        recorder.say(Progress.end, status, fields, state, error, reply=reply)
+        recorder.has_ended = True
+        for tracker in recorder.trackers():
+            tracker.end()
+        return self._wait(recorder, reply)
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -142,14 +160,12 @@ class Job:
     ) -> None:
         if self._pid != current.pid:
             return
-        stopped = (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
         if error is None:
             command = self.command if self._saw_stop else None
             {"cancel": self.cancel, "pause": self.pause}.get(command or "", self.complete)()
-        elif isinstance(error, stopped) or (isinstance(error, SystemExit) and not error.code):
-            self._end("paused", {"message": f"interrupted ({type(error).__name__})"})
         else:
-            self.fail(error)
+            status, fields, described = _end_of(error)
+            self._end(status, fields, error=described)
 
     async def __aenter__(self) -> Self:
         return await asyncio.to_thread(self.start)
@@ -182,7 +198,7 @@ class Job:
             processed: How many of the items count in `processedItems`; all if None.
 
         Returns:
-            Whether the items were counted: False if the key was counted before, and after the job's end.
+            Whether the items count: False if the key was counted before, and after the job's end.
 
         Raises:
             TypeError: An argument has the wrong type.
@@ -194,8 +210,8 @@ class Job:
         if not 0 <= n <= MOST or (processed is not None and not 0 <= processed <= MOST):
             raise ValueError("a count must be from 0 to 2^53 - 1: items that were counted cannot be taken back")
         count = (type, n, n if processed is None else processed, as_cursor(last_id))
-        recorder = self._listening()
-        if recorder is None or not recorder.count(count, None if key is None else digest(key)):
+        recorder = self._started()
+        if not recorder.count(count, None if key is None else digest(key)):
             return False
         if recorder.is_due(n):
             self._sender.wake()
@@ -240,7 +256,7 @@ class Job:
         """
         tracker = self._begin_loop(items, total, type, bar)
         try:
-            yield from follow(items, tracker, self._is_told_to_stop, self._sender.wake, id)
+            yield from follow(items, tracker, self._is_told_to_stop, self._look_at_loop, id)
         finally:
             self._end_loop(tracker)
 
@@ -256,7 +272,7 @@ class Job:
         """Iterate over asynchronous items and count them; see `track`."""
         tracker = self._begin_loop(items, total, type, bar)
         try:
-            async for item in follow_async(items, tracker, self._is_told_to_stop, self._sender.wake, id):
+            async for item in follow_async(items, tracker, self._is_told_to_stop, self._look_at_loop, id):
                 yield item
         finally:
             self._end_loop(tracker)
@@ -270,9 +286,16 @@ class Job:
             if not isinstance(total, int) or not 0 <= total <= MOST:  # type: ignore[redundant-expr]
                 raise ValueError("the total must be a whole number from 0 to 2^53 - 1")
             self._say(Progress.expect_more, total)
-        tracker = Tracker(type_, total, bar=wants_bar(bar), wake_at=self._habits.every_items)
+        wake_at = 0 if recorder.has_ended else self._habits.every_items
+        tracker = Tracker(type_, total, bar=wants_bar(bar), wake_at=wake_at)
         recorder.begin_loop(tracker)
         return tracker
+
+    def _look_at_loop(self) -> None:
+        """Wake the keeper for the items that a loop has finished, or warn that they came after the end."""
+        if self._recorder is not None and self._recorder.has_ended:
+            self._recorder.warn_of_loss()
+        self._sender.wake()
 
     def _end_loop(self, tracker: Tracker) -> None:
         if self._pid == current.pid and self._recorder is not None:
@@ -410,10 +433,24 @@ class Job:
 
     def refused(self) -> list[tuple[dict[str, Any], Any]]:
         """Return the updates that the server refused, each with its answer."""
-        with suppress(sqlite3.ProgrammingError):
-            return self._started().channel.outbox.refused()
-        # The outbox was closed: the job has ended and no update waits.
-        return []
+        channel = self._started().channel
+        if threading.current_thread() is not threading.main_thread():
+            return channel.refused()
+        # Signal handlers run in the main thread. One that waits for the keeper must not interrupt it while it has the
+        # outbox's lock, for which the keeper may wait: so another thread reads.
+        answer: SimpleQueue[list[tuple[dict[str, Any], Any]] | BaseException] = SimpleQueue()
+
+        def read() -> None:
+            try:
+                answer.put(channel.refused())
+            except BaseException as error:  # noqa: BLE001 - it is raised in the main thread
+                answer.put(error)
+
+        threading.Thread(target=read, name="tallymark-reader", daemon=True).start()
+        found = answer.get()
+        if isinstance(found, BaseException):
+            raise found
+        return found
 
     # --- to the recorder ------------------------------------------------------------------------------------------
 
@@ -431,7 +468,7 @@ class Job:
         """Return the recorder; log a warning and return None if the job has ended."""
         recorder = self._started()
         if recorder.has_ended:
-            _log.warning("job %s has ended; a report made after its end is dropped", self.id)
+            recorder.warn_of_loss()
             return None
         return recorder
 
@@ -470,6 +507,14 @@ class Job:
 
     def _cannot_answer(self) -> bool:
         return self._sender.is_away or self._sender.is_sender()
+
+
+def _end_of(error: BaseException) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
+    """Return how a run that an exception ended has to be reported: status, fields and error."""
+    stopped = (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
+    if isinstance(error, stopped) or (isinstance(error, SystemExit) and not error.code):
+        return "paused", {"message": f"interrupted ({type(error).__name__})"}, None
+    return "failed", {}, clean(describe(error, {}))
 
 
 def _now() -> str:

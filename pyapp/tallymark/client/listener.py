@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tallymark.client.bell import Bell
+from tallymark.client.process import current, end_child
 from tallymark.client.progress import Progress
 from tallymark.client.recorder import Recorder
 from tallymark.client.resume import Resume
@@ -48,10 +49,19 @@ class Listener:
             self.command = command
             self.asks_to_stop = command in _STOPS
             if command is not None and self._on_command is not None:
-                try:
-                    self._on_command(command)
-                except BaseException:  # noqa: BLE001 - the crawler's callback must not end our thread
-                    _log.exception("job %s: on_command raised an exception, which is ignored", self._job_id)
+                self._call(self._on_command, command)
+
+    def _call(self, on_command: Callable[[str], object], command: str) -> None:
+        pid, error = current.pid, None
+        try:
+            on_command(command)
+        except BaseException as raised:  # noqa: BLE001 - the crawler's callback must not end our thread
+            error = raised
+        if current.pid != pid:
+            # The callback forked, and this is the child: it must not go on as the sender.
+            end_child(error)
+        if error is not None:
+            _log.error("job %s: on_command raised an exception, which is ignored", self._job_id, exc_info=error)
 
     def _learn(self, answer: Mapping[str, Any]) -> None:
         told = answer.get("resume")

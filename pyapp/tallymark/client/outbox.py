@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tallymark.client.process import never_free
+from tallymark.client.process import never_free, without_fork
 from tallymark.client.records import Contents, Position, Waiting
 from tallymark.client.updates import Update, combine
 
@@ -52,32 +52,39 @@ class Outbox:
         self.path = path
         self.limit = limit
         self._lock = threading.RLock()
-        self._database = sqlite3.connect(
-            path or ":memory:", timeout=0, isolation_level=None, check_same_thread=False, cached_statements=32
-        )
-        try:
-            # The operating system holds the lock; it ends with the process, even if that is killed.
-            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-            with self._transaction():
-                # Not executescript, which would commit first.
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    self._database.execute(statement)
-                self._count: int = self._database.execute("SELECT count(*) FROM waiting").fetchone()[0]
-        except sqlite3.OperationalError as error:
-            self._database.close()
-            if error.sqlite_errorcode in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-                raise InUse(str(path)) from error
-            raise
-        except sqlite3.Error:
-            self._database.close()
-            raise
-        _open[id(self)] = weakref.ref(self)
+        with without_fork():
+            self._database = sqlite3.connect(
+                path or ":memory:", timeout=0, isolation_level=None, check_same_thread=False, cached_statements=32
+            )
+            try:
+                _open[id(self)] = weakref.ref(self)
+                self._prepare()
+            except BaseException as error:
+                self.close()
+                busy = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+                if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode in busy:
+                    raise InUse(str(path)) from error
+                raise
+
+    def _prepare(self) -> None:
+        # The operating system holds the lock; it ends with the process, even if that is killed.
+        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        with self._transaction():
+            # Not executescript, which would commit first.
+            for statement in filter(str.strip, _SCHEMA.split(";")):
+                self._database.execute(statement)
+            self._count: int = self._database.execute("SELECT count(*) FROM waiting").fetchone()[0]
+
+    @contextmanager
+    def _alone(self) -> "Iterator[None]":
+        with self._lock, without_fork():
+            yield
 
     @contextmanager
     def _transaction(self) -> "Iterator[None]":
-        with self._lock:
+        with self._alone():
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -141,7 +148,7 @@ class Outbox:
 
     def head(self, max_updates: int, max_bytes: int) -> list[Waiting]:
         """Return the first updates that wait, at least one, and mark them as tried: from now on they do not change."""
-        with self._lock:
+        with self._alone():
             if not self._count:
                 return []
             rows = self._database.execute(
@@ -184,10 +191,10 @@ class Outbox:
                 (update_id, text, row.seq, row.update_id),
             )
 
-    def has_counted(self, key: bytes) -> bool:
-        """Return whether a key was counted, in this run or an earlier one."""
-        with self._lock:
-            return self._database.execute("SELECT 1 FROM counted WHERE key = ?", (key,)).fetchone() is not None
+    def counted(self) -> list[bytes]:
+        """Return the keys that were counted, in this run or an earlier one."""
+        with self._alone():
+            return [key for (key,) in self._database.execute("SELECT key FROM counted")]
 
     def forget_counted(self) -> None:
         """Forget all keys."""
@@ -196,13 +203,13 @@ class Outbox:
 
     def refused(self) -> list[tuple[dict[str, Any], Any]]:
         """Return the refused updates and their answers, oldest first."""
-        with self._lock:
+        with self._alone():
             rows = self._database.execute("SELECT payload, answer FROM refused ORDER BY rowid").fetchall()
         return [(json.loads(payload), json.loads(answer)) for payload, answer in rows]
 
     def position(self) -> Position | None:
         """Return where the crawl is; None if it never started."""
-        with self._lock:
+        with self._alone():
             row = self._database.execute("SELECT value FROM position").fetchone()
         return Position(**json.loads(row[0])) if row else None
 
@@ -232,7 +239,7 @@ class Outbox:
 
     def contents(self) -> "Contents":
         """Return all rows."""
-        with self._lock:
+        with self._alone():
             return Contents(
                 self._last_place(),
                 self._database.execute("SELECT seq, update_id, payload FROM waiting ORDER BY seq").fetchall(),
@@ -248,7 +255,7 @@ class Outbox:
     def close(self, *, remove: bool = False) -> None:
         """Close the database. `remove`: also delete the file, unless it has refused updates for people to look at."""
         _open.pop(id(self), None)
-        with self._lock:
+        with self._alone():
             try:
                 if remove and self.path and not self.refused():
                     # Before the lock is released, so that no other process has opened it.

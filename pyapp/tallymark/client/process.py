@@ -1,11 +1,23 @@
 """Guards against forks: what was made before a fork is never used, flushed or closed in the child.
 
 The child has none of the client's threads, locks may be held by threads that do not exist there, and its SQLite
-connections claim a file lock that belongs to the parent.
+connections claim a file lock that belongs to the parent. SQLite has locks of its own, for the whole process. A child
+could never use SQLite if another thread held one of them during the fork, so a fork waits until no thread works in it.
 """
 
 import ctypes
 import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import NoReturn
+
+#: How long a fork waits for the threads that work in SQLite, and they for it: a disk may hang.
+_PATIENCE_SECONDS = 2.0
 
 
 class InheritedError(RuntimeError):
@@ -35,3 +47,63 @@ current = _Current()
 def never_free(kept: object) -> None:
     """Keep an object until the process ends, even while the interpreter shuts down."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+
+
+def end_child(error: BaseException | None) -> NoReturn:
+    """End the child of a fork in a thread of the client, after the crawler's code there has returned or raised."""
+    code: object = 0
+    if isinstance(error, SystemExit):
+        code = error.code or 0
+    elif error is not None:
+        traceback.print_exception(error)
+        code = 1
+    if not isinstance(code, int):
+        sys.stderr.write(f"{code}\n")
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code & 0xFF)
+
+
+# --- SQLite and forks -------------------------------------------------------------------------------------------------
+
+#: How deep each thread is in `without_fork`, and the forks at this moment.
+_inside: dict[int, int] = {}
+_forks: list[None] = []
+
+
+@contextmanager
+def without_fork() -> Iterator[None]:
+    """Work in SQLite while no other thread forks."""
+    me = threading.get_ident()
+    depth = _inside.get(me, 0)
+    _inside[me] = depth + 1
+    try:
+        if not depth:
+            _give_way(me)
+        yield
+    finally:
+        if depth:
+            _inside[me] = depth
+        else:
+            _inside.pop(me, None)
+
+
+def _give_way(me: int) -> None:
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while _forks and time.monotonic() < until:
+        _inside.pop(me, None)
+        time.sleep(0.001)
+        _inside[me] = 1
+
+
+def _wait_for_others() -> None:
+    me, until = threading.get_ident(), time.monotonic() + _PATIENCE_SECONDS
+    while any(thread != me for thread in list(_inside)) and time.monotonic() < until:
+        time.sleep(0.0005)
+
+
+# Called in the reverse order. No signal handler can interrupt `append`, `pop` and `clear`, which are in C.
+os.register_at_fork(before=_wait_for_others)
+os.register_at_fork(before=partial(_forks.append, None), after_in_parent=_forks.pop, after_in_child=_forks.clear)
+os.register_at_fork(after_in_child=_inside.clear)

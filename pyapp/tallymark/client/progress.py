@@ -60,6 +60,11 @@ class Progress:
         """Whether there is anything for the outbox."""
         return bool(self.sealed or self.pending.has_any or self.replies)
 
+    @property
+    def waiting_keys(self) -> int:
+        """How many keys are not in the outbox yet."""
+        return len(self.pending.keys) + sum(len(update.keys) for update in self.sealed)
+
     def count(self, count: Count, key: bytes | None = None) -> None:
         """Count items, and move the cursor with them."""
         type_, number, processed, last_id = count

@@ -8,17 +8,22 @@ report, too.
 **The client's threads fold the log** into a `Progress`. They never change the current one: they change a copy and
 replace, in one assignment, both the `Progress` and the list of entries that were taken from the log.
 
-**A key counts once.** One `dict.setdefault` claims the key, then the disk is asked, then the claim is appended to the
-log. The fold counts a claim once, however often it is in the log, and only while it is the one that holds its key. So a
-claim that an exception left without its append does no harm: the next call with that key appends it. Claims are
-forgotten when the outbox has their keys.
+**A key counts once.** The digests of all counted keys are in one dictionary, which is read from the outbox at the
+start; about 105 bytes each. A count with a key is appended first, and then claims its key with one `dict.setdefault`.
+The fold counts only the claim that has its key, and claims the key where an exception came between the two. So a key
+that was claimed is always counted, and with the values of the claim.
+
+**A count that returned True is counted**, also while another thread ends the job. When the fold finds the end, it sets
+`has_ended`, replaces the log, and folds what is left in the old one before the end. A thread that appended to the old
+log afterwards finds it replaced, takes its count back out of it, and returns False.
 """
 
 import logging
-import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import repeat, starmap
 from typing import Any, NamedTuple, Self
@@ -36,6 +41,11 @@ _log = logging.getLogger("tallymark.client")
 _SHORTEST_GAP_SECONDS = 0.1
 #: The log is folded when it has this many entries, whether an update is due or not: that bounds its memory.
 _MOST_ENTRIES = 10_000
+#: While the outbox lacks more keys than this, a count with a key takes this many seconds longer.
+_MOST_KEYS = 10_000
+_SLOWER_SECONDS = 0.001
+#: The reports after which no other counts.
+_ENDS = frozenset({Progress.end, Progress.put_away})
 
 
 class _Said(NamedTuple):
@@ -48,15 +58,18 @@ class _Said(NamedTuple):
 
 
 class _Claim:
-    """A thread's count of a key. `is_said`: it was appended to the log; `is_counted`: it was folded."""
+    """A count of a key. `is_counted`: it was folded and counted."""
 
-    __slots__ = ("count", "is_counted", "is_said", "key", "thread")
+    __slots__ = ("count", "is_counted", "key")
 
     def __init__(self, key: bytes, count: Count) -> None:
         self.key = key
         self.count = count
-        self.thread = threading.get_ident()
-        self.is_said = self.is_counted = False
+        self.is_counted = False
+
+
+#: A report in the log.
+_Entry = Count | _Claim | _Said
 
 
 class Recorder:
@@ -70,8 +83,12 @@ class Recorder:
         #: Whether the end was reported.
         self.has_ended = False
         self._habits = habits
-        self._log: deque[Count | _Claim | _Said] = deque()
-        self._claims: dict[bytes, _Claim] = {}
+        self._log: deque[_Entry] = deque()
+        #: The log before the end was folded.
+        self._old_log: deque[_Entry] | None = None
+        #: The digests of the keys that are counted. The value is None when the outbox has the key.
+        self._keys: dict[bytes, _Claim | None] = {}
+        self._is_behind = False
         self._trackers: list[Tracker] = []
         #: The number of log entries at which the keeper is woken.
         self._wake_at = habits.every_items
@@ -79,7 +96,7 @@ class Recorder:
         progress = Progress(position, Clock(position.clock), max_bytes=habits.max_bytes, resume=resume)
         self.start_id = progress.seal("started")
         #: The folded reports, and the entries that were taken from the log but are not folded yet.
-        self._now: tuple[Progress, list[Count | _Claim | _Said]] = (progress, [])
+        self._now: tuple[Progress, list[_Entry]] = (progress, [])
         self._since: float | None = None
         self._last_cut = 0.0
         self._is_over = False
@@ -98,37 +115,63 @@ class Recorder:
             resume = Resume(before.last_processed_id, before.state, counts, before.processed_items, "spool")
         channel.register, channel.attributes = position.register, position.attributes
         recorder = cls(channel, position, resume, habits)
+        recorder._keys.update(dict.fromkeys(channel.outbox.counted()))
         channel.source = recorder
         return recorder
 
     # --- called by the crawl's threads --------------------------------------------------------------------------------
 
     def count(self, count: Count, key: bytes | None) -> bool:
-        """Count items; return whether they were new."""
-        if key is None:
-            self._log.append(count)
-            return True
-        mine = _Claim(key, count)
-        claim = self._claims.setdefault(key, mine)
-        if claim.is_said:
+        """Count items; return whether they count: they are new, and the job has not ended."""
+        # Read before `has_ended`: the log is replaced after that is set.
+        log = self._log
+        if self.has_ended:
+            self.warn_of_loss()
             return False
-        if self._is_on_disk(key):
-            # Another thread may have appended our claim while we waited for the disk.
-            if claim is mine:
-                self._claims.pop(key, None)
-            return claim is mine and mine.is_counted
-        self._log.append(claim)
-        claim.is_said = True
-        # The claim may also be left over from an interrupted call of this thread. Another thread reports its own claim.
-        return claim.thread == mine.thread
+        entry: Count | _Claim = count
+        if key is None:
+            log.append(count)
+        elif key in self._keys:
+            return False
+        else:
+            if self._is_behind:
+                # The disk is slower than the crawl. This bounds the memory, and nothing is locked meanwhile.
+                time.sleep(_SLOWER_SECONDS)
+            entry = claim = _Claim(key, count)
+            log.append(claim)
+            # The outbox may have the key by now.
+            if self._keys.setdefault(key, claim) is not claim and not claim.is_counted:
+                return False
+        return self._log is log or self._was_in_time(log, entry)
+
+    def _was_in_time(self, log: deque[_Entry], entry: Count | _Claim) -> bool:
+        """Return whether a count was folded before the end; if not, take it back."""
+        try:
+            log.remove(entry)
+        except ValueError:
+            return True
+        if isinstance(entry, _Claim):
+            self._keys.pop(entry.key, None)
+        self.warn_of_loss()
+        return False
 
     def has_counted(self, key: bytes) -> bool:
         """Return whether a key was counted, in this run or an earlier one."""
-        return key in self._claims or self._is_on_disk(key)
+        return key in self._keys
 
     def say(self, method: Callable[..., None], *args: object, reply: Reply | None = None) -> None:
         """Append a report that is not a count."""
-        self._log.append(_Said(method, args, self._samples(), reply))
+        log, entry = self._log, _Said(method, args, self._samples(), reply)
+        log.append(entry)
+        if self._log is not log:
+            with suppress(ValueError):
+                log.remove(entry)
+                # It is answered from there.
+                self._log.append(entry)
+
+    def warn_of_loss(self) -> None:
+        """Log that a report came too late."""
+        _log.warning("job %s has ended; a report made after its end is dropped", self.channel.job_id)
 
     def is_due(self, number: int) -> bool:
         """Return whether to wake the keeper after this many items were counted in one call."""
@@ -152,13 +195,6 @@ class Recorder:
 
     def _samples(self) -> Sequence[Sample]:
         return [(tracker, tracker.at) for tracker in self.trackers()] if self._trackers else ()
-
-    def _is_on_disk(self, key: bytes) -> bool:
-        try:
-            return self.channel.outbox.has_counted(key)
-        except sqlite3.ProgrammingError:
-            # The outbox was closed: the job has ended.
-            return False
 
     # --- called by the client's threads -------------------------------------------------------------------------------
 
@@ -194,7 +230,7 @@ class Recorder:
         self._keep_after(progress, sealed=True)
         for update in progress.sealed:
             for key in update.keys:
-                self._claims.pop(key, None)
+                self._keys[key] = None
         if progress.is_over and not self._is_over:
             self._is_over = True
             self.channel.end(completed=progress.position.completed)
@@ -205,36 +241,48 @@ class Recorder:
         # Samples come before the log: items that a loop finishes after a report must not count before it.
         samples = self._samples()
         old, taken = self._now
-        # One call in C, so that an entry is always either in the log or in `taken`.
-        taken.extend(starmap(self._log.popleft, repeat((), len(self._log))))
+        _drain(self._log, taken)
         if not taken and all(old.tracked.get(tracker, 0) == at[0] for tracker, at in samples):
             return []
         new = old.copy()
         new.forget_loops()
         defects: list[Exception] = []
-        claims: set[_Claim] = set()
+        claims: list[_Claim] = []
+        ends: list[_Said] = []
         for entry in taken:
             try:
                 if isinstance(entry, _Said):
-                    _take(new, entry)
+                    if entry.method in _ENDS and not new.has_ended:
+                        ends.append(entry)
+                        # The loop goes on with what this adds.
+                        self._shut(taken)
+                    else:
+                        _take(new, entry)
                 elif new.has_ended:
                     new.notices.append("has ended; a report made after its end is dropped")
                 elif isinstance(entry, tuple):
                     new.count(entry)
-                elif self._is_first(entry, claims):
+                elif self._keys.setdefault(entry.key, entry) is entry:
                     new.count(entry.count, entry.key)
-                    claims.add(entry)
+                    claims.append(entry)
             except Exception as error:  # noqa: BLE001 - it is logged; the other reports count
                 defects.append(error)
-        if not new.has_ended:
-            new.sample(samples)
+        _finish(new, self._samples() if ends else samples, ends)
         self._now = (new, [])
+        self._is_behind = new.waiting_keys > _MOST_KEYS
         for claim in claims:
             claim.is_counted = True
         return [*new.notices, *defects]
 
-    def _is_first(self, claim: _Claim, claims: set[_Claim]) -> bool:
-        return not claim.is_counted and claim not in claims and self._claims.get(claim.key) is claim
+    def _shut(self, taken: list[_Entry]) -> None:
+        """Accept no more counts, and take those that the log has by now."""
+        self.has_ended = True
+        if self._old_log is None:
+            self._old_log, self._log = self._log, deque()
+        for tracker in self.trackers():
+            # Its next item is too late; see `Job._look_at_loop`.
+            tracker.wake_at = 0
+        _drain(self._old_log, taken)
 
     def _cut(self, now: float) -> Progress | None:
         """Seal what is due and return it with all that waits; None if nothing is due. The caller holds the lock."""
@@ -257,7 +305,7 @@ class Recorder:
         self._now = (new, self._now[1])
         self._since, self._last_cut = None, now
         self._wake_at = habits.every_items
-        for tracker in self.trackers():
+        for tracker in () if self.has_ended else self.trackers():
             tracker.wake_at = tracker.at[0] + habits.every_items
         return new
 
@@ -267,6 +315,7 @@ class Recorder:
             new = self.progress.copy()
             if sealed:
                 new.sealed = new.sealed[len(written.sealed) :]
+                self._is_behind = new.waiting_keys > _MOST_KEYS
             new.replies = new.replies[len(written.replies) :]
             self._now = (new, self._now[1])
 
@@ -279,12 +328,26 @@ class Recorder:
                 _log.error("job %s: a report is lost by a defect in the client", self.channel.job_id, exc_info=note)
 
 
+def _drain(log: deque[_Entry], taken: list[_Entry]) -> None:
+    # One call in C, so that an entry is always either in the log or in `taken`.
+    # A late count may have been taken back meanwhile.
+    with suppress(IndexError):
+        taken.extend(starmap(log.popleft, repeat((), len(log))))
+
+
 def _take(new: Progress, entry: _Said) -> None:
     if entry.reply is not None:
         new.replies.append(entry.reply)
     if not new.has_ended:
         new.sample(entry.samples)
         entry.method(new, *entry.args)
+
+
+def _finish(new: Progress, samples: Sequence[Sample], ends: list[_Said]) -> None:
+    if not new.has_ended:
+        new.sample(samples)
+    for end in ends:
+        _take(new, end)
 
 
 def _answer(replies: list[Reply], result: int | BaseException) -> None:

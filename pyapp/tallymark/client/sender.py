@@ -25,6 +25,7 @@ from tallymark.client.answers import (
 from tallymark.client.bell import Bell
 from tallymark.client.channel import Channel
 from tallymark.client.channels import Channels
+from tallymark.client.process import current
 from tallymark.client.records import Waiting
 from tallymark.client.spool import Spool
 from tallymark.client.transport import JOBS_PATH, PROGRESS_PATH, Answer, Transport, Unreachable, as_json
@@ -60,6 +61,7 @@ class Sender:
         self._lock = threading.RLock()
         self._due = Bell()
         self._wake = Bell()
+        self._pid = current.pid
         self._thread: threading.Thread | None = None
         self._keepers: list[threading.Thread] = []
         self._pauses = Pauses(retries)
@@ -77,6 +79,10 @@ class Sender:
                 self._thread.start()
         self._pauses = self._pauses.tried_again(time.monotonic())
         self.wake()
+
+    def runs(self, channel: Channel) -> bool:
+        """Return whether a channel is served and the thread that serves it was started."""
+        return channel in self.channels.served() and self._thread is not None and self._thread.ident is not None
 
     @property
     def is_away(self) -> bool:
@@ -124,7 +130,7 @@ class Sender:
         for target, name in ((self._keep, "tallymark-keeper"), (self._fold, "tallymark-folder")):
             self._keepers.append(threading.Thread(target=target, name=name, daemon=True))
             self._keepers[-1].start()
-        while True:
+        while self._is_here():
             # Wait while there is nothing to send, and during the pause after a failure.
             pause = self._pauses.until - time.monotonic()
             self._wake.wait(min(self._tick, pause) if self._has_any() else self._tick)
@@ -141,13 +147,13 @@ class Sender:
                 _log.exception("a defect in the delivery; the updates wait and are sent again")
                 self._fail("a defect in the client", self._pauses.failed(time.monotonic()))
             if closing and (self.is_away or not self._has_any()):
-                break
-        for channel in self.channels.served():
-            channel.close()
+                for channel in self.channels.served():
+                    channel.close()
+                return
 
     def _keep(self) -> None:
         """The keeper thread: put what is due into the outboxes, also while the sender waits for the server."""
-        while True:
+        while self._is_here():
             closing = self.channels.is_closing
             if not closing:
                 self._due.wait(self._tick)
@@ -163,11 +169,15 @@ class Sender:
 
     def _fold(self) -> None:
         """The folder thread: bound the memory of the logs, also while the keeper waits for the disk."""
-        while not self.channels.is_closing:
+        while self._is_here() and not self.channels.is_closing:
             time.sleep(self._tick)
             for channel in self.channels.served():
                 if (source := channel.source) is not None:
                     source.shorten_log()
+
+    def _is_here(self) -> bool:
+        """Return False in a child, whose only thread is this one if a log handler or a transport forked in it."""
+        return current.pid == self._pid
 
     def _join_keepers(self) -> None:
         for thread in self._keepers:

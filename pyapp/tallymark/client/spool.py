@@ -42,16 +42,28 @@ class Spool:
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             outbox = self._first_free(self.directory, name)
-            for path in sorted(self.directory.glob(f"{name}~*{_SUFFIX}")):
-                if path != outbox.path and (other := self._open(path)) is not None:
-                    outbox.take_over(other)
-                    other.close(remove=True)
+            try:
+                self._take_over_others(self.directory, name, outbox)
+            except BaseException:
+                # An open file would be in use for the next start.
+                outbox.close()
+                raise
         except (OSError, sqlite3.Error) as error:
             _log.warning(
                 "job %s: the spool %s cannot be used, updates are kept in memory: %s", job_id, self.directory, error
             )
             return self._in_memory()
         return outbox
+
+    def _take_over_others(self, directory: Path, name: str, outbox: Outbox) -> None:
+        for path in sorted(directory.glob(f"{name}~*{_SUFFIX}")):
+            if path != outbox.path and (other := self._open(path)) is not None:
+                try:
+                    outbox.take_over(other)
+                    other.close(remove=True)
+                except BaseException:
+                    other.close()
+                    raise
 
     def _first_free(self, directory: Path, name: str) -> Outbox:
         give_up = time.monotonic() + _PATIENCE_SECONDS
@@ -82,10 +94,14 @@ class Spool:
                 path.replace(aside)
                 continue
             # The process that had it open may have removed it while this one waited for the lock.
-            after = _inode(path)
-            if after is not None and before in {None, after}:
-                return outbox
-            outbox.close()
+            try:
+                after = _inode(path)
+                if after is not None and before in {None, after}:
+                    return outbox
+                outbox.close()
+            except BaseException:
+                outbox.close()
+                raise
 
     def leftovers(self) -> Iterator[Outbox]:
         """Open the files that no process uses and in which updates wait. The caller closes them."""
