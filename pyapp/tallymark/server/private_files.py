@@ -37,7 +37,7 @@ def keep_secret(path: Path, make: Callable[[], str]) -> str:
         kept = read_private(path).strip()
     except FileNotFoundError:
         temporary = _written_beside(path, f"{make()}\n")
-        # Unlike renaming, linking never replaces a file: whoever comes second reads the secret of the first.
+        # Unlike renaming, linking never replaces a file: a second process reads the secret of the first.
         try:
             with suppress(FileExistsError):
                 os.link(temporary, path)
