@@ -184,7 +184,7 @@ class Merger:
         try:
             outcomes = self._call(line, group)
         except BaseException as error:  # noqa: BLE001 - the others must not wait forever
-            outcomes = [error] * len(group)
+            outcomes = _for_each(error, group)
         with self._lock:
             ended = [
                 update for update, outcome in zip(group, outcomes, strict=True) if self._settle(update, outcome, mine)
@@ -241,7 +241,7 @@ class Merger:
             if error.sqlstate == LOCK_NOT_AVAILABLE and not wait:
                 return [_Held(update.job) for update in group]
             if isinstance(error, Unavailable) or len(group) == 1:
-                return [copy(error) for _ in group]
+                return _for_each(error, group)
         # One of the bodies is not JSON, for instance: halves find out which.
         half = len(group) // 2
         return self._merge(group[:half], wait=wait) + self._merge(group[half:], wait=wait)
@@ -260,6 +260,13 @@ class Merger:
             b"true" if wait else b"false",
             self._patience.lock_timeout if wait else MOMENT,
         ]
+
+
+def _for_each(error: BaseException, group: list[_Update]) -> list[_Outcome]:
+    """Return an error for each of a group: threads must not raise the same object."""
+    if isinstance(error, Unavailable):
+        return [error, *(copy(error) for _ in group[1:])]
+    return [error, *(TallymarkError("Internal server error", origin="merging a group") for _ in group[1:])]
 
 
 def _total(lines: Iterable[_Line]) -> int:
