@@ -10,8 +10,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure, Goal, Plan
-from benchmarks.pgbench import BenchmarkError, parse
+from benchmarks.pgbench import parse
 from benchmarks.ratios import Comparison, Spread, compare
 
 ROOT = Path(__file__).parents[2]
