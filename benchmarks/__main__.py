@@ -16,6 +16,7 @@ from benchmarks.endpoint import NAMES as ENDPOINT, endpoint, hot_endpoint
 from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure, Plan, Say, machine
 from benchmarks.first_paint import NAMES as PAINTS, first_paint
+from benchmarks.groups import NAMES as GROUPS, group_vs_floor
 from benchmarks.histories import against_seed_design, long_history
 from benchmarks.listing import job_list
 from benchmarks.merges import hot_job, merge_vs_floor
@@ -23,6 +24,7 @@ from benchmarks.report import save, table
 from benchmarks.tracking import tracking
 from benchmarks.trees import commit_of
 from benchmarks.viewers import viewers, viewers_merge
+from benchmarks.waits import HALF_NAMES, HELD_NAMES, half_bodies, held_job
 from tallymark.schema.migrate import MigrationError
 from tallymark.server import EmbeddedPostgresError
 from tallymark.server.granian import WebServerError
@@ -38,6 +40,7 @@ class Benchmark(NamedTuple):
 BENCHMARKS = (
     Benchmark(("merge_vs_floor", "hot_updates"), merge_vs_floor),
     Benchmark(("hot_job",), hot_job),
+    Benchmark(GROUPS, group_vs_floor),
     Benchmark(("long_history",), long_history),
     Benchmark(("against_seed_design",), against_seed_design),
     Benchmark(("batch_50",), batch_of_50),
@@ -47,6 +50,8 @@ BENCHMARKS = (
     Benchmark(("hot_endpoint",), hot_endpoint),
     Benchmark(BEFORE, against_before),
     Benchmark(SLOW_NAMES, slow_disk),
+    Benchmark(HELD_NAMES, held_job),
+    Benchmark(HALF_NAMES, half_bodies),
     Benchmark(("track", "track_id", "track_bar", "track_bar_id"), tracking),
     Benchmark(
         ("viewers_seen", "viewers_p95", "viewers_p95_overview", "viewers_memory", "viewers_cpu"),

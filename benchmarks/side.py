@@ -99,11 +99,11 @@ class Side:
             [self._prefix],
         ).fetchone() or (0, 0)
         example = next((f", such as {answers.example}" for answers in self._answers if answers.example), "")
+        lost = f"unanswered: {unanswered:,}; broken connections: {errors:,}"
         return (
             f"acknowledged with 200: {good:,}; the jobs' last_seq grew by {counted:,}, which is "
             + ("the same" if counted == good else f"NOT THE SAME: {counted - good:+,}"),
-            f"503 with Retry-After: {later:,}; other answers: {other:,}{example}",
-            f"unanswered: {unanswered:,}; broken connections: {errors:,}",
+            f"503 with Retry-After: {later:,}; other answers: {other:,}{example}; {lost}",
             f"verify_job is true for {verified} of {checked} jobs",
         )
 
