@@ -115,13 +115,13 @@ class Line:
             writer.write(request)
             return await asyncio.wait_for(read_answer(reader), _ANSWER_SECONDS)
         except (OSError, EOFError, TimeoutError):
-            self.close()
+            await self.close()
             return 0, None
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close it."""
         if self._streams is not None:
-            self._streams[1].close()
+            await _close(self._streams[1])
             self._streams = None
 
 
@@ -173,7 +173,7 @@ class Crawler:
             await self._report(line, during, reports)
             reports.waits.append(await during.until(due))
             reports.late += during.is_over
-        line.close()
+        await line.close()
         return reports
 
     async def take_its_time(self, during: Slice, crawlers: int) -> Reports:
@@ -188,7 +188,7 @@ class Crawler:
         while not during.is_over:
             await self._report(line, during, reports)
             await during.pause(self.interval)
-        line.close()
+        await line.close()
         return reports
 
     async def _report(self, line: Line, during: Slice, reports: Reports) -> None:
@@ -234,6 +234,12 @@ def request_of(token: str, body: bytes) -> bytes:
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):  # the other side was faster
+        await writer.wait_closed()
 
 
 def _kind(status: int, later: float | None) -> str:
@@ -307,7 +313,7 @@ class Unfinished:
             listener.cancel()
         await asyncio.gather(*self._listeners, return_exceptions=True)
         for writer in self._writers:
-            writer.close()
+            await _close(writer)
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         try:

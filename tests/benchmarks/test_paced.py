@@ -23,8 +23,12 @@ Answer = Callable[[dict[str, Any]], Awaitable[bytes]]
 @asynccontextmanager
 async def answering(answer: Answer) -> AsyncIterator[int]:
     """Answer each body as told; an empty answer closes the connection."""
+    connections: list[asyncio.Task[None]] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(asyncio.create_task(serve_all(reader, writer)))
+
+    async def serve_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -37,10 +41,12 @@ async def answering(answer: Answer) -> AsyncIterator[int]:
             pass
         finally:
             writer.close()
+            await writer.wait_closed()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]
+        await asyncio.gather(*connections)
 
 
 def crawler(port: int, number: int = 1) -> Crawler:
@@ -128,13 +134,14 @@ def test_answers_to_half_a_body_are_counted() -> None:
     """Also connections that were closed without one, and those that got none."""
 
     async def measured() -> Counter[int]:
-        halves: list[bytes] = []
+        writers: list[asyncio.StreamWriter] = []
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            halves.append(await reader.readuntil(b"\r\n\r\n"))
-            if len(halves) == 1:
+            await reader.readuntil(b"\r\n\r\n")
+            writers.append(writer)
+            if len(writers) == 1:
                 writer.write(TIMED_OUT)
-            if len(halves) < 3:
+            if len(writers) < 3:
                 writer.close()
 
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
@@ -143,6 +150,9 @@ def test_answers_to_half_a_body_are_counted() -> None:
             await sockets.answered(0.3)
             found = sockets.answers
             await sockets.close()
+            for writer in writers:
+                writer.close()
+                await writer.wait_closed()
             return found
 
     assert asyncio.run(measured()) == Counter({408: 1, 0: 1})
