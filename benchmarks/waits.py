@@ -66,6 +66,7 @@ class Watched:
         self.seconds = float(plan.seconds)
         self.total = Reports()
         self.held = Reports()
+        self._own_cpu: list[float] = []
         self._ordinary = place.crawlers(lambda n: f"{_PREFIX}{n}")
 
     async def report(self, others: list[Crawler], after: Callable[[], Awaitable[None]] | None = None) -> float:
@@ -74,7 +75,9 @@ class Watched:
         Returns:
             The p99 of the waits, in milliseconds.
         """
+        began, used = time.monotonic(), time.process_time()
         paced, free = await crowd(self._ordinary, others, self.seconds, after)
+        self._own_cpu.append((time.process_time() - used) / (time.monotonic() - began))
         self.total.add(paced)
         self.held.add(free)
         return quantiles(paced.waits, n=100)[98] * 1000
@@ -86,6 +89,7 @@ class Watched:
         return (
             f"{name}: {len(total.waits):,} updates were due, {total.late:,} acknowledged after the slice",
             f"{name}: p50 {p50:.1f} ms; answers: {total.line}",
+            f"{name}: the crawlers' own process takes {median(self._own_cpu):.2f} of a core",
         )
 
 
