@@ -41,7 +41,39 @@ def _reads(*calls: Call, sql: str = "", name: str = "") -> Statement:
 
 # --- reporting, registering, commands -----------------------------------------------------------------------------
 
-RECEIVE_PROGRESS = _writes(Call("receive_progress", "body", "idempotency_key", "job_prefix"), takes_json=True)
+_receive_progress = Call("receive_progress", "body", "idempotency_key", "job_prefix")
+#: An update by itself. It waits for its job for 20 ms only, see tallymark.web.db.merging.
+RECEIVE_NOW = _writes(
+    _receive_progress, f"SELECT {_receive_progress} FROM set_config('lock_timeout', '20', true)", takes_json=True
+)
+
+#: How many bodies the statements of RECEIVE_GROUP take, ascending.
+GROUP_SIZES = (1, 2, 4, 8, 16, 32)
+
+
+def _receive_group(size: int) -> Statement:
+    def array(first: int, kind: str) -> str:
+        # Each body is a parameter of its own, so none can reach into the next one.
+        return f"ARRAY[{', '.join(f'${first + number}' for number in range(size))}]::{kind}[]"
+
+    call = Call(
+        "receive_group",
+        bodies=array(1, "jsonb"),
+        idempotency_keys=array(size + 1, "text"),
+        job_prefixes=array(2 * size + 1, "text"),
+        wait="session.wait",
+    )
+    WRITING.append(call)
+    sql = f"""
+SELECT received.answer, received.refusal, received.held
+FROM (SELECT set_config('lock_timeout', ${3 * size + 2}, true) IS NOT NULL AND ${3 * size + 1}::boolean)
+  AS session (wait), LATERAL {call} AS received"""
+    return Statement(f"tallymark_receive_group_{size}".encode(), sql.encode(), takes_json=True)
+
+
+#: Several bodies, by the size of the group. $1 and so on are the bodies, then come as many idempotency keys and as many
+#: prefixes, then whether to wait for held jobs, and lock_timeout in milliseconds. Rows: answer, refusal, held.
+RECEIVE_GROUP = {size: _receive_group(size) for size in GROUP_SIZES}
 _receive_job = Call("receive_job", "body", "job_prefix")
 #: Columns: whether the job is new, its id, the job.
 RECEIVE_JOB = _writes(

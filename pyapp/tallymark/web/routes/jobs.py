@@ -19,6 +19,7 @@ from tallymark.functions.errors import JobNotFound, TallymarkError
 from tallymark.web.auth.tokens import Tokens, caller
 from tallymark.web.db.pool import Database
 from tallymark.web.db.replica import CanCall
+from tallymark.web.http.admission import AdmissionQueue
 from tallymark.web.http.answers import json_answer
 from tallymark.web.http.requests import BIGINT, Query, read_json_body
 
@@ -70,15 +71,23 @@ class _JobId(PathConverter):
     part_isolating = False
 
 
-def add_jobs(app: Flask, tokens: Tokens, writer: Database, reader: CanCall, max_bytes: int) -> None:
+def add_jobs(
+    app: Flask, tokens: Tokens, writer: Database, reader: CanCall, queue: AdmissionQueue, max_bytes: int
+) -> None:
     """Give an application the routes of single jobs."""
     app.url_map.converters["job_id"] = _JobId
+
+    def read_body() -> bytes:
+        with queue.outside():  # it may wait for the client
+            body = read_json_body(request.environ, max_bytes)
+        request.environ["tallymark.body"] = body
+        return body
 
     @app.post("/api/internal/jobs")
     @tokens.required_scope("write")
     def create_job() -> Response:
         """Register a job."""
-        body = request.environ["tallymark.body"] = read_json_body(request.environ, max_bytes)
+        body = read_body()
         created, job_id, job = writer.call(http.RECEIVE_JOB, body, caller().sql_prefix)
         answer = json_answer(job, HTTPStatus.CREATED if created == b"true" else HTTPStatus.OK)
         answer.headers["Location"] = f"/api/internal/jobs/{quote(job_id or b'', safe='')}"
@@ -88,7 +97,7 @@ def add_jobs(app: Flask, tokens: Tokens, writer: Database, reader: CanCall, max_
     @tokens.required_scope("admin")
     def request_command(job_id: str) -> Response:
         """Ask a job's crawler to pause, resume or cancel. The command waits on the job until the crawler obeys it."""
-        body = request.environ["tallymark.body"] = read_json_body(request.environ, max_bytes)
+        body = read_body()
         who = caller()
         who.check_job(job_id)
         [job] = writer.call(http.RECEIVE_COMMAND, body, _job_key(job_id), who.name.encode() or None)

@@ -80,6 +80,12 @@ class Counters:
             buckets=BUCKETS,
             registry=_registry,
         )
+        self.group_size = Histogram(
+            "tallymark_merge_group_size",
+            "Updates that shared a call of the database; batches are not counted",
+            buckets=(1, 2, 4, 8, 16, 32),
+            registry=_registry,
+        )
         self._errors = Counter(
             "tallymark_reported_errors", "Errors that crawlers reported, by type", ("type",), registry=_registry
         )
@@ -107,13 +113,19 @@ class Counters:
             multiprocess_mode="livesum",
         )
         self._error_types: set[str] = set()
+        self._by_outcome: dict[tuple[str, str, str], Counter] = {}
 
     def count_update(self, status: str, outcome: str, code: str = "") -> None:
         """Count an update that was `accepted`, `duplicate` or `refused`.
 
         The status of a refused one is empty, because it may be any text; its code is the HTTP status of the refusal.
         """
-        self._updates.labels(status, outcome, code).inc()
+        key = (status, outcome, code)
+        counter = self._by_outcome.get(key)
+        if counter is None:
+            # There are few: of a status, only one that was accepted comes here.
+            counter = self._by_outcome[key] = self._updates.labels(*key)
+        counter.inc()
 
     def count_error(self, kind: str) -> None:
         """Count an error that a crawler reported, by its type; those past the limit are counted as `other`."""
