@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 from benchmarks.database import Database, database as another
@@ -116,10 +117,12 @@ def _compared(
     comparison = compare(now, before, plan.pairs, say)
     commit = (plan.before or "")[:10]
     waits = tuple(a / b for a, b in zip(now_slices.p99_ms, before_slices.p99_ms, strict=True))
+    costs = median(a.both / b.both for a, b in zip(now_slices.cpu, before_slices.cpu, strict=True))
     notes = (
         comparison.speeds,
         *now_slices.notes("this tree"),
         *before_slices.notes(commit),
+        f"CPU an update, web and PostgreSQL together: {costs:.2f} of that of {commit}",
         *(f"this tree: {line}" for line in sides.now.tally()),
         *(f"{commit}: {line}" for line in sides.before.tally()),
     )

@@ -27,6 +27,11 @@ class Cpu(NamedTuple):
             postgres = (self.postgres - before.postgres) * 1e6 / updates
         return Cpu((self.web - before.web) * 1e6 / updates, postgres)
 
+    @property
+    def both(self) -> float:
+        """The sum of both, where both are known."""
+        return self.web + (self.postgres or 0.0)
+
 
 class CpuClock:
     """Reads the CPU time of a web server and of its PostgreSQL server."""
