@@ -13,6 +13,7 @@ from tallymark.settings import Settings
 from tallymark.web.auth.sessions import Sessions
 from tallymark.web.auth.tokens import Tokens
 from tallymark.web.db.merging import Merger
+from tallymark.web.db.patience import Patience
 from tallymark.web.db.pool import Database
 from tallymark.web.db.replica import Reader
 from tallymark.web.http.admission import AdmissionQueue, QueuedApp
@@ -68,12 +69,21 @@ def create_app(settings: Settings | None = None) -> Flask:
     tokens = Tokens(
         settings.crawler_api_tokens, writer, cache_seconds=settings.token_cache_seconds, secret_key=secret_key
     )
-    merger = Merger(
+    # A quarter of the connections may wait for jobs that others hold, one merges groups, the rest is for single calls.
+    for_held = max(1, settings.pool_size // 4)
+    patience = Patience(
         writer,
-        connections=settings.pool_size,
-        max_waiting=max(1, settings.max_waiting // 2),
+        connections=for_held,
+        max_waiting=settings.max_waiting // 4,
         max_wait=settings.max_wait,
         lock_timeout=settings.lock_timeout,
+    )
+    merger = Merger(
+        writer,
+        patience,
+        single_lines=max(1, settings.pool_size - for_held - 1),
+        max_waiting=max(1, settings.max_waiting // 2),
+        max_wait=settings.max_wait,
         wake=queue.wake,
         woken=queue.woken,
         seen=counters.group_size.observe,
@@ -81,7 +91,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_handlers(app)
     add_health(app, writer, reader)
     add_progress(app, tokens, merger, UpdateLog(writer), queue, settings.max_body_bytes)
-    add_jobs(app, tokens, writer, reader, queue, settings.max_body_bytes)
+    add_jobs(app, tokens, patience, reader, queue, settings.max_body_bytes)
     add_lists(app, tokens, reader)
     add_live(app, tokens, reader, queue, settings.streams)
     add_assets(app)
@@ -89,7 +99,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_dashboard(app, tokens, reader)
     add_openapi(app)
     pools = {"write": writer, "read": primary} | ({"replica": replica} if replica else {})
-    add_metrics(app, tokens, settings, queue, pools, reader)
+    add_metrics(app, tokens, settings, queue, merger, pools, reader)
 
     # From the inside out: what a request waits in the queue is part of its latency, and of its trace.
     app.wsgi_app = QueuedApp(app.wsgi_app, queue, read_early(tokens, settings.max_body_bytes))  # type: ignore[method-assign]  # as Flask's documentation has it

@@ -13,30 +13,20 @@ only a few such calls at once. So a job that is held for long keeps its own craw
 """
 
 import json
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
-from threading import BoundedSemaphore, Lock
+from threading import Lock
 from typing import NamedTuple
 
-from tallymark.functions.errors import (
-    LOCK_NOT_AVAILABLE,
-    TOO_MANY_WAIT,
-    TallymarkError,
-    Unavailable,
-    from_refusal,
-)
-from tallymark.functions.http import GROUP_SIZES, RECEIVE_GROUP, RECEIVE_NOW, Statement
+from tallymark.functions.errors import LOCK_NOT_AVAILABLE, TallymarkError, Unavailable, from_refusal
+from tallymark.functions.http import GROUP_SIZES, RECEIVE_GROUP, RECEIVE_PROGRESS, Statement
+from tallymark.web.db.patience import MOMENT, Patience, guessed_job, too_many
 from tallymark.web.db.pool import Database
 
 #: The most updates of a group, and the most bytes of one that may be in a group: a larger one would hold up the others.
 _MAX_GROUP = GROUP_SIZES[-1]
 _MAX_BYTES = 16_384
-#: Milliseconds that a call may wait for a lock before its updates go into the lines of held jobs.
-_MOMENT = b"20"
-#: The job of an update, as far as a search can tell. A wrong guess costs time, and nothing else.
-_JOB = re.compile(rb'"taskId"\s*:\s*"((?:[^"\\]|\\.)*)"')
 
 
 class _Held(NamedTuple):
@@ -58,8 +48,7 @@ class _Update:
         self.body = body
         self.key = key
         self.prefix = prefix
-        found = _JOB.search(body)
-        self.job = found[1] if found else b""
+        self.job = guessed_job(body)
         self.goes_alone = len(body) > _MAX_BYTES or body.lstrip()[:1] == b"["
         self.line: _Line
         #: Whether its thread makes the next call of its line.
@@ -92,11 +81,11 @@ class Merger:
     def __init__(
         self,
         database: Database,
+        patience: Patience,
         *,
-        connections: int,
+        single_lines: int,
         max_waiting: int,
         max_wait: float,
-        lock_timeout: int,
         wake: Callable[[Sequence[Lock]], None],
         woken: Callable[[], None],
         seen: Callable[[int], None],
@@ -105,10 +94,10 @@ class Merger:
 
         Args:
             database: Where to merge.
-            connections: How many connections it has.
+            patience: The places of calls that wait for held jobs.
+            single_lines: How many batches and large updates are merged at once.
             max_waiting: How many updates may wait, and half as many for jobs that are held.
             max_wait: For how many seconds each waits for its call.
-            lock_timeout: For how many milliseconds a call waits for a held job; 0 for no limit.
             wake: Called with the locks of the threads that may go on.
             woken: Called by each of these threads.
             seen: Called with the size of each group.
@@ -116,17 +105,15 @@ class Merger:
         self._database = database
         self._max_waiting = max_waiting
         self._max_wait = max_wait
-        self._patience = b"%d" % lock_timeout
+        self._patience = patience
         self._wake = wake
         self._woken = woken
         self._seen = seen
         self._lock = Lock()
-        patient = max(1, connections // 4)
         self._line = _Line()
         #: Where batches and large updates are merged one by one.
-        self._alone = [_Line() for _ in range(max(1, connections - 1 - patient))]
+        self._alone = [_Line() for _ in range(single_lines)]
         self._held: dict[bytes, _Line] = {}
-        self._patient = BoundedSemaphore(patient)
         self.rejected = 0
 
     @property
@@ -171,7 +158,7 @@ class Merger:
             line.busy = update.leads = True
         elif is_full:
             self.rejected += 1
-            update.outcome = _too_many()
+            update.outcome = too_many()
         else:
             line.waiting.append(update)
 
@@ -181,7 +168,7 @@ class Merger:
             if update in update.line.waiting:
                 update.line.waiting.remove(update)
                 self.rejected += 1
-                update.outcome = _too_many()
+                update.outcome = too_many()
                 return True
         update.awake.acquire()
         return False
@@ -237,18 +224,15 @@ class Merger:
             if not group[0].goes_alone:
                 self._seen(len(group))
             return self._merge(group, wait=False)
-        if not self._patient.acquire(timeout=self._max_wait):
-            return [_too_many() for _ in group]
-        try:
+        with self._patience.place(line.job):
             return self._merge(group, wait=True)
-        finally:
-            self._patient.release()
 
     def _merge(self, group: list[_Update], *, wait: bool) -> list[_Outcome]:
         """Merge a group in one call."""
         try:
             if len(group) == 1 and not wait and not group[0].goes_alone:
-                [answer] = self._database.call(RECEIVE_NOW, group[0].body, group[0].key, group[0].prefix)
+                [alone] = group
+                [answer] = self._database.call(RECEIVE_PROGRESS, alone.body, alone.key, alone.prefix, MOMENT)
                 return [answer or b""]
             statement, parameters = self._grouped(group, wait=wait)
             rows = self._database.rows(statement, *parameters)
@@ -274,7 +258,7 @@ class Merger:
             *(update.prefix for update in group),
             *empty,
             b"true" if wait else b"false",
-            self._patience if wait else _MOMENT,
+            self._patience.lock_timeout if wait else MOMENT,
         ]
 
 
@@ -286,11 +270,3 @@ def _outcome(answer: bytes | None, refusal: bytes | None, held: bytes | None) ->
     if held is not None:
         return _Held(held)
     return from_refusal(json.loads(refusal)) if refusal is not None else answer or b""
-
-
-def _too_many() -> Unavailable:
-    return Unavailable(
-        "Server busy",
-        sqlstate=TOO_MANY_WAIT,
-        explanation="Too many requests are waiting. Nothing was changed. Send the request again later.",
-    )

@@ -17,7 +17,7 @@ from werkzeug.routing import PathConverter
 from tallymark.functions import http
 from tallymark.functions.errors import JobNotFound, TallymarkError
 from tallymark.web.auth.tokens import Tokens, caller
-from tallymark.web.db.pool import Database
+from tallymark.web.db.patience import Patience, guessed_job
 from tallymark.web.db.replica import CanCall
 from tallymark.web.http.admission import AdmissionQueue
 from tallymark.web.http.answers import json_answer
@@ -72,7 +72,7 @@ class _JobId(PathConverter):
 
 
 def add_jobs(
-    app: Flask, tokens: Tokens, writer: Database, reader: CanCall, queue: AdmissionQueue, max_bytes: int
+    app: Flask, tokens: Tokens, patience: Patience, reader: CanCall, queue: AdmissionQueue, max_bytes: int
 ) -> None:
     """Give an application the routes of single jobs."""
     app.url_map.converters["job_id"] = _JobId
@@ -88,7 +88,8 @@ def add_jobs(
     def create_job() -> Response:
         """Register a job."""
         body = read_body()
-        created, job_id, job = writer.call(http.RECEIVE_JOB, body, caller().sql_prefix)
+        with queue.outside():
+            created, job_id, job = patience.call(http.RECEIVE_JOB, body, caller().sql_prefix, job=guessed_job(body))
         answer = json_answer(job, HTTPStatus.CREATED if created == b"true" else HTTPStatus.OK)
         answer.headers["Location"] = f"/api/internal/jobs/{quote(job_id or b'', safe='')}"
         return answer
@@ -100,7 +101,9 @@ def add_jobs(
         body = read_body()
         who = caller()
         who.check_job(job_id)
-        [job] = writer.call(http.RECEIVE_COMMAND, body, _job_key(job_id), who.name.encode() or None)
+        key = _job_key(job_id)
+        with queue.outside():
+            [job] = patience.call(http.RECEIVE_COMMAND, body, key, who.name.encode() or None, job=key)
         return json_answer(job)
 
     @app.get("/api/internal/jobs/<job_id:job_id>")
