@@ -21,12 +21,13 @@ from typing import Any, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import ConnStatus, ExecStatus, abc
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, abc
 from psycopg_pool import ConnectionPool, PoolClosed
 
 from tallymark.functions.call import is_pooled
 from tallymark.functions.errors import (
     CONNECTION_BROKEN,
+    IS_PREPARED,
     NO_CONNECTION,
     NO_CONNECTION_FREE,
     NOT_INSTALLED,
@@ -95,24 +96,31 @@ def run(connection: Connection, statement: Statement, parameters: tuple[bytes | 
             if statement.name not in connection.known:
                 _prepare(connection, statement)
             result = pgconn.exec_prepared(statement.name, parameters)  # type: ignore[arg-type]  # it takes None, too
+        if result.status != ExecStatus.TUPLES_OK:
+            raise _failure(connection, result, statement, parameters)
     except psycopg.OperationalError as error:
         # libpq got no result at all.
         raise Unavailable("Database unavailable", sqlstate=CONNECTION_BROKEN, remedy=Remedy.NEW_CONNECTION) from error
-    if result.status != ExecStatus.TUPLES_OK:
-        raise _failure(connection, result, statement, parameters)
     return [result.get_value(0, column) for column in range(result.nfields)]
 
 
 def _prepare(connection: Connection, statement: Statement) -> None:
-    result = connection.pgconn.prepare(statement.name, statement.sql)
+    pgconn = connection.pgconn
+    result = pgconn.prepare(statement.name, statement.sql)
+    if result.error_field(DiagnosticField.SQLSTATE) == IS_PREPARED.encode():
+        # The session has a statement of this name. It may be for other functions, or another program's.
+        pgconn.exec_params(b"DEALLOCATE " + statement.name, [])
+        result = pgconn.prepare(statement.name, statement.sql)
     if result.status == ExecStatus.COMMAND_OK:
         connection.known.add(statement.name)
         return
     error = from_result(result)
-    if isinstance(error, Unavailable):
-        raise error
-    # The called functions are missing.
-    raise Unavailable("Database unavailable", sqlstate=error.sqlstate, explanation=NOT_INSTALLED)
+    if pgconn.status == ConnStatus.BAD:
+        error.remedy = Remedy.NEW_CONNECTION
+    if error.remedy is Remedy.PREPARED_AGAIN:
+        # The called functions are missing.
+        raise Unavailable("Database unavailable", sqlstate=error.sqlstate, explanation=NOT_INSTALLED)
+    raise error
 
 
 def _failure(
@@ -121,7 +129,11 @@ def _failure(
     error = from_result(result)
     if connection.pgconn.status == ConnStatus.BAD:
         error.remedy = Remedy.NEW_CONNECTION
-    elif error.remedy is Remedy.SAME_CONNECTION:
+    elif error.remedy is Remedy.PREPARED_AGAIN:
+        # Only these errors are about the prepared statement, and not if they come from within a function. All others
+        # leave it in the session.
+        if connection.is_pooled or error.origin:
+            error.remedy = Remedy.NONE
         connection.known.discard(statement.name)
     elif isinstance(error, InvalidUpdate) and not is_refusal(error.sqlstate):
         # A wrong cast inside a function raises the same SQLSTATEs, so the body is checked alone.
@@ -131,7 +143,13 @@ def _failure(
 
 
 def _is_json(connection: Connection, body: bytes | None) -> bool:
-    return connection.pgconn.exec_params(_IS_JSON, [body]).status == ExecStatus.TUPLES_OK
+    result = connection.pgconn.exec_params(_IS_JSON, [body])
+    if result.status == ExecStatus.TUPLES_OK:
+        return True
+    error = from_result(result)
+    if not isinstance(error, InvalidUpdate):
+        raise error
+    return False
 
 
 _Pool = ConnectionPool[Connection]
