@@ -12,6 +12,7 @@ from tallymark.logs import add_context, configure_logging
 from tallymark.settings import Settings
 from tallymark.web.auth.sessions import Sessions
 from tallymark.web.auth.tokens import Tokens
+from tallymark.web.db.connections import Share
 from tallymark.web.db.pool import Database
 from tallymark.web.db.replica import Reader
 from tallymark.web.http.admission import AdmissionQueue, QueuedApp
@@ -57,9 +58,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
 
-    writer = Database(settings.database_url, settings, role="tallymark_writer")
-    primary = _reading_pool(settings.database_url, settings)
-    replica = _reading_pool(settings.database_read_url, settings) if settings.database_read_url else None
+    # What the pools may have of the primary's connections.
+    share = Share()
+    writer = Database(settings.database_url, settings, role="tallymark_writer", share=share)
+    primary = _reading_pool(settings.database_url, settings, share)
+    replica = _reading_pool(settings.database_read_url, settings, Share()) if settings.database_read_url else None
     reader = Reader(primary, replica, max_lag=settings.max_replica_lag)
     # Tokens are never read from the replica: it may learn late that one was revoked.
     tokens = Tokens(
@@ -89,5 +92,5 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def _reading_pool(url: str | None, settings: Settings) -> Database:
-    return Database(url, settings, role="tallymark_reader", pool_size=settings.read_pool_size)
+def _reading_pool(url: str | None, settings: Settings, share: Share) -> Database:
+    return Database(url, settings, role="tallymark_reader", pool_size=settings.read_pool_size, share=share)

@@ -1,0 +1,419 @@
+"""The connections of this process to a server: pools that share what the server gives and give back what they need not.
+
+A pool has a connection for each call that runs at the same time, up to its size. Where the server gives fewer, the
+pools of a `Share` divide what there is: each can always get one, and the larger pool gives way to the smaller.
+Connections that nobody used for some seconds are closed.
+
+Other processes know nothing of these pools. So while the server has no connection left, this process keeps one fewer
+than it could have, and none of its connections lives for longer than a second. A process that has none tries again
+until its callers have waited for too long.
+
+The thread that waits for a connection opens it, so it learns why it cannot. `Share.serve` is the one place that decides
+who gets what; it and all counts are under the lock of the share.
+"""
+
+import logging
+import random
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from threading import Lock, Thread
+from typing import Any
+
+import psycopg
+
+from tallymark.functions.errors import (
+    NO_CONNECTION,
+    NO_CONNECTION_FREE,
+    NO_CONNECTION_LEFT,
+    Unavailable,
+)
+
+_logger = logging.getLogger("tallymark.web.database")
+
+#: How long a connection may be unused, and how long it may live: a server process that serves for days keeps memory.
+_IDLE_SECONDS = 5.0
+_LIFE_SECONDS = 3600.0
+#: Both, while the server has no connection left; and how long that is believed.
+_FULL_LIFE_SECONDS = 1.0
+_FULL_SECONDS = 10.0
+#: How long others may take a connection that was closed for them.
+_GIVE_WAY_SECONDS = 0.12
+#: The time between a failed attempt and the one further attempt, and how long calls then fail without any.
+_RECONNECT_SECONDS = 0.25
+_PAUSE_SECONDS = 0.5
+#: The time between attempts at a server that has no connection left, and for how long the server may need to end one.
+_RETRY_SECONDS = 0.04
+_END_SECONDS = 1.0
+
+_UNREACHABLE = "The database cannot be reached. The log of the web server says why."
+_ALL_IN_USE = "All connections to the database are in use."
+#: How servers and poolers refuse a further connection. libpq gives no SQLSTATE for that, so in another language the
+#: caller is refused sooner, and is not told this reason.
+_IS_FULL = re.compile(r"too many (clients|connections)|connection slots are reserved|no more connections allowed")
+
+
+class Connection(psycopg.Connection[Any]):
+    """A connection of a pool, used by one thread at a time.
+
+    Attributes:
+        known: The names of the statements that were prepared on it.
+        is_pooled: Whether it goes through a pooler.
+        lacks_role: Whether its user could not take the pool's role.
+        left: How many further connections the server would give.
+        opened_at: When it was asked for.
+        free_since: When it was put back.
+    """
+
+    known: set[bytes]
+    is_pooled: bool
+    lacks_role: bool
+    left: int
+    opened_at: float
+    free_since: float
+
+
+class _Place:
+    """A thread's place in a line. When it has its turn, it has a connection, an error, or may open a connection."""
+
+    def __init__(self) -> None:
+        self.since = time.monotonic()
+        self.turn = Lock()
+        self.turn.acquire()
+        self.connection: Connection | None = None
+        self.error: Unavailable | None = None
+        #: A connection of another pool that is to be closed first.
+        self.spare: Connection | None = None
+
+
+class Share:
+    """How many connections the pools of one process have to a server, and may have."""
+
+    def __init__(self) -> None:
+        """Nothing is limited before the server has refused a connection, or said that it has none left."""
+        self.lock = Lock()
+        self.pools: list[Pool] = []
+        self._limit: int | None = None
+        self._full_until = 0.0
+        self._give_way_until = 0.0
+        #: When a connection that worked was closed last.
+        self._closed_at = 0.0
+        self._is_kept = False
+
+    @property
+    def _open(self) -> int:
+        return sum(pool.size for pool in self.pools)
+
+    def serve(self) -> None:
+        """Hand out what is free, and let those who are first in line open one where there may be. Needs the lock."""
+        for pool in self.pools:
+            while pool.line and pool.free:
+                pool.hand(pool.free.pop())
+        hungry = [pool for pool in self.pools if pool.line and not pool.is_opening and pool.size < pool.most]
+        if not hungry:
+            return
+        limit = self.limit()
+        # A pool without any comes first.
+        for pool in sorted(hungry, key=lambda each: (each.size, each.line[0].since)):
+            place = pool.line[0]
+            if limit is not None and self._open >= limit:
+                place.spare = self._spare_for(pool)
+                if place.spare is None:
+                    continue
+            pool.line.popleft()
+            pool.size += 1
+            pool.is_opening = True
+            place.turn.release()
+
+    def limit(self) -> int | None:
+        """Return how many connections there may be, as far as is known. Needs the lock."""
+        if time.monotonic() >= self._full_until:
+            self._limit = None
+        return self._limit
+
+    def _spare_for(self, pool: "Pool") -> Connection | None:
+        """Take a free connection from the largest pool that has to give one."""
+        donors = [each for each in self.pools if each.free and each is not pool and each.owes(pool)]
+        if not donors:
+            return None
+        donor = max(donors, key=lambda each: each.size)
+        donor.size -= 1
+        return donor.free.pop(0)
+
+    def may_stay(self, pool: "Pool", connection: Connection) -> bool:
+        """Return whether a pool may keep a connection that comes back. Needs the lock."""
+        limit = self.limit()
+        age = time.monotonic() - connection.opened_at
+        if limit is None:
+            return age < _LIFE_SECONDS
+        if age >= _FULL_LIFE_SECONDS:
+            if all(each.size <= 1 for each in self.pools):
+                self._give_way_until = time.monotonic() + _GIVE_WAY_SECONDS
+            return False
+        if self._open > limit and pool.size > 1:
+            return False
+        return self._open < limit or not any(
+            each.line and not each.is_opening and each.size < each.most and pool.owes(each)
+            for each in self.pools
+            if each is not pool
+        )
+
+    def note_closed(self) -> None:
+        """Note that the server is about to have one connection more. Needs the lock."""
+        self._closed_at = time.monotonic()
+
+    def is_one_ending(self) -> bool:
+        """Return whether the server may still be ending a connection that was closed. Needs the lock."""
+        return time.monotonic() < self._closed_at + _END_SECONDS
+
+    def note_full(self, limit: int) -> None:
+        """Note that the server gives no more than so many, or should not. Needs the lock."""
+        if self.limit() is None:
+            _logger.info("the database server has no connection left: this process uses %d", limit)
+        self._limit = limit
+        self._full_until = time.monotonic() + _FULL_SECONDS
+
+    def note_opened(self, left: int) -> None:
+        """Note how many connections the server has left. The last one is left to others. Needs the lock."""
+        if left <= 0:
+            self.note_full(max(self._open - 1, sum(pool.size > 0 for pool in self.pools)))
+        if not self._is_kept:
+            self._is_kept = True
+            Thread(target=self._keep, name="tallymark-connections", daemon=True).start()
+
+    def has_any(self) -> bool:
+        """Return whether there are connections besides those that are being opened. Needs the lock."""
+        return any(pool.size > pool.is_opening for pool in self.pools)
+
+    def let_others_in(self) -> None:
+        """Wait until other processes had their chance to get what was closed for them."""
+        time.sleep(max(0.0, self._give_way_until - time.monotonic()))
+
+    def _keep(self) -> None:
+        """Close what nobody uses, as long as there is any connection."""
+        while True:
+            time.sleep(1.0)
+            with self.lock:
+                oldest = time.monotonic() - (_IDLE_SECONDS if self.limit() is None else _FULL_LIFE_SECONDS)
+                idle = [(pool, pool.take_idle(oldest)) for pool in self.pools]
+            for pool, connections in idle:
+                pool.drop(connections)
+            with self.lock:
+                self.serve()
+                if not any(pool.size or pool.line for pool in self.pools):
+                    self._is_kept = False
+                    return
+
+
+class Pool:
+    """Connections of one kind. All that is not private belongs to the share, and needs its lock."""
+
+    def __init__(
+        self, connect: Callable[[], Connection], share: Share, *, most: int, max_waiting: int, timeout: float
+    ) -> None:
+        """`connect` opens a connection; at most `max_waiting` threads wait for one, each for `timeout` seconds."""
+        self._connect = connect
+        self._share = share
+        self._max_waiting = max_waiting
+        self._timeout = timeout
+        self._failing_until = 0.0
+        #: Connections that were opened before are not used any more.
+        self._trusted_from = 0.0
+        self.most = most
+        #: Connections that are free, in use, or being opened.
+        self.size = 0
+        self.is_opening = False
+        self.free: list[Connection] = []
+        self.line: deque[_Place] = deque()
+        with share.lock:
+            share.pools.append(self)
+
+    def take(self) -> Connection:
+        """Return a connection, which must be given to `put` or `put_broken`.
+
+        Raises:
+            Unavailable: None can be opened, or none became free in time.
+        """
+        with self._share.lock:
+            if self.free:
+                return self.free.pop()
+            if not self.size and time.monotonic() < self._failing_until:
+                raise _unreachable()
+            if len(self.line) >= self._max_waiting:
+                raise _busy()
+            place = _Place()
+            self.line.append(place)
+            self._share.serve()
+        deadline = place.since + self._timeout
+        while True:
+            self._wait(place, deadline)
+            if place.error is not None:
+                raise place.error
+            connection = place.connection or self._open(place, deadline)
+            if connection is not None:
+                return connection
+
+    def put(self, connection: Connection) -> None:
+        """Put back a connection that may be used again."""
+        with self._share.lock:
+            if connection.opened_at > self._trusted_from and self._share.may_stay(self, connection):
+                if self.line:
+                    self.hand(connection)
+                else:
+                    connection.free_since = time.monotonic()
+                    self.free.append(connection)
+                return
+        self.drop([connection])
+
+    def put_broken(self, connection: Connection) -> None:
+        """Put back a connection that is of no use. All others that were opened before now are closed, too.
+
+        They may have broken with it, and the caller's next one must not.
+        """
+        with self._share.lock:
+            self._trusted_from = time.monotonic()
+            others, self.free = self.free, []
+        self.drop([connection, *others], are_broken=True)
+
+    def drop(self, connections: Sequence[Connection], *, are_broken: bool = False) -> None:
+        """Close connections that are counted, but not free. Must be called without the lock."""
+        for connection in connections:
+            connection.close()
+        with self._share.lock:
+            self.size -= len(connections)
+            if connections and not are_broken:
+                self._share.note_closed()
+            self._share.serve()
+
+    def close(self) -> None:
+        """Close all connections: those that are in use, when they are put back."""
+        with self._share.lock:
+            self._trusted_from = time.monotonic()
+            free, self.free = self.free, []
+        self.drop(free)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many connections are open and free, and how many calls wait for one."""
+        with self._share.lock:
+            return {"open": self.size - self.is_opening, "free": len(self.free), "waiting": len(self.line)}
+
+    def take_idle(self, oldest: float) -> list[Connection]:
+        """Take out what was put back earlier than that; `drop` must follow."""
+        idle = [connection for connection in self.free if connection.free_since < oldest]
+        self.free = [connection for connection in self.free if connection.free_since >= oldest]
+        return idle
+
+    def owes(self, other: "Pool") -> bool:
+        """Return whether this pool has to give a connection to another one that waits for one."""
+        if other.size:
+            return self.size >= other.size + 2
+        # If there are fewer connections than pools, they take turns.
+        return self.size > 1 or not self.line or other.line[0].since < self.line[0].since
+
+    def hand(self, connection: Connection) -> None:
+        """Give a connection to the first in line."""
+        place = self.line.popleft()
+        place.connection = connection
+        place.turn.release()
+
+    def _wait(self, place: _Place, deadline: float) -> None:
+        if place.turn.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return
+        with self._share.lock:
+            if place in self.line:
+                self.line.remove(place)
+                raise _busy()
+        place.turn.acquire()  # the turn came between the timeout and this look
+
+    def _open(self, place: _Place, deadline: float) -> Connection | None:
+        """Open a connection; return None if the server gives no more, and the place is in line again."""
+        share = self._share
+        attempts = 0
+        try:
+            if place.spare is not None:
+                self._close_spare(place.spare)
+                place.spare = None
+            share.let_others_in()
+            while True:
+                attempts += 1
+                try:
+                    connection = self._connect()
+                except psycopg.Error as error:
+                    pause = self._pause_after(error, attempts, place)
+                    if pause is None:
+                        return None
+                    if time.monotonic() + pause >= deadline:
+                        raise _full() if _IS_FULL.search(str(error)) else _unreachable() from None
+                    time.sleep(pause)
+                else:
+                    break
+        except BaseException as error:
+            with share.lock:
+                self._give_up(error)
+            raise
+        with share.lock:
+            self.is_opening = False
+            share.note_opened(connection.left)
+            share.serve()
+        return connection
+
+    def _close_spare(self, spare: Connection) -> None:
+        """Close a connection of another pool. If it still worked, the server is there, and has one more soon."""
+        works = _works(spare)
+        spare.close()
+        with self._share.lock:
+            if works:
+                self._share.note_closed()
+
+    def _pause_after(self, error: psycopg.Error, attempts: int, place: _Place) -> float | None:
+        """Return how long to wait after a failed attempt; None if the place is in line again. Raise if it is over."""
+        is_full = bool(_IS_FULL.search(str(error)))
+        with self._share.lock:
+            if self._share.is_one_ending():
+                return _RETRY_SECONDS
+            if self._share.has_any():
+                # The server is there, so it gives no more than these.
+                self.size -= 1
+                self.is_opening = False
+                self._share.note_full(sum(pool.size for pool in self._share.pools))
+                self.line.appendleft(place)
+                self._share.serve()
+                return None
+        if is_full:
+            return _RETRY_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 - spreads load
+        if attempts == 1 and isinstance(error, psycopg.OperationalError):
+            return _RECONNECT_SECONDS
+        raise _unreachable() from None
+
+    def _give_up(self, error: BaseException) -> None:
+        """Count a connection that could not be opened. Needs the lock."""
+        self.size -= 1
+        self.is_opening = False
+        if not self.size and isinstance(error, Unavailable) and error.sqlstate == NO_CONNECTION:
+            self._failing_until = time.monotonic() + _PAUSE_SECONDS
+            while self.line:
+                place = self.line.popleft()
+                place.error = _unreachable()
+                place.turn.release()
+        self._share.serve()
+
+
+def _works(connection: Connection) -> bool:
+    try:
+        connection.execute("")
+    except psycopg.Error:
+        return False
+    return True
+
+
+def _unreachable() -> Unavailable:
+    return Unavailable("Database unavailable", sqlstate=NO_CONNECTION, explanation=_UNREACHABLE)
+
+
+def _busy() -> Unavailable:
+    return Unavailable("Database busy", sqlstate=NO_CONNECTION_FREE, explanation=_ALL_IN_USE)
+
+
+def _full() -> Unavailable:
+    return Unavailable("Database busy", sqlstate=NO_CONNECTION_FREE, explanation=NO_CONNECTION_LEFT)

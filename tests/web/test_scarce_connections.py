@@ -1,0 +1,225 @@
+"""A server gives fewer connections than the pools may have: they share what there is, and give back what they need not.
+
+The server is one of the tests' own, with max_connections = 5. Three of these are reserved for superusers.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+from tests.web.watching import PATIENCE, Watching, wait_until
+
+from tallymark.functions.errors import Unavailable
+from tallymark.functions.http import Statement
+from tallymark.schema.migrate import migrate
+from tallymark.server import EmbeddedPostgres
+from tallymark.settings import Settings
+from tallymark.web.db.connections import Share
+from tallymark.web.db.pool import Database
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Web
+
+pytestmark = pytest.mark.slow
+
+Update = Callable[..., dict[str, object]]
+
+_COUNT = 5
+_OURS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tallymark'"
+_WHO = Statement(b"who", b"SELECT pg_backend_pid()::text")
+_SLEEP = Statement(b"sleep", b"SELECT pg_sleep($1::double precision)::text")
+
+
+class Small:
+    """A server with five connections.
+
+    Attributes:
+        url: Its database, for a superuser, who may have all five.
+        user_url: The same for a user that may have two.
+    """
+
+    def __init__(self, postgres: EmbeddedPostgres) -> None:
+        self.url = postgres.url
+        with self.connect() as admin:
+            admin.execute("CREATE ROLE web LOGIN PASSWORD 'p' IN ROLE tallymark_writer, tallymark_reader")
+        parts = conninfo_to_dict(self.url)
+        self.user_url = f"postgresql://web:p@{parts['host']}:{parts['port']}/{parts['dbname']}"
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """Open a connection like another program, as soon as there is one."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return psycopg.connect(self.url, autocommit=True, application_name="other")
+            except psycopg.OperationalError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+    def ours(self) -> int:
+        """Return how many connections our processes have."""
+        with self.connect() as admin:
+            row = admin.execute(_OURS).fetchone()
+            assert row is not None
+            return int(row[0])
+
+    @staticmethod
+    def verify(url: str, job_id: str) -> bool:
+        """Return whether a job's state is the fold of its ledger."""
+        with psycopg.connect(url) as connection:
+            row = connection.execute("SELECT tallymark.verify_job(%s)", [job_id]).fetchone()
+            return row == (True,)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
+    """A small server, which these tests share."""
+    postgres = EmbeddedPostgres(tmp_path_factory.mktemp("small") / "data")
+    with postgres, psycopg.connect(postgres.url, autocommit=True) as admin:
+        migrate(postgres.url, report=lambda _line: None)
+        admin.execute(f"ALTER SYSTEM SET max_connections = {_COUNT}".encode())
+    with postgres:
+        yield Small(postgres)
+
+
+@pytest.fixture
+def make_database(small: Small) -> Iterator[Callable[..., Database]]:
+    """Makes pools of one share, for the user that may have two connections."""
+    share = Share()
+    with ExitStack() as made:
+
+        def make(**settings: Any) -> Database:  # noqa: ANN401 - as Settings has them
+            database = Database(small.user_url, Settings(**settings), share=share)
+            made.callback(database.close)
+            return database
+
+        yield make
+
+
+def _all_at_once(calls: list[Callable[[], object]]) -> list[object]:
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return [done.result() for done in [threads.submit(call) for call in calls]]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("user", ["a superuser", "another"])
+def test_reads_and_writes_go_on_with_five_connections(
+    start_web: Callable[..., "Web"], small: Small, update: Update, workers: int, user: str
+) -> None:
+    """Under load and after it; so do /readyz, tokens of the database, and open pages. Every update counts once."""
+    with small.connect() as admin:
+        row = admin.execute("SELECT tallymark.create_token(%s, '{write,read}')", [f"t{workers}{user}"]).fetchone()
+        assert row is not None
+        token = str(row[0])
+    web = start_web(
+        small.url if user == "a superuser" else small.user_url,
+        TALLYMARK_WORKERS=str(workers),
+        TALLYMARK_TOKEN_CACHE_SECONDS="0.1",
+        TALLYMARK_POOL_TIMEOUT="20",
+    )
+    job_id = f"job_{workers}_{len(user)}"
+    assert web.register(job_id).status == 201
+
+    def report(first: int) -> list[int]:
+        return [
+            web.report(update(job_id, updateId=str(number), itemsByType={"issues": 1}), token=token).status
+            for number in range(first, first + 25)
+        ]
+
+    def read(_: int) -> list[int]:
+        paths = (f"/api/internal/jobs/{job_id}", "/api/internal/overview", f"/api/internal/jobs/{job_id}/timeline")
+        return [web.call("GET", path, token=token).status for path in paths for _ in range(8)] + [
+            web.call("GET", "/readyz").status
+        ]
+
+    with Watching(web, job=job_id, last=0) as watching, ThreadPoolExecutor(16) as threads:
+        reports = [threads.submit(report, first) for first in range(0, 250, 25)]
+        reads = [threads.submit(read, number) for number in range(6)]
+        assert {status for done in [*reports, *reads] for status in done.result()} == {200}
+        assert watching.seqs_up_to(250) == list(range(1, 251))
+    # After the load, too, and each of them at first.
+    assert web.call("GET", f"/api/internal/jobs/{job_id}").json["progress"]["itemsByType"] == {"issues": 250}
+    assert web.report(update(job_id)).status == 200
+    assert web.call("GET", "/readyz").status == 200
+    web.stop()
+
+
+def test_what_a_burst_has_opened_is_given_back(small: Small, start_web: Callable[..., "Web"], update: Update) -> None:
+    """Others get their connections, and after some seconds without requests all of them are there."""
+    web = start_web(small.url)
+    web.register("burst")
+    _all_at_once([lambda: web.report(update("burst")) for _ in range(16)])
+    wait_until(lambda: small.ours() == 0)
+    assert web.report(update("burst")).status == 200
+    web.stop()
+
+
+def test_each_of_three_pools_gets_one_of_two_connections(make_database: Callable[..., Database]) -> None:
+    """They take turns, and no call fails, however busy the others are."""
+    databases = [make_database(pool_size=4, pool_timeout=20.0) for _ in range(3)]
+
+    def call_on(database: Database) -> int:
+        return len([database.call(_WHO) for _ in range(40)])
+
+    assert _all_at_once([lambda each=each: call_on(each) for each in databases * 4]) == [40] * 12
+
+
+def test_a_pool_that_has_none_gets_one_of_another_that_is_busy(make_database: Callable[..., Database]) -> None:
+    """Not only one that is free."""
+    busy, other = make_database(pool_size=4, pool_timeout=20.0), make_database(pool_size=4, pool_timeout=20.0)
+    done = threading.Event()
+
+    def call_on() -> None:
+        while not done.is_set():
+            busy.call(_SLEEP, b"0.01")
+
+    with ThreadPoolExecutor(6) as threads:
+        running = [threads.submit(call_on) for _ in range(6)]
+        wait_until(lambda: busy.connections()["open"] > 0 and busy.connections()["waiting"] > 0)
+        assert len([other.call(_WHO) for _ in range(20)]) == 20
+        done.set()
+        for each in running:
+            each.result()
+
+
+def test_what_was_lowered_recovers(small: Small) -> None:
+    """When other programs have closed their connections, a pool gets more again, and leaves the last one to others."""
+    database = Database(small.url, Settings(pool_size=8, pool_timeout=20.0))
+
+    def opened() -> int:
+        _all_at_once([lambda: database.call(_SLEEP, b"0.1") for _ in range(8)])
+        return database.connections()["open"]
+
+    try:
+        with psycopg.connect(small.url), psycopg.connect(small.url), psycopg.connect(small.url):
+            wait_until(lambda: opened() == 1)
+        wait_until(lambda: opened() == _COUNT - 1)
+        small.connect().close()
+    finally:
+        database.close()
+
+
+def test_a_call_waits_for_a_connection_that_another_program_has(
+    small: Small, make_database: Callable[..., Database]
+) -> None:
+    """It gets the first one that is closed. If none is, the refusal says that the server has none left."""
+    patient, hasty = make_database(pool_timeout=20.0), make_database(pool_timeout=0.3)
+    with ExitStack() as others, ThreadPoolExecutor(1) as threads:
+        for _ in range(2):
+            others.enter_context(psycopg.connect(small.user_url))
+        with pytest.raises(Unavailable) as caught:
+            hasty.call(_WHO)
+        assert caught.value.sqlstate == "53300"
+        assert "max_connections" in caught.value.explanation
+        waiting: Future[object] = threads.submit(patient.call, _WHO)
+        with suppress(TimeoutError):
+            waiting.result(0.2)
+        assert not waiting.done()
+        others.close()
+        assert waiting.result(PATIENCE)
+    assert hasty.call(_WHO)
