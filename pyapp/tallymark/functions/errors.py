@@ -145,6 +145,8 @@ CONNECTION_BROKEN = "08006"
 NO_CONNECTION = "08001"
 #: All connections are in use, ours or the server's.
 NO_CONNECTION_FREE = "53300"
+#: A lock that another transaction holds for longer than lock_timeout.
+LOCK_NOT_AVAILABLE = "55P03"
 #: disk_full.
 NO_SPACE = "53100"
 #: read_only_sql_transaction.
@@ -180,7 +182,11 @@ _RULES = {
     "58030": _lacks("The database server cannot read or write its disk. Its log says which file."),
     # It took too long: the statement's timeout, the lock's, the transaction's.
     "57014": _BUSY,
-    "55P03": _BUSY,
+    LOCK_NOT_AVAILABLE: _Rule(
+        Unavailable,
+        "Database busy",
+        explanation="Another transaction holds the job for long. Nothing was changed. Send the request again later.",
+    ),
     "25P04": _BUSY,
     # Another transaction was faster. 23505, a number that is taken, shows the same while a distributed database moves
     # the job to another node.

@@ -11,7 +11,8 @@ set or prepared in the session, and the role, timeouts and other settings are th
 
 import logging
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from multiprocessing.util import Finalize
 from threading import Lock
 from typing import Any
@@ -66,8 +67,11 @@ WHERE pg_has_role(session_user, to_regrole(%(role)s)::oid,
 _IS_JSON = b"SELECT $1::jsonb"
 
 
-def run(connection: Connection, statement: Statement, parameters: tuple[bytes | None, ...]) -> list[bytes | None]:
-    """Run a statement once, and return the columns of its one row as text in UTF-8.
+Row = list[bytes | None]
+
+
+def run(connection: Connection, statement: Statement, parameters: tuple[bytes | None, ...]) -> list[Row]:
+    """Run a statement once, and return its rows: the columns as text in UTF-8.
 
     It calls libpq directly, because building a cursor costs more than everything else that Python does here.
     """
@@ -84,7 +88,8 @@ def run(connection: Connection, statement: Statement, parameters: tuple[bytes | 
     except psycopg.OperationalError as error:
         # libpq got no result at all.
         raise Unavailable("Database unavailable", sqlstate=CONNECTION_BROKEN, remedy=Remedy.NEW_CONNECTION) from error
-    return [result.get_value(0, column) for column in range(result.nfields)]
+    columns = range(result.nfields)
+    return [[result.get_value(row, column) for column in columns] for row in range(result.ntuples)]
 
 
 def _prepare(connection: Connection, statement: Statement) -> None:
@@ -150,12 +155,14 @@ class Database:
         role: str | None = None,
         pool_size: int | None = None,
         share: Share | None = None,
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """Prepare a pool. Nothing is connected before the first call, so this may happen before a fork.
 
         Without a URL every call raises `Unavailable`. The connections take the role if they may. Databases on the same
-        server have the same `share`.
+        server have the same `share`. Each call is made within `waiting`.
         """
+        self._waiting = waiting
         self._url = url
         self._settings = settings
         self._role = role
@@ -178,8 +185,12 @@ class Database:
         #: Why the last connection could not be opened; empty if it could.
         self._failure = ""
 
-    def call(self, statement: Statement, *parameters: bytes | None) -> list[bytes | None]:
-        """Run a statement in a transaction of its own, and return the columns of its one row as text in UTF-8.
+    def call(self, statement: Statement, *parameters: bytes | None) -> Row:
+        """Run a statement that gives one row, as `rows` does, and return that row."""
+        return self.rows(statement, *parameters)[0]
+
+    def rows(self, statement: Statement, *parameters: bytes | None) -> list[Row]:
+        """Run a statement in a transaction of its own, and return its rows: the columns as text in UTF-8.
 
         Parameters are text in UTF-8 without zero bytes; None is NULL. The statement is run once more if that may help,
         so it must be safe to run twice.
@@ -187,13 +198,14 @@ class Database:
         Raises:
             TallymarkError: It was refused, or failed; nothing was changed, unless the connection broke.
         """
-        try:
+        with self._waiting():
+            try:
+                return self._call(statement, parameters)
+            except TallymarkError as error:
+                if error.remedy is Remedy.NONE:
+                    raise
+                _logger.debug("once more after sqlstate=%s", error.sqlstate)
             return self._call(statement, parameters)
-        except TallymarkError as error:
-            if error.remedy is Remedy.NONE:
-                raise
-            _logger.debug("once more after sqlstate=%s", error.sqlstate)
-        return self._call(statement, parameters)
 
     def close(self) -> None:
         """Close all connections, after the last call. Harmless if none is open."""
@@ -203,7 +215,7 @@ class Database:
         """Return how many connections are open and free, and how many requests wait for one."""
         return self._pool.counts()
 
-    def _call(self, statement: Statement, parameters: tuple[bytes | None, ...]) -> list[bytes | None]:
+    def _call(self, statement: Statement, parameters: tuple[bytes | None, ...]) -> list[Row]:
         connection = self._pool.take()
         is_broken = True
         try:
