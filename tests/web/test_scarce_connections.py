@@ -5,9 +5,10 @@ The server is one of the tests' own, with max_connections = 5. Three of these ar
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -101,9 +102,14 @@ def make_database(small: Small) -> Iterator[Callable[..., Database]]:
         yield make
 
 
-def _all_at_once(calls: list[Callable[[], object]]) -> list[object]:
+def _all_at_once(calls: Sequence[Callable[[], object]]) -> list[object]:
     with ThreadPoolExecutor(len(calls)) as threads:
         return [done.result() for done in [threads.submit(call) for call in calls]]
+
+
+def _calls(database: Database, count: int) -> int:
+    """Call a database so often, one call after the other."""
+    return len([database.call(_WHO) for _ in range(count)])
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -153,7 +159,8 @@ def test_what_a_burst_has_opened_is_given_back(small: Small, start_web: Callable
     """Others get their connections, and after some seconds without requests all of them are there."""
     web = start_web(small.url)
     web.register("burst")
-    _all_at_once([lambda: web.report(update("burst")) for _ in range(16)])
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda _: web.report(update("burst")), range(16)))
     wait_until(lambda: small.ours() == 0)
     assert web.report(update("burst")).status == 200
     web.stop()
@@ -162,11 +169,7 @@ def test_what_a_burst_has_opened_is_given_back(small: Small, start_web: Callable
 def test_each_of_three_pools_gets_one_of_two_connections(make_database: Callable[..., Database]) -> None:
     """They take turns, and no call fails, however busy the others are."""
     databases = [make_database(pool_size=4, pool_timeout=20.0) for _ in range(3)]
-
-    def call_on(database: Database) -> int:
-        return len([database.call(_WHO) for _ in range(40)])
-
-    assert _all_at_once([lambda each=each: call_on(each) for each in databases * 4]) == [40] * 12
+    assert _all_at_once([partial(_calls, each, 40) for each in databases * 4]) == [40] * 12
 
 
 def test_a_pool_that_has_none_gets_one_of_another_that_is_busy(make_database: Callable[..., Database]) -> None:
@@ -181,7 +184,7 @@ def test_a_pool_that_has_none_gets_one_of_another_that_is_busy(make_database: Ca
     with ThreadPoolExecutor(6) as threads:
         running = [threads.submit(call_on) for _ in range(6)]
         wait_until(lambda: busy.connections()["open"] > 0 and busy.connections()["waiting"] > 0)
-        assert len([other.call(_WHO) for _ in range(20)]) == 20
+        assert _calls(other, 20) == 20
         done.set()
         for each in running:
             each.result()
