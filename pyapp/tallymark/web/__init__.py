@@ -14,6 +14,7 @@ from tallymark.web.auth.sessions import Sessions
 from tallymark.web.auth.tokens import Tokens
 from tallymark.web.db.connections import Share
 from tallymark.web.db.pool import Database
+from tallymark.web.db.readiness import Readiness
 from tallymark.web.db.replica import Reader
 from tallymark.web.http.admission import AdmissionQueue, QueuedApp
 from tallymark.web.http.answers import add_handlers, request_context
@@ -70,7 +71,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     queue = AdmissionQueue(settings.blocking_threads, max_waiting=settings.max_waiting, max_wait=settings.max_wait)
     add_handlers(app)
-    add_health(app, writer, reader)
+    readiness = Readiness(writer, reader)
+    add_health(app, readiness, reader)
     add_progress(app, tokens, writer, settings.max_body_bytes)
     add_jobs(app, tokens, writer, reader, settings.max_body_bytes)
     add_lists(app, tokens, reader)
@@ -80,7 +82,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_dashboard(app, tokens, reader)
     add_openapi(app)
     pools = {"write": writer, "read": primary} | ({"replica": replica} if replica else {})
-    add_metrics(app, tokens, settings, queue, pools, reader)
+    add_metrics(app, tokens, settings, queue, pools, reader, readiness)
     # From the inside out: what a request waits in the queue is part of its latency, and of its trace.
     app.wsgi_app = QueuedApp(app.wsgi_app, queue)  # type: ignore[method-assign]  # as Flask's documentation has it
     add_counters(app, tokens, reader)

@@ -27,6 +27,7 @@ from tallymark.functions.errors import (
     IS_PREPARED,
     IS_READ_ONLY,
     NO_RIGHT,
+    NO_SPACE,
     NOT_INSTALLED,
     InvalidUpdate,
     Remedy,
@@ -180,6 +181,8 @@ class Database:
             max_waiting=settings.blocking_threads,
             timeout=settings.pool_timeout,
         )
+        #: When a call found the disk full; never, if it is infinitely long ago.
+        self.found_full_at = float("-inf")
         self._lock = Lock()
         self._was_used = False
         #: Why the last connection could not be opened; empty if it could.
@@ -224,6 +227,8 @@ class Database:
         except TallymarkError as error:
             if error.sqlstate in {IS_READ_ONLY, NO_RIGHT} and connection.opened_at > time.monotonic() - _NEW_SECONDS:
                 error.remedy = Remedy.NONE
+            if error.sqlstate == NO_SPACE:
+                self.found_full_at = time.monotonic()
             is_broken = error.remedy is Remedy.NEW_CONNECTION
             raise
         finally:
