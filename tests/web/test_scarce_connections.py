@@ -21,8 +21,8 @@ from tallymark.functions.http import Statement
 from tallymark.schema.migrate import migrate
 from tallymark.server import EmbeddedPostgres
 from tallymark.settings import Settings
-from tallymark.web.db.connections import Share
 from tallymark.web.db.pool import Database
+from tallymark.web.db.share import Share
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web

@@ -77,7 +77,8 @@ def test_a_session_has_what_we_rely_on(strange: tuple[Callable[..., None], str],
     make(settings)
     database = Database(f"{url}&client_encoding=LATIN1", Settings(statement_timeout=4321, lock_timeout=987))
     try:
-        found = dict(database.rows(_SHOW, f"{{{','.join(settings)}}}".encode()))
+        rows = database.rows(_SHOW, f"{{{','.join(settings)}}}".encode())
+        found = {row[0]: row[1] for row in rows}
     finally:
         database.close()
     expected = {

@@ -12,10 +12,10 @@ from tallymark.logs import add_context, configure_logging
 from tallymark.settings import Settings
 from tallymark.web.auth.sessions import Sessions
 from tallymark.web.auth.tokens import Tokens
-from tallymark.web.db.connections import Share
 from tallymark.web.db.pool import Database
 from tallymark.web.db.readiness import Readiness
 from tallymark.web.db.replica import Reader
+from tallymark.web.db.share import Share
 from tallymark.web.http.admission import AdmissionQueue, QueuedApp
 from tallymark.web.http.answers import add_handlers, request_context
 from tallymark.web.live import add_live

@@ -1,24 +1,15 @@
-"""The connections of this process to a server: pools that share what the server gives and give back what they need not.
+"""The connections of this process, in pools: a thread takes one for a call, and puts it back.
 
-A pool has a connection for each call that runs at the same time, up to its size. Where the server gives fewer, the
-pools of a `Share` divide what there is: each can always get one, and the larger pool gives way to the smaller.
-Connections that nobody used for some seconds are closed.
-
-Other processes know nothing of these pools. So while the server has no connection left, this process keeps one fewer
-than it could have, and none of its connections lives for longer than a second. A process that has none tries again
-until its callers have waited for too long.
-
-The thread that waits for a connection opens it, so it learns why it cannot. `Share.serve` is the one place that decides
-who gets what; it and all counts are under the lock of the share.
+The thread that waits for a connection opens it, so it learns why it cannot. A pool has one for each call that runs at
+the same time, up to its size, and up to what its `Share` allows.
 """
 
-import logging
 import random
 import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any
 
 import psycopg
@@ -29,23 +20,15 @@ from tallymark.functions.errors import (
     NO_CONNECTION_LEFT,
     Unavailable,
 )
+from tallymark.web.db.share import Share
 
-_logger = logging.getLogger("tallymark.web.database")
-
-#: How long a connection may be unused, and how long it may live: a server process that serves for days keeps memory.
-_IDLE_SECONDS = 5.0
-_LIFE_SECONDS = 3600.0
-#: Both, while the server has no connection left; and how long that is believed.
-_FULL_LIFE_SECONDS = 1.0
-_FULL_SECONDS = 10.0
-#: How long others may take a connection that was closed for them.
-_GIVE_WAY_SECONDS = 0.12
 #: The time between a failed attempt and the one further attempt, and how long calls then fail without any.
 _RECONNECT_SECONDS = 0.25
 _PAUSE_SECONDS = 0.5
-#: The time between attempts at a server that has no connection left, and for how long the server may need to end one.
+#: The time between attempts at a server that has no connection left.
 _RETRY_SECONDS = 0.04
-_END_SECONDS = 1.0
+#: How many of these there are for a connection that the server is about to end.
+_MOST_RETRIES = 25
 
 _UNREACHABLE = "The database cannot be reached. The log of the web server says why."
 _ALL_IN_USE = "All connections to the database are in use."
@@ -85,125 +68,6 @@ class _Place:
         self.error: Unavailable | None = None
         #: A connection of another pool that is to be closed first.
         self.spare: Connection | None = None
-
-
-class Share:
-    """How many connections the pools of one process have to a server, and may have."""
-
-    def __init__(self) -> None:
-        """Nothing is limited before the server has refused a connection, or said that it has none left."""
-        self.lock = Lock()
-        self.pools: list[Pool] = []
-        self._limit: int | None = None
-        self._full_until = 0.0
-        self._give_way_until = 0.0
-        #: When a connection that worked was closed last.
-        self._closed_at = 0.0
-        self._is_kept = False
-
-    @property
-    def _open(self) -> int:
-        return sum(pool.size for pool in self.pools)
-
-    def serve(self) -> None:
-        """Hand out what is free, and let those who are first in line open one where there may be. Needs the lock."""
-        for pool in self.pools:
-            while pool.line and pool.free:
-                pool.hand(pool.free.pop())
-        hungry = [pool for pool in self.pools if pool.line and not pool.is_opening and pool.size < pool.most]
-        if not hungry:
-            return
-        limit = self.limit()
-        # A pool without any comes first.
-        for pool in sorted(hungry, key=lambda each: (each.size, each.line[0].since)):
-            place = pool.line[0]
-            if limit is not None and self._open >= limit:
-                place.spare = self._spare_for(pool)
-                if place.spare is None:
-                    continue
-            pool.line.popleft()
-            pool.size += 1
-            pool.is_opening = True
-            place.turn.release()
-
-    def limit(self) -> int | None:
-        """Return how many connections there may be, as far as is known. Needs the lock."""
-        if time.monotonic() >= self._full_until:
-            self._limit = None
-        return self._limit
-
-    def _spare_for(self, pool: "Pool") -> Connection | None:
-        """Take a free connection from the largest pool that has to give one."""
-        donors = [each for each in self.pools if each.free and each is not pool and each.owes(pool)]
-        if not donors:
-            return None
-        donor = max(donors, key=lambda each: each.size)
-        donor.size -= 1
-        return donor.free.pop(0)
-
-    def may_stay(self, pool: "Pool", connection: Connection) -> bool:
-        """Return whether a pool may keep a connection that comes back. Needs the lock."""
-        limit = self.limit()
-        age = time.monotonic() - connection.opened_at
-        if limit is None:
-            return age < _LIFE_SECONDS
-        if age >= _FULL_LIFE_SECONDS:
-            if all(each.size <= 1 for each in self.pools):
-                self._give_way_until = time.monotonic() + _GIVE_WAY_SECONDS
-            return False
-        if self._open > limit and pool.size > 1:
-            return False
-        return self._open < limit or not any(
-            each.line and not each.is_opening and each.size < each.most and pool.owes(each)
-            for each in self.pools
-            if each is not pool
-        )
-
-    def note_closed(self) -> None:
-        """Note that the server is about to have one connection more. Needs the lock."""
-        self._closed_at = time.monotonic()
-
-    def is_one_ending(self) -> bool:
-        """Return whether the server may still be ending a connection that was closed. Needs the lock."""
-        return time.monotonic() < self._closed_at + _END_SECONDS
-
-    def note_full(self, limit: int) -> None:
-        """Note that the server gives no more than so many, or should not. Needs the lock."""
-        if self.limit() is None:
-            _logger.info("the database server has no connection left: this process uses %d", limit)
-        self._limit = limit
-        self._full_until = time.monotonic() + _FULL_SECONDS
-
-    def note_opened(self, left: int) -> None:
-        """Note how many connections the server has left. The last one is left to others. Needs the lock."""
-        if left <= 0:
-            self.note_full(max(self._open - 1, sum(pool.size > 0 for pool in self.pools)))
-        if not self._is_kept:
-            self._is_kept = True
-            Thread(target=self._keep, name="tallymark-connections", daemon=True).start()
-
-    def has_any(self) -> bool:
-        """Return whether there are connections besides those that are being opened. Needs the lock."""
-        return any(pool.size > pool.is_opening for pool in self.pools)
-
-    def let_others_in(self) -> None:
-        """Wait until other processes had their chance to get what was closed for them."""
-        time.sleep(max(0.0, self._give_way_until - time.monotonic()))
-
-    def _keep(self) -> None:
-        """Close what nobody uses, as long as there is any connection."""
-        while True:
-            time.sleep(1.0)
-            with self.lock:
-                oldest = time.monotonic() - (_IDLE_SECONDS if self.limit() is None else _FULL_LIFE_SECONDS)
-                idle = [(pool, pool.take_idle(oldest)) for pool in self.pools]
-            for pool, connections in idle:
-                pool.drop(connections)
-            with self.lock:
-                self.serve()
-                if not any(pool.size or pool.line for pool in self.pools):
-                    self._is_kept = False
-                    return
 
 
 class Pool:
@@ -274,6 +138,7 @@ class Pool:
         with self._share.lock:
             self._trusted_from = time.monotonic()
             others, self.free = self.free, []
+            self._share.note_away()
         self.drop([connection, *others], are_broken=True)
 
     def drop(self, connections: Sequence[Connection], *, are_broken: bool = False) -> None:
@@ -323,7 +188,7 @@ class Pool:
         with self._share.lock:
             if place in self.line:
                 self.line.remove(place)
-                raise _busy()
+                raise _busy() if self._share.has_any() else _unreachable()
         place.turn.acquire()  # the turn came between the timeout and this look
 
     def _open(self, place: _Place, deadline: float) -> Connection | None:
@@ -365,12 +230,14 @@ class Pool:
         with self._share.lock:
             if works:
                 self._share.note_closed()
+            else:
+                self._share.note_away()
 
     def _pause_after(self, error: psycopg.Error, attempts: int, place: _Place) -> float | None:
         """Return how long to wait after a failed attempt; None if the place is in line again. Raise if it is over."""
         is_full = bool(_IS_FULL.search(str(error)))
         with self._share.lock:
-            if self._share.is_one_ending():
+            if attempts <= _MOST_RETRIES and self._share.is_one_ending():
                 return _RETRY_SECONDS
             if self._share.has_any():
                 # The server is there, so it gives no more than these.
@@ -391,6 +258,7 @@ class Pool:
         self.size -= 1
         self.is_opening = False
         if not self.size and isinstance(error, Unavailable) and error.sqlstate == NO_CONNECTION:
+            self._share.note_away()
             self._failing_until = time.monotonic() + _PAUSE_SECONDS
             while self.line:
                 place = self.line.popleft()

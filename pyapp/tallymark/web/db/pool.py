@@ -40,7 +40,8 @@ from tallymark.functions.errors import (
 from tallymark.functions.http import Statement
 from tallymark.functions.session import configure
 from tallymark.settings import Settings
-from tallymark.web.db.connections import Connection, Pool, Share
+from tallymark.web.db.connections import Connection, Pool
+from tallymark.web.db.share import Share
 
 _logger = logging.getLogger("tallymark.web.database")
 
@@ -195,20 +196,22 @@ class Database:
     def rows(self, statement: Statement, *parameters: bytes | None) -> list[Row]:
         """Run a statement in a transaction of its own, and return its rows: the columns as text in UTF-8.
 
-        Parameters are text in UTF-8 without zero bytes; None is NULL. The statement is run once more if that may help,
-        so it must be safe to run twice.
+        Parameters are text in UTF-8 without zero bytes; None is NULL. Each remedy of an error is tried once, so it must
+        be safe to run the statement twice.
 
         Raises:
             TallymarkError: It was refused, or failed; nothing was changed, unless the connection broke.
         """
+        tried = {Remedy.NONE}
         with self._waiting():
-            try:
-                return self._call(statement, parameters)
-            except TallymarkError as error:
-                if error.remedy is Remedy.NONE:
-                    raise
-                _logger.debug("once more after sqlstate=%s", error.sqlstate)
-            return self._call(statement, parameters)
+            while True:
+                try:
+                    return self._call(statement, parameters)
+                except TallymarkError as error:
+                    if error.remedy in tried:
+                        raise
+                    tried.add(error.remedy)
+                    _logger.debug("once more after sqlstate=%s", error.sqlstate)
 
     def close(self) -> None:
         """Close all connections, after the last call. Harmless if none is open."""
