@@ -156,13 +156,35 @@ def test_reads_and_writes_go_on_with_five_connections(
 
 
 def test_what_a_burst_has_opened_is_given_back(small: Small, start_web: Callable[..., "Web"], update: Update) -> None:
-    """Others get their connections, and after some seconds without requests all of them are there."""
+    """Other programs get their connections when there are no requests any more."""
     web = start_web(small.url)
     web.register("burst")
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(lambda _: web.report(update("burst")), range(16)))
-    wait_until(lambda: small.ours() == 0)
+    wait_until(lambda: small.ours() <= 2)
+    with psycopg.connect(small.url), psycopg.connect(small.url), psycopg.connect(small.url):
+        pass
     assert web.report(update("burst")).status == 200
+    web.stop()
+
+
+def test_where_there_is_room_one_of_each_kind_stays(
+    start_web: Callable[..., "Web"], db: psycopg.Connection[Any], db_url: str
+) -> None:
+    """Opening one takes time. Those that only a burst needed are closed."""
+    web = start_web(db_url)
+    web.register("burst")
+    ours = f"{_OURS} AND datname = current_database()"
+    with ThreadPoolExecutor(16) as threads, psycopg.connect(db_url) as holder:
+        holder.execute("SELECT FROM tallymark.job FOR UPDATE")
+        commands = [
+            threads.submit(web.call, "POST", "/api/internal/jobs/burst/command", {"command": "pause"}) for _ in range(4)
+        ]
+        wait_until(lambda: db.execute(f"{ours} AND wait_event_type = 'Lock'".encode()).fetchone() == (4,))
+        holder.rollback()
+        assert {command.result().status for command in commands} == {200}
+    assert web.call("GET", "/api/internal/jobs/burst").status == 200
+    wait_until(lambda: db.execute(ours.encode()).fetchone() == (2,))
     web.stop()
 
 

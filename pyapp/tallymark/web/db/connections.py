@@ -74,10 +74,21 @@ class Pool:
     """Connections of one kind. All that is not private belongs to the share, and needs its lock."""
 
     def __init__(
-        self, connect: Callable[[], Connection], share: Share, *, most: int, max_waiting: int, timeout: float
+        self,
+        connect: Callable[[], Connection],
+        count_left: Callable[[Connection], int],
+        share: Share,
+        *,
+        most: int,
+        max_waiting: int,
+        timeout: float,
     ) -> None:
-        """`connect` opens a connection; at most `max_waiting` threads wait for one, each for `timeout` seconds."""
+        """Take what opens a connection, and what asks the server how many more it would give.
+
+        At most `max_waiting` threads wait for a connection, each for `timeout` seconds.
+        """
         self._connect = connect
+        self._count_left = count_left
         self._share = share
         self._max_waiting = max_waiting
         self._timeout = timeout
@@ -88,6 +99,7 @@ class Pool:
         #: Connections that are free, in use, or being opened.
         self.size = 0
         self.is_opening = False
+        #: In the order in which they were put back.
         self.free: list[Connection] = []
         self.line: deque[_Place] = deque()
         with share.lock:
@@ -163,11 +175,33 @@ class Pool:
         with self._share.lock:
             return {"open": self.size - self.is_opening, "free": len(self.free), "waiting": len(self.line)}
 
-    def take_idle(self, oldest: float) -> list[Connection]:
-        """Take out what was put back earlier than that; `drop` must follow."""
+    def take_idle(self, oldest: float, oldest_of_last: float) -> list[Connection]:
+        """Take out what was put back before `oldest`, the last one before `oldest_of_last`; `drop` must follow."""
         idle = [connection for connection in self.free if connection.free_since < oldest]
-        self.free = [connection for connection in self.free if connection.free_since >= oldest]
+        if idle and len(idle) == self.size and idle[-1].free_since >= oldest_of_last:
+            idle.pop()
+        self.free = self.free[len(idle) :]
         return idle
+
+    def look(self) -> int | None:
+        """Ask the server on a free connection how many more it would give; None if none is free, or it is broken."""
+        with self._share.lock:
+            if not self.free:
+                return None
+            connection = self.free.pop(0)
+        try:
+            left = self._count_left(connection)
+        except psycopg.Error:
+            self.put_broken(connection)
+            return None
+        with self._share.lock:
+            if is_trusted := connection.opened_at > self._trusted_from:
+                # It was not used, so it stays where it was.
+                self.free.insert(0, connection)
+                self._share.serve()
+        if not is_trusted:
+            self.drop([connection])
+        return left
 
     def owes(self, other: "Pool") -> bool:
         """Return whether this pool has to give a connection to another one that waits for one."""

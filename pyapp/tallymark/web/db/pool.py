@@ -53,12 +53,21 @@ _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count
 #: A connection that is younger than this shows what a new one would.
 _NEW_SECONDS = 2.0
 
-#: How many further connections the server would give this user.
+#: How many further connections the server would give this user in this database.
 _LEFT = """
-SELECT current_setting('max_connections')::integer - CASE WHEN current_setting('is_superuser') = 'on' THEN 0 ELSE
-    current_setting('superuser_reserved_connections')::integer
-    + coalesce(current_setting('reserved_connections', true)::integer, 0) END
-  - (SELECT count(*) FROM pg_stat_get_activity(NULL) AS a WHERE a.datid IS NOT NULL AND a.usesysid IS NOT NULL)
+WITH session AS MATERIALIZED (
+  SELECT a.datid, a.usesysid FROM pg_stat_get_activity(NULL) AS a WHERE a.datid IS NOT NULL AND a.usesysid IS NOT NULL
+)
+SELECT least(
+    current_setting('max_connections')::integer - CASE WHEN r.rolsuper THEN 0 ELSE
+      current_setting('superuser_reserved_connections')::integer
+      + coalesce(current_setting('reserved_connections', true)::integer, 0) END
+      - (SELECT count(*) FROM session),
+    CASE WHEN r.rolconnlimit >= 0 AND NOT r.rolsuper
+      THEN r.rolconnlimit - (SELECT count(*) FROM session AS s WHERE s.usesysid = r.oid) END,
+    CASE WHEN d.datconnlimit >= 0 AND NOT r.rolsuper
+      THEN d.datconnlimit - (SELECT count(*) FROM session AS s WHERE s.datid = d.oid) END)
+FROM pg_roles AS r, pg_database AS d WHERE r.rolname = session_user AND d.datname = current_database()
 """
 #: One row if the role could be taken.
 _SET_ROLE = """
@@ -146,6 +155,16 @@ def _is_json(connection: Connection, body: bytes | None) -> bool:
     return False
 
 
+def _left(connection: Connection) -> int:
+    """Return how many further connections the server would give; 1 where that cannot be known."""
+    if not connection.is_pooled:
+        with suppress(psycopg.errors.InsufficientPrivilege):
+            row = connection.execute(_LEFT, prepare=False).fetchone()
+            if row is not None:
+                return int(row[0])
+    return 1
+
+
 class Database:
     """A pool of connections to one database, opened by the first call."""
 
@@ -175,6 +194,7 @@ class Database:
         }
         self._pool = Pool(
             self._connect,
+            _left,
             share or Share(),
             most=pool_size or settings.pool_size,
             # One for each thread: all of them wait while the first connection is opened. With fewer, a busy database
@@ -281,12 +301,10 @@ class Database:
     def _set_up(self, connection: Connection) -> None:
         connection.is_pooled = is_pooled(connection)
         connection.lacks_role = False
-        connection.left = 1
+        connection.left = _left(connection)
         if connection.is_pooled:
             return
         configure(connection, self._session)
-        with suppress(psycopg.errors.InsufficientPrivilege):
-            [connection.left] = connection.execute(_LEFT).fetchone() or [1]
         if self._role is not None:
             connection.lacks_role = connection.execute(_SET_ROLE, {"role": self._role}).fetchone() is None
 

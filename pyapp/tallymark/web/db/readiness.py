@@ -94,9 +94,8 @@ def _check(database: CanCall, role: str, calls: Iterable[Call], *, writes: bool)
     if not is_there:
         raise Unavailable("Database not migrated", explanation=NOT_INSTALLED)
     if not (may_call and may_use):
-        raise Unavailable(
-            "Database unavailable", sqlstate=NO_RIGHT, explanation=_what_is_not_granted(role, has_role, may_use)
-        )
+        explanation = _what_is_not_granted(role, has_role=has_role, may_call=may_call)
+        raise Unavailable("Database unavailable", sqlstate=NO_RIGHT, explanation=explanation)
     if writes and is_read_only:
         raise Unavailable(
             "Database unavailable",
@@ -115,9 +114,9 @@ def _check(database: CanCall, role: str, calls: Iterable[Call], *, writes: bool)
         )
 
 
-def _what_is_not_granted(role: str, has_role: bool, may_use: bool) -> str:
+def _what_is_not_granted(role: str, *, has_role: bool, may_call: bool) -> str:
     if not has_role:
         return f"The database server has no role {role}. `tallymark migrate` makes it."
-    if not may_use:
-        return f"This user of the database may not use the schema: GRANT USAGE ON SCHEMA tallymark TO {role}."
+    if may_call:
+        return f"The schema may not be used: GRANT USAGE ON SCHEMA tallymark TO {role}."
     return NOT_GRANTED

@@ -1,11 +1,11 @@
 """What the pools of this process may have of a server's connections together, and which pool gets the next one.
 
 Where the server gives fewer than the pools may have, they divide what there is: each can always get one, and the larger
-pool gives way to the smaller. Connections that nobody used for some seconds are closed.
+pool gives way to the smaller. Connections that nobody used for some seconds are closed, but for the last one of a pool.
 
 Other processes know nothing of these pools. So while the server has no connection left, this process keeps one fewer
-than it could have, and none of its connections lives for longer than a second. A process that has none tries again
-until its callers have waited for too long.
+than it could have, and none of its connections is unused, or lives, for longer than a second. A process that has none
+tries again until its callers have waited for too long.
 """
 
 import logging
@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("tallymark.web.database")
 
-#: How long a connection may be unused, and how long it may live: a server process that serves for days keeps memory.
+#: How long a connection may be unused. The last one of a pool may for longer: a new one takes some 20 ms until the
+#: server has read what the functions need.
 _IDLE_SECONDS = 5.0
+_LAST_IDLE_SECONDS = 600.0
+#: How long it may live: a server process that serves for days keeps memory.
 _LIFE_SECONDS = 3600.0
-#: Both, while the server has no connection left; and how long that is believed.
+#: All of these, while the server has no connection left; and how long that is believed.
 _FULL_LIFE_SECONDS = 1.0
 _FULL_SECONDS = 10.0
+#: How often the server is asked how many it has left.
+_LOOK_SECONDS = 3
 #: How long others may take a connection that was closed for them.
 _GIVE_WAY_SECONDS = 0.12
 #: How long the server may need to end a connection.
@@ -125,12 +130,16 @@ class Share:
         self._full_until = 0.0
 
     def note_opened(self, left: int) -> None:
-        """Note how many connections the server has left. The last one is left to others. Needs the lock."""
-        if left <= 0:
-            self.note_full(max(self._open - 1, sum(pool.size > 0 for pool in self.pools)))
+        """Note how many connections the server has left, now that one was opened. Needs the lock."""
+        self._note_left(left)
         if not self._is_kept:
             self._is_kept = True
             Thread(target=self._keep, name="tallymark-connections", daemon=True).start()
+
+    def _note_left(self, left: int) -> None:
+        """Note how many connections the server has left. The last one is left to others. Needs the lock."""
+        if left <= 0:
+            self.note_full(max(self._open - 1, sum(pool.size > 0 for pool in self.pools)))
 
     def has_any(self) -> bool:
         """Return whether there are connections besides those that are being opened. Needs the lock."""
@@ -142,11 +151,17 @@ class Share:
 
     def _keep(self) -> None:
         """Close what nobody uses, as long as there is any connection."""
+        seconds = 0
         while True:
             time.sleep(1.0)
+            seconds += 1
+            if seconds % _LOOK_SECONDS == 0:
+                self._look()
             with self.lock:
-                oldest = time.monotonic() - (_IDLE_SECONDS if self.limit() is None else _FULL_LIFE_SECONDS)
-                idle = [(pool, pool.take_idle(oldest)) for pool in self.pools]
+                now, is_full = time.monotonic(), self.limit() is not None
+                oldest = now - (_FULL_LIFE_SECONDS if is_full else _IDLE_SECONDS)
+                oldest_of_last = oldest if is_full else now - _LAST_IDLE_SECONDS
+                idle = [(pool, pool.take_idle(oldest, oldest_of_last)) for pool in self.pools]
             for pool, connections in idle:
                 pool.drop(connections)
             with self.lock:
@@ -154,3 +169,12 @@ class Share:
                 if not any(pool.size or pool.line for pool in self.pools):
                     self._is_kept = False
                     return
+
+    def _look(self) -> None:
+        """Ask the server how many connections it has left, on one that nobody needs now."""
+        for pool in self.pools:
+            left = pool.look()
+            if left is not None:
+                with self.lock:
+                    self._note_left(left)
+                return
