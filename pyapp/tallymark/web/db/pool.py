@@ -114,10 +114,7 @@ def _prepare(connection: Connection, statement: Statement) -> None:
         connection.known.add(statement.name)
         return
     error = _error(connection, result)
-    if error.remedy is Remedy.PREPARED_AGAIN:
-        # The called functions are missing.
-        raise Unavailable("Database unavailable", sqlstate=error.sqlstate, explanation=NOT_INSTALLED)
-    raise error
+    raise _not_installed(error) if error.remedy is Remedy.PREPARED_AGAIN else error
 
 
 def _failure(
@@ -125,16 +122,24 @@ def _failure(
 ) -> TallymarkError:
     error = _error(connection, result)
     if error.remedy is Remedy.PREPARED_AGAIN:
-        # Only these errors are about the prepared statement, and not if they come from within a function. All others
-        # leave it in the session.
-        if connection.is_pooled or error.origin:
+        if error.origin:
+            # It comes from within a function.
             error.remedy = Remedy.NONE
-        connection.known.discard(statement.name)
+        elif connection.is_pooled:
+            return _not_installed(error)
+        else:
+            # All other errors leave the prepared statement in the session.
+            connection.known.discard(statement.name)
     elif isinstance(error, InvalidUpdate) and not is_refusal(error.sqlstate):
         # A wrong cast inside a function raises the same SQLSTATEs, so the body is checked alone.
         refused_alone = statement.takes_json and not _is_json(connection, parameters[0])
         return error if refused_alone else defect(error)
     return error
+
+
+def _not_installed(error: TallymarkError) -> Unavailable:
+    """Make the error for functions that are missing."""
+    return Unavailable("Database unavailable", sqlstate=error.sqlstate, explanation=NOT_INSTALLED)
 
 
 def _error(connection: Connection, result: abc.PGresult) -> TallymarkError:
