@@ -305,12 +305,11 @@ class Database:
 
     def _set_up(self, connection: Connection) -> None:
         connection.is_pooled = is_pooled(connection)
-        connection.lacks_role = False
+        if not connection.is_pooled:
+            configure(connection, self._session)
         connection.left = _left(connection)
-        if connection.is_pooled:
-            return
-        configure(connection, self._session)
-        if self._role is not None:
+        connection.lacks_role = False
+        if self._role is not None and not connection.is_pooled:
             connection.lacks_role = connection.execute(_SET_ROLE, {"role": self._role}).fetchone() is None
 
     def _note(self, error: psycopg.Error) -> None:
