@@ -4,6 +4,7 @@ The thread that waits for a connection opens it, so it learns why it cannot. A p
 the same time, up to its size, and up to what its `Share` allows.
 """
 
+import logging
 import random
 import re
 import time
@@ -21,6 +22,8 @@ from tallymark.functions.errors import (
     Unavailable,
 )
 from tallymark.web.db.share import Share
+
+_logger = logging.getLogger("tallymark.web.database")
 
 #: The time between a failed attempt and the one further attempt, and how long calls then fail without any.
 _RECONNECT_SECONDS = 0.25
@@ -93,6 +96,8 @@ class Pool:
         self._max_waiting = max_waiting
         self._timeout = timeout
         self._failing_until = 0.0
+        #: Why the last connection could not be opened; empty if it could.
+        self._failure = ""
         #: Connections that were opened before are not used any more.
         self._trusted_from = 0.0
         self.most = most
@@ -251,6 +256,7 @@ class Pool:
             with share.lock:
                 self._give_up(error)
             raise
+        self._failure = ""
         with share.lock:
             self.is_opening = False
             share.note_opened(connection.left)
@@ -281,6 +287,7 @@ class Pool:
                 self.line.appendleft(place)
                 self._share.serve()
                 return None
+        self._note(error)
         if is_full:
             return _RETRY_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 - spreads load
         if attempts == 1 and isinstance(error, psycopg.OperationalError):
@@ -299,6 +306,13 @@ class Pool:
                 place.error = _unreachable()
                 place.turn.release()
         self._share.serve()
+
+    def _note(self, error: psycopg.Error) -> None:
+        """Log why a connection could not be opened: once an outage, and when it changes."""
+        failure = " ".join(str(error).split())
+        if failure != self._failure:
+            self._failure = failure
+            _logger.warning("no connection to the database: %s", failure)
 
 
 def _works(connection: Connection) -> bool:

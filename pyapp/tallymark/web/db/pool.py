@@ -211,8 +211,6 @@ class Database:
         self.found_full_at = float("-inf")
         self._lock = Lock()
         self._was_used = False
-        #: Why the last connection could not be opened; empty if it could.
-        self._failure = ""
 
     def call(self, statement: Statement, *parameters: bytes | None) -> Row:
         """Run a statement that gives one row, as `rows` does, and return that row."""
@@ -269,22 +267,16 @@ class Database:
     def _connect(self) -> Connection:
         """Open a connection and set it up."""
         opened_at = time.monotonic()
-        try:
-            if self._url is None:
-                raise psycopg.InterfaceError("DATABASE_URL is not set")
-            connection = Connection.connect(**self._parameters(self._url))
-        except psycopg.Error as error:
-            self._note(error)
-            raise
+        if self._url is None:
+            raise psycopg.InterfaceError("DATABASE_URL is not set")
+        connection = Connection.connect(**self._parameters(self._url))
         try:
             self._set_up(connection)
-        except psycopg.Error as error:
+        except psycopg.Error:
             connection.close()
-            self._note(error)
             raise
         connection.known = set()
         connection.opened_at = opened_at
-        self._failure = ""
         with self._lock:
             if not self._was_used:
                 self._was_used = True
@@ -311,10 +303,3 @@ class Database:
         connection.lacks_role = False
         if self._role is not None and not connection.is_pooled:
             connection.lacks_role = connection.execute(_SET_ROLE, {"role": self._role}).fetchone() is None
-
-    def _note(self, error: psycopg.Error) -> None:
-        """Keep why a connection could not be opened. It is logged once per outage, and when it changes."""
-        failure = " ".join(str(error).split())
-        if failure != self._failure:
-            self._failure = failure
-            _logger.warning("no connection to the database: %s", failure)
