@@ -248,3 +248,49 @@ def test_a_call_waits_for_a_connection_that_another_program_has(
         others.close()
         assert waiting.result(PATIENCE)
     assert hasty.call(_WHO)
+
+
+def test_connections_that_are_cut_meanwhile_are_noticed_by_nobody(small: Small) -> None:
+    """Three busy pools divide five connections while another program cuts them. No call fails, and none is lost."""
+    share = Share()
+    pools = [Database(small.url, Settings(pool_size=4, pool_timeout=60.0), share=share) for _ in range(3)]
+    done = threading.Event()
+    #: How many calls each thread has made.
+    ended = [0] * 15
+
+    def cut() -> None:
+        cuts = (
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE application_name = 'tallymark' AND random() < 0.5"
+        )
+        while not done.is_set():
+            with suppress(psycopg.OperationalError), psycopg.connect(small.url, autocommit=True) as other:
+                other.execute(cuts)
+            # No call is cut twice.
+            before = list(ended)
+            while not done.is_set() and any(now == then < 60 for now, then in zip(ended, before, strict=True)):
+                time.sleep(0.01)
+
+    def call(number: int) -> None:
+        while ended[number] < 60:
+            pools[(number + ended[number]) % 3].call(_SLEEP, b"0.005")
+            ended[number] += 1
+
+    try:
+        with ThreadPoolExecutor(1) as cutter:
+            cutting = cutter.submit(cut)
+            try:
+                _all_at_once([partial(call, number) for number in range(15)])
+            finally:
+                done.set()
+            cutting.result()
+        for pool in pools:
+            counts = pool.connections()
+            assert counts["open"] == counts["free"]
+            assert counts["waiting"] == 0
+        assert sum(pool.connections()["open"] for pool in pools) <= _COUNT
+        for pool in pools:
+            assert pool.call(_WHO)
+    finally:
+        for pool in pools:
+            pool.close()
