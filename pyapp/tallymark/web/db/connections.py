@@ -7,6 +7,7 @@ the same time, up to its size, and up to what its `Share` allows.
 import logging
 import random
 import re
+import select
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -33,6 +34,9 @@ _RETRY_SECONDS = 0.04
 #: How many of these there are for a connection that the server is about to end.
 _MOST_RETRIES = 25
 
+#: How often is read what a server sent unasked.
+_MOST_READS = 4
+
 _UNREACHABLE = "The database cannot be reached. The log of the web server says why."
 _ALL_IN_USE = "All connections to the database are in use."
 #: How servers and poolers refuse a further connection. libpq gives no SQLSTATE for that, so in another language the
@@ -58,6 +62,21 @@ class Connection(psycopg.Connection[Any]):
     left: int
     opened_at: float
     free_since: float
+
+    def is_cut(self) -> bool:
+        """Return whether the server has closed it, as far as is known here. This sends nothing, and takes 1 us."""
+        if not hasattr(self, "_arrivals"):
+            self._arrivals = select.poll()
+            self._arrivals.register(self.pgconn.socket, select.POLLIN)
+        # What arrives unasked may also be a notice. An end is still there after everything was read.
+        for _ in range(_MOST_READS):
+            if not self._arrivals.poll(0):
+                return False
+            try:
+                self.pgconn.consume_input()
+            except psycopg.OperationalError:
+                return True
+        return True
 
 
 class _Place:
@@ -111,11 +130,16 @@ class Pool:
             share.pools.append(self)
 
     def take(self) -> Connection:
-        """Return a connection, which must be given to `put` or `put_broken`.
+        """Return a connection, which must be given to `put` or `put_broken`. It was not closed by the server until now.
 
         Raises:
             Unavailable: None can be opened, or none became free in time.
         """
+        while (connection := self._take()).is_cut():
+            self.put_broken(connection)
+        return connection
+
+    def _take(self) -> Connection:
         with self._share.lock:
             if self.free:
                 return self.free.pop()
