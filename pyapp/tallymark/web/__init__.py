@@ -15,7 +15,9 @@ from tallymark.web.auth.tokens import Tokens
 from tallymark.web.db.merging import Merger
 from tallymark.web.db.patience import Patience
 from tallymark.web.db.pool import Database
+from tallymark.web.db.readiness import Readiness
 from tallymark.web.db.replica import Reader
+from tallymark.web.db.share import Share
 from tallymark.web.http.admission import AdmissionQueue, QueuedApp
 from tallymark.web.http.answers import add_handlers, request_context
 from tallymark.web.live import add_live
@@ -61,9 +63,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = True
 
     queue = AdmissionQueue(settings.blocking_threads, max_waiting=settings.max_waiting, max_wait=settings.max_wait)
-    writer = Database(settings.database_url, settings, role="tallymark_writer", waiting=queue.outside)
-    primary = _reading_pool(settings.database_url, settings, queue)
-    replica = _reading_pool(settings.database_read_url, settings, queue) if settings.database_read_url else None
+    # What the pools may have of the primary's connections.
+    share = Share()
+    writer = Database(settings.database_url, settings, role="tallymark_writer", share=share, waiting=queue.outside)
+    primary = _reading_pool(settings.database_url, settings, share, queue)
+    replica = (
+        _reading_pool(settings.database_read_url, settings, Share(), queue) if settings.database_read_url else None
+    )
     reader = Reader(primary, replica, max_lag=settings.max_replica_lag)
     # Tokens are never read from the replica: it may learn late that one was revoked.
     tokens = Tokens(
@@ -89,7 +95,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         seen=counters.group_size.observe,
     )
     add_handlers(app)
-    add_health(app, writer, reader)
+    readiness = Readiness(writer, reader)
+    add_health(app, readiness, reader)
     add_progress(app, tokens, merger, UpdateLog(writer), queue, settings.max_body_bytes)
     add_jobs(app, tokens, patience, reader, queue, settings.max_body_bytes)
     add_lists(app, tokens, reader)
@@ -99,7 +106,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_dashboard(app, tokens, reader)
     add_openapi(app)
     pools = {"write": writer, "read": primary} | ({"replica": replica} if replica else {})
-    add_metrics(app, tokens, settings, queue, merger, pools, reader)
+    add_metrics(app, tokens, settings, queue, merger, pools, reader, readiness)
 
     # From the inside out: what a request waits in the queue is part of its latency, and of its trace.
     app.wsgi_app = QueuedApp(app.wsgi_app, queue, read_early(tokens, settings.max_body_bytes))  # type: ignore[method-assign]  # as Flask's documentation has it
@@ -112,5 +119,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def _reading_pool(url: str | None, settings: Settings, queue: AdmissionQueue) -> Database:
-    return Database(url, settings, role="tallymark_reader", pool_size=settings.read_pool_size, waiting=queue.outside)
+def _reading_pool(url: str | None, settings: Settings, share: Share, queue: AdmissionQueue) -> Database:
+    return Database(
+        url,
+        settings,
+        role="tallymark_reader",
+        pool_size=settings.read_pool_size,
+        share=share,
+        waiting=queue.outside,
+    )

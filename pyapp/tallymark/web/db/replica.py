@@ -103,7 +103,11 @@ class Reader:
 
     def _measure_on(self) -> None:
         while True:
-            self._update_lag()
+            try:
+                self._update_lag()
+            except Exception:  # if the thread ended, the replica would never be read from again
+                _logger.exception("the lag of the replica cannot be measured")
+                self._lag = Lag(used=False, seconds=None)
             time.sleep(_MEASURE_SECONDS)
             with self._lock:
                 if time.monotonic() - self._used_at > _IDLE_SECONDS:
