@@ -16,6 +16,7 @@ from tallymark.web.db.pool import Database
 from tallymark.web.db.replica import Reader
 from tallymark.web.http.admission import AdmissionQueue, QueuedApp
 from tallymark.web.http.answers import add_handlers, request_context
+from tallymark.web.http.bodies import Bodies
 from tallymark.web.live import add_live
 from tallymark.web.pages.dashboard import add_dashboard
 from tallymark.web.pages.documents import add_assets
@@ -66,10 +67,11 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings.crawler_api_tokens, writer, cache_seconds=settings.token_cache_seconds, secret_key=secret_key
     )
     queue = AdmissionQueue(settings.blocking_threads, max_waiting=settings.max_waiting, max_wait=settings.max_wait)
+    bodies = Bodies(settings)
     add_handlers(app)
     add_health(app, writer, reader)
-    add_progress(app, tokens, writer, settings.max_body_bytes)
-    add_jobs(app, tokens, writer, reader, settings.max_body_bytes)
+    add_progress(app, tokens, writer, bodies)
+    add_jobs(app, tokens, writer, reader, bodies)
     add_lists(app, tokens, reader)
     add_live(app, tokens, reader, queue, settings.streams)
     add_assets(app)

@@ -15,12 +15,14 @@ from flask import Flask, Response, request
 from werkzeug.routing import PathConverter
 
 from tallymark.functions import http
-from tallymark.functions.errors import JobNotFound, TallymarkError
+from tallymark.functions.errors import InvalidUpdate, JobNotFound, TallymarkError
 from tallymark.web.auth.tokens import Tokens, caller
 from tallymark.web.db.pool import Database
 from tallymark.web.db.replica import CanCall
 from tallymark.web.http.answers import json_answer
-from tallymark.web.http.requests import BIGINT, Query, read_json_body
+from tallymark.web.http.bodies import Bodies
+from tallymark.web.http.requests import BIGINT, Query
+from tallymark.web.http.surrogates import mended
 
 #: The form of the tags of `read_job`; others that a client sends are ignored.
 _TAG = re.compile(r"[0-9a-f]{1,16}-[0-9]{1,19}", re.ASCII)
@@ -70,7 +72,7 @@ class _JobId(PathConverter):
     part_isolating = False
 
 
-def add_jobs(app: Flask, tokens: Tokens, writer: Database, reader: CanCall, max_bytes: int) -> None:
+def add_jobs(app: Flask, tokens: Tokens, writer: Database, reader: CanCall, bodies: Bodies) -> None:
     """Give an application the routes of single jobs."""
     app.url_map.converters["job_id"] = _JobId
 
@@ -78,8 +80,11 @@ def add_jobs(app: Flask, tokens: Tokens, writer: Database, reader: CanCall, max_
     @tokens.required_scope("write")
     def create_job() -> Response:
         """Register a job."""
-        body = request.environ["tallymark.body"] = read_json_body(request.environ, max_bytes)
-        created, job_id, job = writer.call(http.RECEIVE_JOB, body, caller().sql_prefix)
+        body = request.environ["tallymark.body"] = bodies.read_json(request.environ)
+        try:
+            created, job_id, job = writer.call(http.RECEIVE_JOB, body, caller().sql_prefix)
+        except InvalidUpdate as error:
+            created, job_id, job = writer.call(http.RECEIVE_JOB, mended(body, error), caller().sql_prefix)
         answer = json_answer(job, HTTPStatus.CREATED if created == b"true" else HTTPStatus.OK)
         answer.headers["Location"] = f"/api/internal/jobs/{quote(job_id or b'', safe='')}"
         return answer
@@ -88,7 +93,7 @@ def add_jobs(app: Flask, tokens: Tokens, writer: Database, reader: CanCall, max_
     @tokens.required_scope("admin")
     def request_command(job_id: str) -> Response:
         """Ask a job's crawler to pause, resume or cancel. The command waits on the job until the crawler obeys it."""
-        body = request.environ["tallymark.body"] = read_json_body(request.environ, max_bytes)
+        body = request.environ["tallymark.body"] = bodies.read_json(request.environ)
         who = caller()
         who.check_job(job_id)
         [job] = writer.call(http.RECEIVE_COMMAND, body, _job_key(job_id), who.name.encode() or None)

@@ -5,12 +5,13 @@ from http import HTTPStatus
 
 from flask import Flask, Response, request
 
-from tallymark.functions.errors import TallymarkError
+from tallymark.functions.errors import InvalidUpdate, TallymarkError
 from tallymark.functions.http import RECEIVE_PROGRESS
 from tallymark.web.auth.tokens import Tokens, caller
 from tallymark.web.db.pool import Database
 from tallymark.web.http.answers import Problem, json_answer
-from tallymark.web.http.requests import read_json_body
+from tallymark.web.http.bodies import Bodies
+from tallymark.web.http.surrogates import mended, with_warning
 from tallymark.web.telemetry.updates import UpdateLog
 
 #: The same limit as for an updateId, which the key replaces. It is checked here so that the problem names the header,
@@ -18,7 +19,7 @@ from tallymark.web.telemetry.updates import UpdateLog
 _MAX_KEY_LENGTH = 255
 
 
-def add_progress(app: Flask, tokens: Tokens, database: Database, max_bytes: int) -> None:
+def add_progress(app: Flask, tokens: Tokens, database: Database, bodies: Bodies) -> None:
     """Give an application the route that crawlers report to."""
     updates = UpdateLog(database)
 
@@ -28,11 +29,16 @@ def add_progress(app: Flask, tokens: Tokens, database: Database, max_bytes: int)
         """Take one update, or a batch of them."""
         environ = request.environ
         key = environ.get("HTTP_IDEMPOTENCY_KEY")
-        body = environ["tallymark.body"] = read_json_body(environ, max_bytes)
+        body = environ["tallymark.body"] = bodies.read_json(environ)
         checked_key = None if key is None else _checked_key(key)
         began = time.perf_counter()
         try:
-            [answer] = database.call(RECEIVE_PROGRESS, body, checked_key, caller().sql_prefix)
+            try:
+                [answer] = database.call(RECEIVE_PROGRESS, body, checked_key, caller().sql_prefix)
+            except InvalidUpdate as error:
+                came, body = body, mended(body, error)
+                [answer] = database.call(RECEIVE_PROGRESS, body, checked_key, caller().sql_prefix)
+                answer = with_warning(answer, came)
         except TallymarkError as error:
             updates.refused(body, error)
             raise
