@@ -9,6 +9,7 @@ import struct
 import subprocess
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +131,7 @@ def test_a_chunked_body_that_is_cut_off_changes_nothing(
                 plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 continue
             plain.shutdown(socket.SHUT_WR)
-            answer = b"".join(iter(lambda plain=plain: plain.recv(65_536), b""))
+            answer = b"".join(iter(partial(plain.recv, 65_536), b""))
             assert b" 200 " not in answer, (cut, answer)
     assert server_of.report(update(task, updateId="next")).status == 200, "the next request is as usual"
     assert server_of.state(task)[1] != before[1]

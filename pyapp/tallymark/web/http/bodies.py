@@ -47,7 +47,7 @@ class Bodies:
             length, is_compressed = self._checked(environ)
             share = None
             if length == _CHUNKED or is_compressed or length > BodyMemory.SMALL_BYTES:
-                share = self._memory.share(environ)
+                share = self._memory.share()
                 share.grow(max(length, 0))
         except Problem:
             self.discard(environ, self._max_bytes * _DISCARD_FACTOR)

@@ -6,8 +6,9 @@ from http import HTTPStatus
 from threading import Lock
 from typing import ClassVar
 
+from flask import Response, after_this_request
+
 from tallymark.web.http.answers import Problem
-from tallymark.web.http.slow_bodies import Environ
 
 #: The range of Retry-After, which is random so that crawlers do not all come back at once.
 _RETRY_SECONDS = (1, 5)
@@ -24,12 +25,13 @@ class BodyMemory:
         self._limit = limit
         self._held = 0
         self._lock = Lock()
-        #: What was given back. Python may end a share at any moment, also while the lock is held.
+        #: What was given back. A share may end at any moment, also in a thread that has the lock.
         self._returned: deque[int] = deque()
 
-    def share(self, environ: Environ) -> "Share":
-        """Begin the share of a request, which ends with the environment of the request."""
-        found = environ["tallymark.body_memory"] = Share(self)
+    def share(self) -> "Share":
+        """Begin the share of the request at hand, which ends when its answer is made."""
+        found = Share(self)
+        after_this_request(found.end)
         return found
 
     def take(self, count: int) -> None:
@@ -54,7 +56,7 @@ class BodyMemory:
 
 
 class Share:
-    """What one request holds of the memory. It is given back when Python removes this object."""
+    """What one request holds of the memory."""
 
     def __init__(self, memory: BodyMemory) -> None:
         """Begin with nothing."""
@@ -66,5 +68,12 @@ class Share:
         self._memory.take(count)
         self._count += count
 
+    def end(self, response: Response) -> Response:
+        """Give back all of it, when the answer is made."""
+        self._memory.give_back(self._count)
+        self._count = 0
+        return response
+
     def __del__(self) -> None:
+        # Where no answer was made.
         self._memory.give_back(self._count)

@@ -12,8 +12,6 @@ import json
 import re
 from typing import Any
 
-from tallymark.functions.errors import InvalidUpdate
-
 WARNING = "half a surrogate pair was replaced by U+FFFD: the text was cut in the middle of a character"
 
 #: PostgreSQL's refusals of such a body: of the escape, and of the bytes.
@@ -34,15 +32,15 @@ _NUMBER = "\0"
 _MARKED_NUMBER = re.compile(r'"\\u0000([^"]*)"')
 
 
-def mended(body: bytes, error: InvalidUpdate) -> bytes:
-    """Return a refused body with U+FFFD in place of each half of a pair. Raises the error if that is not its cause."""
-    changed = _ESCAPE.sub(_mend, body) if error.sqlstate in _NOT_JSON else body
+def mended(body: bytes, sqlstate: str | None) -> bytes | None:
+    """Return a body that was refused, with U+FFFD in place of each half of a pair; None if that was not the cause."""
+    changed = _ESCAPE.sub(_mend, body) if sqlstate in _NOT_JSON else body
+    if changed == body:
+        return None
     try:
-        if changed == body or _names_something(json.loads(body)):
-            raise error
+        return None if _names_something(json.loads(body)) else changed
     except (ValueError, RecursionError):
-        raise error from None
-    return changed
+        return None
 
 
 def with_warning(answer: bytes | None, body: bytes) -> bytes | None:

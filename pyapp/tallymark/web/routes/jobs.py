@@ -84,7 +84,10 @@ def add_jobs(app: Flask, tokens: Tokens, writer: Database, reader: CanCall, bodi
         try:
             created, job_id, job = writer.call(http.RECEIVE_JOB, body, caller().sql_prefix)
         except InvalidUpdate as error:
-            created, job_id, job = writer.call(http.RECEIVE_JOB, mended(body, error), caller().sql_prefix)
+            whole = mended(body, error.sqlstate)
+            if whole is None:
+                raise
+            created, job_id, job = writer.call(http.RECEIVE_JOB, whole, caller().sql_prefix)
         answer = json_answer(job, HTTPStatus.CREATED if created == b"true" else HTTPStatus.OK)
         answer.headers["Location"] = f"/api/internal/jobs/{quote(job_id or b'', safe='')}"
         return answer

@@ -36,9 +36,11 @@ def add_progress(app: Flask, tokens: Tokens, database: Database, bodies: Bodies)
             try:
                 [answer] = database.call(RECEIVE_PROGRESS, body, checked_key, caller().sql_prefix)
             except InvalidUpdate as error:
-                came, body = body, mended(body, error)
-                [answer] = database.call(RECEIVE_PROGRESS, body, checked_key, caller().sql_prefix)
-                answer = with_warning(answer, came)
+                whole = mended(body, error.sqlstate)
+                if whole is None:
+                    raise
+                [answer] = database.call(RECEIVE_PROGRESS, whole, checked_key, caller().sql_prefix)
+                answer, body = with_warning(answer, body), whole
         except TallymarkError as error:
             updates.refused(body, error)
             raise
