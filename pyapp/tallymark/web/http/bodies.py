@@ -77,7 +77,7 @@ class Bodies:
         try:
             self._skip(environ, left, began)
         finally:
-            self._slow.end()
+            self._slow.end(environ)
 
     def _checked(self, environ: Environ) -> tuple[int, bool]:
         """Return the length of a body, or `_CHUNKED`, and whether it is compressed; raise what the headers tell."""
@@ -100,7 +100,7 @@ class Bodies:
         except OSError:
             pass  # gunicorn raises where the connection was reset
         finally:
-            self._slow.end()
+            self._slow.end(environ)
         if len(body) < length:
             raise self._cut_off(environ, began, "is shorter than its Content-Length")
         return body
@@ -123,7 +123,7 @@ class Bodies:
         except Exception:  # noqa: BLE001 - a server has exceptions of its own for this
             raise self._cut_off(environ, began, "is not made of whole chunks") from None
         finally:
-            self._slow.end()
+            self._slow.end(environ)
         if self._slow.is_over(environ, began):
             # It may be cut off by us.
             raise self._cut_off(environ, began, "")

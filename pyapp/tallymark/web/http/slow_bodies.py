@@ -15,8 +15,11 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, MutableMapping
 from contextlib import suppress
+from functools import partial
 from threading import Lock, Thread, get_ident
 from typing import Any, NamedTuple
+
+from flask import Response, after_this_request, has_request_context
 
 from tallymark.web.http.connections import ClientConnection, client_connections, plain_address
 
@@ -53,7 +56,7 @@ class SlowBodies:
         self._looks = False
         #: Since when each connection, by its inode, was seen to wait for an answer in every look.
         self._unanswered: dict[int, float] = {}
-        #: Sockets to close: gunicorn would take what comes later for another request.
+        #: Sockets of gunicorn's to close, where the request did not get as far as that.
         self._closing: list[socket.socket] = []
 
     def begin(self, environ: Environ) -> float:
@@ -64,9 +67,12 @@ class SlowBodies:
         self._reading[get_ident()] = _Reading(began, environ)
         return began
 
-    def end(self) -> None:
+    def end(self, environ: Environ) -> None:
         """End the reading of this thread."""
         del self._reading[get_ident()]
+        if _TOO_SLOW in environ and "gunicorn.socket" in environ and has_request_context():
+            # gunicorn would take what comes later for another request. Granian closes the connection by itself.
+            after_this_request(_Closing(environ["gunicorn.socket"]))
 
     def is_over(self, environ: Environ, began: float) -> bool:
         """Return whether a reading has taken too long, also if its connection was not found."""
@@ -95,8 +101,7 @@ class SlowBodies:
 
     def _close(self) -> None:
         for sock in self._closing:
-            with suppress(OSError):
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            _close(sock)
         self._closing.clear()
 
     def _look(self, slow: Iterable[_Reading]) -> None:
@@ -149,6 +154,25 @@ class SlowBodies:
         if len(found) > alike:
             return []
         return sorted(found, key=lambda one: self._unanswered[one.inode])[: len(late)]
+
+
+class _Closing:
+    """Closes a socket when an answer was sent."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def __call__(self, response: Response) -> Response:
+        response.call_on_close(partial(_close, self._sock))
+        return response
+
+
+def _close(sock: socket.socket) -> None:
+    """Let nothing more through a socket, and nothing that came already. The server still has to close it."""
+    with suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        while socket.socket.recv(sock, 65_536):
+            pass
 
 
 def _address(environ: Environ) -> str:
