@@ -86,8 +86,7 @@ class Bodies:
             raise self._too_large(f"{length} bytes")
         if environ.get("CONTENT_TYPE") != "application/json":
             _check_type(environ.get("CONTENT_TYPE") or "")
-        encoding = environ.get("HTTP_CONTENT_ENCODING")
-        return length, encoding is not None and _is_gzip(encoding)
+        return length, "HTTP_CONTENT_ENCODING" in environ and _is_gzip(environ["HTTP_CONTENT_ENCODING"])
 
     def _read(self, environ: Environ, length: int) -> bytes:
         """Read a body of a known length."""

@@ -51,7 +51,8 @@ class SlowBodies:
         """Nothing is started before the first reading, which is after this process was forked."""
         self.seconds = seconds
         self._pause = min(_LOOK_SECONDS, seconds / _LOOKS)
-        self._reading: dict[int, _Reading] = {}
+        #: By thread. Plain tuples are made faster.
+        self._reading: dict[int, tuple[float, Environ]] = {}
         self._lock = Lock()
         self._looks = False
         #: Since when each connection, by its inode, was seen to wait for an answer in every look.
@@ -64,7 +65,7 @@ class SlowBodies:
         if not self._looks:
             self._start()
         began = time.monotonic()
-        self._reading[get_ident()] = _Reading(began, environ)
+        self._reading[get_ident()] = (began, environ)
         return began
 
     def end(self, environ: Environ) -> None:
@@ -88,8 +89,8 @@ class SlowBodies:
         while True:
             time.sleep(self._pause)
             self._close()
-            began = time.monotonic() - self._pause
-            slow = [reading for reading in list(self._reading.values()) if reading.began < began]
+            last_look = time.monotonic() - self._pause
+            slow = [_Reading(*reading) for reading in list(self._reading.values()) if reading[0] < last_look]
             if not slow:
                 self._unanswered.clear()
                 continue
