@@ -31,6 +31,8 @@ Environ = MutableMapping[str, Any]
 _TOO_SLOW = "tallymark.too_slow"
 #: The pause between two looks, at most, and how many of them fit into the time of a body, at least.
 _LOOK_SECONDS, _LOOKS = 1.0, 5
+#: A connection is seen so many pauses after the reading on it began, at most: in the second look, or a little later.
+_SEEN_WITHIN = 3
 #: How exactly the system says when data was sent: it counts in steps of up to 10 ms.
 _STEP_SECONDS = 0.05
 #: After this many times the time of a body, each connection is cut that may be the one.
@@ -96,9 +98,9 @@ class SlowBodies:
                 continue
             try:
                 self._look(slow)
-            except OSError as error:
-                # Such as too many open files. The next look may succeed.
-                _logger.warning("the connections of slow bodies could not be found: %s", error)
+            except Exception:
+                # Such as too many open files. This thread has to go on, and the next look may succeed.
+                _logger.exception("slow bodies could not be ended")
 
     def _close(self) -> None:
         for sock in self._closing:
@@ -134,8 +136,9 @@ class SlowBodies:
         for address, of_client in readings.items():
             late = [reading for reading in of_client if reading.began < now - self.seconds]
             if late:
-                # Those that began in the two looks after them are not told apart, and their time is as good as up.
-                almost = [reading for reading in of_client if reading.began < now - self.seconds + 2 * self._pause]
+                # Those that began soon after them are not told apart, and their time is as good as up.
+                soon = now - self.seconds + _SEEN_WITHIN * self._pause + _STEP_SECONDS
+                almost = [reading for reading in of_client if reading.began < soon]
                 for reading in almost:
                     reading.environ[_TOO_SLOW] = True
                 theirs = [one for one in connections if one.address == address]
@@ -149,8 +152,7 @@ class SlowBodies:
         very_late = [reading.began for reading in late if reading.began < now - _LAST_FACTOR * self.seconds]
         if very_late:
             return [one for one in theirs if one.sent_at < max(very_late) + _STEP_SECONDS]
-        # The first look after the last of them began was at most two pauses later.
-        seen_by = max(reading.began for reading in late) + 2 * self._pause + _STEP_SECONDS
+        seen_by = max(reading.began for reading in late) + _SEEN_WITHIN * self._pause + _STEP_SECONDS
         found = [one for one in theirs if self._unanswered.get(one.inode, now) <= seen_by]
         if len(found) > alike:
             return []
