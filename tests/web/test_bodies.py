@@ -298,7 +298,6 @@ def test_bodies_that_do_not_fit_into_the_memory_are_told_to_come_back(
         TALLYMARK_MAX_BODY_BYTES="200000",
         TALLYMARK_BODY_MEMORY="600000",
         TALLYMARK_BODY_TIMEOUT="600",
-        TALLYMARK_BLOCKING_THREADS="64",
     )
     web.register("job")
     large = json.dumps(update("job", note="x" * 190_000))

@@ -37,8 +37,7 @@ _FORMS = {
 }
 
 
-#: A short time for bodies; and each body that is read may take a turn.
-_LIMITS = {"TALLYMARK_BODY_TIMEOUT": str(_SECONDS), "TALLYMARK_BLOCKING_THREADS": "100"}
+_LIMITS = {"TALLYMARK_BODY_TIMEOUT": str(_SECONDS)}
 
 
 class _BesideUnix(Gthread):
@@ -205,7 +204,7 @@ def test_half_a_body_behind_another_request_is_found_too(serve: Serve) -> None:
 
 def test_who_waits_for_an_answer_is_not_cut_for_another(serve: Serve, db_url: str) -> None:
     """A request that takes long looks like half a body from outside. Both come from one address, as from a proxy."""
-    web = serve(Web, TALLYMARK_TRUSTED_PROXIES="1")
+    web = serve(Web, TALLYMARK_TRUSTED_PROXIES="1", TALLYMARK_LOCK_TIMEOUT="0")
     with psycopg.connect(db_url) as holder, _connected(web) as waits:
         holder.execute("SELECT FROM tallymark.job WHERE id = 'job' FOR UPDATE")
         body = b'{"taskId":"job","status":"processing","timestamp":"2025-01-06T19:15:30Z"}'

@@ -6,14 +6,20 @@ ends it like a whole one; but both JSON and compressed data say themselves where
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from tallymark.settings import Settings
 from tallymark.web.http.answers import Problem
 from tallymark.web.http.body_memory import BodyMemory, Share
 from tallymark.web.http.slow_bodies import Environ, SlowBodies
 
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication
+
+#: Where the environment of a request keeps what its body takes of the memory.
+_SHARE = "tallymark.body_share"
 #: The body of a refused request is read and thrown away, up to this multiple of the size limit. If the answer went out
 #: while the body still came in, the client would find its connection reset, and never see the answer.
 _DISCARD_FACTOR = 16
@@ -37,8 +43,23 @@ class Bodies:
         # One body always fits, also if it is compressed.
         self._memory = BodyMemory(max(settings.body_memory, 2 * settings.max_body_bytes + 2 * _PIECE_BYTES))
 
+    def around(self, app: "WSGIApplication") -> "WSGIApplication":
+        """Return an application that forgets the body of each request when its answer is made."""
+
+        def answer(environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
+            try:
+                result = app(environ, start_response)
+            finally:
+                if _SHARE in environ:
+                    environ.pop(_SHARE).end()
+            return self._slow.closing(environ, result)
+
+        return answer
+
     def read_json(self, environ: Environ) -> bytes:
         """Return the body of a request. It may not be JSON, but has no zero byte and no byte order mark.
+
+        The application must be inside `around`.
 
         Raises:
             Problem: 400, 408, 411, 413, 415 or 503.
@@ -47,7 +68,7 @@ class Bodies:
             length, is_compressed = self._checked(environ)
             share = None
             if length == _CHUNKED or is_compressed or length > BodyMemory.SMALL_BYTES:
-                share = self._memory.share()
+                share = environ[_SHARE] = Share(self._memory)
                 share.grow(max(length, 0))
         except Problem:
             self.discard(environ, self._max_bytes * _DISCARD_FACTOR)
@@ -77,7 +98,7 @@ class Bodies:
         try:
             self._skip(environ, left, began)
         finally:
-            self._slow.end(environ)
+            self._slow.end()
 
     def _checked(self, environ: Environ) -> tuple[int, bool]:
         """Return the length of a body, or `_CHUNKED`, and whether it is compressed; raise what the headers tell."""
@@ -99,7 +120,7 @@ class Bodies:
         except OSError:
             pass  # gunicorn raises where the connection was reset
         finally:
-            self._slow.end(environ)
+            self._slow.end()
         if len(body) < length:
             raise self._cut_off(environ, began, "is shorter than its Content-Length")
         return body
@@ -122,7 +143,7 @@ class Bodies:
         except Exception:  # noqa: BLE001 - a server has exceptions of its own for this
             raise self._cut_off(environ, began, "is not made of whole chunks") from None
         finally:
-            self._slow.end(environ)
+            self._slow.end()
         if self._slow.is_over(environ, began):
             # It may be cut off by us.
             raise self._cut_off(environ, began, "")

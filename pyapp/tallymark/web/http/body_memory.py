@@ -1,12 +1,9 @@
 """The memory for the bodies of all requests of a process. What does not fit is answered 503, before it is read."""
 
 import random
-from collections import deque
 from http import HTTPStatus
 from threading import Lock
 from typing import ClassVar
-
-from flask import Response, after_this_request
 
 from tallymark.web.http.answers import Problem
 
@@ -25,20 +22,10 @@ class BodyMemory:
         self._limit = limit
         self._held = 0
         self._lock = Lock()
-        #: What was given back. A share may end at any moment, also in a thread that has the lock.
-        self._returned: deque[int] = deque()
-
-    def share(self) -> "Share":
-        """Begin the share of the request at hand, which ends when its answer is made."""
-        found = Share(self)
-        after_this_request(found.end)
-        return found
 
     def take(self, count: int) -> None:
         """Take so many bytes. Raises 503 if they do not fit."""
         with self._lock:
-            while self._returned:
-                self._held -= self._returned.popleft()
             if self._held + count <= self._limit:
                 self._held += count
                 return
@@ -52,7 +39,8 @@ class BodyMemory:
 
     def give_back(self, count: int) -> None:
         """Give back so many bytes."""
-        self._returned.append(count)
+        with self._lock:
+            self._held -= count
 
 
 class Share:
@@ -68,12 +56,7 @@ class Share:
         self._memory.take(count)
         self._count += count
 
-    def end(self, response: Response) -> Response:
-        """Give back all of it, when the answer is made."""
+    def end(self) -> None:
+        """Give back all of it."""
         self._memory.give_back(self._count)
         self._count = 0
-        return response
-
-    def __del__(self) -> None:
-        # Where no answer was made.
-        self._memory.give_back(self._count)

@@ -13,19 +13,19 @@ import logging
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from threading import Lock, Thread, get_ident
 from typing import Any, NamedTuple
 
-from flask import Response, after_this_request, has_request_context
+from werkzeug.wsgi import ClosingIterator
 
 from tallymark.web.http.connections import ClientConnection, client_connections, plain_address
 
 _logger = logging.getLogger("tallymark.web.bodies")
 
-Environ = MutableMapping[str, Any]
+Environ = dict[str, Any]
 
 #: Set in the environment of a request whose body took too long.
 _TOO_SLOW = "tallymark.too_slow"
@@ -70,12 +70,16 @@ class SlowBodies:
         self._reading[get_ident()] = (began, environ)
         return began
 
-    def end(self, environ: Environ) -> None:
+    def end(self) -> None:
         """End the reading of this thread."""
         del self._reading[get_ident()]
-        if _TOO_SLOW in environ and "gunicorn.socket" in environ and has_request_context():
+
+    def closing(self, environ: Environ, result: Iterable[bytes]) -> Iterable[bytes]:
+        """Return an answer that closes the connection where it must, when it was sent."""
+        if _TOO_SLOW in environ and "gunicorn.socket" in environ:
             # gunicorn would take what comes later for another request. Granian closes the connection by itself.
-            after_this_request(_Closing(environ["gunicorn.socket"]))
+            return ClosingIterator(result, [partial(_close, environ["gunicorn.socket"])])
+        return result
 
     def is_over(self, environ: Environ, began: float) -> bool:
         """Return whether a reading has taken too long, also if its connection was not found."""
@@ -157,17 +161,6 @@ class SlowBodies:
         if len(found) > alike:
             return []
         return sorted(found, key=lambda one: self._unanswered[one.inode])[: len(late)]
-
-
-class _Closing:
-    """Closes a socket when an answer was sent."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-
-    def __call__(self, response: Response) -> Response:
-        response.call_on_close(partial(_close, self._sock))
-        return response
 
 
 def _close(sock: socket.socket) -> None:

@@ -43,11 +43,11 @@ def mended(body: bytes, sqlstate: str | None) -> bytes | None:
         return None
 
 
-def with_warning(answer: bytes | None, body: bytes) -> bytes | None:
+def with_warning(answer: bytes, body: bytes) -> bytes:
     """Return the answer to a mended body, with a warning for each update that was mended; `body` is as it came."""
     try:
         content = json.loads(body)
-        result = json.loads(answer or b"null", parse_int=_kept, parse_float=_kept)
+        result = json.loads(answer, parse_int=_kept, parse_float=_kept)
         pairs = zip(content, result, strict=True) if isinstance(content, list) else [(content, result)]
         for update, outcome in pairs:
             if "warnings" in outcome and _has_half(update):
