@@ -20,6 +20,7 @@ from tallymark.web.db.replica import Reader
 from tallymark.web.db.share import Share
 from tallymark.web.http.admission import AdmissionQueue, QueuedApp
 from tallymark.web.http.answers import add_handlers, request_context
+from tallymark.web.http.bodies import Bodies
 from tallymark.web.live import add_live
 from tallymark.web.pages.dashboard import add_dashboard
 from tallymark.web.pages.documents import add_assets
@@ -94,11 +95,12 @@ def create_app(settings: Settings | None = None) -> Flask:
         woken=queue.woken,
         seen=counters.group_size.observe,
     )
+    bodies = Bodies(settings)
     add_handlers(app)
     readiness = Readiness(writer, reader)
     add_health(app, readiness, reader)
-    add_progress(app, tokens, merger, UpdateLog(writer), queue, settings.max_body_bytes)
-    add_jobs(app, tokens, patience, reader, queue, settings.max_body_bytes)
+    add_progress(app, tokens, merger, UpdateLog(writer), queue, bodies)
+    add_jobs(app, tokens, patience, reader, queue, bodies)
     add_lists(app, tokens, reader)
     add_live(app, tokens, reader, queue, settings.streams)
     add_assets(app)
@@ -109,7 +111,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_metrics(app, tokens, settings, queue, merger, pools, reader, readiness)
 
     # From the inside out: what a request waits in the queue is part of its latency, and of its trace.
-    app.wsgi_app = QueuedApp(app.wsgi_app, queue, read_early(tokens, settings.max_body_bytes))  # type: ignore[method-assign]  # as Flask's documentation has it
+    queued = QueuedApp(app.wsgi_app, queue, read_early(tokens, bodies), bodies.discard)
+    app.wsgi_app = bodies.around(queued)  # type: ignore[assignment, method-assign]  # as Flask's documentation has it
     add_counters(app, tokens, reader)
     add_traces(app, pools.values(), lambda: request_context().get("job"))
     if settings.trusted_proxies:

@@ -1,10 +1,8 @@
-"""What a request brings: a JSON body, and the parameters of its query string."""
+"""The parameters of a request's query string."""
 
-import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import request
 
@@ -18,90 +16,6 @@ INTEGER = 2**31 - 1
 BIGINT = 2**63 - 1
 #: Reading a longer number is slow in Python, and past 4,300 digits it fails.
 _MAX_DIGITS = 100
-
-#: The body of a refused request is read and thrown away, up to this multiple of the size limit. If the answer went out
-#: while the body still came in, the client would find its connection reset, and never see the answer.
-_DISCARD_FACTOR = 16
-_CHUNK_BYTES = 65536
-_CONTENT_LENGTH = re.compile(r"[0-9]{1,20}")
-
-
-def read_json_body(environ: Mapping[str, Any], max_bytes: int) -> bytes:
-    """Return the body of a request. It may not be JSON, but has no zero byte.
-
-    Raises:
-        Problem: 400, 411, 413 or 415.
-    """
-    try:
-        length = _checked_length(environ, max_bytes)
-    except Problem:
-        _discard(environ, max_bytes * _DISCARD_FACTOR)
-        raise
-    body: bytes = environ["wsgi.input"].read(length) if length else b""
-    if len(body) < length:
-        raise _invalid_body("is shorter than its Content-Length")
-    if b"\0" in body:
-        # libpq would take it for the end of the text.
-        raise _invalid_body("must be UTF-8, without the byte 0")
-    return body
-
-
-def _checked_length(environ: Mapping[str, Any], max_bytes: int) -> int:
-    if "HTTP_TRANSFER_ENCODING" in environ:
-        # Some servers pass on only a part of a body whose length is not known beforehand.
-        raise Problem(
-            HTTPStatus.LENGTH_REQUIRED,
-            "Length required",
-            explanation="Send the body with Content-Length, not with Transfer-Encoding.",
-        )
-    given = environ.get("CONTENT_LENGTH") or "0"
-    if not _CONTENT_LENGTH.fullmatch(given):
-        # `read` would take a negative number for no limit at all.
-        raise _invalid_body("has a Content-Length that is not a number")
-    length = int(given)
-    if length > max_bytes:
-        raise Problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            "Request body too large",
-            explanation=f"The body has {length} bytes. The limit is {max_bytes} bytes.",
-        )
-    if environ.get("CONTENT_TYPE") != "application/json":
-        _check_type(environ.get("CONTENT_TYPE") or "")
-    if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
-        raise _unsupported("Send the body without Content-Encoding.")
-    return length
-
-
-def _check_type(content_type: str) -> None:
-    media = content_type.partition(";")[0].strip().lower()
-    if media != "application/json" and not (media.startswith("application/") and media.endswith("+json")):
-        raise _unsupported("Send the body as application/json.")
-
-
-def _unsupported(explanation: str) -> Problem:
-    return Problem(
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        "Unsupported media type",
-        explanation=explanation,
-        headers={"Accept": "application/json"},
-    )
-
-
-def _invalid_body(problem: str) -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, "Invalid request body", details=[{"field": "", "problem": problem}])
-
-
-def _discard(environ: Mapping[str, Any], max_bytes: int) -> None:
-    if "HTTP_EXPECT" in environ:
-        return  # this client sends nothing before it gets a 100
-    # Not every server ends the stream where the body ends.
-    length = environ.get("CONTENT_LENGTH") or ""
-    left = min(max_bytes, int(length)) if _CONTENT_LENGTH.fullmatch(length) else max_bytes
-    while left > 0:
-        chunk = environ["wsgi.input"].read(min(_CHUNK_BYTES, left))
-        if not chunk:
-            return
-        left -= len(chunk)
 
 
 class Query:

@@ -15,13 +15,16 @@ from flask import Flask, Response, request
 from werkzeug.routing import PathConverter
 
 from tallymark.functions import http
-from tallymark.functions.errors import JobNotFound, TallymarkError
+from tallymark.functions.errors import InvalidUpdate, JobNotFound, TallymarkError
 from tallymark.web.auth.tokens import Tokens, caller
 from tallymark.web.db.patience import Patience, guessed_job
+from tallymark.web.db.pool import Row
 from tallymark.web.db.replica import CanCall
 from tallymark.web.http.admission import AdmissionQueue
 from tallymark.web.http.answers import json_answer
-from tallymark.web.http.requests import BIGINT, Query, read_json_body
+from tallymark.web.http.bodies import Bodies
+from tallymark.web.http.requests import BIGINT, Query
+from tallymark.web.http.surrogates import mended
 
 #: The form of the tags of `read_job`; others that a client sends are ignored.
 _TAG = re.compile(r"[0-9a-f]{1,16}-[0-9]{1,19}", re.ASCII)
@@ -72,16 +75,19 @@ class _JobId(PathConverter):
 
 
 def add_jobs(
-    app: Flask, tokens: Tokens, patience: Patience, reader: CanCall, queue: AdmissionQueue, max_bytes: int
+    app: Flask, tokens: Tokens, patience: Patience, reader: CanCall, queue: AdmissionQueue, bodies: Bodies
 ) -> None:
     """Give an application the routes of single jobs."""
     app.url_map.converters["job_id"] = _JobId
 
     def read_body() -> bytes:
         with queue.outside():  # it may wait for the client
-            body = read_json_body(request.environ, max_bytes)
+            body = bodies.read_json(request.environ)
         request.environ["tallymark.body"] = body
         return body
+
+    def register(body: bytes) -> Row:
+        return patience.call(http.RECEIVE_JOB, body, caller().sql_prefix, job=guessed_job(body))
 
     @app.post("/api/internal/jobs")
     @tokens.required_scope("write")
@@ -89,7 +95,13 @@ def add_jobs(
         """Register a job."""
         body = read_body()
         with queue.outside():
-            created, job_id, job = patience.call(http.RECEIVE_JOB, body, caller().sql_prefix, job=guessed_job(body))
+            try:
+                created, job_id, job = register(body)
+            except InvalidUpdate as error:
+                whole = mended(body, error.sqlstate)
+                if whole is None:
+                    raise
+                created, job_id, job = register(whole)
         answer = json_answer(job, HTTPStatus.CREATED if created == b"true" else HTTPStatus.OK)
         answer.headers["Location"] = f"/api/internal/jobs/{quote(job_id or b'', safe='')}"
         return answer
