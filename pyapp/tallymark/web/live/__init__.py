@@ -124,8 +124,7 @@ def add_live(app: Flask, tokens: Tokens, reader: Reader, queue: AdmissionQueue, 
         job_id = query.text("job")
         after = _after(query)
         question = (caller().sql_prefix, *overview_question(query))
-        if request.args.get("view") not in {None, "", "overview"}:
-            query.problems.append({"field": "view", "problem": "must be overview"})
+        query.choice("view", "overview")
         query.check()
         if job_id is not None:
             caller().check_job(job_id.decode())
@@ -152,11 +151,11 @@ def add_live(app: Flask, tokens: Tokens, reader: Reader, queue: AdmissionQueue, 
 
 def _after(query: Query) -> int | None:
     """Return the last event that the client knows; None if it does not say."""
+    given = [number for name in ("lastEventId", "after") if (number := query.number(name, BIGINT)) is not None]
     # A browser that connects again sends the header beside the query of the first time.
     header = request.headers.get("Last-Event-ID", "")
     if header.isascii() and header.isdigit():
         return min(int(header[:20]), BIGINT)
-    given = [number for name in ("lastEventId", "after") if (number := query.number(name, BIGINT)) is not None]
     return int(given[0]) if given else None
 
 
