@@ -48,7 +48,7 @@ def add_sign_in(app: Flask, tokens: Tokens, writer: Database) -> None:
     def sign_out() -> Response:
         """End the session."""
         check_csrf()
-        session.clear()
+        tokens.sign_out()
         return Response(status=HTTPStatus.NO_CONTENT)
 
 
