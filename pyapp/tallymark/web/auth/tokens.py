@@ -27,6 +27,7 @@ from wtforms import ValidationError
 
 from tallymark.functions.http import CHECK_TOKEN
 from tallymark.web.auth.ended import EndedSessions
+from tallymark.web.auth.guesses import Guesses, source_of
 from tallymark.web.db.pool import Database
 from tallymark.web.http.answers import Problem
 
@@ -179,12 +180,14 @@ class Tokens:
         self._secret_key = secret_key.encode()
         self._digests = tuple(sha256(token.encode()).digest() for token in tokens)
         self._stored = StoredTokens(database, cache_seconds)
+        self._guesses = Guesses()
         self._ended = EndedSessions(database, cache_seconds, session_seconds)
 
-    def identify(self, authorization: str | None) -> Caller:
-        """Return who shows a token in the header `Authorization`.
+    def identify(self, authorization: str | None, address: str | None = None) -> Caller:
+        """Return who shows a token in the header `Authorization`. A wrong one counts for the address.
 
-        Raises 401 for a wrong token, 503 if no token exists at all, and Unavailable if the database is needed and away.
+        Raises 401 for a wrong token, or 429 if too many came from there; 503 if no token exists at all; and Unavailable
+        if the database is needed and away.
         """
         shown, digest = _digest_of(authorization)
         # Always compare with all of them: the time must not tell which one was close.
@@ -192,17 +195,22 @@ class Tokens:
         if any(matches):
             return _CONFIGURED
         if self._digests and not (self._stored.are_there and shown):
-            raise _unauthorized()
+            raise self._refused(shown, address)
         known = self._stored.of_token(shown)
         if known.caller is not None:
             return known.caller
         if self._digests or known.any_token:
-            raise _unauthorized()
+            raise self._refused(shown, address)
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Endpoint disabled due to missing configuration")
 
-    def sign_in(self, authorization: str | None) -> Caller:
+    def _refused(self, shown: bytes, address: str | None) -> Problem:
+        """Return the problem of a token that is wrong or missing. A missing one is no guess."""
+        wait = self._guesses.count(source_of(address)) if shown and address is not None else 0
+        return too_many(wait) if wait else _unauthorized()
+
+    def sign_in(self, authorization: str | None, address: str | None = None) -> Caller:
         """Make this request's session stand for a token. Raises as `identify`, and 403 if the token cannot read."""
-        who = _without_reporting(self.identify(authorization))
+        who = _without_reporting(self.identify(authorization, address))
         if "read" not in who.scopes:
             raise _lacks("read")
         session.clear()
@@ -234,7 +242,10 @@ class Tokens:
             def guarded(*args: P.args, **kwargs: P.kwargs) -> Response:
                 environ = request.environ
                 by_session = not shows_token(environ) and _TICKET in session
-                who = self.signed_in() if by_session else self.identify(environ.get("HTTP_AUTHORIZATION"))
+                if by_session:
+                    who = self.signed_in()
+                else:
+                    who = self.identify(environ.get("HTTP_AUTHORIZATION"), environ.get("REMOTE_ADDR", ""))
                 if scope not in who.scopes:
                     raise _lacks(scope)
                 if by_session and environ["REQUEST_METHOD"] not in _SAFE_METHODS:
@@ -282,6 +293,17 @@ def check_csrf() -> None:
             "Forbidden",
             explanation=f"The header {_CSRF_HEADER} must contain the CSRF token of this session.",
         ) from None
+
+
+def too_many(wait: int) -> Problem:
+    """Return the problem that too many wrong tokens came from an address, which should wait for some seconds."""
+    return Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Too many wrong tokens",
+        explanation=f"This token is wrong, like too many others from this address. Try again in {wait} s; "
+        "the right token is accepted at any time.",
+        headers={"Retry-After": str(wait)},
+    )
 
 
 def _digest_of(authorization: str | None) -> tuple[bytes, bytes]:
