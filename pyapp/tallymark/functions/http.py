@@ -115,6 +115,7 @@ _job_changes = Call(
     ids="ARRAY(SELECT jsonb_array_elements_text($1::jsonb))",
     seqs="$2::bigint[]",
     max_events="$3::integer",
+    marks="$4::bigint[]",
 )
 #: Columns: what changed, without job and events, with the seqs of the events; the jobs; the events.
 JOB_CHANGES = _reads(

@@ -18,6 +18,8 @@ INTEGER = 2**31 - 1
 BIGINT = 2**63 - 1
 #: Reading a longer number is slow in Python, and past 4,300 digits it fails.
 _MAX_DIGITS = 100
+#: The id of a message about a job: the number of its last event, and the mark of that event.
+_POSITION = re.compile(r"([0-9]{1,100})(?:-([0-9a-f]{1,15}))?")
 #: How many unknown parameters an answer names: a query can have thousands.
 _MAX_UNKNOWN = 20
 
@@ -106,6 +108,12 @@ def _discard(environ: Mapping[str, Any], max_bytes: int) -> None:
         left -= len(chunk)
 
 
+def position_of(text: str) -> tuple[int, int | None] | None:
+    """Return the number and the mark in the id of a message about a job; None if it is no such id."""
+    match = _POSITION.fullmatch(text)
+    return match and (min(int(match[1]), BIGINT), int(match[2], 16) if match[2] else None)
+
+
 class Query:
     """The query parameters of the request at hand, as PostgreSQL takes them; None where one is missing or empty.
 
@@ -160,6 +168,16 @@ class Query:
         except (ValueError, OverflowError):
             self._refuse(name, "must be a date and time in ISO 8601")
             return None
+
+    def position(self, name: str) -> tuple[int, int | None] | None:
+        """Return the id of a message about a job: the number of its last event, and the mark of that event if given."""
+        text = self._only(name)
+        if text is None:
+            return None
+        found = position_of(text)
+        if found is None:
+            self._refuse(name, "must be the id of an earlier message, or a whole number, 0 or greater")
+        return found
 
     def cursor(self, name: str) -> bytes | None:
         """Return the cursor of a page. The database checks it, too; here it is reported with the other problems."""

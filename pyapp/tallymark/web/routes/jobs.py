@@ -23,7 +23,7 @@ from tallymark.web.http.answers import Problem, json_answer
 from tallymark.web.http.requests import BIGINT, Query, read_json_body
 
 #: The form of the tags of `read_job`; others that a client sends are ignored.
-_TAG = re.compile(r"[0-9a-f]{1,16}-[0-9]{1,19}", re.ASCII)
+_TAG = re.compile(r"[0-9a-f]{1,16}-[0-9]{1,19}-[0-9a-f]{1,16}", re.ASCII)
 
 
 class _Part(NamedTuple):
