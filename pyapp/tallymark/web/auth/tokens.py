@@ -300,8 +300,8 @@ def too_many(wait: int) -> Problem:
     return Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
         "Too many wrong tokens",
-        explanation=f"This token is wrong, like too many others from this address. Try again in {wait} s; "
-        "the right token is accepted at any time.",
+        explanation=f"This token is wrong. Too many wrong tokens came from this address, so try again in {wait} s. "
+        "The right token is accepted at any time.",
         headers={"Retry-After": str(wait)},
     )
 
