@@ -37,7 +37,7 @@ def test_every_call_names_a_function_that_is_there_and_its_arguments(db: Connect
 
 def test_every_statement_of_the_endpoint_can_be_prepared(db: Connection) -> None:
     """PostgreSQL finds a type for each parameter and each column."""
-    statements = [found for found in vars(http).values() if isinstance(found, http.Statement)]
+    statements = _statements()
     assert len(statements) > 30
     for statement in statements:
         db.pgconn.prepare(statement.name, statement.sql)
@@ -45,14 +45,14 @@ def test_every_statement_of_the_endpoint_can_be_prepared(db: Connection) -> None
     assert len({statement.name for statement in statements}) == len(statements)
 
 
+def _statements() -> list[http.Statement]:
+    alone = [found for found in vars(http).values() if isinstance(found, http.Statement)]
+    return [*alone, *http.RECEIVE_GROUP.values()]
+
+
 def test_what_the_endpoint_calls_is_what_readiness_asks_for() -> None:
     """Every function that a statement names is in one of the two lists that /readyz checks."""
-    named = {
-        name
-        for found in vars(http).values()
-        if isinstance(found, http.Statement)
-        for name in re.findall(r"tallymark\.(\w+)\(", found.sql.decode())
-    }
+    named = {name for found in _statements() for name in re.findall(r"tallymark\.(\w+)\(", found.sql.decode())}
     assert named == {call.function for call in [*http.WRITING, *http.READING]}
 
 

@@ -6,7 +6,7 @@ those are in the server's language.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from http import HTTPStatus
 from typing import NamedTuple
@@ -132,6 +132,10 @@ CONNECTION_BROKEN = "08006"
 NO_CONNECTION = "08001"
 #: All connections are in use.
 NO_CONNECTION_FREE = "53300"
+#: Too many requests wait for the database.
+TOO_MANY_WAIT = "53400"
+#: A lock that another transaction holds for longer than lock_timeout.
+LOCK_NOT_AVAILABLE = "55P03"
 
 _RULES = {
     # Text that is not jsonb.
@@ -154,7 +158,11 @@ _RULES = {
     "53": _FULL,
     # It took too long: the statement's timeout, the lock's.
     "57014": _BUSY,
-    "55P03": _BUSY,
+    LOCK_NOT_AVAILABLE: _Rule(
+        Unavailable,
+        "Database busy",
+        explanation="Another transaction holds the job for long. Nothing was changed. Send the request again later.",
+    ),
     # Another transaction was faster. 23505, a number that is taken, shows the same while a distributed database moves
     # the job to another node.
     "40001": _LOST_RACE,
@@ -186,6 +194,17 @@ def from_result(result: abc.PGresult) -> TallymarkError:
         return (result.error_field(which) or b"").decode(errors="replace")
 
     return _from_fields(field)
+
+
+def from_refusal(refusal: Mapping[str, str | None]) -> TallymarkError:
+    """Make the exception for a refusal that a stored function returned as a value; it is returned, not raised."""
+    names = {
+        DiagnosticField.SQLSTATE: "sqlstate",
+        DiagnosticField.MESSAGE_PRIMARY: "message",
+        DiagnosticField.MESSAGE_DETAIL: "detail",
+        DiagnosticField.MESSAGE_HINT: "hint",
+    }
+    return _from_fields(lambda which: refusal.get(names[which]) or "")
 
 
 def from_psycopg(error: psycopg.Error) -> TallymarkError:

@@ -39,15 +39,53 @@ def _reads(*calls: Call, sql: str = "", name: str = "") -> Statement:
     return Statement(f"tallymark_{name or calls[0].function}".encode(), (sql or f"SELECT {calls[0]}").encode())
 
 
+def _within(lock_timeout: str, call: Call) -> str:
+    """Return an expression that calls with a lock_timeout of its own, since a pooler's session may have any."""
+    # CASE is evaluated in order.
+    return f"CASE WHEN set_config('lock_timeout', {lock_timeout}, true) IS NOT NULL THEN {call} END"
+
+
 # --- reporting, registering, commands -----------------------------------------------------------------------------
 
-RECEIVE_PROGRESS = _writes(Call("receive_progress", "body", "idempotency_key", "job_prefix"), takes_json=True)
+_receive_progress = Call("receive_progress", "body", "idempotency_key", "job_prefix")
+#: An update by itself; $4 is lock_timeout in milliseconds.
+RECEIVE_PROGRESS = _writes(_receive_progress, f"SELECT {_within('$4', _receive_progress)}", takes_json=True)
+
+#: How many bodies the statements of RECEIVE_GROUP take, ascending.
+GROUP_SIZES = (1, 2, 4, 8, 16, 32)
+
+
+def _receive_group(size: int) -> Statement:
+    def array(first: int, kind: str) -> str:
+        # Each body is a parameter of its own, so none can reach into the next one.
+        return f"ARRAY[{', '.join(f'${first + number}' for number in range(size))}]::{kind}[]"
+
+    call = Call(
+        "receive_group",
+        bodies=array(1, "jsonb"),
+        idempotency_keys=array(size + 1, "text"),
+        job_prefixes=array(2 * size + 1, "text"),
+        wait=f"set_config('lock_timeout', ${3 * size + 2}, true) IS NOT NULL AND ${3 * size + 1}::boolean",
+    )
+    WRITING.append(call)
+    sql = f"SELECT answer, refusal, held FROM {call}"
+    return Statement(f"tallymark_receive_group_{size}".encode(), sql.encode(), takes_json=True)
+
+
+#: Several bodies, by the size of the group. $1 and so on are the bodies, then come as many idempotency keys and as many
+#: prefixes, then whether to wait for held jobs, and lock_timeout in milliseconds. Rows: answer, refusal, held.
+RECEIVE_GROUP = {size: _receive_group(size) for size in GROUP_SIZES}
 _receive_job = Call("receive_job", "body", "job_prefix")
-#: Columns: whether the job is new, its id, the job.
+#: $3 is lock_timeout in milliseconds. Columns: whether the job is new, its id, the job.
 RECEIVE_JOB = _writes(
-    _receive_job, f"SELECT r ->> 'created', r ->> 'id', r - 'created' FROM {_receive_job} AS r", takes_json=True
+    _receive_job,
+    "SELECT r.job ->> 'created', r.job ->> 'id', r.job - 'created'"
+    f" FROM (SELECT {_within('$3', _receive_job)} OFFSET 0) AS r (job)",
+    takes_json=True,
 )
-RECEIVE_COMMAND = _writes(Call("receive_command", "body", "job_id", "requested_by"), takes_json=True)
+_receive_command = Call("receive_command", "body", "job_id", "requested_by")
+#: $4 is lock_timeout in milliseconds.
+RECEIVE_COMMAND = _writes(_receive_command, f"SELECT {_within('$4', _receive_command)}", takes_json=True)
 NOTE_INTAKE = _writes(Call("note_intake", "entries"), takes_json=True)
 
 # --- tokens and signing in ----------------------------------------------------------------------------------------

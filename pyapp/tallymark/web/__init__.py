@@ -12,6 +12,8 @@ from tallymark.logs import add_context, configure_logging
 from tallymark.settings import Settings
 from tallymark.web.auth.sessions import LIFETIME, Sessions
 from tallymark.web.auth.tokens import Tokens
+from tallymark.web.db.merging import Merger
+from tallymark.web.db.patience import Patience
 from tallymark.web.db.pool import Database
 from tallymark.web.db.replica import Reader
 from tallymark.web.http.admission import AdmissionQueue, QueuedApp
@@ -24,10 +26,11 @@ from tallymark.web.pages.sign_in import add_sign_in
 from tallymark.web.routes.health import add_health
 from tallymark.web.routes.jobs import add_jobs
 from tallymark.web.routes.lists import add_lists
-from tallymark.web.routes.progress import add_progress
-from tallymark.web.telemetry.counters import add_counters
+from tallymark.web.routes.progress import add_progress, read_early
+from tallymark.web.telemetry.counters import add_counters, counters
 from tallymark.web.telemetry.metrics import add_metrics
 from tallymark.web.telemetry.traces import add_traces
+from tallymark.web.telemetry.updates import UpdateLog
 
 __all__ = ["create_app"]
 
@@ -57,9 +60,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
 
-    writer = Database(settings.database_url, settings, role="tallymark_writer")
-    primary = _reading_pool(settings.database_url, settings)
-    replica = _reading_pool(settings.database_read_url, settings) if settings.database_read_url else None
+    queue = AdmissionQueue(settings.blocking_threads, max_waiting=settings.max_waiting, max_wait=settings.max_wait)
+    writer = Database(settings.database_url, settings, role="tallymark_writer", waiting=queue.outside)
+    primary = _reading_pool(settings.database_url, settings, queue)
+    replica = _reading_pool(settings.database_read_url, settings, queue) if settings.database_read_url else None
     reader = Reader(primary, replica, max_lag=settings.max_replica_lag)
     # Tokens are never read from the replica: it may learn late that one was revoked.
     tokens = Tokens(
@@ -69,11 +73,29 @@ def create_app(settings: Settings | None = None) -> Flask:
         secret_key=secret_key,
         session_seconds=LIFETIME.total_seconds(),
     )
-    queue = AdmissionQueue(settings.blocking_threads, max_waiting=settings.max_waiting, max_wait=settings.max_wait)
+    # A quarter of the connections may wait for jobs that others hold, one merges groups, the rest is for single calls.
+    for_held = max(1, settings.pool_size // 4)
+    patience = Patience(
+        writer,
+        connections=for_held,
+        max_waiting=settings.max_waiting // 4,
+        max_wait=settings.max_wait,
+        lock_timeout=settings.lock_timeout,
+    )
+    merger = Merger(
+        writer,
+        patience,
+        single_lines=max(1, settings.pool_size - for_held - 1),
+        max_waiting=max(1, settings.max_waiting // 2),
+        max_wait=settings.max_wait,
+        wake=queue.wake,
+        woken=queue.woken,
+        seen=counters.group_size.observe,
+    )
     add_handlers(app)
     add_health(app, writer, reader)
-    add_progress(app, tokens, writer, settings.max_body_bytes)
-    add_jobs(app, tokens, writer, reader, settings.max_body_bytes)
+    add_progress(app, tokens, merger, UpdateLog(writer), queue, settings.max_body_bytes)
+    add_jobs(app, tokens, patience, reader, queue, settings.max_body_bytes)
     add_lists(app, tokens, reader)
     add_live(app, tokens, reader, queue, settings.streams)
     add_assets(app)
@@ -81,9 +103,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_dashboard(app, tokens, reader)
     add_openapi(app)
     pools = {"write": writer, "read": primary} | ({"replica": replica} if replica else {})
-    add_metrics(app, tokens, settings, queue, pools, reader)
+    add_metrics(app, tokens, settings, queue, merger, pools, reader)
+
     # From the inside out: what a request waits in the queue is part of its latency, and of its trace.
-    app.wsgi_app = QueuedApp(app.wsgi_app, queue)  # type: ignore[method-assign]  # as Flask's documentation has it
+    app.wsgi_app = QueuedApp(app.wsgi_app, queue, read_early(tokens, settings.max_body_bytes))  # type: ignore[method-assign]  # as Flask's documentation has it
     add_counters(app, tokens, reader)
     add_traces(app, pools.values(), lambda: request_context().get("job"))
     if settings.trusted_proxies:
@@ -93,5 +116,5 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def _reading_pool(url: str | None, settings: Settings) -> Database:
-    return Database(url, settings, role="tallymark_reader", pool_size=settings.read_pool_size)
+def _reading_pool(url: str | None, settings: Settings, queue: AdmissionQueue) -> Database:
+    return Database(url, settings, role="tallymark_reader", pool_size=settings.read_pool_size, waiting=queue.outside)

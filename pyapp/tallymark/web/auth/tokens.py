@@ -132,6 +132,10 @@ class StoredTokens:
         """Whether there is a database that may hold tokens."""
         return self._database is not None
 
+    def knows(self, shown: bytes) -> bool:
+        """Return whether a token was right when it was looked up last, a few seconds ago."""
+        return self._right.get(sha256(shown).digest()) is not None
+
     def of_token(self, shown: bytes) -> _Known:
         """Return what is known about a token. Raises Unavailable if the database is needed and away."""
         return self.of_digest(sha256(shown).digest() if _STORED_TOKEN.fullmatch(shown) else _NO_TOKEN)
@@ -207,6 +211,11 @@ class Tokens:
         """Return the problem of a token that is wrong or missing. A missing one is no guess."""
         wait = self._guesses.count(source_of(address)) if shown and address is not None else 0
         return too_many(wait) if wait else _unauthorized()
+
+    def knows(self, authorization: str | None) -> bool:
+        """Return whether a token is known to be right, without asking the database."""
+        shown, digest = _digest_of(authorization)
+        return any(hmac.compare_digest(digest, other) for other in self._digests) or self._stored.knows(shown)
 
     def sign_in(self, authorization: str | None, address: str | None = None) -> Caller:
         """Make this request's session stand for a token. Raises as `identify`, and 403 if the token cannot read."""

@@ -15,6 +15,8 @@ set or prepared in the session, and the role and timeouts are those of the login
 
 import logging
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from multiprocessing.util import Finalize
 from threading import Lock, Thread
 from typing import Any, Self
@@ -82,8 +84,11 @@ class Connection(psycopg.Connection[Any]):
             raise
 
 
-def run(connection: Connection, statement: Statement, parameters: tuple[bytes | None, ...]) -> list[bytes | None]:
-    """Run a statement once, and return the columns of its one row as text in UTF-8.
+Row = list[bytes | None]
+
+
+def run(connection: Connection, statement: Statement, parameters: tuple[bytes | None, ...]) -> list[Row]:
+    """Run a statement once, and return its rows: the columns as text in UTF-8.
 
     It calls libpq directly, because building a cursor costs more than everything else that Python does here.
     """
@@ -100,7 +105,8 @@ def run(connection: Connection, statement: Statement, parameters: tuple[bytes | 
         raise Unavailable("Database unavailable", sqlstate=CONNECTION_BROKEN, remedy=Remedy.NEW_CONNECTION) from error
     if result.status != ExecStatus.TUPLES_OK:
         raise _failure(connection, result, statement, parameters)
-    return [result.get_value(0, column) for column in range(result.nfields)]
+    columns = range(result.nfields)
+    return [[result.get_value(row, column) for column in columns] for row in range(result.ntuples)]
 
 
 def _prepare(connection: Connection, statement: Statement) -> None:
@@ -141,12 +147,20 @@ class Database:
     """A pool of connections to one database, opened by the first call."""
 
     def __init__(
-        self, url: str | None, settings: Settings, *, role: str | None = None, pool_size: int | None = None
+        self,
+        url: str | None,
+        settings: Settings,
+        *,
+        role: str | None = None,
+        pool_size: int | None = None,
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """Prepare a pool. Nothing is connected before the first call, so this may happen before a fork.
 
-        Without a URL every call raises `Unavailable`. The connections take the role if they may.
+        Without a URL every call raises `Unavailable`. The connections take the role if they may. Each call is made
+        within `waiting`.
         """
+        self._waiting = waiting
         self._url = url
         self._settings = settings
         self._role = role
@@ -164,26 +178,31 @@ class Database:
         self._failure = ""
         self._closed_until = 0.0
 
-    def call(self, statement: Statement, *parameters: bytes | None) -> list[bytes | None]:
-        """Run a statement in a transaction of its own, and return the columns of its one row as text in UTF-8.
+    def call(self, statement: Statement, *parameters: bytes | None) -> Row:
+        """Run a statement that gives one row, as `rows` does, and return that row."""
+        return self.rows(statement, *parameters)[0]
+
+    def rows(self, statement: Statement, *parameters: bytes | None) -> list[Row]:
+        """Run a statement in a transaction of its own, and return its rows: the columns as text in UTF-8.
 
         Parameters are text in UTF-8 without zero bytes; None is NULL. The statement is run once more if that may help,
-        so it must be safe to run twice.
+        so it must be safe to run twice. While the database works, the thread has no turn.
 
         Raises:
             TallymarkError: It was refused, or failed; nothing was changed, unless the connection broke.
         """
-        pool = self._open_pool()
-        try:
+        with self._waiting():
+            pool = self._open_pool()
+            try:
+                return self._call(pool, statement, parameters)
+            except TallymarkError as error:
+                if error.remedy is Remedy.NONE:
+                    raise
+                _logger.debug("once more after sqlstate=%s", error.sqlstate)
+                if error.remedy is Remedy.NEW_CONNECTION:
+                    # All connections may be broken, and the second attempt should not get another one of them.
+                    pool.check()
             return self._call(pool, statement, parameters)
-        except TallymarkError as error:
-            if error.remedy is Remedy.NONE:
-                raise
-            _logger.debug("once more after sqlstate=%s", error.sqlstate)
-            if error.remedy is Remedy.NEW_CONNECTION:
-                # All connections may be broken, and the second attempt should not get another one of them.
-                pool.check()
-        return self._call(pool, statement, parameters)
 
     def close(self) -> None:
         """Close all connections, after the last call. Harmless if none is open."""
@@ -202,7 +221,7 @@ class Database:
             "waiting": stats["requests_waiting"],
         }
 
-    def _call(self, pool: _Pool, statement: Statement, parameters: tuple[bytes | None, ...]) -> list[bytes | None]:
+    def _call(self, pool: _Pool, statement: Statement, parameters: tuple[bytes | None, ...]) -> list[Row]:
         try:
             # Not `with pool.connection()`: it commits, which takes time and is not needed in autocommit.
             connection = pool.getconn()
@@ -254,9 +273,8 @@ class Database:
             configure=self._configure,
             name="tallymark",
             timeout=self._settings.pool_timeout,
-            # One for each thread: all of them wait while the first connection is opened. With fewer, a busy database
-            # would mean 503; more requests come only from a server with more threads than configured.
-            max_waiting=self._settings.blocking_threads,
+            # Requests that wait have no turn, so there may be more of them than turns.
+            max_waiting=max(self._settings.blocking_threads, self._settings.max_waiting),
             reconnect_timeout=_RECONNECT_SECONDS,
             reconnect_failed=self._give_up,
         )

@@ -1,17 +1,19 @@
 """The queue before all routes: a limited number of requests is worked on at once, in the order in which they came.
 
-The server has more threads than it should work on requests with, because each stream needs one and mostly sleeps. If
-all of them worked on requests, they would compete for Python's lock, and the slowest answers would get much slower.
-A stream takes a turn while it is opened, and later only for its calls of the database.
+The server has more threads than it should work on requests with, because a request mostly waits: for its body, for the
+database, for the next event of a stream. If all threads worked at once, they would compete for Python's lock, and the
+slowest answers would get much slower. So a request needs a turn while it works, and has none while it waits.
 
-If too many requests wait, or one waits for too long, it is answered 503 at once. A crawler does better to come back
-after a few seconds than to wait without end, and the server does no work that nobody waits for any more.
+If too many requests wait for a turn, or one waits for too long, it is answered 503 at once. A crawler does better to
+come back after a few seconds than to wait without end, and the server does no work that nobody waits for any more.
 """
 
 import json
 import random
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from threading import Lock
 from types import TracebackType
@@ -43,7 +45,8 @@ _PROBLEM = json.dumps(
 class AdmissionQueue:
     """Admits a limited number of threads at once, in the order in which they came.
 
-    `with queue:` waits for a turn without limit; `enter` may be rejected. `rejected` counts how often it was.
+    `with queue:` waits for a turn without limit; `enter` may be rejected. `rejected` counts how often it was. A thread
+    has at most one turn: asking for another one while it has one changes nothing, and neither does a second `leave`.
     """
 
     def __init__(self, limit: int, *, max_waiting: int | None = None, max_wait: float = -1) -> None:
@@ -55,6 +58,7 @@ class AdmissionQueue:
         self._lock = Lock()
         self._waiting: deque[Lock] = deque()
         self._on_first: Callable[[], None] | None = None
+        self._mine = threading.local()
 
     @property
     def waiting(self) -> int:
@@ -73,15 +77,18 @@ class AdmissionQueue:
         with self._lock:
             if self._free:
                 self._free -= 1
+                self._mine.turn = True
                 return True
             if self._max_waiting is not None and len(self._waiting) >= self._max_waiting:
                 self.rejected += 1
                 return False
             turn = self._line_up()
         if turn.acquire(timeout=self._max_wait):
+            self._mine.turn = True
             return True
         with self._lock:
             if turn not in self._waiting:
+                self._mine.turn = True
                 return True  # the turn was given between the timeout and this look
             self._waiting.remove(turn)
             self.rejected += 1
@@ -89,20 +96,50 @@ class AdmissionQueue:
 
     def leave(self) -> None:
         """Hand the turn to the thread that has waited for longest; one that comes just now cannot overtake it."""
+        if not self._has_turn():
+            return
+        self._mine.turn = False
         with self._lock:
             if self._waiting:
                 self._waiting.popleft().release()
             else:
                 self._free += 1
 
+    def resume(self) -> None:
+        """Wait for a turn before all others: for a request that has given its turn back while it waited."""
+        self._wait_for_turn(first=True)
+
+    def wake(self, sleepers: Sequence[Lock]) -> None:
+        """Wake threads, each by its lock and with a turn, in this order and before all others.
+
+        Each of them must call `woken`. Woken all at once, they would compete for Python's lock.
+        """
+        with self._lock:
+            for sleeper in sleepers[: self._free]:
+                sleeper.release()
+            at_once = min(self._free, len(sleepers))
+            self._free -= at_once
+            self._waiting.extendleft(reversed(sleepers[at_once:]))
+
+    def woken(self) -> None:
+        """Note that this thread was woken with a turn."""
+        self._mine.turn = True
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Give the thread's turn back for the block, which waits for somebody else; then go on before all others."""
+        if not self._has_turn():
+            yield
+            return
+        self.leave()
+        try:
+            yield
+        finally:
+            self.resume()
+
     def __enter__(self) -> None:
         """Wait for a turn without limit."""
-        with self._lock:
-            if self._free:
-                self._free -= 1
-                return
-            turn = self._line_up()
-        turn.acquire()
+        self._wait_for_turn(first=False)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -110,25 +147,49 @@ class AdmissionQueue:
         """Leave."""
         self.leave()
 
-    def _line_up(self) -> Lock:
+    def _has_turn(self) -> bool:
+        return getattr(self._mine, "turn", False)
+
+    def _wait_for_turn(self, *, first: bool) -> None:
+        if self._has_turn():
+            return
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                turn = None
+            else:
+                turn = self._line_up(first=first)
+        if turn is not None:
+            turn.acquire()
+        self._mine.turn = True
+
+    def _line_up(self, *, first: bool = False) -> Lock:
         turn = Lock()
         turn.acquire()
-        self._waiting.append(turn)
+        if first:
+            self._waiting.appendleft(turn)
+        else:
+            self._waiting.append(turn)
         return turn
 
 
 class QueuedApp:
     """A WSGI application behind a queue. What a body yields later, as a stream does, needs no turn."""
 
-    def __init__(self, app: "WSGIApplication", queue: AdmissionQueue) -> None:
-        """Put a queue before an application."""
+    def __init__(
+        self, app: "WSGIApplication", queue: AdmissionQueue, before: "Callable[[WSGIEnvironment], None]"
+    ) -> None:
+        """Put a queue before an application. `before` is called without a turn: it may read the body."""
         self._app = app
         self._queue = queue
+        self._before = before
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request when it has its turn, or reject it."""
         if environ["PATH_INFO"] in _EXEMPT:
             return self._app(environ, start_response)
+        if environ["REQUEST_METHOD"] == "POST":
+            self._before(environ)
         if not self._queue.enter():
             return _reject(environ, start_response)
         try:

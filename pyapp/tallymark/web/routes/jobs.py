@@ -17,8 +17,9 @@ from werkzeug.routing import PathConverter
 from tallymark.functions import http
 from tallymark.functions.errors import JobNotFound, TallymarkError
 from tallymark.web.auth.tokens import Tokens, caller
-from tallymark.web.db.pool import Database
+from tallymark.web.db.patience import Patience, guessed_job
 from tallymark.web.db.replica import CanCall
+from tallymark.web.http.admission import AdmissionQueue
 from tallymark.web.http.answers import Problem, json_answer
 from tallymark.web.http.requests import BIGINT, Query, read_json_body
 
@@ -70,16 +71,25 @@ class _JobId(PathConverter):
     part_isolating = False
 
 
-def add_jobs(app: Flask, tokens: Tokens, writer: Database, reader: CanCall, max_bytes: int) -> None:
+def add_jobs(
+    app: Flask, tokens: Tokens, patience: Patience, reader: CanCall, queue: AdmissionQueue, max_bytes: int
+) -> None:
     """Give an application the routes of single jobs."""
     app.url_map.converters["job_id"] = _JobId
+
+    def read_body() -> bytes:
+        with queue.outside():  # it may wait for the client
+            body = read_json_body(request.environ, max_bytes)
+        request.environ["tallymark.body"] = body
+        return body
 
     @app.post("/api/internal/jobs")
     @tokens.required_scope("write")
     def create_job() -> Response:
         """Register a job."""
-        body = request.environ["tallymark.body"] = read_json_body(request.environ, max_bytes)
-        created, job_id, job = writer.call(http.RECEIVE_JOB, body, caller().sql_prefix)
+        body = read_body()
+        with queue.outside():
+            created, job_id, job = patience.call(http.RECEIVE_JOB, body, caller().sql_prefix, job=guessed_job(body))
         answer = json_answer(job, HTTPStatus.CREATED if created == b"true" else HTTPStatus.OK)
         answer.headers["Location"] = f"/api/internal/jobs/{quote(job_id or b'', safe='')}"
         return answer
@@ -88,10 +98,12 @@ def add_jobs(app: Flask, tokens: Tokens, writer: Database, reader: CanCall, max_
     @tokens.required_scope("admin")
     def request_command(job_id: str) -> Response:
         """Ask a job's crawler to pause, resume or cancel. The command waits on the job until the crawler obeys it."""
-        body = request.environ["tallymark.body"] = read_json_body(request.environ, max_bytes)
+        body = read_body()
         who = caller()
         who.check_job(job_id)
-        [job] = writer.call(http.RECEIVE_COMMAND, body, _job_key(job_id), who.name.encode() or None)
+        key = _job_key(job_id)
+        with queue.outside():
+            [job] = patience.call(http.RECEIVE_COMMAND, body, key, who.name.encode() or None, job=key)
         return json_answer(job)
 
     @app.get("/api/internal/jobs/<job_id:job_id>")

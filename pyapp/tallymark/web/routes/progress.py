@@ -1,14 +1,16 @@
 """The hot route: a crawler reports, PostgreSQL merges, and its answer goes back unparsed."""
 
 import time
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from flask import Flask, Response, request
 
 from tallymark.functions.errors import TallymarkError
-from tallymark.functions.http import RECEIVE_PROGRESS
 from tallymark.web.auth.tokens import Tokens, caller
-from tallymark.web.db.pool import Database
+from tallymark.web.db.merging import Merger
+from tallymark.web.http.admission import AdmissionQueue
 from tallymark.web.http.answers import Problem, json_answer
 from tallymark.web.http.requests import read_json_body
 from tallymark.web.telemetry.updates import UpdateLog
@@ -17,25 +19,61 @@ from tallymark.web.telemetry.updates import UpdateLog
 #: and so that a bad key is refused beside an updateId, too.
 _MAX_KEY_LENGTH = 255
 
+_PATH = "/api/internal/jobs/progress"
+#: Where the WSGI environment keeps a body that was read before the request had a turn, or what is wrong with it.
+_EARLY = "tallymark.early"
 
-def add_progress(app: Flask, tokens: Tokens, database: Database, max_bytes: int) -> None:
+
+def read_early(tokens: Tokens, max_bytes: int) -> Callable[[dict[str, Any]], None]:
+    """Return what reads an update before its request has a turn, if its token is known to be right.
+
+    Without it a request would have to give its turn back to read its body, and wait for another one. A caller without a
+    token is refused before its body is read.
+    """
+
+    def read(environ: dict[str, Any]) -> None:
+        if environ["PATH_INFO"] == _PATH and tokens.knows(environ.get("HTTP_AUTHORIZATION")):
+            try:
+                environ[_EARLY] = read_json_body(environ, max_bytes)
+            except Problem as problem:
+                environ[_EARLY] = problem
+
+    return read
+
+
+def add_progress(
+    app: Flask, tokens: Tokens, merger: Merger, updates: UpdateLog, queue: AdmissionQueue, max_bytes: int
+) -> None:
     """Give an application the route that crawlers report to."""
-    updates = UpdateLog(database)
 
-    @app.post("/api/internal/jobs/progress")
+    def body_of(environ: dict[str, Any]) -> bytes:
+        early = environ.get(_EARLY)
+        if isinstance(early, Problem):
+            raise early
+        if early is None:
+            with queue.outside():
+                early = read_json_body(environ, max_bytes)
+        environ["tallymark.body"] = early
+        return bytes(early)
+
+    @app.post(_PATH)
     @tokens.required_scope("write")
     def receive_progress() -> Response:
         """Take one update, or a batch of them."""
         environ = request.environ
         key = environ.get("HTTP_IDEMPOTENCY_KEY")
-        body = environ["tallymark.body"] = read_json_body(environ, max_bytes)
+        body = body_of(environ)
         checked_key = None if key is None else _checked_key(key)
         began = time.perf_counter()
+        # It waits for others, and so has no turn; the merger wakes it with one.
+        queue.leave()
         try:
-            [answer] = database.call(RECEIVE_PROGRESS, body, checked_key, caller().sql_prefix)
+            answer = merger.merge(body, checked_key, caller().sql_prefix)
         except TallymarkError as error:
             updates.refused(body, error)
             raise
+        finally:
+            queue.resume()
         updates.accepted(body, answer, time.perf_counter() - began)
         return json_answer(answer)
 

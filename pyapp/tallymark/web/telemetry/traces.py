@@ -122,13 +122,13 @@ class _Headers(Mapping[str, str]):
 
 
 def _trace_calls(database: Database, tracer: Callable[[], Any], job_of: Callable[[], str | None]) -> None:
-    call = database.call
+    rows = database.rows
 
-    def traced(statement: Statement, *parameters: bytes | None) -> list[bytes | None]:
+    def traced(statement: Statement, *parameters: bytes | None) -> list[list[bytes | None]]:
         with tracer().start_as_current_span(statement.name.decode()) as span:
             span.set_attribute("db.system.name", "postgresql")
             if job := job_of():
                 span.set_attribute("tallymark.job", job)
-            return call(statement, *parameters)
+            return rows(statement, *parameters)
 
-    database.call = traced  # type: ignore[method-assign]
+    database.rows = traced  # type: ignore[method-assign]

@@ -16,6 +16,8 @@ from multiprocessing.util import Finalize
 from threading import Lock, Thread
 from typing import Any, NamedTuple
 
+import orjson
+
 from tallymark.functions.errors import TallymarkError, Unavailable
 from tallymark.functions.http import NOTE_INTAKE
 from tallymark.web.db.pool import Database
@@ -64,11 +66,11 @@ class UpdateLog:
         self._writing = Lock()
         self._logged_at: dict[str, float] = {}
 
-    def accepted(self, body: bytes, answer: bytes | None, took: float) -> None:
+    def accepted(self, body: bytes, answer: bytes, took: float) -> None:
         """Record a request that the database answered in `took` seconds: an update, or a batch of them."""
         counters.merge_seconds.observe(took)
         try:
-            came, went = json.loads(body), json.loads(answer or b"null")
+            came, went = _parsed(body), _parsed(answer)
             pairs = list(zip(came, went, strict=True)) if isinstance(came, list) else [(came, went)]
             for update, outcome in pairs:
                 self._record(update, outcome)
@@ -81,7 +83,7 @@ class UpdateLog:
         if not 400 <= error.http_status < 500:  # noqa: PLR2004 - the caller's errors; others are no refusals
             return
         try:
-            came = json.loads(body)
+            came = _parsed(body)
         except (ValueError, RecursionError):
             came = None
         self._refuse(_job_of(came), str(int(error.http_status)), str(error), error.details)
@@ -197,6 +199,14 @@ class UpdateLog:
         except TallymarkError as error:
             # Another attempt would fail, too, and block all later notes.
             _logger.warning("refusals and duplicates could not be noted: %s", error)
+
+
+def _parsed(text: bytes) -> Any:  # noqa: ANN401 - any JSON
+    """Parse JSON with the faster of two readers; the other one also takes half a surrogate pair."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
 
 
 def _job_of(update: object) -> str | None:

@@ -1,0 +1,111 @@
+"""Calls that may wait for a job that another transaction holds: few at once, and one for each job.
+
+A SQL caller may hold a job for as long as it likes, or a prepared transaction that somebody forgot. If each request for
+that job waited on a connection, soon none would be left for the others. So a call first gives up after a moment. Only
+then it waits, in a line: for the calls on the same job, and for one of a few connections.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore, Lock
+
+from tallymark.functions.errors import LOCK_NOT_AVAILABLE, TOO_MANY_WAIT, Unavailable
+from tallymark.functions.http import Statement
+from tallymark.web.db.pool import Database, Row
+
+#: Milliseconds that a call waits for a lock before it takes a place in the line. Other calls are over in less.
+MOMENT = b"20"
+_JOB = re.compile(rb'"taskId"\s*:\s*"((?:[^"\\]|\\.)*)"')
+
+
+def guessed_job(body: bytes) -> bytes:
+    """Return the job that a body is for, as far as a search can tell. A wrong guess costs time, and nothing else."""
+    found = _JOB.search(body)
+    return found[1] if found else b""
+
+
+def too_many() -> Unavailable:
+    """Make the error for a request that there is no room for, or that has waited for too long."""
+    return Unavailable(
+        "Server busy",
+        sqlstate=TOO_MANY_WAIT,
+        explanation="Too many requests are waiting. Nothing was changed. Send the request again later.",
+    )
+
+
+class _Job:
+    """A job that calls wait for: whose turn it is, and how many want it."""
+
+    __slots__ = ("turn", "wanted")
+
+    def __init__(self) -> None:
+        self.turn = Lock()
+        self.wanted = 0
+
+
+class Patience:
+    """The places of calls that may wait for a job."""
+
+    def __init__(
+        self, database: Database, *, connections: int, max_waiting: int, max_wait: float, lock_timeout: int
+    ) -> None:
+        """Take the database and the limits.
+
+        Args:
+            database: What to call.
+            connections: How many calls may wait for jobs at once.
+            max_waiting: How many more may wait for a place.
+            max_wait: For how many seconds each waits for its place.
+            lock_timeout: For how many milliseconds a call with a place waits for its job; 0 for no limit.
+        """
+        self.lock_timeout = b"%d" % lock_timeout
+        self._database = database
+        self._max_wanted = connections + max_waiting
+        self._max_wait = max_wait
+        self._connections = BoundedSemaphore(connections)
+        self._lock = Lock()
+        self._jobs: dict[bytes, _Job] = {}
+        self._wanted = 0
+
+    def call(self, statement: Statement, *parameters: bytes | None, job: bytes) -> Row:
+        """Run a statement whose last parameter, which is added here, is lock_timeout in milliseconds."""
+        if job not in self._jobs:
+            try:
+                return self._database.call(statement, *parameters, MOMENT)
+            except Unavailable as error:
+                if error.sqlstate != LOCK_NOT_AVAILABLE:
+                    raise
+        with self.place(job):
+            return self._database.call(statement, *parameters, self.lock_timeout)
+
+    @contextmanager
+    def place(self, job: bytes) -> Iterator[None]:
+        """Wait for a place for a call on a job, and keep it for the block. Raises Unavailable if there is none."""
+        until = time.monotonic() + self._max_wait
+        with self._lock:
+            if self._wanted >= self._max_wanted:
+                raise too_many()
+            self._wanted += 1
+            wanted = self._jobs.setdefault(job, _Job())
+            wanted.wanted += 1
+        try:
+            with _held_until(wanted.turn, until), _held_until(self._connections, until):
+                yield
+        finally:
+            with self._lock:
+                self._wanted -= 1
+                wanted.wanted -= 1
+                if not wanted.wanted:
+                    del self._jobs[job]
+
+
+@contextmanager
+def _held_until(lock: "Lock | BoundedSemaphore", until: float) -> Iterator[None]:
+    if not lock.acquire(timeout=max(0.0, until - time.monotonic())):
+        raise too_many()
+    try:
+        yield
+    finally:
+        lock.release()
