@@ -1,7 +1,8 @@
 """Wrong tokens are slowed, by the address that they come from; a right one is always let in.
 
-An address may show some wrong tokens, and then a few each second. More of them are answered 429 at once instead of 401,
-so that being slowed costs the server neither a thread nor a connection. Each process counts for itself, in memory.
+An address may show some wrong tokens, and then a few each second. After too many, further ones are answered 429 instead
+of 401 for some seconds. They are answered at once, so that being slowed costs the server neither a thread nor a
+connection. Each process counts for itself, in memory.
 """
 
 import logging
@@ -17,16 +18,19 @@ _logger = logging.getLogger("tallymark.web.tokens")
 #: How many wrong tokens an address may show at once, and how many more each second.
 BUDGET = 100
 _PER_SECOND = 5.0
+#: An address that has spent its budget may go on when it has so much of it again.
+_ENOUGH = 50
 #: How many addresses are remembered; the one that was wrong longest ago is forgotten first.
 _MAX_SOURCES = 10_000
 _LOG_AGAIN_SECONDS = 60.0
 
 
 class _Spent(NamedTuple):
-    """How much of its budget an address had spent, and when; and when that was logged."""
+    """How much of its budget an address had spent, and when; whether it has to wait; and when that was logged."""
 
     amount: float
     at: float
+    waits: bool
     logged_at: float
 
 
@@ -42,16 +46,16 @@ class Guesses:
         """Count a wrong token; return for how many seconds that address should show no further one, 0 for no limit."""
         now = time.monotonic()
         with self._lock:
-            amount, at, logged_at = self._spent.pop(source, _Spent(0.0, now, -math.inf))
+            amount, at, waits, logged_at = self._spent.pop(source, _Spent(0.0, now, False, -math.inf))
             amount = max(0.0, amount - (now - at) * _PER_SECOND)
-            too_many = amount + 1 > BUDGET
-            tell = too_many and now > logged_at + _LOG_AGAIN_SECONDS
+            waits = amount > BUDGET - (_ENOUGH if waits else 1)
+            tell = waits and now > logged_at + _LOG_AGAIN_SECONDS
             if len(self._spent) >= _MAX_SOURCES:
                 self._spent.popitem(last=False)
-            self._spent[source] = _Spent(amount if too_many else amount + 1, now, now if tell else logged_at)
+            self._spent[source] = _Spent(amount if waits else amount + 1, now, waits, now if tell else logged_at)
         if tell:
             _logger.warning("too many wrong tokens from %s: more are answered 429", source or "an unknown address")
-        return math.ceil(amount / _PER_SECOND) if too_many else 0
+        return math.ceil((amount - BUDGET + _ENOUGH) / _PER_SECOND) if waits else 0
 
 
 def source_of(address: str | None) -> str:
