@@ -10,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from tallymark.logs import add_context, configure_logging
 from tallymark.settings import Settings
-from tallymark.web.auth.sessions import Sessions
+from tallymark.web.auth.sessions import LIFETIME, Sessions
 from tallymark.web.auth.tokens import Tokens
 from tallymark.web.db.merging import Merger
 from tallymark.web.db.patience import Patience
@@ -74,7 +74,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     reader = Reader(primary, replica, max_lag=settings.max_replica_lag)
     # Tokens are never read from the replica: it may learn late that one was revoked.
     tokens = Tokens(
-        settings.crawler_api_tokens, writer, cache_seconds=settings.token_cache_seconds, secret_key=secret_key
+        settings.crawler_api_tokens,
+        writer,
+        cache_seconds=settings.token_cache_seconds,
+        secret_key=secret_key,
+        session_seconds=LIFETIME.total_seconds(),
     )
     # A quarter of the connections may wait for jobs that others hold, one merges groups, the rest is for single calls.
     for_held = max(1, settings.pool_size // 4)

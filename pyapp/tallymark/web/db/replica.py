@@ -92,6 +92,10 @@ class Reader:
                 raise
             return self._replica.call(statement, *parameters)
 
+    def primary(self, statement: Statement, *parameters: bytes | None) -> list[bytes | None]:
+        """Read from the primary and from nothing else."""
+        return self._primary.call(statement, *parameters)
+
     def _keep_measuring(self) -> None:
         with self._lock:
             self._used_at = time.monotonic()

@@ -16,22 +16,34 @@ INTEGER = 2**31 - 1
 BIGINT = 2**63 - 1
 #: Reading a longer number is slow in Python, and past 4,300 digits it fails.
 _MAX_DIGITS = 100
+#: The id of a message about a job: the number of its last event, and the mark of that event.
+_POSITION = re.compile(r"([0-9]{1,100})(?:-([0-9a-f]{1,15}))?")
+#: How many unknown parameters an answer names: a query can have thousands.
+_MAX_UNKNOWN = 20
+
+
+def position_of(text: str) -> tuple[int, int | None] | None:
+    """Return the number and the mark in the id of a message about a job; None if it is no such id."""
+    match = _POSITION.fullmatch(text)
+    return match and (min(int(match[1]), BIGINT), int(match[2], 16) if match[2] else None)
 
 
 class Query:
     """The query parameters of the request at hand, as PostgreSQL takes them; None where one is missing or empty.
 
-    Wrong ones are collected in `problems`, so that `check` reports all of them at once. Unknown ones are ignored.
+    Wrong ones are collected in `problems`, so that `check` reports all of them at once. A parameter that is not read
+    before `check` is one that the route does not have.
     """
 
     def __init__(self) -> None:
         """Begin without problems."""
         self.problems: list[Detail] = []
+        self._read: dict[str, None] = {}
 
-    def number(self, name: str, largest: int = INTEGER) -> bytes | None:
+    def number(self, name: str, largest: int = INTEGER, *, may_be_empty: bool = False) -> bytes | None:
         """Return a whole number; one above `largest` counts as `largest`."""
         text = self._only(name)
-        if text is None:
+        if text is None or (may_be_empty and not text):
             return None
         if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
             self._refuse(name, "must be a whole number, 0 or greater")
@@ -51,7 +63,7 @@ class Query:
 
         With `with_empty`, empty ones count: they use up the number of elements that a function allows.
         """
-        texts = [text for text in request.args.getlist(name) if text or with_empty]
+        texts = [text for text in self._given(name) if text or with_empty]
         if any("\0" in text for text in texts):
             self._refuse(name, "must not contain the character U+0000")
             return None
@@ -71,6 +83,16 @@ class Query:
             self._refuse(name, "must be a date and time in ISO 8601")
             return None
 
+    def position(self, name: str) -> tuple[int, int | None] | None:
+        """Return the id of a message about a job: the number of its last event, and the mark of that event if given."""
+        text = self._only(name)
+        if text is None:
+            return None
+        found = position_of(text)
+        if found is None:
+            self._refuse(name, "must be the id of an earlier message, or a whole number, 0 or greater")
+        return found
+
     def cursor(self, name: str) -> bytes | None:
         """Return the cursor of a page. The database checks it, too; here it is reported with the other problems."""
         text = self._only(name) or ""
@@ -81,18 +103,34 @@ class Query:
             return None
         return text.encode() or None
 
-    def check(self) -> None:
-        """Raise 400 with all problems, if there are any."""
+    def choice(self, name: str, *choices: str) -> str | None:
+        """Return one of some texts."""
+        text = self._only(name)
+        if text and text not in choices:
+            self._refuse(name, f"must be {' or '.join(choices)}")
+            return None
+        return text or None
+
+    def check(self, *, others_allowed: bool = False) -> None:
+        """Raise 400 with all problems, if there are any; unknown parameters are problems, too."""
+        names = [] if others_allowed else [name for name in request.args if name not in self._read]
+        for name in names[:_MAX_UNKNOWN]:
+            there = f"the parameters are {', '.join(self._read)}" if self._read else "there are no parameters"
+            self._refuse(name, f"is not a parameter of this request: {there}")
         if self.problems:
             raise Problem(HTTPStatus.BAD_REQUEST, "Invalid query", details=self.problems)
 
     def _only(self, name: str) -> str | None:
         """Return the value of a parameter that may be given once."""
-        given = request.args.getlist(name)
+        given = self._given(name)
         if len(given) > 1:
             self._refuse(name, "must be given at most once")
             return None
         return given[0] if given else None
+
+    def _given(self, name: str) -> list[str]:
+        self._read[name] = None
+        return request.args.getlist(name)
 
     def _refuse(self, name: str, problem: str) -> None:
         self.problems.append({"field": name, "problem": problem})
