@@ -42,7 +42,7 @@ _Outcome = bytes | BaseException | _Held
 class _Update:
     """An update, or a batch, on its way. Its line and what follows belong to the merger's lock."""
 
-    __slots__ = ("awake", "body", "goes_alone", "job", "key", "leads", "line", "outcome", "prefix")
+    __slots__ = ("awake", "body", "goes_alone", "job", "key", "leads", "line", "outcome", "prefix", "sleeps")
 
     def __init__(self, body: bytes, key: bytes | None, prefix: bytes | None) -> None:
         self.body = body
@@ -54,7 +54,9 @@ class _Update:
         #: Whether its thread makes the next call of its line.
         self.leads = False
         self.outcome: _Outcome | None = None
-        #: Released when it leads, or has an outcome.
+        #: Whether its thread must wait for `awake` before it looks at any of these. Only that thread ends this.
+        self.sleeps = False
+        #: Released once, when an update that sleeps leads, or has an outcome.
         self.awake = Lock()
         self.awake.acquire()
 
@@ -137,11 +139,12 @@ class Merger:
             else:
                 line = self._line
             self._enter(line, mine)
-        while (outcome := mine.outcome) is None:
-            if mine.leads:
+        while mine.sleeps or mine.leads:
+            if mine.sleeps:
+                self._sleep(mine)
+            else:
                 self._lead(mine)
-            elif (mine.awake.acquire(timeout=self._max_wait) or not self._give_up(mine)) and not mine.leads:
-                self._woken()
+        outcome = mine.outcome
         if isinstance(outcome, BaseException):
             raise outcome
         assert isinstance(outcome, bytes)  # noqa: S101 - for the type checker: what is held has no outcome yet
@@ -161,17 +164,21 @@ class Merger:
             update.outcome = too_many()
         else:
             line.waiting.append(update)
+            update.sleeps = True
 
-    def _give_up(self, update: _Update) -> bool:
-        """End an update that has waited for too long; return False if it is being merged, when its thread is awake."""
-        with self._lock:
-            if update in update.line.waiting:
-                update.line.waiting.remove(update)
-                self.rejected += 1
-                update.outcome = too_many()
-                return True
-        update.awake.acquire()
-        return False
+    def _sleep(self, mine: _Update) -> None:
+        """Wait until an update leads or has an outcome. It is given up if it has waited for too long for its call."""
+        while not mine.awake.acquire(timeout=self._max_wait):
+            with self._lock:
+                if mine in mine.line.waiting:  # else it is being merged
+                    mine.line.waiting.remove(mine)
+                    self.rejected += 1
+                    mine.outcome = too_many()
+                    mine.sleeps = False
+                    return
+        mine.sleeps = False
+        if not mine.leads:
+            self._woken()
 
     def _lead(self, mine: _Update) -> None:
         """Make the next call of a line, and hand it on."""
@@ -184,7 +191,7 @@ class Merger:
         try:
             outcomes = self._call(line, group)
         except BaseException as error:  # noqa: BLE001 - the others must not wait forever
-            outcomes = [error] * len(group)
+            outcomes = [error, *(_for_others(error) for _ in group[1:])]
         with self._lock:
             ended = [
                 update for update, outcome in zip(group, outcomes, strict=True) if self._settle(update, outcome, mine)
@@ -192,7 +199,7 @@ class Merger:
             if line.job is not None and isinstance(outcomes[0], Unavailable):
                 # The others would only wait as long for the same job.
                 for update in line.waiting:
-                    update.outcome = copy(outcomes[0])
+                    update.outcome = _for_others(outcomes[0])
                 ended.extend(line.waiting)
                 line.waiting.clear()
             if line.waiting:
@@ -241,7 +248,7 @@ class Merger:
             if error.sqlstate == LOCK_NOT_AVAILABLE and not wait:
                 return [_Held(update.job) for update in group]
             if isinstance(error, Unavailable) or len(group) == 1:
-                return [copy(error) for _ in group]
+                return [error, *(_for_others(error) for _ in group[1:])]
         # One of the bodies is not JSON, for instance: halves find out which.
         half = len(group) // 2
         return self._merge(group[:half], wait=wait) + self._merge(group[half:], wait=wait)
@@ -264,6 +271,11 @@ class Merger:
 
 def _total(lines: Iterable[_Line]) -> int:
     return sum(len(line.waiting) for line in lines)
+
+
+def _for_others(error: BaseException) -> TallymarkError:
+    """Return what an error of the leader's is for another thread, which must not raise the same object."""
+    return copy(error) if isinstance(error, Unavailable) else TallymarkError("Internal server error")
 
 
 def _outcome(answer: bytes | None, refusal: bytes | None, held: bytes | None) -> _Outcome:
