@@ -3,23 +3,28 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple, TextIO
 
 import click
 import psycopg
 
+from benchmarks.against import NAMES as BEFORE, SLOW_NAMES, against_before, slow_disk
 from benchmarks.batches import batch_of_50, batch_of_1000
 from benchmarks.database import Database, database
-from benchmarks.endpoint import endpoint
+from benchmarks.endpoint import NAMES as ENDPOINT, endpoint, hot_endpoint
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure, Plan, Say, machine
 from benchmarks.first_paint import NAMES as PAINTS, first_paint
+from benchmarks.groups import NAMES as GROUPS, group_vs_floor
 from benchmarks.histories import against_seed_design, long_history
 from benchmarks.listing import job_list
 from benchmarks.merges import hot_job, merge_vs_floor
-from benchmarks.pgbench import BenchmarkError
 from benchmarks.report import save, table
 from benchmarks.tracking import tracking
+from benchmarks.trees import commit_of
 from benchmarks.viewers import viewers, viewers_merge
+from benchmarks.waits import HALF_NAMES, HELD_NAMES, half_bodies, held_job
 from tallymark.schema.migrate import MigrationError
 from tallymark.server import EmbeddedPostgresError
 from tallymark.server.granian import WebServerError
@@ -35,12 +40,18 @@ class Benchmark(NamedTuple):
 BENCHMARKS = (
     Benchmark(("merge_vs_floor", "hot_updates"), merge_vs_floor),
     Benchmark(("hot_job",), hot_job),
+    Benchmark(GROUPS, group_vs_floor),
     Benchmark(("long_history",), long_history),
     Benchmark(("against_seed_design",), against_seed_design),
     Benchmark(("batch_50",), batch_of_50),
     Benchmark(("batch_1000",), batch_of_1000),
     Benchmark(("job_list_first", "job_list_deep"), job_list),
-    Benchmark(("endpoint", "endpoint_p99_16", "endpoint_p99_200"), endpoint),
+    Benchmark(ENDPOINT, endpoint),
+    Benchmark(("hot_endpoint",), hot_endpoint),
+    Benchmark(BEFORE, against_before),
+    Benchmark(SLOW_NAMES, slow_disk),
+    Benchmark(HELD_NAMES, held_job),
+    Benchmark(HALF_NAMES, half_bodies),
     Benchmark(("track", "track_id", "track_bar", "track_bar_id"), tracking),
     Benchmark(
         ("viewers_seen", "viewers_p95", "viewers_p95_overview", "viewers_memory", "viewers_cpu"),
@@ -64,9 +75,20 @@ _FAILURES = (BenchmarkError, EmbeddedPostgresError, MigrationError, WebServerErr
 @click.option("--only", type=_NAME, multiple=True, metavar="NAME...", help=f"Some of {', '.join(NAMES)}.")
 @click.argument("more", type=_NAME, nargs=-1, metavar="")
 @click.option("--seconds", type=click.IntRange(1), help="Length of a slice; 5 by default, with --quick 1.")
+@click.option(
+    "--before",
+    metavar="COMMIT",
+    help="Also measure this tree's endpoint against that of another commit of this checkout.",
+)
 @click.option("--json", "file", type=_FILE, metavar="FILE", help="Write everything that was measured to this file.")
 def main(
-    *, quick: bool, only: tuple[str, ...], more: tuple[str, ...], seconds: int | None, file: TextIO | None
+    *,
+    quick: bool,
+    only: tuple[str, ...],
+    more: tuple[str, ...],
+    seconds: int | None,
+    before: str | None,
+    file: TextIO | None,
 ) -> None:
     """Measure Tallymark, and print ratios. A missed goal is printed, and is no failure.
 
@@ -74,8 +96,8 @@ def main(
     DATABASE_URL, where a database is made for this and dropped again.
     """
     plan = _QUICK if quick else Plan()
-    plan = Plan(seconds or plan.seconds, plan.pairs, quick)
     wanted = (*only, *more) or NAMES
+    plan = replace(plan, seconds=seconds or plan.seconds, wanted=frozenset(wanted), before=_commit(before))
     around = machine()
     figures: list[Figure] = []
     try:
@@ -91,8 +113,18 @@ def main(
     except _FAILURES as error:
         raise click.ClickException(str(error).strip()) from error
     table(figures, plan, around)
+    missing = sorted(set(wanted) - {figure.name for figure in figures}, key=wanted.index)
+    if missing:
+        click.echo(f"NOT MEASURED, for reasons that stand above: {', '.join(missing)}")
     if file is not None:
         save(file, figures, plan, around)
+
+
+def _commit(name: str | None) -> str | None:
+    try:
+        return None if name is None else commit_of(name)
+    except BenchmarkError as error:
+        raise click.BadParameter(str(error), param_hint="--before") from error
 
 
 def _say(name: str) -> Say:

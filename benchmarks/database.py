@@ -15,6 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.figures import Say, filesystem
+from benchmarks.trees import THIS, Tree
 from tallymark.schema.migrate import libpq_url, migrate
 from tallymark.server import EmbeddedPostgres
 
@@ -66,13 +67,14 @@ class Database:
 
 
 @contextmanager
-def database(given: str | None, say: Say) -> Iterator[Database]:
+def database(given: str | None, say: Say, tree: Tree = THIS) -> Iterator[Database]:
     """Make the database, and take it away again.
 
     Args:
         given: A libpq URL with a superuser's name; a new database is made beside the one it names. With None an
             embedded server is started, with the settings that the product gives it.
         say: Told what takes a while, a line at a time.
+        tree: Whose schema is installed.
 
     Yields:
         The database.
@@ -83,18 +85,21 @@ def database(given: str | None, say: Say) -> Iterator[Database]:
         psycopg.Error: The given server cannot be used.
     """
     if given is not None:
-        with _made_beside(given, say) as made:
+        with _made_beside(given, say, tree) as made:
             yield made
         return
     with tempfile.TemporaryDirectory(prefix="tallymark-bench-") as directory:
         data = Path(directory) / "data"
         say("starting an embedded PostgreSQL")
-        with EmbeddedPostgres(data, report=say) as server, _installed(server.url, filesystem(data), say) as made:
+        with (
+            EmbeddedPostgres(data, report=say) as server,
+            _installed(server.url, filesystem(data), say, tree) as made,
+        ):
             yield made
 
 
 @contextmanager
-def _made_beside(given: str, say: Say) -> Iterator[Database]:
+def _made_beside(given: str, say: Say, tree: Tree) -> Iterator[Database]:
     parts = conninfo_to_dict(libpq_url(given))
     name = f"tallymark_bench_{secrets.token_hex(4)}"
     with psycopg.connect(libpq_url(given), autocommit=True) as connection:
@@ -102,18 +107,22 @@ def _made_beside(given: str, say: Say) -> Iterator[Database]:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         try:
             url = "postgresql:///?" + urlencode({**parts, "dbname": name})
-            with _installed(url, "not known", say) as made:
+            with _installed(url, "not known", say, tree) as made:
                 yield made
         finally:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @contextmanager
-def _installed(url: str, data: str, say: Say) -> Iterator[Database]:
-    migrate(url, report=say)
+def _installed(url: str, data: str, say: Say, tree: Tree) -> Iterator[Database]:
+    if tree is THIS:
+        migrate(url, report=say)
+    else:
+        tree.migrate(url)
     with psycopg.connect(url, autocommit=True) as connection:
         made = Database(url, connection, data)
-        made.run_file("schema.sql")
+        # The tree's own file, which fits its tables.
+        connection.execute((tree.root / "benchmarks" / "sql" / "schema.sql").read_bytes())
         yield made
 
 

@@ -6,107 +6,125 @@ from contextlib import ExitStack
 
 from benchmarks.database import Database
 from benchmarks.empty_app import PATH as EMPTY_PATH
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure, Goal, Plan, Say
-from benchmarks.load import Answers, Load, wrk
-from benchmarks.pgbench import BenchmarkError
+from benchmarks.load import wrk
 from benchmarks.ratios import Spread, compare
 from benchmarks.serving import PRODUCT, serving
+from benchmarks.side import Side, Slices
 
 JOBS = 1_000
-PATH = "/api/internal/jobs/progress"
-CONNECTIONS = 16
+#: Over how many connections the two endpoints are compared.
+CONNECTIONS = (16, 64)
 MANY_CONNECTIONS = 200
-
-_PREFIX = "web_"
-
-
-class _Tally:
-    """All answers of the real endpoint, to be compared with what is in the database."""
-
-    def __init__(self) -> None:
-        self.answers: list[Answers] = []
-
-    def run(self, load: Load, connections: int, seconds: int) -> Answers:
-        """Run a load, and keep what came back."""
-        answers = load.run(connections, seconds)
-        self.answers.append(answers)
-        return answers
-
-    def notes(self, database: Database, before: int) -> tuple[str, ...]:
-        """Say whether each acknowledged update is in the database once."""
-        good = sum(answers.good for answers in self.answers)
-        unanswered = sum(answers.sent - answers.good - answers.later - answers.other for answers in self.answers)
-        other = sum(answers.later + answers.other for answers in self.answers)
-        errors = sum(answers.errors for answers in self.answers)
-        counted = _events(database) - before
-        verified = database.value(
-            "SELECT count(*) FROM generate_series(1, 50) AS n WHERE tallymark.verify_job(%s || n)", _PREFIX
-        )
-        example = next((f", such as {answers.example}" for answers in self.answers if answers.example), "")
-        return (
-            f"acknowledged with 200: {good:,}; the jobs' last_seq grew by {counted:,}, which is "
-            + ("the same" if counted == good else f"NOT THE SAME: {counted - good:+,}"),
-            f"other answers: {other:,}{example}; unanswered: {unanswered:,}; broken connections: {errors:,}",
-            f"verify_job is true for {verified} of 50 jobs",
-        )
+#: `endpoint` is the older name of `endpoint_16`.
+NAMES = ("endpoint", "endpoint_16", "endpoint_64", "endpoint_p99_16", "endpoint_p99_200")
+HOT_CONNECTIONS = 16
 
 
 def endpoint(database: Database, plan: Plan, say: Say) -> list[Figure]:
-    """Measure the endpoint on 1,000 jobs, over 16 and 200 connections that are kept open.
+    """Measure the endpoint on 1,000 jobs, over 16, 64 and 200 connections that are kept open.
 
     Returns:
-        The figures `endpoint`, `endpoint_p99_16` and `endpoint_p99_200`, the latter two in milliseconds; none without
-        wrk.
+        The figures of `NAMES`, those with p99 in milliseconds; none without wrk.
+    """
+    if not has_wrk(say):
+        return []
+    jobs = ("web_", plan.size(JOBS))
+    database.value("SELECT bench.make_jobs(%s, %s)", *jobs)
+    database.settle()
+    token = secrets.token_urlsafe(24)
+    environ = os.environ | {"DATABASE_URL": database.url, "CRAWLER_API_TOKEN": token}
+    figures: list[Figure] = []
+    with ExitStack() as servers:
+        real = Side(servers.enter_context(serving(PRODUCT, environ)), database, token, jobs)
+        if plan.wants("endpoint", "endpoint_16", "endpoint_p99_16", "endpoint_64"):
+            server = servers.enter_context(serving("benchmarks.empty_app:empty_app", environ))
+            empty = Side(server, database, token, jobs, path=EMPTY_PATH)
+            for connections in CONNECTIONS:
+                names = (f"endpoint_{connections}", f"endpoint_p99_{connections}")
+                if plan.wants(*names) or (connections == CONNECTIONS[0] and plan.wants("endpoint")):
+                    figures.extend(_against_empty(real, empty, connections, jobs[1], plan, say))
+        if plan.wants("endpoint_p99_200"):
+            run, slices = real.over(MANY_CONNECTIONS, plan)
+            for number in range(1, plan.pairs + 1):
+                run(number)
+                say(f"{MANY_CONNECTIONS} connections, run {number} of {plan.pairs}: p99 {slices.p99_ms[-1]:.1f} ms")
+            figures.append(_wait(MANY_CONNECTIONS, slices, real.tally()))
+    return figures
+
+
+def hot_endpoint(database: Database, plan: Plan, say: Say) -> list[Figure]:
+    """Measure the endpoint with 16 connections that all report on one job against 16 over 1,000 jobs.
+
+    Returns:
+        The figure `hot_endpoint`; none without wrk.
+    """
+    if not has_wrk(say):
+        return []
+    jobs = ("wide_web_", plan.size(JOBS))
+    database.value("SELECT bench.make_jobs(%s, %s)", *jobs)
+    database.value("SELECT bench.make_jobs('hot_web_', 1)")
+    database.settle()
+    token = secrets.token_urlsafe(24)
+    with serving(PRODUCT, os.environ | {"DATABASE_URL": database.url, "CRAWLER_API_TOKEN": token}) as server:
+        hot, wide = Side(server, database, token, ("hot_web_", 1)), Side(server, database, token, jobs)
+        one_job, one_slices = hot.over(HOT_CONNECTIONS, plan)
+        many_jobs, many_slices = wide.over(HOT_CONNECTIONS, plan)
+        comparison = compare(one_job, many_jobs, plan.pairs, say)
+    return [
+        Figure(
+            "hot_endpoint",
+            f"the endpoint on one job / over {jobs[1]:,} jobs, {HOT_CONNECTIONS} connections",
+            comparison.ratios,
+            Goal(0.90),
+            (
+                comparison.speeds,
+                *one_slices.notes("one job"),
+                *many_slices.notes(f"{jobs[1]:,} jobs"),
+                *hot.tally(),
+            ),
+            {**one_slices.details("hot"), **many_slices.details("wide")},
+        )
+    ]
+
+
+def has_wrk(say: Say) -> bool:
+    """Whether there is a load generator.
+
+    Returns:
+        False where it is missing, which was then said.
     """
     try:
         wrk()
     except BenchmarkError as error:
         say(f"NOT MEASURED: {error}")
-        return []
-    jobs = plan.size(JOBS)
-    database.value("SELECT bench.make_jobs(%s, %s)", _PREFIX, jobs)
-    database.settle()
-    before = _events(database)
-    token = secrets.token_urlsafe(24)
-    tally = _Tally()
-    waits: list[float] = []
-    environ = os.environ | {"DATABASE_URL": database.url, "CRAWLER_API_TOKEN": token}
-    with ExitStack() as servers:
-        real_url = servers.enter_context(serving(PRODUCT, environ)).url
-        empty_url = servers.enter_context(serving("benchmarks.empty_app:empty_app", environ)).url
-        real_load = Load(real_url + PATH, token, _PREFIX, jobs)
-        empty_load = Load(empty_url + EMPTY_PATH, token, _PREFIX, jobs)
-
-        def real(pair: int) -> float:
-            answers = tally.run(real_load, CONNECTIONS, plan.seconds)
-            if pair:
-                waits.append(answers.p99_ms)
-            return answers.per_second
-
-        def empty(_pair: int) -> float:
-            answers = empty_load.run(CONNECTIONS, plan.seconds)
-            if answers.other or not answers.good:
-                raise BenchmarkError(f"the empty endpoint does not work: {answers}")
-            return answers.per_second
-
-        comparison = compare(real, empty, plan.pairs, say)
-        many_waits: list[float] = []
-        for run in range(1, plan.pairs + 1):
-            many_waits.append(tally.run(real_load, MANY_CONNECTIONS, plan.seconds).p99_ms)
-            say(f"{MANY_CONNECTIONS} connections, run {run} of {plan.pairs}: p99 {many_waits[-1]:.1f} ms")
-    what = f"the endpoint / one that does nothing, {jobs:,} jobs, {CONNECTIONS} connections"
-    notes = (comparison.speeds, *tally.notes(database, before))
-    return [
-        Figure("endpoint", what, comparison.ratios, Goal(0.60), notes),
-        _wait("endpoint_p99_16", CONNECTIONS, waits),
-        _wait("endpoint_p99_200", MANY_CONNECTIONS, many_waits),
-    ]
+        return False
+    return True
 
 
-def _wait(name: str, connections: int, waits: list[float]) -> Figure:
+def _against_empty(real: Side, empty: Side, connections: int, jobs: int, plan: Plan, say: Say) -> list[Figure]:
+    merging, real_slices = real.over(connections, plan)
+    doing_nothing, empty_slices = empty.over(connections, plan)
+    say(f"{connections} connections")
+    comparison = compare(merging, doing_nothing, plan.pairs, say)
+    empty.nothing_else()
+    what = f"the endpoint / one that does nothing, {jobs:,} jobs, {connections} connections"
+    # The empty endpoint asks the database for nothing.
+    web_alone = [used._replace(postgres=None) for used in empty_slices.cpu]
+    empty_slices.cpu[:] = web_alone
+    notes = (comparison.speeds, *real_slices.notes("real"), *empty_slices.notes("empty"), *real.tally())
+    measured = {**real_slices.details("real"), **empty_slices.details("empty")}
+    figure = Figure(f"endpoint_{connections}", what, comparison.ratios, Goal(0.60), notes, measured)
+    if connections != CONNECTIONS[0]:
+        return [figure]
+    if plan.wants(figure.name):
+        notes, measured = notes[:1], {}
+    older = Figure("endpoint", f"the older name of {figure.name}: {what}", figure.spread, figure.goal, notes, measured)
+    return [older, figure, _wait(connections, real_slices)]
+
+
+def _wait(connections: int, slices: Slices, notes: tuple[str, ...] = ()) -> Figure:
     what = f"p99 of the endpoint's latency over {connections} connections, in ms"
-    return Figure(name, what, Spread(tuple(waits)), Goal(200, at_most=True))
-
-
-def _events(database: Database) -> int:
-    return int(database.value("SELECT sum(last_seq) FROM tallymark.job WHERE starts_with(id, %s)", _PREFIX))
+    spread = Spread(tuple(slices.p99_ms))
+    return Figure(f"endpoint_p99_{connections}", what, spread, Goal(200, at_most=True), notes)

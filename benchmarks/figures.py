@@ -2,8 +2,8 @@
 
 import os
 import platform
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Figure:
         spread: The measurements; the figure is their median.
         goal: What it should be, or None.
         notes: What else there is to know, a line each.
+        details: What else was measured, for `--json`, by its name; each has a value a slice.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Figure:
     spread: Spread
     goal: Goal | None = None
     notes: tuple[str, ...] = ()
+    details: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def line(self) -> str:
@@ -72,6 +74,7 @@ class Figure:
             "runs": list(self.spread.values),
             "verdict": self.verdict,
             "notes": list(self.notes),
+            "details": {name: list(values) for name, values in self.details.items()},
         }
 
 
@@ -83,11 +86,23 @@ class Plan:
         seconds: The length of one slice.
         pairs: How many slices of each side.
         quick: Whether a fraction of the data will do: the figures then only show that the harness works.
+        wanted: The names of the figures that are asked for; None means all.
+        before: The commit that this tree is compared with, if any.
     """
 
     seconds: int = 5
     pairs: int = 5
     quick: bool = False
+    wanted: frozenset[str] | None = None
+    before: str | None = None
+
+    def wants(self, *names: str) -> bool:
+        """Whether one of these figures is asked for.
+
+        Returns:
+            True where nothing in particular was asked for.
+        """
+        return self.wanted is None or not self.wanted.isdisjoint(names)
 
     def size(self, full: int) -> int:
         """Return how much data to use, of what a full run has.

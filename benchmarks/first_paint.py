@@ -9,9 +9,9 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.database import Database, database as another
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure, Goal, Plan, Say
 from benchmarks.listing import FEW, MANY
-from benchmarks.pgbench import BenchmarkError
 from benchmarks.ratios import Spread
 from benchmarks.serving import PRODUCT, serving
 

@@ -1,5 +1,5 @@
 -- What wrk sends: lifelike updates, each of them a new one, for so many seconds; then it waits for the answers that are
--- still on their way, so that every update that was sent is known to have been answered.
+-- still on their way, so that every update that was sent is known to have been answered. It ends as soon as they are there.
 --
 -- Arguments: path, seconds, prefix of the jobs' ids, number of jobs. The environment has BENCH_TOKEN.
 -- The last line of the output is the outcome as JSON.
@@ -8,6 +8,8 @@ local ffi = require("ffi")
 ffi.cdef [[
   typedef struct { long seconds; long nanoseconds; } bench_time;
   int clock_gettime(int clock, bench_time *now);
+  int getpid(void);
+  int kill(int process, int signal);
 ]]
 local time = ffi.new("bench_time")
 
@@ -68,6 +70,10 @@ function response(status, headers, body)
   else
     other = other + 1
     example = status .. " " .. string.gsub(string.sub(body, 1, 200), '[%c"\\]', "'")
+  end
+  -- wrk sleeps until its duration is over, or until it is interrupted (SIGINT).
+  if last - first >= seconds * 1000000 and good + later + other >= built - 1 then
+    ffi.C.kill(ffi.C.getpid(), 2)
   end
 end
 

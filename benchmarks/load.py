@@ -8,12 +8,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.pgbench import BenchmarkError
+from benchmarks.errors import BenchmarkError
 
 LUA = Path(__file__).parent / "load.lua"
 
-#: What wrk waits for the last answers; it has no way to end as soon as they are there.
-DRAIN_SECONDS = 2
+#: The longest that wrk waits for the last answers.
+_DRAIN_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Load:
         """
         server, slash, path = self.url.removeprefix("http://").partition("/")
         told = [slash + path, str(seconds), self.prefix, str(self.jobs)]
-        duration = f"{seconds + DRAIN_SECONDS}s"
+        duration = f"{seconds + _DRAIN_SECONDS}s"
         options = ["--threads", "1", "--connections", str(connections), "--duration", duration, "--timeout", "30s"]
         command = [wrk(), *options, "--script", str(LUA), f"http://{server}", "--", *told]
         # On the command line, every user of the machine could read the token.

@@ -4,8 +4,9 @@ import time
 from typing import NamedTuple
 
 from benchmarks.database import Database
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure, Goal, Plan, Say
-from benchmarks.pgbench import BenchmarkError, Script
+from benchmarks.pgbench import Script
 from benchmarks.ratios import Spread, compare
 
 JOBS = 10_000

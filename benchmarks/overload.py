@@ -26,7 +26,7 @@ import psycopg
 
 from benchmarks.database import Database
 from benchmarks.figures import filesystem
-from benchmarks.load import DRAIN_SECONDS, Answers, Load
+from benchmarks.load import Answers, Load
 from benchmarks.serving import PRODUCT, Server, serving
 from benchmarks.usage import megabytes
 from tallymark.schema.migrate import migrate
@@ -135,9 +135,9 @@ def _overload(database: Database, server: Server, token: str, seconds: int, conn
     idle = megabytes(server.worker)
     prober = Prober(server, token)
     prober.start()
+    # The generator then only waits for the last answers.
+    ended = time.monotonic() + seconds
     over = load.run(connections, seconds)
-    # The generator waits so long for the last answers.
-    ended = time.monotonic() - DRAIN_SECONDS
     time.sleep(_RECOVERY_SECONDS)
     prober.end()
     click.echo(

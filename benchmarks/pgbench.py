@@ -5,15 +5,12 @@ import subprocess
 from dataclasses import dataclass
 
 from benchmarks.database import SQL, Database, libpq_environment
+from benchmarks.errors import BenchmarkError
 from tallymark.server.cluster import bin_dir
 
 _PROCESSED = re.compile(r"^number of transactions actually processed: (\d+)", re.MULTILINE)
 _FAILED = re.compile(r"^number of failed transactions: (\d+)", re.MULTILINE)
 _SPEED = re.compile(r"^tps = ([\d.]+) \(without initial connection time\)", re.MULTILINE)
-
-
-class BenchmarkError(Exception):
-    """A benchmark could not be run; the message says why. A missed goal is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,10 +45,12 @@ class Comparison:
     Attributes:
         first: The speeds of the first side, a slice each.
         second: Those of the second side; each was measured right after the first side's of the same place.
+        shown: The format of a speed, for people.
     """
 
     first: Spread
     second: Spread
+    shown: str = "{:,.0f}/s"
 
     def __post_init__(self) -> None:
         if len(self.first.values) != len(self.second.values):
@@ -62,11 +64,18 @@ class Comparison:
     @property
     def speeds(self) -> str:
         """Both sides' median speeds, for people."""
-        return f"{self.first.median:,.0f}/s against {self.second.median:,.0f}/s"
+        return f"{self.shown.format(self.first.median)} against {self.shown.format(self.second.median)}"
 
 
-def compare(first: Side, second: Side, pairs: int, say: Callable[[str], None]) -> Comparison:
+def compare(first: Side, second: Side, pairs: int, say: Callable[[str], None], shown: str = "{:,.0f}/s") -> Comparison:
     """Measure two sides in turns, A B A B and so on, after a warm-up of each that does not count.
+
+    Args:
+        first: The side that is divided.
+        second: The side that it is divided by.
+        pairs: How many slices of each count.
+        say: Told how far it is.
+        shown: The format of what the sides return.
 
     Returns:
         All measurements.
@@ -79,5 +88,5 @@ def compare(first: Side, second: Side, pairs: int, say: Callable[[str], None]) -
         a = first(pair)
         b = second(pair)
         speeds.append((a, b))
-        say(f"pair {pair} of {pairs}: {a:,.0f}/s against {b:,.0f}/s is {a / b:.3f}")
-    return Comparison(Spread(tuple(a for a, _ in speeds)), Spread(tuple(b for _, b in speeds)))
+        say(f"pair {pair} of {pairs}: {shown.format(a)} against {shown.format(b)} is {a / b:.3f}")
+    return Comparison(Spread(tuple(a for a, _ in speeds)), Spread(tuple(b for _, b in speeds)), shown)

@@ -7,15 +7,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
-from benchmarks.pgbench import BenchmarkError
-from tallymark.server.granian import GRACE_SECONDS, HEALTHY_SECONDS, granian_command
+from benchmarks.errors import BenchmarkError
+from benchmarks.trees import THIS, Tree
+from tallymark.server.granian import GRACE_SECONDS, HEALTHY_SECONDS
 from tallymark.server.lifeline import bound_to_us
 from tallymark.server.ports import some_free_port
-from tallymark.settings import Settings
 
 PRODUCT = "tallymark.server.worker:worker_app"
 
@@ -47,15 +46,15 @@ class Server:
 
 
 @contextmanager
-def serving(application: str, environ: Mapping[str, str]) -> Iterator[Server]:
-    """Run an application under the product's own web server command."""
+def serving(application: str, environ: Mapping[str, str], tree: Tree = THIS) -> Iterator[Server]:
+    """Run an application of a tree under that tree's own web server command."""
     port = some_free_port(_HOST)
-    command = [*granian_command(Settings.from_env(environ), _HOST, port)[:-1], application]
+    command = [*tree.server_command(environ, _HOST, port), application]
     process = subprocess.Popen(
         bound_to_us(command, signal.SIGKILL),
         stdin=subprocess.DEVNULL,
-        cwd=Path(__file__).parent.parent,
-        env=environ,
+        cwd=tree.root,
+        env=tree.environ(environ),
         start_new_session=True,
     )
     try:

@@ -28,9 +28,9 @@ import psutil
 import psycopg
 
 from benchmarks.database import Database
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import filesystem
 from benchmarks.load import Answers, Load
-from benchmarks.pgbench import BenchmarkError
 from benchmarks.serving import PRODUCT, Server, serving
 from benchmarks.standby import standby
 from benchmarks.usage import megabytes

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.pgbench import BenchmarkError
+from benchmarks.errors import BenchmarkError
 from tallymark.server import EmbeddedPostgres
 from tallymark.server.cluster import bin_dir, environment
 from tallymark.server.postgres_user import choose_user

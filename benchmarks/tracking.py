@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager, redirect_stderr
 from statistics import median
 
 from benchmarks.database import Database
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure, Goal, Plan, Say
-from benchmarks.pgbench import BenchmarkError
 from benchmarks.ratios import Spread
 from benchmarks.serving import PRODUCT, serving
 from tallymark import Job, ProgressClient

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import psutil
 
 from benchmarks.database import Database, libpq_environment
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure, Goal, Plan, Say
-from benchmarks.pgbench import BenchmarkError, Script
+from benchmarks.pgbench import Script
 from benchmarks.ratios import Comparison, Spread, compare
 from benchmarks.serving import PRODUCT, Server, serving
 from benchmarks.usage import Shares, Usage, medians, megabytes

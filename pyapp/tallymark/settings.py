@@ -203,9 +203,10 @@ class Settings:
     )
     lock_timeout: int = _setting(
         "TALLYMARK_LOCK_TIMEOUT",
-        5_000,
+        2_000,
         _whole(0, 2**31 - 1),
-        "Milliseconds that a statement waits for a lock; 0 means without limit.",
+        "Milliseconds that a statement waits for a lock, such as that of a job which a SQL caller holds, before the "
+        "request is answered 503; 0 means without limit.",
     )
     workers: int = _setting("TALLYMARK_WORKERS", 1, _whole(1, 256), "Web worker processes.")
     # Threads take turns in Python, and not in order: with 200 connections the slowest hundredth of empty requests took
@@ -214,8 +215,8 @@ class Settings:
         "TALLYMARK_BLOCKING_THREADS",
         16,
         _whole(1, 4096),
-        "Requests that each web worker works on at once; others wait. The more there are, the slower are the slowest "
-        "answers.",
+        "Requests that each web worker works on at once; others wait. Requests that wait for a body or for the "
+        "database do not count. The more there are, the slower are the slowest answers.",
     )
     max_connections: int = _setting(
         "TALLYMARK_MAX_CONNECTIONS",
@@ -227,10 +228,14 @@ class Settings:
         "TALLYMARK_MAX_WAITING",
         500,
         _whole(0, 10_000),
-        "Requests that may wait in each web worker. Further ones are answered 503.",
+        "Requests that may wait in each web worker to be worked on; half as many updates may wait to be merged, and a "
+        "quarter as many for jobs that somebody holds. Further ones are answered 503.",
     )
     max_wait: float = _setting(
-        "TALLYMARK_MAX_WAIT", 5.0, _seconds, "Seconds that a request waits to be worked on before it is answered 503."
+        "TALLYMARK_MAX_WAIT",
+        5.0,
+        _seconds,
+        "Seconds that a request waits in each of these lines before it is answered 503.",
     )
     # Measured with 500 streams: each takes some 120 kB, and 200 to 250 while much is sent.
     streams: int = _setting(

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from benchmarks.cpu import Cpu, details, line
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure, Goal, Plan
-from benchmarks.pgbench import BenchmarkError, parse
+from benchmarks.pgbench import parse
 from benchmarks.ratios import Comparison, Spread, compare
 
 ROOT = Path(__file__).parents[2]
@@ -85,6 +87,31 @@ def test_a_figure_has_a_line_for_machines() -> None:
     assert Figure("hot_job", "what", Spread((0.5,))).verdict == "no goal"
 
 
+def test_other_units_are_shown_as_told() -> None:
+    """Times in milliseconds, for example."""
+    lines: list[str] = []
+    comparison = compare(lambda _n: 30.0, lambda _n: 40.0, 1, lines.append, "{:,.1f} ms")
+    assert comparison.speeds == "30.0 ms against 40.0 ms"
+    assert lines[-1] == "pair 1 of 1: 30.0 ms against 40.0 ms is 0.750"
+
+
+def test_only_what_was_asked_for_is_measured() -> None:
+    """Everything, where nothing was named."""
+    assert Plan().wants("endpoint_64")
+    assert Plan(wanted=frozenset({"endpoint_16", "endpoint_64"})).wants("endpoint_64", "endpoint_p99_200")
+    assert not Plan(wanted=frozenset({"endpoint_16"})).wants("endpoint_64")
+
+
+def test_what_an_update_costs_is_shown_by_its_medians() -> None:
+    """The file has every slice; a server on another machine has no costs that can be read here."""
+    used = [Cpu(2.0, 3.0).each(Cpu(1.0, 1.0), 10_000), Cpu(4.0, 5.0).each(Cpu(1.0, 1.0), 10_000)]
+    assert line("real", used) == "CPU an update, real: web 200 us, PostgreSQL 300 us"
+    assert details("real", used) == {"real_web_us": (100.0, 300.0), "real_postgres_us": (200.0, 400.0)}
+    alone = [Cpu(2.0, None).each(Cpu(1.0, None), 10_000)]
+    assert line("empty", alone) == "CPU an update, empty: web 100 us"
+    assert details("empty", alone) == {"empty_web_us": (100.0,)}
+
+
 def test_a_quick_plan_takes_a_tenth_of_the_data() -> None:
     """And at least one of each kind."""
     assert Plan().size(10_000) == 10_000
@@ -155,6 +182,45 @@ def test_every_acknowledged_update_of_the_endpoint_is_counted() -> None:
     assert "which is the same" in done.stdout
     assert "other answers: 0; unanswered: 0; broken connections: 0" in done.stdout
     assert "verify_job is true for 50 of 50 jobs" in done.stdout
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", ["hot_endpoint", "endpoint_64"])
+def test_what_the_endpoint_costs_is_measured(name: str, tmp_path: Path) -> None:
+    """For each update: CPU time of the web server and of PostgreSQL."""
+    file = tmp_path / "figures.json"
+    done = run("--quick", "--only", name, "--json", str(file), environ=without_database())
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"CPU an update, .*: web \d+ us, PostgreSQL \d+ us", done.stdout)
+    [figure] = json.loads(file.read_text(encoding="utf-8"))["figures"]
+    assert figure["name"] == name
+    costs = {key: values for key, values in figure["details"].items() if key.endswith("_us")}
+    assert len(costs) >= 3
+    assert all(value > 0 for values in costs.values() for value in values)
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", ["held_job_p99", "held_job_prepared_p99", "half_bodies_p99"])
+def test_every_update_beside_a_hindrance_is_counted(name: str) -> None:
+    """Whatever they had to wait: the harness compares what was acknowledged with the ledgers."""
+    done = run("--quick", "--only", name, environ=without_database())
+    assert done.returncode == 0, done.stderr
+    assert re.search(rf"^{name} \d+\.\d\d$", done.stdout, re.MULTILINE)
+    assert "never acknowledged 0: exact" in " ".join(done.stdout.split())
+    assert "NOT EXACT" not in done.stdout
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+def test_groups_are_measured_where_the_schema_has_them() -> None:
+    """Elsewhere the output says that they are not."""
+    done = run("--quick", "--only", "group_vs_floor", "group_8_vs_floor", environ=without_database())
+    assert done.returncode == 0, done.stderr
+    if "NOT MEASURED" not in done.stdout:
+        assert re.search(r"^group_vs_floor \d+\.\d\d$", done.stdout, re.MULTILINE)
+        assert done.stdout.count("verify_job is true for 100 of 100 jobs") == 2
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:

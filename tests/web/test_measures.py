@@ -50,6 +50,20 @@ def test_requests_are_counted_by_route_and_outcome(start_web: Callable[..., "Web
     assert web.call("GET", "/api/internal/endpoint").json["since"] == began
 
 
+def test_it_is_counted_how_many_updates_share_a_call(start_web: Callable[..., "Web"], db_url: str) -> None:
+    """Updates and calls, one each where nobody waits; batches are not among them."""
+    web = start_web(db_url)
+    assert web.call("GET", "/api/internal/endpoint").json["groups"] == {"calls": 0, "updates": 0}
+    web.register("one")
+    update = {"taskId": "one", "status": "processing", "timestamp": "2025-01-06T19:15:30Z"}
+    assert [web.report(update).status for _ in range(3)] == [200] * 3
+    assert web.report([update, update]).status == 200
+    assert web.call("GET", "/api/internal/endpoint").json["groups"] == {"calls": 3, "updates": 3}
+    metrics = web.call("GET", "/metrics").body.decode()
+    assert 'tallymark_merge_group_size_bucket{le="1.0"} 3.0' in metrics
+    assert "tallymark_merge_group_size_sum 3.0" in metrics
+
+
 def test_a_database_that_is_away_shows_as_errors(start_web: Callable[..., "Web"]) -> None:
     """5xx answers are counted as errors."""
     web = start_web("postgresql://nobody@127.0.0.1:1/none", TALLYMARK_POOL_TIMEOUT="0.1")

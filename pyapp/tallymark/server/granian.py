@@ -44,7 +44,7 @@ def granian_command(settings: Settings, host: str, port: int) -> list[str]:
         *("--host", host, "--port", str(port), "--workers", str(settings.workers)),
         # A thread for each stream and each waiting request, beside those that the application lets work at once, and as
         # many again for requests that it turns away. Threads that are idle for 30 seconds end.
-        *("--blocking-threads", str(2 * settings.blocking_threads + settings.streams + settings.max_waiting)),
+        *("--blocking-threads", str(2 * settings.blocking_threads + settings.streams + 2 * settings.max_waiting)),
         # Idle connections count, too. A client past the limit is not accepted, so it gets no 503 either.
         *("--backlog", str(_BACKLOG), "--backpressure", str(_connections(settings))),
         *("--workers-kill-timeout", str(GRACE_SECONDS)),

@@ -99,7 +99,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_dashboard(app, tokens, reader)
     add_openapi(app)
     pools = {"write": writer, "read": primary} | ({"replica": replica} if replica else {})
-    add_metrics(app, tokens, settings, queue, pools, reader)
+    add_metrics(app, tokens, settings, queue, merger, pools, reader)
 
     # From the inside out: what a request waits in the queue is part of its latency, and of its trace.
     app.wsgi_app = QueuedApp(app.wsgi_app, queue, read_early(tokens, settings.max_body_bytes))  # type: ignore[method-assign]  # as Flask's documentation has it

@@ -57,6 +57,8 @@ def test_the_system_page_shows_the_figures_of_the_database(site: "Site") -> None
     execute(url, "UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '3 h' WHERE job_id = 'silent'")
     execute(url, "UPDATE tallymark.job SET updated_at = updated_at - interval '3 h' WHERE id = 'silent'")
     execute(url, "ANALYZE tallymark.job, tallymark.job_event")
+    unknown = {"taskId": "nobody", "status": "processing", "timestamp": "2025-01-06T19:15:30Z"}
+    assert [site.web.report(unknown).status for _ in range(3)] == [404] * 3
     for job_id in ("quick", "nobody", "nobody"):
         site.web.call("GET", f"/api/internal/jobs/{job_id}/stages")
     page = site.open("/system")
@@ -69,6 +71,9 @@ def test_the_system_page_shows_the_figures_of_the_database(site: "Site") -> None
     expect(events.nth(1)).to_have_text("20")
     version = scalar(url, "SHOW server_version").split()[0]
     expect(page.locator("main")).to_contain_text(f"PostgreSQL {version}")
+    expect(page.locator("main")).to_contain_text(
+        "Updates per call of the database: 1.0 on average (updates: 3, calls: 3)."
+    )
     answered = page.get_by_label("Requests by route").locator("tbody tr").filter(has_text="/stages").locator("td")
     expect(answered.nth(1)).to_have_text("3")
     expect(answered.nth(2)).to_contain_text("2")

@@ -266,6 +266,8 @@ export interface RouteFigures {
 
 export interface EndpointFigures {
   routes: RouteFigures[];
+  /** How many updates there were, and in how many calls of the database they were merged. */
+  groups: { calls: number; updates: number };
   since: string;
   /** Present if there is a replica. */
   replica?: { used: boolean; lagSeconds: number | null };

@@ -191,7 +191,7 @@ class Merger:
         try:
             outcomes = self._call(line, group)
         except BaseException as error:  # noqa: BLE001 - the others must not wait forever
-            outcomes = [error, *(_for_others(error) for _ in group[1:])]
+            outcomes = _for_each(error, group)
         with self._lock:
             ended = [
                 update for update, outcome in zip(group, outcomes, strict=True) if self._settle(update, outcome, mine)
@@ -199,7 +199,7 @@ class Merger:
             if line.job is not None and isinstance(outcomes[0], Unavailable):
                 # The others would only wait as long for the same job.
                 for update in line.waiting:
-                    update.outcome = _for_others(outcomes[0])
+                    update.outcome = copy(outcomes[0])
                 ended.extend(line.waiting)
                 line.waiting.clear()
             if line.waiting:
@@ -248,7 +248,7 @@ class Merger:
             if error.sqlstate == LOCK_NOT_AVAILABLE and not wait:
                 return [_Held(update.job) for update in group]
             if isinstance(error, Unavailable) or len(group) == 1:
-                return [error, *(_for_others(error) for _ in group[1:])]
+                return _for_each(error, group)
         # One of the bodies is not JSON, for instance: halves find out which.
         half = len(group) // 2
         return self._merge(group[:half], wait=wait) + self._merge(group[half:], wait=wait)
@@ -269,13 +269,15 @@ class Merger:
         ]
 
 
+def _for_each(error: BaseException, group: list[_Update]) -> list[_Outcome]:
+    """Return an error for each of a group: threads must not raise the same object."""
+    if isinstance(error, Unavailable):
+        return [error, *(copy(error) for _ in group[1:])]
+    return [error, *(TallymarkError("Internal server error", origin="merging a group") for _ in group[1:])]
+
+
 def _total(lines: Iterable[_Line]) -> int:
     return sum(len(line.waiting) for line in lines)
-
-
-def _for_others(error: BaseException) -> TallymarkError:
-    """Return what an error of the leader's is for another thread, which must not raise the same object."""
-    return copy(error) if isinstance(error, Unavailable) else TallymarkError("Internal server error")
 
 
 def _outcome(answer: bytes | None, refusal: bytes | None, held: bytes | None) -> _Outcome:

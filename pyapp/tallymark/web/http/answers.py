@@ -15,7 +15,7 @@ from http import HTTPStatus
 from flask import Flask, Response, has_request_context, request
 from werkzeug.exceptions import HTTPException
 
-from tallymark.functions.errors import NO_CONNECTION, Detail, TallymarkError, Unavailable
+from tallymark.functions.errors import NO_CONNECTION, TOO_MANY_WAIT, Detail, TallymarkError, Unavailable
 
 _logger = logging.getLogger("tallymark.web.problems")
 
@@ -99,8 +99,8 @@ def _answer_database(error: TallymarkError) -> Response:
 
 
 def _answer_unavailable(error: Unavailable) -> Response:
-    # The pool logs an outage once; the requests that fail because of it are logged at DEBUG only.
-    level = logging.DEBUG if error.sqlstate == NO_CONNECTION else logging.WARNING
+    # The pool logs an outage once, and those turned away are counted: there may be thousands of either a second.
+    level = logging.DEBUG if error.sqlstate in {NO_CONNECTION, TOO_MANY_WAIT} else logging.WARNING
     _logger.log(level, "503 %s sqlstate=%s %s", error, error.sqlstate, error.origin)
     seconds = random.randint(*_RETRY_SECONDS)  # noqa: S311 - spreads load, keeps no secret
     return _answer_problem(

@@ -76,7 +76,7 @@ class Counters:
         )
         self.merge_seconds = Histogram(
             "tallymark_merge_seconds",
-            "Time that the database took for one progress request: an update or a batch",
+            "Time that a progress request waited for the database: until its call, and for it",
             buckets=BUCKETS,
             registry=_registry,
         )
@@ -101,7 +101,7 @@ class Counters:
         )
         self.waiting = Gauge(
             "tallymark_waiting_requests",
-            "Requests that wait for their turn",
+            "Requests that wait for their turn, or to be merged",
             registry=_registry,
             multiprocess_mode="livesum",
         )
@@ -227,13 +227,21 @@ _Buckets = dict[float, float]
 
 
 def _by_route() -> dict[str, Any]:
-    """Return the counts as JSON has them: the routes with the most requests first, percentiles in seconds."""
+    """Return the counts as JSON has them: the routes with the most requests first, percentiles in seconds.
+
+    `groups` says how many updates were merged one by one or with others, and in how many calls of the database.
+    """
     routes: dict[tuple[str, str], dict[str, _Buckets]] = {}
     since = time.time()
+    groups = {"calls": 0.0, "updates": 0.0}
     for metric in collected().collect():
         for sample in metric.samples:
             if sample.name == "tallymark_counting_since_seconds":
                 since = sample.value
+            elif sample.name == "tallymark_merge_group_size_count":
+                groups["calls"] = sample.value
+            elif sample.name == "tallymark_merge_group_size_sum":
+                groups["updates"] = sample.value
             elif sample.name == "tallymark_request_seconds_bucket":
                 labels = sample.labels
                 classes = routes.setdefault((labels["route"], labels["method"]), {})
@@ -241,7 +249,7 @@ def _by_route() -> dict[str, Any]:
     rows = [_route_row(route, method, classes) for (route, method), classes in routes.items()]
     rows.sort(key=lambda row: (-row["requests"], row["route"], row["method"]))
     began = datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {"routes": rows, "since": began}
+    return {"routes": rows, "groups": {name: int(value) for name, value in groups.items()}, "since": began}
 
 
 def _route_row(route: str, method: str, classes: Mapping[str, _Buckets]) -> dict[str, Any]:

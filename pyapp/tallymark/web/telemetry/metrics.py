@@ -8,7 +8,7 @@ seconds, so that frequent scrapes cost no more. If the database is away, the res
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from threading import Lock, Thread
@@ -26,6 +26,7 @@ from tallymark.functions.errors import TallymarkError
 from tallymark.functions.http import OPERATING_FIGURES
 from tallymark.settings import Settings
 from tallymark.web.auth.tokens import Tokens, caller
+from tallymark.web.db.merging import Merger
 from tallymark.web.db.pool import Database
 from tallymark.web.db.replica import Reader
 from tallymark.web.http.admission import AdmissionQueue
@@ -43,12 +44,13 @@ def add_metrics(
     tokens: Tokens,
     settings: Settings,
     queue: AdmissionQueue,
+    merger: Merger,
     pools: dict[str, Database],
     reader: Reader,
 ) -> None:
     """Give an application the route of metrics; `pools` has the connection pools by their labels."""
     figures = Figures(reader)
-    sampler = _Sampler(queue, pools)
+    sampler = _Sampler((queue, merger), pools)
 
     def answer() -> Response:
         sampler.sample()
@@ -146,10 +148,10 @@ def _gauge(name: str, help_text: str, values: float | Mapping[str, float], label
 
 
 class _Sampler:
-    """Sets the gauges of this process's pools and queue every few seconds."""
+    """Sets the gauges of this process's pools and lines every few seconds."""
 
-    def __init__(self, queue: AdmissionQueue, pools: dict[str, Database]) -> None:
-        self._queue = queue
+    def __init__(self, lines: Sequence[AdmissionQueue | Merger], pools: dict[str, Database]) -> None:
+        self._lines = lines
         self._pools = pools
         self._lock = Lock()
         self._rejected = 0
@@ -166,9 +168,10 @@ class _Sampler:
     def sample(self) -> None:
         """Set the gauges now."""
         with self._lock:
-            rejected, self._rejected = self._queue.rejected - self._rejected, self._queue.rejected
-        counters.rejected.inc(rejected)
-        counters.waiting.set(self._queue.waiting)
+            rejected = sum(line.rejected for line in self._lines)
+            counters.rejected.inc(rejected - self._rejected)
+            self._rejected = rejected
+        counters.waiting.set(sum(line.waiting for line in self._lines))
         for name, pool in self._pools.items():
             for state, count in pool.connections().items():
                 counters.connections.labels(name, state).set(count)

@@ -27,8 +27,14 @@ export function Endpoint() {
         )
       }
     >
-      {({ routes, replica }) => (
+      {({ routes, groups, replica }) => (
         <>
+          {groups.calls > 0 && (
+            <p class="px-3 pt-3 mb-0 text-secondary">
+              Updates per call of the database: {(groups.updates / groups.calls).toFixed(1)} on average (updates:{" "}
+              {count(groups.updates)}, calls: {count(groups.calls)}).
+            </p>
+          )}
           {replica && (
             <p class="px-3 pt-3 mb-0 text-secondary" role="status">
               {replica.used ? "Reads come from the replica" : "Reads come from the database, not from the replica"}
