@@ -14,10 +14,11 @@ DECLARE
   v_answers jsonb[] := v_none;
   v_refusals jsonb[] := v_none;
   v_held text[] := array_fill(NULL::text, ARRAY[v_size]);
-  -- In the order of the jobs' ids, which is the lock order; those of one job in the order in which they are given.
   v_order CONSTANT integer[] := ARRAY(
     SELECT b.number FROM unnest(receive_group.bodies) WITH ORDINALITY AS b (body, number)
-    WHERE b.body IS NOT NULL ORDER BY (tallymark.jobs_of(b.body))[1] COLLATE "C", b.number);
+    WHERE b.body IS NOT NULL ORDER BY b.number);
+  v_jobs CONSTANT text[] := ARRAY(
+    SELECT DISTINCT i.id FROM unnest(receive_group.bodies) AS b (body), unnest(tallymark.jobs_of(b.body)) AS i (id));
   v_busy text[] := '{}'::text[];
   v_number integer;
   v_outcome record;
@@ -27,10 +28,12 @@ BEGIN
       'The group has %s bodies; at most %s are taken.', v_size, c_most_bodies);
   END IF;
   BEGIN
-    -- As if each were alone. A refusal, which is rare, undoes all of it.
-    IF NOT receive_group.wait THEN
-      v_busy := tallymark.lock_free_jobs(ARRAY(
-        SELECT DISTINCT i.id FROM unnest(receive_group.bodies) AS b (body), unnest(tallymark.jobs_of(b.body)) AS i (id)));
+    -- Lock order: all jobs, in the order of their ids, before anything is merged. Then each body is merged as if it were
+    -- alone. A refusal, which is rare, undoes all of it.
+    IF receive_group.wait THEN
+      PERFORM tallymark.lock_jobs(v_jobs);
+    ELSE
+      v_busy := tallymark.lock_free_jobs(v_jobs);
     END IF;
     FOREACH v_number IN ARRAY v_order LOOP
       IF v_busy <> '{}' THEN
@@ -45,6 +48,9 @@ BEGIN
     END LOOP;
   EXCEPTION WHEN SQLSTATE 'TK400' OR SQLSTATE 'TK403' OR SQLSTATE 'TK404' OR SQLSTATE 'TK409' OR SQLSTATE 'TK413' THEN
     -- Again, each in a subtransaction of its own.
+    IF receive_group.wait THEN
+      PERFORM tallymark.lock_jobs(v_jobs);
+    END IF;
     FOREACH v_number IN ARRAY v_order LOOP
       v_outcome := tallymark.receive_or_refuse(receive_group.bodies[v_number], receive_group.idempotency_keys[v_number],
         receive_group.job_prefixes[v_number], receive_group.wait);
@@ -59,17 +65,18 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.receive_group(jsonb[], text[], text[], boolean) IS
-'Merges the bodies of several requests in one transaction. Each gets what receive_progress would give it alone: a body
-that is refused, or whose job another transaction holds, affects no other.
+'Merges the bodies of several requests in one transaction, in the order in which they are given. Each gets what
+receive_progress would give it alone: a body that is refused, or whose job another transaction holds, affects no other.
 Arguments: bodies: at most 1000, each an update or a batch; a null is passed over. idempotency_keys, job_prefixes: those
 of receive_progress for each body, in the same order; a missing one is null. wait: whether to wait for jobs that other
-transactions hold, as long as lock_timeout allows.
+transactions hold, as long as lock_timeout allows for each.
 Returns: a row for each body, in order: answer: what receive_progress returns, or null; refusal: null, or where it was
 refused {"sqlstate", "message", "detail", "hint"}: the fields of the error that receive_progress raises; held: null, or
 without wait a job of the body that another transaction holds. Nothing of a body was merged that has no answer.
 Errors: TK413 where there are more than 1000 bodies.
 Callers: tallymark_writer, tallymark_admin.
-Locks: the jobs'' rows, in the order of their ids (by their bytes), until the end of the transaction.';
+Locks: the jobs'' rows, in the order of their ids (by their bytes), before anything is merged, until the end of the
+transaction. As a rule it holds none of them while it waits for another.';
 
 REVOKE ALL ON FUNCTION tallymark.receive_group(jsonb[], text[], text[], boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.receive_group(jsonb[], text[], text[], boolean) TO tallymark_writer, tallymark_admin;

@@ -42,7 +42,7 @@ _Outcome = bytes | BaseException | _Held
 class _Update:
     """An update, or a batch, on its way. Its line and what follows belong to the merger's lock."""
 
-    __slots__ = ("awake", "body", "goes_alone", "job", "key", "leads", "line", "outcome", "prefix")
+    __slots__ = ("awake", "body", "goes_alone", "job", "key", "leads", "line", "outcome", "prefix", "sleeps")
 
     def __init__(self, body: bytes, key: bytes | None, prefix: bytes | None) -> None:
         self.body = body
@@ -54,7 +54,9 @@ class _Update:
         #: Whether its thread makes the next call of its line.
         self.leads = False
         self.outcome: _Outcome | None = None
-        #: Released when it leads, or has an outcome.
+        #: Whether its thread must wait for `awake` before it looks at any of these. Only that thread ends this.
+        self.sleeps = False
+        #: Released once, when an update that sleeps leads, or has an outcome.
         self.awake = Lock()
         self.awake.acquire()
 
@@ -137,11 +139,12 @@ class Merger:
             else:
                 line = self._line
             self._enter(line, mine)
-        while (outcome := mine.outcome) is None:
-            if mine.leads:
+        while mine.sleeps or mine.leads:
+            if mine.sleeps:
+                self._sleep(mine)
+            else:
                 self._lead(mine)
-            elif (mine.awake.acquire(timeout=self._max_wait) or not self._give_up(mine)) and not mine.leads:
-                self._woken()
+        outcome = mine.outcome
         if isinstance(outcome, BaseException):
             raise outcome
         assert isinstance(outcome, bytes)  # noqa: S101 - for the type checker: what is held has no outcome yet
@@ -161,17 +164,21 @@ class Merger:
             update.outcome = too_many()
         else:
             line.waiting.append(update)
+            update.sleeps = True
 
-    def _give_up(self, update: _Update) -> bool:
-        """End an update that has waited for too long; return False if it is being merged, when its thread is awake."""
-        with self._lock:
-            if update in update.line.waiting:
-                update.line.waiting.remove(update)
-                self.rejected += 1
-                update.outcome = too_many()
-                return True
-        update.awake.acquire()
-        return False
+    def _sleep(self, mine: _Update) -> None:
+        """Wait until an update leads or has an outcome. It is given up if it has waited for too long for its call."""
+        while not mine.awake.acquire(timeout=self._max_wait):
+            with self._lock:
+                if mine in mine.line.waiting:  # else it is being merged
+                    mine.line.waiting.remove(mine)
+                    self.rejected += 1
+                    mine.outcome = too_many()
+                    mine.sleeps = False
+                    return
+        mine.sleeps = False
+        if not mine.leads:
+            self._woken()
 
     def _lead(self, mine: _Update) -> None:
         """Make the next call of a line, and hand it on."""

@@ -1,0 +1,43 @@
+-- Locks jobs, and waits for those that others hold, without keeping the others of them locked meanwhile.
+
+CREATE OR REPLACE FUNCTION tallymark.lock_jobs(ids text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+-- As in merge_batch: planned once per session, perhaps while the table is empty.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+DECLARE
+  c_attempts CONSTANT integer := 5;
+  v_held text[];
+BEGIN
+  FOR v_attempt IN 1..CASE WHEN cardinality(lock_jobs.ids) > 1 THEN c_attempts ELSE 0 END LOOP
+    BEGIN
+      v_held := tallymark.lock_free_jobs(lock_jobs.ids);
+      IF v_held = '{}' THEN
+        RETURN;
+      END IF;
+      RAISE EXCEPTION USING ERRCODE = 'TK000', MESSAGE = 'unlock'; -- the end of a subtransaction unlocks
+    EXCEPTION WHEN SQLSTATE 'TK000' THEN
+      NULL;
+    END;
+    BEGIN
+      PERFORM FROM tallymark.job AS j WHERE j.id = v_held[1] FOR NO KEY UPDATE;
+      RAISE EXCEPTION USING ERRCODE = 'TK000', MESSAGE = 'unlock';
+    EXCEPTION WHEN SQLSTATE 'TK000' THEN
+      NULL;
+    END;
+  END LOOP;
+  -- Lock order: by their ids.
+  PERFORM FROM tallymark.job AS j WHERE j.id = ANY (lock_jobs.ids) ORDER BY j.id FOR NO KEY UPDATE;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.lock_jobs(text[]) IS
+'Locks the rows of jobs. While it waits for one that another transaction holds, it holds none of the others, so a job
+that is held for long keeps nobody from them. If some are still held after a few attempts, it waits in the order of
+the ids.
+Arguments: ids: the jobs, each once; those that are not registered are ignored.
+Locks: the rows of all, until the end of the transaction.';
+
+REVOKE ALL ON FUNCTION tallymark.lock_jobs(text[]) FROM PUBLIC;
