@@ -1,5 +1,6 @@
 """The parameters of a request's query string."""
 
+import re
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
