@@ -127,17 +127,17 @@ def test_after_an_error_on_every_connection_all_calls_are_answered(
 def test_after_a_deadlock_on_every_connection_all_calls_are_answered(
     web: "Web", db: Connection, db_url: str, update: Update
 ) -> None:
-    """Batches that hold a job and wait for another are the victims of SQL sessions: all are answered 200."""
+    """Batches that hold a job and wait for another are the victims of SQL sessions: they are tried again."""
     with ThreadPoolExecutor(2 * _WRITERS) as threads:
         sessions = [psycopg.connect(db_url) for _ in range(_WRITERS)]
         for number, session in enumerate(sessions):
-            # The batches look for a deadlock first.
+            # The batches look for a deadlock first. They lock jobs in the order of their ids.
             session.execute("SET deadlock_timeout = '1min'")
-            session.execute("SELECT FROM tallymark.job WHERE id = %s FOR UPDATE", [f"j{number + 8}"])
+            session.execute("SELECT FROM tallymark.job WHERE id = %s FOR UPDATE", [f"j{number + 4}"])
         batches = [
             threads.submit(
                 web.report,
-                [update(job_id, updateId="dead", itemsByType={"issues": 1}) for job_id in (f"j{n}", f"j{n + 8}")],
+                [update(job_id, updateId="dead", itemsByType={"issues": 1}) for job_id in (f"j{n}", f"j{n + 4}")],
             )
             for n in range(_WRITERS)
         ]
@@ -150,11 +150,14 @@ def test_after_a_deadlock_on_every_connection_all_calls_are_answered(
         for ask, session in zip(asks, sessions, strict=True):
             ask.result()
             session.close()
-        assert [batch.result().status for batch in batches] == [200] * _WRITERS
+        answers = [batch.result() for batch in batches]
+    # The second attempt may meet a session that has not noticed yet that it may go on: a second deadlock.
+    refused = [answer for answer in answers if answer.status != 200]
+    assert {answer.status for answer in refused} <= {503}
     _all_answer(web, update)
     # Sessions tell the statistics within some seconds.
     deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    wait_until(lambda: _count(db, deadlocks) >= _WRITERS)
+    wait_until(lambda: _count(db, deadlocks) >= _WRITERS + len(refused))
     assert _count(db, "SELECT count(*) FROM tallymark.job WHERE NOT tallymark.verify_job(id)") == 0
 
 

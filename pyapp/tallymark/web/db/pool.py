@@ -10,6 +10,7 @@ set or prepared in the session, and the role, timeouts and other settings are th
 """
 
 import logging
+import random
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -52,6 +53,9 @@ _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count
 
 #: A connection that is younger than this shows what a new one would.
 _NEW_SECONDS = 2.0
+
+#: The time before a statement is run again that lost a race against another transaction.
+_RACE_SECONDS = (0.005, 0.03)
 
 #: How many further connections the server would give this user in this database.
 _LEFT = """
@@ -234,6 +238,9 @@ class Database:
                         raise
                     tried.add(error.remedy)
                     _logger.debug("once more after sqlstate=%s", error.sqlstate)
+                    if error.remedy is Remedy.SAME_CONNECTION:
+                        # The other transaction gets what it waits for first; otherwise both would meet again.
+                        time.sleep(random.uniform(*_RACE_SECONDS))  # noqa: S311 - spreads load
 
     def close(self) -> None:
         """Close all connections, after the last call. Harmless if none is open."""
