@@ -315,7 +315,7 @@ def test_updates_of_one_connection_are_merged_in_the_order_in_which_they_were_se
     check_counts(db, {"hot": taken(crawlers) + 20})
 
 
-def _groups(web: "Web") -> tuple[float, float]:
+def groups_of(web: "Web") -> tuple[float, float]:
     """Return in how many calls updates were merged, and how many updates."""
     lines = dict(line.rsplit(" ", 1) for line in web.call("GET", "/metrics").body.decode().splitlines())
     return float(lines["tallymark_merge_group_size_count"]), float(lines["tallymark_merge_group_size_sum"])
@@ -330,12 +330,12 @@ def test_updates_that_come_at_once_share_calls_and_one_that_comes_alone_does_not
     for job in jobs:
         web.register(job)
     assert web.report(update(jobs[0], "alone")).status == 200
-    assert _groups(web) == (1, 1)
+    assert groups_of(web) == (1, 1)
     crowd = Crowd(web)
     crawlers = [crawler for job in jobs for crawler in crowd.add(4, job)]
     go_on(crawlers, 30)
     crowd.finish()
-    calls, updates = _groups(web)
+    calls, updates = groups_of(web)
     assert updates == taken(crawlers) + 1
     assert calls < updates
     check_counts(db, {job: taken(crawlers[4 * n : 4 * n + 4]) + (n == 0) for n, job in enumerate(jobs)})
