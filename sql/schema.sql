@@ -217,3 +217,11 @@ CREATE TABLE tallymark.job_intake (
                                                                  -- characters.
   CONSTRAINT job_intake_pkey PRIMARY KEY (job_id, outcome, code)
 );
+
+-- Sessions of the dashboard that somebody has signed out of: one row for each, kept until its cookie is out of date.
+CREATE TABLE tallymark.ended_session (
+  digest bytea NOT NULL,                             -- The SHA-256 of the session's id.
+  kept_until timestamptz NOT NULL,                   -- From when on the cookie is out of date.
+  CONSTRAINT ended_session_pkey PRIMARY KEY (digest)
+);
+CREATE INDEX ended_session_kept_until_idx ON tallymark.ended_session (kept_until);

@@ -193,7 +193,21 @@ class Settings:
         "TALLYMARK_MAX_BODY_BYTES",
         1_048_576,
         _whole(1, 2**30),
-        "The largest request body in bytes. A larger one is answered 413.",
+        "The largest request body in bytes, decompressed. A larger one is answered 413.",
+    )
+    body_timeout: float = _setting(
+        "TALLYMARK_BODY_TIMEOUT",
+        10.0,
+        _seconds,
+        "Seconds within which a request's body must arrive. If it does not, the answer is 408, and the connection is "
+        "closed.",
+    )
+    body_memory: int = _setting(
+        "TALLYMARK_BODY_MEMORY",
+        67_108_864,
+        _whole(1, 2**40),
+        "Bytes that the bodies of requests may take together in each web worker; those up to 16 KiB are not counted. "
+        "A request whose body does not fit is answered 503.",
     )
     statement_timeout: int = _setting(
         "TALLYMARK_STATEMENT_TIMEOUT",

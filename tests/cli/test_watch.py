@@ -86,6 +86,25 @@ def test_of_one_job_the_newest_events_are_shown_too(db: Connection, db_url: str)
     assert "last error    Oops: it broke" in terminal.screen()
 
 
+def test_events_that_a_restored_backup_does_not_have_are_no_longer_shown(db: Connection, db_url: str) -> None:
+    """Those that the ledger goes on with have their numbers."""
+    for n in range(1, 6):
+        report(db, "j", message=f"message-{n}", updateId=str(n))
+    with in_terminal("watch", "j", *FAST, "--database-url", db_url, width=120, height=24) as terminal:
+        terminal.until(lambda screen: "message-5" in screen)
+        with db.transaction():
+            db.execute("DELETE FROM tallymark.job_event WHERE job_id = 'j' AND seq > 3")
+            db.execute("UPDATE tallymark.job SET last_seq = 3 WHERE id = 'j'")
+            report(db, "j", message="other-4", updateId="4")
+            report(db, "j", message="other-5", updateId="5")
+        screen = terminal.until(lambda screen: "other-5" in screen and "message-5" not in screen)
+        assert [word for word in screen.split() if "message-" in word or "other-" in word][-5:] == [
+            *("message-1", "message-2", "message-3", "other-4", "other-5")
+        ]
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.end() == 0
+
+
 def test_what_a_crawler_wrote_cannot_do_anything_to_the_terminal(db: Connection, db_url: str) -> None:
     """Neither in the table nor beside a single job."""
     evil = "\x1b]0;title\x07\x1b[2J[red]\u202ex\r\n"

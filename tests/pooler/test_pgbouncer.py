@@ -227,6 +227,34 @@ def test_nothing_of_ours_stays_in_a_session(pgbouncer: PgBouncer, tmp_path: Path
         web.stop()
 
 
+def test_what_only_the_user_can_have_set_is_named(pgbouncer: PgBouncer, db: Connection, tmp_path: Path) -> None:
+    """Nothing is set in its sessions, so /readyz says which setting of the user would make updates fail."""
+    db.execute(f"ALTER ROLE {pgbouncer.user} SET default_transaction_isolation = 'serializable'")
+    web = Web(pgbouncer.url, tmp_path / "web.log", {})
+    try:
+        answer = web.call("GET", "/readyz")
+        assert answer.status == 503
+        assert "default_transaction_isolation" in answer.json["detail"]
+    finally:
+        web.stop()
+
+
+def test_a_function_that_is_missing_for_a_while_is_named(pgbouncer: PgBouncer, db: Connection, tmp_path: Path) -> None:
+    """503 with what to do, although nothing is prepared; then all goes on."""
+    web = Web(pgbouncer.url, tmp_path / "web.log", {})
+    try:
+        web.register("job")
+        db.execute("ALTER FUNCTION tallymark.read_job RENAME TO read_job_before")
+        for _ in range(2):
+            answer = web.call("GET", f"{JOBS}/job")
+            assert answer.status == 503
+            assert "tallymark migrate" in answer.json["detail"]
+        db.execute("ALTER FUNCTION tallymark.read_job_before RENAME TO read_job")
+        assert web.call("GET", f"{JOBS}/job").status == 200
+    finally:
+        web.stop()
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command of ours."""
     command = [sys.executable, "-c", "from tallymark.cli import main; main()", *arguments]

@@ -45,6 +45,10 @@ class Answer:
 class Web:
     """A running `tallymark serve`."""
 
+    def command(self) -> list[str]:
+        """Return what starts it."""
+        return [*_SERVE, "--port", str(self.port)]
+
     def __init__(self, database_url: str, log: Path, environ: Mapping[str, str]) -> None:
         """Start it, and wait until it answers."""
         self.database_url = database_url
@@ -53,7 +57,7 @@ class Web:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("TALLYMARK_", "DATABASE_"))}
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [*_SERVE, "--port", str(self.port)],
+                self.command(),
                 stderr=stderr,
                 env={**clean, "DATABASE_URL": database_url, "CRAWLER_API_TOKEN": TOKEN, **environ},
             )

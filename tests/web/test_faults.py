@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from tests.web.watching import PATIENCE
+from tests.web.watching import PATIENCE, wait_until
 
 from tallymark.functions.errors import Unavailable
 from tallymark.functions.http import Statement
@@ -19,6 +19,7 @@ from tallymark.server import EmbeddedPostgres
 from tallymark.server.ports import some_free_port
 from tallymark.settings import Settings
 from tallymark.web.db.pool import Database
+from tallymark.web.db.share import Share
 
 if TYPE_CHECKING:
     from tests.web.conftest import Answer, Web
@@ -133,6 +134,41 @@ def test_the_sessions_have_the_timeouts_of_the_settings(
         answer = web.report(update("j"))
     assert (answer.status, answer.json["error"]) == (503, "Database busy")
     assert web.report(update("j")).json["duplicate"] is False
+
+
+@pytest.mark.faults
+def test_after_a_restart_of_the_database_all_pools_are_as_large_as_before(tmp_path: Path) -> None:
+    """Both had connections, which are dead now. Neither takes the time without a server for a lack of connections."""
+    sleep = Statement(b"sleep", b"SELECT pg_sleep($1::double precision)::text")
+    share = Share()
+    with EmbeddedPostgres(tmp_path / "data") as postgres:
+        pools = [Database(postgres.url, Settings(pool_size=4), share=share) for _ in range(2)]
+
+        def fill(database: Database) -> int:
+            with ThreadPoolExecutor(4) as threads:
+                list(threads.map(lambda _: database.call(sleep, b"0.3"), range(4)))
+            return database.connections()["open"]
+
+        try:
+            assert [fill(database) for database in pools] == [4, 4]
+            postgres.stop()
+            with pytest.raises(Unavailable) as caught:
+                pools[0].call(sleep, b"0")
+            assert caught.value.sqlstate == "08001"
+            postgres.start()
+            # The second pool still has its dead connections.
+            wait_until(lambda: _answers(pools[0], sleep))
+            assert [fill(database) for database in pools] == [4, 4]
+        finally:
+            for database in pools:
+                database.close()
+
+
+def _answers(database: Database, statement: Statement) -> bool:
+    try:
+        return database.call(statement, b"0") == [b""]
+    except Unavailable:
+        return False
 
 
 def test_a_stopped_server_finishes_what_it_has_begun(

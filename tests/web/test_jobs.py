@@ -243,7 +243,7 @@ def test_rate_stages_and_areas_of_a_job_can_be_read(web: "Web", job: str, update
     assert [(area["path"], area["parent"], area["depth"]) for area in areas] == [("g", None, 0), ("g/p", "g", 1)]
     assert web.call("GET", f"{JOBS}/{job}/areas?depth=0").json["areas"][0]["path"] == "g"
     bad = web.call("GET", f"{JOBS}/{job}/areas?depth=x&limit=y&unknown=z")
-    assert [problem["field"] for problem in bad.json["details"]] == ["depth", "limit"]
+    assert [problem["field"] for problem in bad.json["details"]] == ["depth", "limit", "unknown"]
     assert web.call("GET", f"{JOBS}/{job}/rate?window=0").status == 400
 
 

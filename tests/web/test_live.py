@@ -127,7 +127,7 @@ def test_polling_gives_the_same_messages(web: "Web", job: str, update: Update) -
     for headers in ({"Accept": "application/json"}, {}):
         answer = web.call("GET", f"/events?job={job}&after=1", headers=headers)
         assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
-        assert answer.json == {"messages": [{"event": "job", "id": "2", "data": told.data}]}
+        assert answer.json == {"messages": [{"event": "job", "id": told.id, "data": told.data}]}
     [message] = web.call("GET", f"/events?job={job}&after=2").json["messages"]
     assert (message["data"]["lastSeq"], message["data"]["events"]) == (2, [])
     unknown = new_job_id()

@@ -126,14 +126,14 @@ def test_a_poller_whose_thread_could_not_be_started_is_started_by_the_next_who_c
 def test_the_newest_event_is_kept_however_large() -> None:
     """So it is read once for all clients."""
     large = b'"%s"' % (b"x" * 300_000)
-    before = JobState("1-1", b'"id":"j"', 1, 0, [Event(1, b'"small"')], 0)
-    state = JobState("1-2", b'"id":"j"', 2, 1, [Event(2, large)], 0)
+    before = JobState("1-1-1", b'"id":"j"', 1, 0, [Event(1, b'"small"')], 0)
+    state = JobState("1-2-1", b'"id":"j"', 2, 1, [Event(2, large)], 0)
     state.follow(before)
     message = state.message(1)
     assert message is not None
     assert large in message.data
     assert state.message(0) is None
-    missed = JobState("1-3", b'"id":"j"', 3, 0, [Event(seq, large * 15) for seq in (1, 2, 3)], 4)
+    missed = JobState("1-3-1", b'"id":"j"', 3, 0, [Event(seq, large * 15) for seq in (1, 2, 3)], 4)
     missed.skip()
     message = missed.message(0, with_skipped=True)
     assert message is not None

@@ -41,14 +41,14 @@ def test_cut_connections_lose_no_event_and_repeat_none(web: "Web", job: str, upd
     seqs: list[int] = []
     with ThreadPoolExecutor(1) as pool:
         reporting = pool.submit(report)
-        last = 0
-        cuts = 0
+        known: str | None = "0"
+        last = cuts = 0
         while last < total + 1:
-            watching = Watching(web, job=job, last=last)
+            watching = Watching(web, job=job, last=known)
             for told in watching.messages():
                 if told.event == "job":
                     seqs += [event["seq"] for event in told.data["events"]]
-                    last = int(told.id or 0)
+                    last, known = told.seq, told.id
                 if last >= total + 1 or secrets.randbelow(2) == 0:
                     break
             watching.cut()

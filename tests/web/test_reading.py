@@ -72,7 +72,7 @@ def test_jobs_are_found_by_what_they_are_at(web: "Web", mark: str, update: Updat
     assert ids(currentDataType=f"d{mark}") == ids(operationType="discovery") == ids(status="running") == [one]
     assert ids(stage=mark, status="finished") == ids(itemType="b", stage=mark) == [two]
     assert ids(q=f"{mark}%_ü 3") == [f"list/{mark}%_ü 3"]
-    assert ids(stage="", status="", updatedSince="", limit="100", unknown="x") == ids()
+    assert ids(stage="", status="", updatedSince="", limit="100") == ids()
     assert len(ids()) == 5
     updated = web.call("GET", f"{JOBS}/{quote(two, safe='')}").json["updatedAt"]
     assert two in ids(updatedSince=updated)
@@ -88,10 +88,72 @@ def test_a_blank_that_was_a_plus_is_taken_for_one(web: "Web", mark: str) -> None
 def test_every_problem_of_a_query_is_named(web: "Web") -> None:
     """400 with all problems at once."""
     answer = web.call(
-        "GET", f"{JOBS}?limit=x&updatedSince=9999-12-31T23:59:59-01:00&cursor=no&q=a%00&status=running&unknown=%00"
+        "GET", f"{JOBS}?limit=x&updatedSince=9999-12-31T23:59:59-01:00&cursor=no&q=a%00&status=running&sort=%00"
     )
     assert (answer.status, answer.json["error"]) == (400, "Invalid query")
-    assert {problem["field"] for problem in answer.json["details"]} == {"limit", "updatedSince", "cursor", "q"}
+    assert {problem["field"] for problem in answer.json["details"]} == {"limit", "updatedSince", "cursor", "q", "sort"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(f"/api/internal/{name}" for name in (*PAGES, "overview", "statuses", "rates", "throughput", "frequency")),
+        *(f"/api/internal/{name}" for name in ("accuracy", "database", "failures")),
+        *(
+            f"{JOBS}/{{job}}",
+            f"{JOBS}/{{job}}?timelineLimit=1",
+            f"{JOBS}/{{job}}?at=0",
+            f"{JOBS}/{{job}}/timeline?before=",
+        ),
+        *(f"{JOBS}/{{job}}/{part}" for part in ("timeline", "areas", "rate", "stages", "verify", "diagnosis")),
+        *(f"{JOBS}/{{job}}/history?field=stage", "/api/internal/endpoint", "/events", "/events?job={job}"),
+    ],
+)
+def test_a_parameter_that_a_call_does_not_have_is_named(web: "Web", job: str, path: str) -> None:
+    """400 for each unknown one, whatever its value; the same address without them is answered."""
+    path = path.format(job=job)
+    assert web.call("GET", path).status == 200
+    mark = "&" if "?" in path else "?"
+    answer = web.call("GET", f"{path}{mark}sort=updatedAt&attributes=&Limit=1&Limit=2")
+    assert (answer.status, answer.json["error"]) == (400, "Invalid query")
+    assert [problem["field"] for problem in answer.json["details"]] == ["sort", "attributes", "Limit"]
+
+
+def test_an_answer_names_what_a_call_has_instead(web: "Web") -> None:
+    """The parameters of the call; and of a thousand unknown ones it names only some."""
+    [problem] = web.call("GET", f"{JOBS}?sorted=id").json["details"]
+    assert problem["problem"].endswith(
+        "status, stage, operationType, currentDataType, itemType, updatedSince, q, limit, cursor"
+    )
+    [problem] = web.call("GET", "/api/internal/database?x=1").json["details"]
+    assert problem["problem"].endswith("there are no parameters")
+    query = "&".join(f"x{number}=" for number in range(1000))
+    assert len(web.call("GET", f"{JOBS}?{query}").json["details"]) == 20
+
+
+def test_what_is_sent_keeps_its_query_to_itself(web: "Web", job: str, update: Update) -> None:
+    """Crawlers of the original may report to an address with a query."""
+    answer = web.call("POST", "/api/internal/jobs/progress?source=x", update(job, processedItems=1))
+    assert answer.status == 200
+
+
+def test_an_id_that_looks_like_a_part_of_a_job_has_the_parameters_of_a_job(web: "Web", mark: str) -> None:
+    """And not those of the part, unless there is a job of which it is one."""
+    whole, short = f"{mark}x/timeline", f"{mark}x"
+    assert web.register(whole).status == 201
+
+    def fields(query: str, job: str = whole) -> object:
+        answer = web.call("GET", f"{JOBS}/{quote(job, safe='')}?{query}")
+        return answer.status if answer.status != 400 else [problem["field"] for problem in answer.json["details"]]
+
+    assert fields("timelineLimit=1") == 200
+    assert fields("after=1") == ["after"]
+    assert fields("timelineLimit=1&sort=x") == ["sort"]
+    assert fields("after=1", f"nobody{whole}") == 404
+    assert fields("timelineLimit=1", f"nobody{whole}") == ["timelineLimit"]
+    assert web.register(short).status == 201
+    assert fields("timelineLimit=1") == ["timelineLimit"]
+    assert fields("after=1") == 200
 
 
 @pytest.mark.parametrize("cursor", ["x", "616", "ff", "00", "61 61 ", "6100", "ü", "6" * 5000])

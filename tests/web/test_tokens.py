@@ -1,13 +1,19 @@
 """Who may call, and the header that makes an update count once."""
 
 import json
+import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
+from tallymark.functions.tokens import create_token
+from tallymark.web.auth.guesses import BUDGET, Guesses
+
 if TYPE_CHECKING:
-    from tests.web.conftest import Web
+    from tests.web.conftest import Answer, Web
 
 Update = Callable[..., dict[str, object]]
 
@@ -22,6 +28,65 @@ def test_while_tokens_are_rotated_old_and_new_both_work(
     assert web.report(update("x"), token="new").status == 200
     for wrong in ("", "old, new,", "old,new", "ol", "oldd", "OLD"):
         assert web.report(update("x"), token=wrong).status == 401, wrong
+
+
+def test_a_flood_of_wrong_tokens_is_slowed_and_the_right_one_is_not(
+    start_web: Callable[..., "Web"], db_url: str, db: psycopg.Connection[Any], update: Update
+) -> None:
+    """Most of a thousand are answered 429 with Retry-After; a right one is accepted, also one not shown before."""
+    web = start_web(db_url)
+    assert web.register("j").status == 201
+    unused = create_token(db, "unused", ["write"])
+
+    def guess(number: int) -> "Answer":
+        token = f"guess{number}" if number % 2 else f"tallymark_{number:064x}"
+        return web.report(update("j"), token=token)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(guess, range(1000)))
+    first, last = answers[0], answers[-1]
+    assert (first.status, first.json["error"], first.headers["www-authenticate"]) == (401, "Unauthorized", "Bearer")
+    assert (last.status, last.json["error"]) == (429, "Too many wrong tokens")
+    assert 1 <= int(last.headers["retry-after"]) <= 60
+    assert last.headers["content-type"] == "application/problem+json"
+    assert sum(answer.status == 429 for answer in answers) > 500
+    assert web.report(update("j"), token=unused).status == 200
+    assert web.report(update("j")).status == 200
+    assert guess(0).status == guess(1).status == 429, "it goes on being slow"
+    assert web.call("GET", "/api/internal/jobs", token=None).status == 401, "no token is no guess"
+    assert "too many wrong tokens from 127.0.0.1" in web.log.read_text()
+    assert web.log.read_text().count("too many wrong tokens") == 1
+
+
+def test_wrong_tokens_count_for_the_address_before_the_proxies(
+    start_web: Callable[..., "Web"], db_url: str, update: Update
+) -> None:
+    """Behind proxies that are trusted each client has a budget of its own, and an IPv6 network has one."""
+    web = start_web(db_url, TALLYMARK_TRUSTED_PROXIES="1")
+
+    def guess(address: str) -> int:
+        return web.report(update("j"), token="wrong", headers={"X-Forwarded-For": address}).status
+
+    assert {guess("192.0.2.1") for _ in range(BUDGET // 2)} == {401}
+    while guess("192.0.2.1") != 429:
+        pass
+    assert guess("192.0.2.2") == 401
+    while guess(f"2001:db8::{secrets.randbelow(2**16):x}") != 429:
+        pass
+    assert guess("2001:db8::1:2:3:4") == 429
+    assert guess("2001:db8:0:1::1") == 401
+
+
+def test_addresses_are_forgotten_before_they_fill_the_memory() -> None:
+    """One that comes back after many others begins again."""
+    guesses = Guesses()
+    for _ in range(BUDGET):
+        assert guesses.count("first") == 0
+    assert guesses.count("first") > 0
+    for number in range(20_000):
+        assert guesses.count(f"other {number}") == 0
+    assert len(guesses._spent) == 10_000
+    assert guesses.count("first") == 0
 
 
 @pytest.mark.parametrize(

@@ -91,3 +91,12 @@ def test_where_nobody_wants_traces_none_are_made(db_url: str) -> None:
     from tallymark.web import create_app
 
     assert "Traced" not in type(create_app(Settings(database_url=db_url)).wsgi_app).__name__
+
+
+def test_the_last_spans_are_sent(start_web: Callable[..., "Web"], db_url: str, collector: Collector) -> None:
+    """Those that wait for their batch when the server stops."""
+    web = start_web(db_url, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_BSP_SCHEDULE_DELAY="600000")
+    web.register("job")
+    assert collector.spans == []
+    web.stop()
+    assert "POST /api/internal/jobs" in {span.name for span in collector.spans}

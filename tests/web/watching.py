@@ -28,12 +28,17 @@ class Told:
     id: str | None
     data: Any
 
+    @property
+    def seq(self) -> int:
+        """The number of the job's last event, with which the id begins; 0 without an id."""
+        return int((self.id or "0").partition("-")[0])
+
 
 class Watching:
     """A stream, read like a browser reads it."""
 
-    def __init__(self, web: "Web", *, token: str = TOKEN, last: int | None = None, **query: object) -> None:
-        """Open it."""
+    def __init__(self, web: "Web", *, token: str = TOKEN, last: int | str | None = None, **query: object) -> None:
+        """Open it. `last` is the id of the last message that the client has, or only the number in it."""
         self._connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=PATIENCE)
         self._connection.sock = self._socket = _narrow_socket(web.port)
         headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {token}"}
@@ -41,7 +46,7 @@ class Watching:
             headers["Last-Event-ID"] = str(last)
         self._connection.request("GET", f"/events?{urlencode(query)}", headers=headers)
         self.answer = self._connection.getresponse()
-        self.last = last
+        self.id = None if last is None else str(last)
 
     def __enter__(self) -> Self:
         return self
@@ -59,6 +64,11 @@ class Watching:
         self._socket.shutdown(socket.SHUT_RDWR)
         self.close()
 
+    @property
+    def last(self) -> int:
+        """The number of the last event that came."""
+        return int((self.id or "0").partition("-")[0])
+
     def messages(self) -> Iterator[Told]:
         """Yield all further messages until the server ends the stream."""
         fields: dict[str, str] = {}
@@ -70,7 +80,7 @@ class Watching:
             else:
                 if "event" in fields:
                     told = Told(fields["event"], fields.get("id"), json.loads(fields["data"]))
-                    self.last = self.last if told.id is None else int(told.id)
+                    self.id = told.id or self.id
                     yield told
                 fields = {}
 

@@ -279,6 +279,8 @@ class _JobView(_Picture):
             # Another job with the same id, or the first reading.
             self._events.clear()
             self._created = job["createdAt"]
+        if not self._goes_on(connection, job):
+            self._events.clear()
         seen = self._events[-1].seq if self._events else 0
         if seen == job["lastSeq"]:
             return
@@ -286,3 +288,17 @@ class _JobView(_Picture):
         after = max(seen, job["lastSeq"] - _EVENTS)
         with suppress(functions.JobNotFound):
             self._events += functions.timeline(connection, job["id"], after_seq=after, max_events=_EVENTS)
+
+    def _goes_on(self, connection: Connection, job: Json) -> bool:
+        """Return whether the last event that is shown is still in the ledger: a backup may have been restored."""
+        if not self._events:
+            return True
+        last = self._events[-1]
+        if job["lastSeq"] < last.seq:
+            return False
+        try:
+            found = functions.timeline(connection, job["id"], after_seq=last.seq - 1, max_events=1)
+        except functions.JobNotFound:
+            return False
+        # It may have been pruned.
+        return not found or found[0].seq != last.seq or found[0] == last

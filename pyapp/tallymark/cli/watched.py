@@ -121,8 +121,9 @@ def _changed(found: Iterable[Json], known: dict[str, Json]) -> list[Json]:
 
 
 def _tag(job: Json | None) -> tuple[object, ...] | None:
-    # The time of its creation tells a job from an earlier one with the same id.
-    return None if job is None else (job["createdAt"], job["lastSeq"])
+    # The time of its creation tells a job from an earlier one with the same id; the last two tell a ledger from another
+    # one that was restored from a backup.
+    return None if job is None else (job["createdAt"], job["lastSeq"], job["updatedAt"], job["command"])
 
 
 def _slim(job: Json) -> Json:

@@ -22,6 +22,7 @@ class Remedy(Enum):
 
     NONE = "none"
     SAME_CONNECTION = "the same connection"
+    PREPARED_AGAIN = "the same connection, where it is prepared again first"
     NEW_CONNECTION = "a new connection"
 
 
@@ -113,14 +114,26 @@ def _body(problem: str) -> _Rule:
     return _Rule(InvalidUpdate, "Invalid request body", problem)
 
 
+def _lacks(explanation: str) -> _Rule:
+    return _Rule(Unavailable, "Database unavailable", explanation=explanation)
+
+
 _AWAY = _Rule(Unavailable, "Database unavailable", remedy=Remedy.NEW_CONNECTION)
-_FULL = _Rule(Unavailable, "Database unavailable")
 _BUSY = _Rule(Unavailable, "Database busy")
 _LOST_RACE = _Rule(Unavailable, "Database busy", remedy=Remedy.SAME_CONNECTION)
 _DEFECT = _Rule(TallymarkError, "Internal server error")
 
 NOT_INSTALLED = "The database has no Tallymark, or another release of it: run `tallymark migrate`."
 NOT_GRANTED = "This user of the database lacks tallymark_writer or tallymark_reader."
+READ_ONLY = (
+    "The database is read-only, so it takes no updates: it is a standby, or default_transaction_read_only is on. "
+    "DATABASE_URL must name the primary; `tallymark doctor` says where the setting was made."
+)
+DISK_FULL = "The disk of the database is full. Free space there, and updates are taken again."
+NO_CONNECTION_LEFT = (
+    "The database server gives no more connections. Raise its max_connections or the CONNECTION LIMIT of the user, or "
+    "close connections of other programs."
+)
 
 #: numeric_value_out_of_range.
 TOO_LARGE = "22003"
@@ -130,12 +143,18 @@ NO_RIGHT = "42501"
 CONNECTION_BROKEN = "08006"
 #: A connection that could not be opened.
 NO_CONNECTION = "08001"
-#: All connections are in use.
+#: All connections are in use, ours or the server's.
 NO_CONNECTION_FREE = "53300"
 #: Too many requests wait for the database.
 TOO_MANY_WAIT = "53400"
 #: A lock that another transaction holds for longer than lock_timeout.
 LOCK_NOT_AVAILABLE = "55P03"
+#: disk_full.
+NO_SPACE = "53100"
+#: read_only_sql_transaction.
+IS_READ_ONLY = "25006"
+#: A prepared statement of this name is there already.
+IS_PREPARED = "42P05"
 
 _RULES = {
     # Text that is not jsonb.
@@ -146,32 +165,43 @@ _RULES = {
     TOO_LARGE: _body("contains a number that is too large to be kept"),
     "54000": _body("contains more than can be kept"),
     "54001": _body("is nested too deeply"),
-    # The database, or this connection to it, is gone: 08 is the class of connections, 57P01 to 57P03 are a shutdown, a
-    # crash and a start; 25006 is a standby that was the primary until now.
+    # The database, or this connection to it, is gone: 08 is the class of connections, 57P01 to 57P05 are a shutdown, a
+    # crash, a start, a database that was dropped, and a session that was idle for too long.
     "08": _AWAY,
     "57P01": _AWAY,
     "57P02": _AWAY,
     "57P03": _AWAY,
+    "57P04": _AWAY,
     "57P05": _AWAY,
-    "25006": _AWAY,
-    # Out of connections, memory or disk.
-    "53": _FULL,
-    # It took too long: the statement's timeout, the lock's.
+    "25P03": _AWAY,
+    # Another host of the URL may be the primary by now.
+    IS_READ_ONLY: _lacks(READ_ONLY)._replace(remedy=Remedy.NEW_CONNECTION),
+    # Out of something. A repetition at once would make it worse.
+    "53": _lacks("The database server has reached one of its limits. Its log says which."),
+    NO_SPACE: _lacks(DISK_FULL),
+    "53200": _lacks("The database server is out of memory. Lower its work_mem or max_connections, or add memory."),
+    NO_CONNECTION_FREE: _lacks(NO_CONNECTION_LEFT),
+    "58030": _lacks("The database server cannot read or write its disk. Its log says which file."),
+    # It took too long: the statement's timeout, the lock's, the transaction's.
     "57014": _BUSY,
     LOCK_NOT_AVAILABLE: _Rule(
         Unavailable,
         "Database busy",
         explanation="Another transaction holds the job for long. Nothing was changed. Send the request again later.",
     ),
+    "25P04": _BUSY,
     # Another transaction was faster. 23505, a number that is taken, shows the same while a distributed database moves
     # the job to another node.
     "40001": _LOST_RACE,
     "40P01": _LOST_RACE,
     "23505": _LOST_RACE,
     # A role was not granted. The same update succeeds once it is.
-    NO_RIGHT: _Rule(Unavailable, "Database unavailable", explanation=NOT_GRANTED),
-    # The prepared statement is gone: a pooler between us handed out another connection.
-    "26000": _LOST_RACE,
+    NO_RIGHT: _lacks(NOT_GRANTED),
+    # The prepared statement is gone, or does not fit the functions any more, because they were replaced meanwhile.
+    "26000": _Rule(Unavailable, "Database unavailable", remedy=Remedy.PREPARED_AGAIN),
+    "0A000": _Rule(TallymarkError, "Internal server error", remedy=Remedy.PREPARED_AGAIN),
+    "3F000": _Rule(TallymarkError, "Internal server error", remedy=Remedy.PREPARED_AGAIN),
+    "42": _Rule(TallymarkError, "Internal server error", remedy=Remedy.PREPARED_AGAIN),
 }
 
 _OURS: dict[str, type[TallymarkError]] = {

@@ -98,6 +98,9 @@ SIGN_IN_WAIT = _writes(Call("sign_in_wait", "source"))
 _note_failed_sign_in = Call("note_failed_sign_in", "source")
 #: Run twice, it counts one failure twice, which does no harm.
 NOTE_FAILED_SIGN_IN = _writes(_note_failed_sign_in, f"SELECT {_note_failed_sign_in}::text")
+_end_session = Call("end_session", "digest", "seconds")
+END_SESSION = _writes(_end_session, f"SELECT {_end_session}::text")
+HAS_SESSION_ENDED = _writes(Call("has_session_ended", "digest"))
 
 # --- one job ------------------------------------------------------------------------------------------------------
 
@@ -150,6 +153,7 @@ _job_changes = Call(
     ids="ARRAY(SELECT jsonb_array_elements_text($1::jsonb))",
     seqs="$2::bigint[]",
     max_events="$3::integer",
+    marks="$4::bigint[]",
 )
 #: Columns: what changed, without job and events, with the seqs of the events; the jobs; the events.
 JOB_CHANGES = _reads(

@@ -39,7 +39,8 @@ def granian_command(settings: Settings, host: str, port: int) -> list[str]:
     """Return the command that runs the web server there."""
     return [
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--no-ws"),
-        # Over HTTP/2 a body may come without a length, which must be known before the body is read.
+        # Over HTTP/2 a body may come with neither a length nor Transfer-Encoding, like no body, and all requests of a
+        # client share a connection, which is cut where a body takes too long.
         *("--http", "1"),
         *("--host", host, "--port", str(port), "--workers", str(settings.workers)),
         # A thread for each stream and each waiting request, beside those that the application lets work at once, and as

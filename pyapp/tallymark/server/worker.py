@@ -27,9 +27,9 @@ def worker_app() -> WSGIApplication:
     main = multiprocessing.parent_process()
     if main is not None and main.pid is not None:
         die_with_parent(main.pid, signal.SIGKILL)
-    disconnect_stalled_clients(_STALLED_SECONDS)
     from tallymark.web import create_app
 
+    disconnect_stalled_clients(_STALLED_SECONDS)
     app = create_app()
     _call_at_end(app.extensions["tallymark.live"].stop)
     return app
@@ -76,8 +76,10 @@ def disconnect_stalled_clients(seconds: int) -> None:
 
 def _limit_connections(seconds: int) -> bool:
     """Set the limit on the listening sockets, one per address family, and all they accepted; say if there are any."""
+    from tallymark.web.http.connections import socket_copy
+
     with ExitStack() as copies:
-        found = (_socket_copy(int(open_file.name)) for open_file in Path("/proc/self/fd").iterdir())
+        found = (socket_copy(int(open_file.name)) for open_file in Path("/proc/self/fd").iterdir())
         sockets = [(copies.enter_context(copy), copy.getsockname()[1]) for copy in found if copy is not None]
         ports = {port for copy, port in sockets if copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)}
         for copy, port in sockets:
@@ -85,20 +87,3 @@ def _limit_connections(seconds: int) -> bool:
                 with suppress(OSError):
                     copy.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)
         return bool(ports)
-
-
-def _socket_copy(descriptor: int) -> socket.socket | None:
-    """Return a copy of an open TCP socket, so that closing it closes nothing; None for any other file."""
-    try:
-        copied = os.dup(descriptor)
-    except OSError:
-        return None  # closed meanwhile
-    try:
-        found = socket.socket(fileno=copied)
-    except OSError:
-        os.close(copied)
-        return None
-    if found.family in (socket.AF_INET, socket.AF_INET6) and found.type == socket.SOCK_STREAM:
-        return found
-    found.close()
-    return None

@@ -10,14 +10,17 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from tallymark.logs import add_context, configure_logging
 from tallymark.settings import Settings
-from tallymark.web.auth.sessions import Sessions
+from tallymark.web.auth.sessions import LIFETIME, Sessions
 from tallymark.web.auth.tokens import Tokens
 from tallymark.web.db.merging import Merger
 from tallymark.web.db.patience import Patience
 from tallymark.web.db.pool import Database
+from tallymark.web.db.readiness import Readiness
 from tallymark.web.db.replica import Reader
+from tallymark.web.db.share import Share
 from tallymark.web.http.admission import AdmissionQueue, QueuedApp
 from tallymark.web.http.answers import add_handlers, request_context
+from tallymark.web.http.bodies import Bodies
 from tallymark.web.live import add_live
 from tallymark.web.pages.dashboard import add_dashboard
 from tallymark.web.pages.documents import add_assets
@@ -61,13 +64,21 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = True
 
     queue = AdmissionQueue(settings.blocking_threads, max_waiting=settings.max_waiting, max_wait=settings.max_wait)
-    writer = Database(settings.database_url, settings, role="tallymark_writer", waiting=queue.outside)
-    primary = _reading_pool(settings.database_url, settings, queue)
-    replica = _reading_pool(settings.database_read_url, settings, queue) if settings.database_read_url else None
+    # What the pools may have of the primary's connections.
+    share = Share()
+    writer = Database(settings.database_url, settings, role="tallymark_writer", share=share, waiting=queue.outside)
+    primary = _reading_pool(settings.database_url, settings, share, queue)
+    replica = (
+        _reading_pool(settings.database_read_url, settings, Share(), queue) if settings.database_read_url else None
+    )
     reader = Reader(primary, replica, max_lag=settings.max_replica_lag)
     # Tokens are never read from the replica: it may learn late that one was revoked.
     tokens = Tokens(
-        settings.crawler_api_tokens, writer, cache_seconds=settings.token_cache_seconds, secret_key=secret_key
+        settings.crawler_api_tokens,
+        writer,
+        cache_seconds=settings.token_cache_seconds,
+        secret_key=secret_key,
+        session_seconds=LIFETIME.total_seconds(),
     )
     # A quarter of the connections may wait for jobs that others hold, one merges groups, the rest is for single calls.
     for_held = max(1, settings.pool_size // 4)
@@ -88,10 +99,12 @@ def create_app(settings: Settings | None = None) -> Flask:
         woken=queue.woken,
         seen=counters.group_size.observe,
     )
+    bodies = Bodies(settings)
     add_handlers(app)
-    add_health(app, writer, reader)
-    add_progress(app, tokens, merger, UpdateLog(writer), queue, settings.max_body_bytes)
-    add_jobs(app, tokens, patience, reader, queue, settings.max_body_bytes)
+    readiness = Readiness(writer, reader)
+    add_health(app, readiness, reader)
+    add_progress(app, tokens, merger, UpdateLog(writer), queue, bodies)
+    add_jobs(app, tokens, patience, reader, queue, bodies)
     add_lists(app, tokens, reader)
     add_live(app, tokens, reader, queue, settings.streams)
     add_assets(app)
@@ -99,10 +112,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_dashboard(app, tokens, reader)
     add_openapi(app)
     pools = {"write": writer, "read": primary} | ({"replica": replica} if replica else {})
-    add_metrics(app, tokens, settings, queue, merger, pools, reader)
+    add_metrics(app, tokens, settings, queue, merger, pools, reader, readiness)
 
     # From the inside out: what a request waits in the queue is part of its latency, and of its trace.
-    app.wsgi_app = QueuedApp(app.wsgi_app, queue, read_early(tokens, settings.max_body_bytes))  # type: ignore[method-assign]  # as Flask's documentation has it
+    queued = QueuedApp(app.wsgi_app, queue, read_early(tokens, bodies), bodies.discard)
+    app.wsgi_app = bodies.around(queued)  # type: ignore[assignment, method-assign]  # as Flask's documentation has it
     add_counters(app, tokens, reader)
     add_traces(app, pools.values(), lambda: request_context().get("job"))
     if settings.trusted_proxies:
@@ -112,5 +126,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def _reading_pool(url: str | None, settings: Settings, queue: AdmissionQueue) -> Database:
-    return Database(url, settings, role="tallymark_reader", pool_size=settings.read_pool_size, waiting=queue.outside)
+def _reading_pool(url: str | None, settings: Settings, share: Share, queue: AdmissionQueue) -> Database:
+    return Database(
+        url,
+        settings,
+        role="tallymark_reader",
+        pool_size=settings.read_pool_size,
+        share=share,
+        waiting=queue.outside,
+    )

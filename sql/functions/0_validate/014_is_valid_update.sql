@@ -20,15 +20,17 @@ RETURN jsonb_path_match(payload, '
     && !($.stage.type() != "string")
     && !($.lastProcessedId.type() != "string")
     && !($.message.type() != "string")
+    && !($.taskId.type() != "string")
+    && !exists($.itemsByType."")
   ')
-  AND (payload ->> 'taskId' = job_id AND jsonb_typeof(payload -> 'taskId') = 'string') IS NOT FALSE
-  AND (payload -> 'status' = '"processing"' OR NOT payload ? 'status'
+  AND (payload ->> 'taskId' = job_id) IS NOT FALSE
+  AND (payload @> '{"status": "processing"}' OR NOT payload ? 'status'
     OR tallymark.job_status(payload ->> 'status') IS NOT NULL)
   AND (payload ->> 'operationType' IN ('discovery', 'branch_crawling', 'data_collection', 'finalization')) IS NOT FALSE
   AND (greatest(char_length(payload ->> 'currentDataType'), char_length(payload ->> 'stage')) <= 100) IS NOT FALSE
   AND (char_length(payload ->> 'lastProcessedId') <= 255) IS NOT FALSE
-  -- In a text of 100 bytes no name is too long and there are few names, so only an empty name must be looked for.
-  AND CASE WHEN octet_length((payload -> 'itemsByType')::text) > 100 OR payload -> 'itemsByType' ? ''
+  -- In a text of 100 bytes no name is too long and there are few names; an empty name is looked for above.
+  AND CASE WHEN octet_length((payload -> 'itemsByType')::text) > 100
     THEN tallymark.type_names_hold(payload -> 'itemsByType') ELSE true END
   AND CASE WHEN payload ?| ARRAY['updateId', 'workerId', 'counting', 'error', 'progress', 'areas', 'timeline',
       'credentialStatus', 'processed', 'total', 'groupCount', 'projectCount', 'groupTotal', 'projectTotal']

@@ -8,7 +8,7 @@ RETURN at IS NOT NULL AND octet_length(canonical) <= 1000 AND strpos(canonical, 
   AND NOT payload ?| ARRAY['processed', 'total', 'groupCount', 'projectCount', 'errorTimestamp', 'lastAreasDiscovery',
     'areas', 'timeline']
   -- new_areas_discovered must give areas.
-  AND (payload -> 'status' = '"processing"'
+  AND (payload @> '{"status": "processing"}'
     OR lower((payload ->> 'status') COLLATE "C") IS DISTINCT FROM 'new_areas_discovered')
   AND tallymark.is_valid_update(job_id, payload);
 

@@ -1,18 +1,12 @@
 -- Gives the key by which an update counts once.
 
 CREATE OR REPLACE FUNCTION tallymark.update_key(payload jsonb, canonical text) RETURNS text
-LANGUAGE plpgsql VOLATILE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  IF update_key.payload ? 'updateId' THEN
-    RETURN '=' || (update_key.payload ->> 'updateId');
-  ELSIF update_key.payload ? 'timestamp' THEN
-    RETURN '#' || encode(substr(sha256(convert_to(update_key.canonical, 'UTF8')), 1, 16), 'hex');
-  END IF;
-  RETURN '~' || gen_random_uuid();
-END
-$$;
+LANGUAGE sql VOLATILE PARALLEL SAFE
+RETURN CASE
+  WHEN payload ? 'updateId' THEN '=' || (payload ->> 'updateId')
+  WHEN payload ? 'timestamp' THEN '#' || encode(substr(sha256(convert_to(canonical, 'UTF8')), 1, 16), 'hex')
+  ELSE '~' || gen_random_uuid()
+END;
 
 COMMENT ON FUNCTION tallymark.update_key(jsonb, text) IS
 'Gives the key by which an update counts once on its job. The first character tells the kinds of keys apart; the key of

@@ -18,16 +18,25 @@ DECLARE
   -- All members except those with a rule of their own.
   v_fields jsonb := merge_state.payload - ARRAY['taskId', 'status', 'timestamp', 'updateId', 'workerId', 'counting',
     'processedItems', 'itemsByType', 'groupCount', 'projectCount', 'timeline', 'areas'];
-  v_processed numeric := (job.progress -> 'processedItems')::numeric;
-  v_items jsonb := job.progress -> 'itemsByType';
   v_before jsonb := job.progress;
+  v_processed numeric;
+  v_items jsonb := job.progress -> 'itemsByType';
+  v_increments jsonb := merge_state.payload -> 'itemsByType';
+  v_has_totals boolean := false;
   v_new_facet boolean := false;
+  -- One condition for all steps that few updates need. None of them is needed where it is false.
+  v_is_rare CONSTANT boolean := job.workers IS NOT NULL OR job.finished_at IS NOT NULL
+    OR NOT merge_state.payload @> '{"status": "processing"}'
+    OR merge_state.payload ?| ARRAY['progress', 'error', 'lastAreasDiscovery', 'workerId', 'counting', 'groupCount',
+      'projectCount'];
 BEGIN
   -- 1. Newest wins.
-  IF merge_state.payload -> 'status' <> '"processing"' THEN
-    v_status := tallymark.job_status(merge_state.payload ->> 'status');
-    IF v_status = 'finished' THEN
-      v_fields := v_fields || '{"progress": null}'; -- completed clears the resume state
+  IF v_is_rare THEN
+    IF merge_state.payload -> 'status' <> '"processing"' THEN
+      v_status := tallymark.job_status(merge_state.payload ->> 'status');
+      IF v_status = 'finished' THEN
+        v_fields := v_fields || '{"progress": null}'; -- completed clears the resume state
+      END IF;
     END IF;
   END IF;
   IF merge_state.at > job.newest_at AND v_fields ?& job.newest_fields AND v_fields - job.newest_fields = '{}'
@@ -39,14 +48,18 @@ BEGIN
     IF job.clocks = '{}' THEN
       v_before := '{}'; -- the update gives every field that there was
     END IF;
-  ELSIF merge_state.at < job.newest_at AND v_fields - job.newest_fields = '{}' THEN
-    v_fields := '{}'; -- late, and the newest update gave all its fields: common with several workers
   ELSE
-    v_new_facet := true; -- perhaps
-    v_fields := tallymark.winning_fields(job, merge_state.at, merge_state.key, v_fields);
-    job := tallymark.advance_clocks(job, merge_state.at, merge_state.key, v_status, v_fields);
+    job.started_at := least(job.started_at, merge_state.at);
+    IF merge_state.at < job.newest_at AND v_fields - job.newest_fields = '{}' THEN
+      v_fields := '{}'; -- late, and the newest update gave all its fields: common with several workers
+    ELSE
+      v_new_facet := true; -- perhaps
+      v_fields := tallymark.winning_fields(job, merge_state.at, merge_state.key, v_fields);
+      job := tallymark.advance_clocks(job, merge_state.at, merge_state.key, v_status, v_fields);
+    END IF;
   END IF;
-  IF v_fields ?| '{progress,error,lastAreasDiscovery}' THEN
+  IF v_is_rare THEN
+    job.finished_at := CASE WHEN tallymark.is_terminal(job.status) THEN job.newest_at END;
     IF v_fields ? 'progress' THEN
       job.resume_state := CASE WHEN v_status <> 'finished' THEN v_fields -> 'progress' END;
       v_fields := v_fields - 'progress';
@@ -58,21 +71,28 @@ BEGIN
       v_fields := jsonb_set(v_fields, '{lastAreasDiscovery,timestamp}',
         to_jsonb(tallymark.iso_timestamp(merge_state.at)));
     END IF;
+    IF merge_state.payload -> 'counting' = '"cumulative"' THEN
+      v_increments := NULL;
+    END IF;
+    v_has_totals := job.workers IS NOT NULL
+      OR merge_state.payload ?| ARRAY['workerId', 'counting', 'groupCount', 'projectCount'];
   END IF;
 
   -- 2. Counts: increments are summed, running totals are the sum of each worker's highest.
-  IF merge_state.payload ? 'itemsByType' AND merge_state.payload -> 'counting' IS DISTINCT FROM '"cumulative"' THEN
+  IF v_increments IS NOT NULL THEN
     SELECT coalesce(v_items, '{}') || coalesce(jsonb_object_agg(
-        t.key, trim_scale(coalesce((v_items -> t.key)::numeric, 0) + t.value::numeric)), '{}'),
-      v_new_facet OR bool_and(v_items ? t.key) IS NOT TRUE
-    INTO v_items, v_new_facet FROM jsonb_each(merge_state.payload -> 'itemsByType') AS t;
+        t.name, trim_scale(coalesce((v_items -> t.name)::numeric, 0) + (v_increments -> t.name)::numeric)), '{}'),
+      v_new_facet OR bool_and(v_items ? t.name) IS NOT TRUE
+    INTO v_items, v_new_facet FROM (SELECT jsonb_object_keys(v_increments) AS name) AS t;
   END IF;
-  IF job.workers IS NOT NULL OR merge_state.payload ?| '{workerId,counting,groupCount,projectCount}' THEN
+  IF v_has_totals THEN
     v_new_facet := true; -- perhaps
     SELECT c.* INTO job.workers, v_processed, v_items
-    FROM tallymark.count_by_worker(job.workers, v_processed, v_items, merge_state.payload) AS c;
+    FROM tallymark.count_by_worker(
+      job.workers, (job.progress -> 'processedItems')::numeric, v_items, merge_state.payload) AS c;
   ELSE
-    v_processed := greatest(v_processed, trim_scale((merge_state.payload -> 'processedItems')::numeric));
+    v_processed := greatest((job.progress -> 'processedItems')::numeric,
+      trim_scale((merge_state.payload -> 'processedItems')::numeric));
   END IF;
   job.progress := v_before || (v_fields || CASE WHEN v_processed IS NULL OR v_items IS NULL
     THEN tallymark.without_nulls(jsonb_build_object('processedItems', v_processed, 'itemsByType', v_items))
@@ -82,8 +102,6 @@ BEGIN
   IF v_new_facet OR NOT job.progress @> (job.facets - 'itemTypes') THEN
     job.facets := tallymark.facets_of(job.progress);
   END IF;
-  job.started_at := least(job.started_at, merge_state.at);
-  job.finished_at := CASE WHEN tallymark.is_terminal(job.status) THEN job.newest_at END;
   RETURN job;
 END
 $$;

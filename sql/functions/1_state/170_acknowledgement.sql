@@ -1,21 +1,19 @@
--- Builds the answer to an update that was accepted.
+-- Builds the answer to an update that was accepted. Most answers need only plain_acknowledgement, so callers ask that
+-- first.
 
 CREATE OR REPLACE FUNCTION tallymark.acknowledgement(
   job tallymark.job, seq bigint, duplicate boolean, payload jsonb, warnings jsonb, with_resume boolean DEFAULT true
 ) RETURNS jsonb
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  -- Members that most answers share are a constant: one member in jsonb_build_object costs as much as ten there.
-  v_ack jsonb := '{"status": "received", "duplicate": false, "warnings": [], "command": null}' || jsonb_build_object(
-    'seq', acknowledgement.seq, 'message', 'Progress update acknowledged for task ' || job.id);
+  v_ack jsonb := tallymark.plain_acknowledgement(
+      job.id, NULL, acknowledgement.seq, '{"status": "processing"}', '[]')
+    || jsonb_build_object('duplicate', acknowledgement.duplicate, 'warnings', acknowledgement.warnings,
+      'command', job.requested_command);
   v_status text;
 BEGIN
-  IF acknowledgement.duplicate OR job.requested_command IS NOT NULL OR acknowledgement.warnings <> '[]' THEN
-    v_ack := v_ack || jsonb_build_object('duplicate', acknowledgement.duplicate,
-      'warnings', acknowledgement.warnings, 'command', job.requested_command);
-  END IF;
   IF acknowledgement.payload -> 'status' <> '"processing"' THEN
     v_status := lower((acknowledgement.payload ->> 'status') COLLATE "C");
     IF v_status = 'started' AND acknowledgement.with_resume THEN

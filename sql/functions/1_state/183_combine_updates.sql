@@ -39,10 +39,12 @@ BEGIN
   ), counted AS (
     SELECT i.job_id, i.run, jsonb_object_agg(i.type, i.count) AS items
     FROM (
-      SELECT n.job_id, n.run, t.key AS type, sum(t.value::numeric) AS count
-      FROM numbered AS n, jsonb_each(n.payload -> 'itemsByType') AS t
-      WHERE n.shape IS NOT NULL
-      GROUP BY n.job_id, n.run, t.key
+      SELECT t.job_id, t.run, t.type, sum((t.items -> t.type)::numeric) AS count
+      FROM (
+        SELECT n.job_id, n.run, n.payload -> 'itemsByType' AS items, jsonb_object_keys(n.payload -> 'itemsByType') AS type
+        FROM numbered AS n WHERE n.shape IS NOT NULL
+      ) AS t
+      GROUP BY t.job_id, t.run, t.type
     ) AS i
     GROUP BY i.job_id, i.run
   )

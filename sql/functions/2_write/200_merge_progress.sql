@@ -9,21 +9,24 @@ DECLARE
   v_update jsonb := merge_progress.payload;
   v_at timestamptz;
   v_warnings jsonb := '[]'::jsonb;
+  v_is_plain boolean;
   v_prepared jsonb;
   v_key text;
   v_job tallymark.job;
   v_next tallymark.job;
   v_now timestamptz;
   v_event text;
+  v_facts jsonb;
+  v_last_seq bigint;
 BEGIN
-  IF tallymark.has_huge_number(v_update) THEN
-    PERFORM tallymark.refuse_update('{}', '{}', tallymark.number_problem(v_update));
-  END IF;
-  v_canonical := v_update::text;
-  v_at := tallymark.parse_timestamp(v_update ->> 'timestamp');
-
   -- 1. Judge the update by itself; none of this needs the job. Most updates are plain and need no preparation.
-  IF tallymark.is_plain_update(merge_progress.job_id, v_update, v_canonical, v_at) IS NOT TRUE THEN
+  v_canonical := CASE WHEN NOT tallymark.has_huge_number(v_update) THEN v_update::text END;
+  v_at := tallymark.parse_timestamp(v_update ->> 'timestamp');
+  v_is_plain := tallymark.is_plain_update(merge_progress.job_id, v_update, v_canonical, v_at);
+  IF v_is_plain IS NOT TRUE THEN
+    IF tallymark.has_huge_number(v_update) THEN
+      PERFORM tallymark.refuse_update('{}', '{}', tallymark.number_problem(v_update));
+    END IF;
     v_prepared := tallymark.prepare_update(merge_progress.job_id, v_update);
     v_update := v_prepared -> 'update';
     v_warnings := v_prepared -> 'warnings';
@@ -37,53 +40,68 @@ BEGIN
     PERFORM tallymark.refuse_unknown_job(merge_progress.job_id);
   END IF;
   v_now := clock_timestamp();
-  IF v_at > v_now THEN
-    v_warnings := v_warnings || tallymark.clock_warning(v_now);
+  IF (v_at <= v_now) IS NOT TRUE THEN -- an update without a timestamp also counts as of now
+    IF v_at > v_now THEN
+      v_warnings := v_warnings || tallymark.clock_warning(v_now);
+    END IF;
+    v_at := v_now;
   END IF;
-  v_at := least(v_at, v_now); -- an update without a timestamp also counts as of now
   IF v_job.attributes ->> 'counting' IS NOT NULL AND NOT v_update ? 'counting' THEN
     -- Stored with the update, so that a fold needs only the ledger.
     v_update := v_update || jsonb_build_object('counting', v_job.attributes -> 'counting');
   END IF;
 
-  IF v_job.pruned_seq > 0 AND tallymark.is_pruned(v_job.id, v_key) THEN -- its key is no longer in the ledger
-    RETURN tallymark.acknowledge_duplicate(v_job, v_key, v_update);
+  IF v_job.pruned_seq > 0 THEN
+    IF tallymark.is_pruned(v_job.id, v_key) THEN -- its key is no longer in the ledger
+      RETURN tallymark.acknowledge_duplicate(v_job, v_key, v_update);
+    END IF;
   END IF;
 
   -- 3. Merge in memory, append to the ledger, store. A duplicate ends at the ledger, which has its key already.
   v_next := tallymark.merge_state(v_job, v_at, v_key, v_update);
   v_next.last_seq := v_job.last_seq + 1;
-  IF v_update ? 'areas' THEN
-    -- Areas are stored before the event, so a duplicate must be recognised here.
-    IF EXISTS (
-      SELECT FROM tallymark.job_event AS e WHERE e.job_id = merge_progress.job_id AND e.update_key = v_key)
-    THEN
-      RETURN tallymark.acknowledge_duplicate(v_job, v_key, v_update);
+  IF v_is_plain IS NOT TRUE THEN -- a plain update has neither areas nor a timeline
+    IF v_update ? 'areas' THEN
+      -- Areas are stored before the event, so a duplicate must be recognised here.
+      IF EXISTS (
+        SELECT FROM tallymark.job_event AS e WHERE e.job_id = merge_progress.job_id AND e.update_key = v_key)
+      THEN
+        RETURN tallymark.acknowledge_duplicate(v_job, v_key, v_update);
+      END IF;
+      v_next := tallymark.with_area_counts(v_next,
+        tallymark.merge_areas(merge_progress.job_id, v_at, v_key, v_update -> 'areas'));
     END IF;
-    v_next := tallymark.with_area_counts(v_next,
-      tallymark.merge_areas(merge_progress.job_id, v_at, v_key, v_update -> 'areas'));
   END IF;
   IF v_job.requested_command IS NOT NULL THEN
     v_next := tallymark.heed_command(v_next, v_at, v_update);
   END IF;
   v_event := tallymark.event_kind(v_update, v_job.progress -> 'stage' IS DISTINCT FROM v_next.progress -> 'stage');
+  IF v_event <> 'progress_update' THEN
+    v_facts := tallymark.event_facts(v_event, v_at, v_job, v_next);
+  END IF;
   INSERT INTO tallymark.job_event AS e (job_id, seq, event, update_key, occurred_at, recorded_at, payload, details)
-  VALUES (merge_progress.job_id, v_next.last_seq, v_event, v_key, v_at, v_now, v_update,
-    CASE WHEN v_event <> 'progress_update' THEN tallymark.event_facts(v_event, v_at, v_job, v_next) END)
+  VALUES (merge_progress.job_id, v_next.last_seq, v_event, v_key, v_at, v_now, v_update, v_facts)
   ON CONFLICT ON CONSTRAINT job_event_update_key DO NOTHING;
   IF NOT FOUND THEN
     RETURN tallymark.acknowledge_duplicate(v_job, v_key, v_update);
+  END IF;
+  v_last_seq := v_next.last_seq;
+  IF v_is_plain IS NOT TRUE THEN
+    IF v_update ? 'timeline' THEN
+      v_last_seq := tallymark.append_own_events(v_next.id, v_last_seq, v_now, v_update -> 'timeline');
+    END IF;
   END IF;
   UPDATE tallymark.job AS j SET
     status = v_next.status, progress = v_next.progress, facets = v_next.facets, workers = v_next.workers,
     newest_at = v_next.newest_at, newest_key = v_next.newest_key, newest_fields = v_next.newest_fields,
     clocks = v_next.clocks, resume_state = v_next.resume_state, started_at = v_next.started_at,
     finished_at = v_next.finished_at, updated_at = v_now, requested_command = v_next.requested_command,
-    command_seq = v_next.command_seq, last_seq = CASE WHEN v_update ? 'timeline'
-      THEN tallymark.append_own_events(j.id, v_next.last_seq, v_now, v_update -> 'timeline') ELSE v_next.last_seq END
+    command_seq = v_next.command_seq, last_seq = v_last_seq
   WHERE j.id = merge_progress.job_id;
 
-  RETURN tallymark.acknowledgement(v_next, v_next.last_seq, false, v_update, v_warnings);
+  RETURN coalesce(
+    tallymark.plain_acknowledgement(v_next.id, v_next.requested_command, v_next.last_seq, v_update, v_warnings),
+    tallymark.acknowledgement(v_next, v_next.last_seq, false, v_update, v_warnings));
 END
 $$;
 

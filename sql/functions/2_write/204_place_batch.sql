@@ -8,9 +8,17 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  v_known CONSTANT bigint[] := tallymark.known_updates(place_batch.updates)
-    || tallymark.known_pruned_updates(place_batch.updates, place_batch.jobs);
+  -- The numbers of the updates that are not new: in the ledger, pruned, or in the batch before.
+  v_known bigint[] := tallymark.known_updates(place_batch.updates);
 BEGIN
+  v_known := v_known || ARRAY(
+    SELECT r.number FROM (
+      SELECT u.number, row_number() OVER (PARTITION BY u.job_id, u.key ORDER BY u.number) AS times
+      FROM unnest(place_batch.updates) AS u WHERE u.refusal IS NULL) AS r
+    WHERE r.times > 1);
+  IF EXISTS (SELECT FROM unnest(place_batch.jobs) AS j WHERE j.pruned_seq > 0) THEN
+    v_known := v_known || tallymark.known_pruned_updates(place_batch.updates, place_batch.jobs);
+  END IF;
   RETURN ARRAY(
     SELECT ROW(p.number, p.job_id, p.at, p.key, p.payload, p.warnings, p.refusal,
       CASE WHEN p.is_new THEN p.last_seq - p.own
@@ -28,12 +36,10 @@ BEGIN
         CASE WHEN u.refusal IS NULL AND j.id IS NULL THEN tallymark.unknown_job_refusal(u.job_id)
           ELSE u.refusal END AS refusal,
         CASE WHEN u.payload ? 'timeline' THEN jsonb_array_length(u.payload -> 'timeline') ELSE 0 END AS own,
-        u.refusal IS NULL AND j.id IS NOT NULL AND u.number <> ALL (v_known)
-          AND row_number() OVER (PARTITION BY u.job_id, u.key, u.refusal IS NULL ORDER BY u.number) = 1 AS is_new
+        u.refusal IS NULL AND j.id IS NOT NULL AND u.number <> ALL (v_known) AS is_new
       FROM unnest(place_batch.updates) AS u
       LEFT JOIN unnest(place_batch.jobs) AS j ON j.id = u.job_id
-    ) AS p
-    ORDER BY p.number);
+    ) AS p);
 END
 $$;
 

@@ -100,7 +100,8 @@ BEGIN
   RETURN (
     SELECT coalesce(jsonb_agg(CASE WHEN u.refusal IS NOT NULL THEN u.refusal
       WHEN u.seq IS NOT NULL
-        THEN tallymark.acknowledgement(s, u.seq, false, u.payload, u.warnings, u.number = ANY (v_numbers))
+        THEN coalesce(tallymark.plain_acknowledgement(s.id, s.requested_command, u.seq, u.payload, u.warnings),
+          tallymark.acknowledgement(s, u.seq, false, u.payload, u.warnings, u.number = ANY (v_numbers)))
       ELSE tallymark.acknowledge_duplicate(
         CASE WHEN s.id IS NULL THEN j ELSE s END, u.key, u.payload, u.number = ANY (v_numbers))
       END ORDER BY u.number), '[]')

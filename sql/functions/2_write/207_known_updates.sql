@@ -4,7 +4,8 @@ CREATE OR REPLACE FUNCTION tallymark.known_updates(updates tallymark.batch_updat
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 -- The plan is kept for the session and may be made while the ledger is small, when every way to read it looks equally
--- good. Only the index of keys can give the next key in order.
+-- good. Only the index of keys can give keys in order, so the key is asked for as a range; a range that ends at the
+-- key, too, keeps the scan from reading the rest of the index page.
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_sort = off
@@ -14,7 +15,7 @@ BEGIN
     SELECT u.number FROM unnest(known_updates.updates) AS u
     WHERE u.key = (
       SELECT e.update_key FROM tallymark.job_event AS e
-      WHERE e.job_id = u.job_id AND e.update_key >= u.key COLLATE "C"
+      WHERE e.job_id = u.job_id AND e.update_key >= u.key COLLATE "C" AND e.update_key <= u.key COLLATE "C"
       ORDER BY e.update_key LIMIT 1));
 END
 $$;

@@ -8,7 +8,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   -- A stable function reads in one snapshot, so the tag belongs to the state that is returned.
-  SELECT tallymark.job_tag(j.created_at, j.last_seq) INTO read_job.tag
+  SELECT tallymark.job_tag(j.created_at, j.last_seq,
+    tallymark.job_mark(j.id, j.last_seq, j.command_seq, j.updated_at))
+  INTO read_job.tag
   FROM tallymark.job AS j WHERE j.id = read_job.job_id;
   IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(read_job.job_id);

@@ -1,7 +1,8 @@
 -- Gives what happened to some jobs, for callers that watch them.
 
-CREATE OR REPLACE FUNCTION tallymark.job_changes(ids text[], seqs bigint[], max_events integer DEFAULT 200)
-RETURNS jsonb
+CREATE OR REPLACE FUNCTION tallymark.job_changes(
+  ids text[], seqs bigint[], max_events integer DEFAULT 200, marks bigint[] DEFAULT NULL
+) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -10,18 +11,25 @@ DECLARE
   v_most CONSTANT bigint := least(greatest(coalesce(job_changes.max_events, 200), 0), 1000);
   v_id text;
   v_seq bigint;
+  v_known bigint;
+  v_mark bigint;
+  v_found bigint;
   v_job tallymark.job;
   v_new bigint;
   v_events jsonb;
   v_change jsonb;
   v_changes jsonb[] := '{}';
   v_bytes bigint := 0;
+  v_replaced boolean;
 BEGIN
-  FOR v_id, v_seq IN
-    SELECT w.id, w.seq FROM unnest(job_changes.ids, job_changes.seqs) AS w (id, seq)
+  FOR v_id, v_seq, v_known, v_mark IN
+    SELECT w.id, w.seq, w.mark, j.mark
+    FROM unnest(job_changes.ids, job_changes.seqs, job_changes.marks) AS w (id, seq, mark)
     -- LIMIT 1 makes this one index lookup per job, whatever number of jobs the plan was made for.
-    LEFT JOIN LATERAL (SELECT s.last_seq, s.updated_at FROM tallymark.job AS s WHERE s.id = w.id LIMIT 1) AS j ON true
-    WHERE w.id IS NOT NULL AND j.last_seq IS DISTINCT FROM coalesce(w.seq, -1)
+    LEFT JOIN LATERAL (
+      SELECT s.last_seq, s.updated_at, tallymark.job_mark(s.id, s.last_seq, s.command_seq, s.updated_at) AS mark
+      FROM tallymark.job AS s WHERE s.id = w.id LIMIT 1) AS j ON true
+    WHERE w.id IS NOT NULL AND (j.last_seq IS DISTINCT FROM coalesce(w.seq, -1) OR j.mark <> w.mark)
     -- The longest unchanged job comes first, so that large jobs cannot keep another one out for ever.
     ORDER BY j.updated_at NULLS FIRST, w.id
   LOOP
@@ -30,6 +38,16 @@ BEGIN
       v_changes := v_changes || jsonb_build_object('id', v_id, 'gone', true);
       CONTINUE;
     END IF;
+    v_replaced := false;
+    IF v_known IS NOT NULL AND v_seq BETWEEN 1 AND v_job.last_seq THEN
+      -- Null where it was pruned: then nobody can tell whether it was another one.
+      v_found := (SELECT (extract(epoch FROM e.recorded_at) * 1000000)::bigint FROM tallymark.job_event AS e
+        WHERE e.job_id = v_id AND e.seq = v_seq);
+      IF v_found <> v_known THEN
+        v_seq := -1;
+        v_replaced := true;
+      END IF;
+    END IF;
     v_new := CASE WHEN v_seq > v_job.last_seq THEN v_job.last_seq
       WHEN v_seq >= 0 THEN v_job.last_seq - v_seq ELSE 0 END;
     SELECT coalesce(jsonb_agg(
@@ -37,8 +55,9 @@ BEGIN
     INTO v_events
     FROM tallymark.timeline_before(v_id, NULL, least(v_new, v_most)::integer) AS t;
     v_change := jsonb_build_object('id', v_id, 'lastSeq', v_job.last_seq,
-      'tag', tallymark.job_tag(v_job.created_at, v_job.last_seq), 'job', tallymark.job_document(v_job),
-      'events', v_events, 'skipped', v_new - jsonb_array_length(v_events));
+      'tag', tallymark.job_tag(v_job.created_at, v_job.last_seq, v_mark), 'job', tallymark.job_document(v_job),
+      'events', v_events, 'skipped', v_new - jsonb_array_length(v_events))
+      || CASE WHEN v_replaced THEN '{"replaced": true}' ELSE '{}' END::jsonb;
     v_bytes := v_bytes + octet_length(v_change::text);
     EXIT WHEN v_bytes > c_most_bytes AND cardinality(v_changes) > 0; -- the next call gives the others
     v_changes := v_changes || v_change;
@@ -47,18 +66,22 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION tallymark.job_changes(text[], bigint[], integer) IS
+COMMENT ON FUNCTION tallymark.job_changes(text[], bigint[], integer, bigint[]) IS
 'Gives what happened to some jobs since the caller last asked.
 Arguments: ids: the jobs; seqs: for each the number of the last event that the caller knows, -1 or null for a caller
 that knows nothing and wants no events; max_events: how many of a job''s newest events to include, 0 to 1000, null for
-200, and at most 16 MB of JSON.
-Returns: an array with one element for each job whose last event has another number: {"id", "lastSeq", "tag": as
+200, and at most 16 MB of JSON; marks: for each the last part of the tag of the state that the caller knows, as a
+number, null where it does not say.
+Returns: an array with one element for each job whose last event has another number or mark: {"id", "lastSeq", "tag": as
 read_job gives it, "job": as get_job gives it, without timeline, "events": as timeline_page gives them, in the order
 of the ledger, "skipped": how many older ones were left out}, or {"id", "gone": true} where there is no such job. A
-job whose last number is below the known one was registered again, and is given from its first event. Where all
+job whose last number is below the known one was registered again or restored from a backup, and is given from its
+first event. Where the event that the caller knows is another one now, because a backup was restored and the job went
+on, the element has "replaced": true, and no events. Where all
 changes would exceed 16 MB, the jobs that changed last are left out; the next call with the same numbers gives them.
 Callers: tallymark_reader, tallymark_admin.
 Cost: one lookup for each job; for those that changed the job and the events.';
 
-REVOKE ALL ON FUNCTION tallymark.job_changes(text[], bigint[], integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tallymark.job_changes(text[], bigint[], integer) TO tallymark_reader, tallymark_admin;
+REVOKE ALL ON FUNCTION tallymark.job_changes(text[], bigint[], integer, bigint[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.job_changes(text[], bigint[], integer, bigint[])
+  TO tallymark_reader, tallymark_admin;

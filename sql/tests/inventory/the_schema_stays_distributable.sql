@@ -4,8 +4,8 @@ BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(13);
 
--- The tables that belong to jobs, and by which column. Tokens and failed sign-ins are not job data: each machine has a
--- copy of these tables.
+-- The tables that belong to jobs, and by which column. Tokens, failed sign-ins and ended sessions are not job data: each
+-- machine has a copy of these tables.
 CREATE TEMPORARY VIEW job_column AS
 SELECT c.oid AS table_oid, a.attname, a.attnum, a.atttypid, a.attcollation, a.attnotnull
 FROM pg_class AS c
@@ -18,8 +18,8 @@ FROM pg_proc AS p WHERE p.pronamespace = 'tallymark'::regnamespace;
 
 SELECT is_empty(
   $$SELECT c.relname FROM pg_class AS c WHERE c.relnamespace = 'tallymark'::regnamespace AND c.relkind IN ('r', 'p')
-      AND c.relname NOT IN ('api_token', 'sign_in') AND c.oid NOT IN (SELECT table_oid FROM job_column)$$,
-  'every table has the job''s id, but those of tokens and of failed sign-ins');
+      AND c.relname NOT IN ('api_token', 'sign_in', 'ended_session') AND c.oid NOT IN (SELECT table_oid FROM job_column)$$,
+  'every table has the job''s id, but those of tokens, failed sign-ins and ended sessions');
 SELECT cmp_ok((SELECT count(*) FROM job_column), '>=', 3::bigint, 'and there are such tables');
 SELECT is_empty(
   $$SELECT table_oid::regclass FROM job_column WHERE atttypid <> 'text'::regtype OR attcollation <> '"C"'::regcollation

@@ -2,7 +2,7 @@
 -- which nothing happened costs almost nothing.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(20);
+SELECT plan(29);
 
 DO $$
 BEGIN
@@ -41,6 +41,30 @@ SELECT is(c ->> 'tag', (SELECT r.tag FROM tallymark.read_job('A') AS r), 'with t
 FROM jsonb_array_elements(tallymark.job_changes('{A}', '{9}')) AS c;
 SELECT is(c -> 'events', tallymark.timeline_page('A', 8) -> 'events', 'and the events as they are read')
 FROM jsonb_array_elements(tallymark.job_changes('{A}', '{8}')) AS c;
+
+
+-- A caller that passes the marks of what it knows is also told where a backup was restored: the event that it knows is
+-- another one. `mark` is the last part of the tag.
+CREATE FUNCTION pg_temp.mark(id text) RETURNS bigint LANGUAGE sql RETURN (
+  SELECT ('x' || lpad(split_part(r.tag, '-', 3), 16, '0'))::bit(64)::bigint FROM tallymark.read_job(id) AS r);
+CREATE FUNCTION pg_temp.with_mark(seq bigint, mark bigint) RETURNS text LANGUAGE sql RETURN (
+  SELECT string_agg(concat_ws(' ', c ->> 'lastSeq', jsonb_array_length(c -> 'events'), c ->> 'replaced'), '; ')
+  FROM jsonb_array_elements(tallymark.job_changes('{A}', ARRAY[seq], 200, ARRAY[mark])) AS c);
+CREATE TEMPORARY TABLE known AS SELECT pg_temp.mark('A') AS mark;
+
+SELECT is(pg_temp.with_mark(10, mark), NULL, 'nothing happened') FROM known;
+SELECT is(pg_temp.with_mark(10, mark + 1), '10 0 true', 'the same number, and another event') FROM known;
+SELECT is(pg_temp.with_mark(10, NULL), NULL, 'a caller without a mark is not told') FROM known;
+DO $$ BEGIN PERFORM tallymark.merge_progress('A', '{"processedItems": 11}'); END $$;
+SELECT is(pg_temp.with_mark(10, mark), '11 1', 'the ledger goes on') FROM known;
+SELECT is(pg_temp.with_mark(10, mark - 1), '11 0 true', 'or another one does') FROM known;
+SELECT is(pg_temp.with_mark(12, mark), '11 11', 'a backup has fewer events') FROM known;
+DO $$ BEGIN PERFORM tallymark.request_command('A', 'pause'); END $$;
+SELECT is(pg_temp.with_mark(12, pg_temp.mark('A')), NULL, 'a command is an event, too');
+SELECT is(pg_temp.with_mark(12, pg_temp.mark('A') + 1), '12 0 true', 'and it may be another one');
+UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '1 year' WHERE job_id = 'A' AND seq <= 11;
+DO $$ BEGIN PERFORM tallymark.prune_job('A', now() - interval '1 month', 1); END $$;
+SELECT is(pg_temp.with_mark(10, mark + 1), '12 1', 'nobody can tell of an event that was pruned') FROM known;
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -1,7 +1,7 @@
 -- A caller that polls passes the tag that it has, and gets the job only where it has changed since.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(11);
+SELECT plan(14);
 
 CREATE FUNCTION pg_temp.tag(id text) RETURNS text LANGUAGE sql RETURN (SELECT r.tag FROM tallymark.read_job(id) AS r);
 CREATE TEMPORARY TABLE seen (what text, tag text);
@@ -42,6 +42,27 @@ END
 $$;
 SELECT isnt(pg_temp.tag('polled'), (SELECT tag FROM seen WHERE what = 'before'),
   'a job that was deleted and registered again is another one');
+
+-- A ledger that was restored from a backup goes on with other events, under the numbers of those that are lost.
+CREATE FUNCTION pg_temp.restore_and(what text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  v_tag text;
+BEGIN
+  BEGIN
+    EXECUTE what;
+    v_tag := pg_temp.tag('polled');
+    RAISE EXCEPTION 'restored';
+  EXCEPTION WHEN raise_exception THEN
+    RETURN v_tag;
+  END;
+END
+$$;
+SELECT isnt(pg_temp.restore_and(c.what), pg_temp.restore_and(c.what), c.words)
+FROM (VALUES (1, 'SELECT tallymark.merge_progress(''polled'', ''{"processedItems": 2}'')', 'another update is another state'),
+  (2, 'SELECT tallymark.merge_progress_batch(''[{"taskId": "polled", "status": "processing", "timestamp": "2025-01-01"}]'')',
+    'even if its content is the same'),
+  (3, 'SELECT tallymark.request_command(''polled'', ''pause'')', 'and so is another command')) AS c (number, what, words)
+ORDER BY c.number;
 SELECT throws_ok($$ SELECT tallymark.read_job('nobody') $$, 'TK404', NULL, 'an unknown job is refused');
 
 SELECT * FROM finish();

@@ -15,11 +15,11 @@ CREATE TEMPORARY VIEW parts AS
 SELECT p.oid, p.proname, p.provolatile FROM pg_proc AS p
 WHERE p.pronamespace = 'tallymark'::regnamespace AND p.proname = ANY ('{job_document,newest_events,refuse_query,
   cursor_id,
-  field_value,seq_since,rate_document,normalise_message,job_tag,job_row,duration_text,finding,
+  field_value,seq_since,rate_document,normalise_message,job_mark,job_tag,job_row,duration_text,finding,
   update_figures,diagnose_progress,diagnose_waiting,diagnose_intake,diagnose_order,diagnose_counts,
   diagnose_performance}'::text[]);
 
-SELECT is((SELECT count(*) FROM reading) + (SELECT count(*) FROM parts), 54::bigint, 'all of them are there, once');
+SELECT is((SELECT count(*) FROM reading) + (SELECT count(*) FROM parts), 55::bigint, 'all of them are there, once');
 SELECT is_empty($$ SELECT proname, r.role FROM reading, unnest('{tallymark_reader,tallymark_admin}'::name[]) AS r (role)
   WHERE NOT has_function_privilege(r.role, oid, 'EXECUTE') $$, 'readers and admins may');
 SELECT is_empty($$ SELECT proname FROM reading WHERE has_function_privilege('tallymark_writer', oid, 'EXECUTE') $$,

@@ -1,5 +1,6 @@
 import { ApiError, get, type Parameters, query } from "./api";
 import { noteServerTime } from "./clock";
+import { type Slot, takeSlot } from "./slots";
 
 /**
  * How a page learns of changes: `live` from a stream, `polling` by asking every two seconds. `stale`: the server does not
@@ -36,12 +37,13 @@ const RETRY_MS = 500;
 const MOST_RETRY_MS = 20_000;
 /** Statuses that would be the same if the request were repeated. */
 const FINAL: ReadonlySet<number> = new Set([400, 401, 403, 404]);
-/** A page that has been hidden for this long closes its connection: a browser has six per server for all its tabs. */
+/** A page that has been hidden for this long closes its connection, so that others can have a stream: see slots.ts. */
 const HIDDEN_MS = 15_000;
 
 interface Streaming {
   is: "streaming";
   source: EventSource;
+  slot: Slot;
   /** Whether it has sent anything yet. */
   told: boolean;
   /** When it last did, or when it began. */
@@ -63,6 +65,7 @@ type State =
 function end(state: State): void {
   if (state.is === "streaming") {
     state.source.close();
+    state.slot.release();
   } else if (state.is === "asking") {
     state.question.abort();
   } else if (state.is === "waiting") {
@@ -77,7 +80,8 @@ function spread(milliseconds: number): number {
 
 /**
  * Watches something at the server until it is closed. After an interruption it continues from the id of the last
- * message. If no stream is available, it polls every two seconds, also from that id. While the page is hidden it watches
+ * message. If no stream is available, because the server or this browser has as many as it can have, it polls every two
+ * seconds, also from that id, and takes the next stream that becomes free. While the page is hidden it watches
  * nothing, and it catches up when the page is shown.
  *
  * @param parameters What to watch; see `/events` in docs/openapi.json.
@@ -142,9 +146,14 @@ export function watch(
   }
 
   function stream(): void {
+    const slot = takeSlot();
+    if (!slot) {
+      void ask();
+      return;
+    }
     const source = new EventSource(ADDRESS + query({ ...parameters, after: lastId }));
     const openedAt = Date.now();
-    const streaming = enter<Streaming>({ is: "streaming", source, told: false, since: openedAt });
+    const streaming = enter<Streaming>({ is: "streaming", source, slot, told: false, since: openedAt });
     for (const event of new Set(["beat", ...Object.keys(handlers)])) {
       source.addEventListener(event, (message: MessageEvent<string>) => {
         if (state === streaming) {
@@ -224,7 +233,9 @@ export function watch(
     if (now - heardAt > STALE_AFTER_MS) {
       become("stale");
     }
-    if (state.is === "streaming" && now - state.since > (state.told ? STALE_AFTER_MS : FIRST_WORD_MS)) {
+    if (state.is === "streaming" && !state.slot.keep()) {
+      wait(stream, 0);
+    } else if (state.is === "streaming" && now - state.since > (state.told ? STALE_AFTER_MS : FIRST_WORD_MS)) {
       askInstead();
     } else if (state.is === "asking" && now - state.since > ANSWER_MS) {
       failed();

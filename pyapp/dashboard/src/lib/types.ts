@@ -156,6 +156,8 @@ export interface JobChange {
   job: Job;
   events: TimelineEvent[];
   skipped: number;
+  /** The events that the page has are not those of the ledger any more: a backup was restored. */
+  reset?: true;
 }
 
 /** RFC 9457, with two extension members. */

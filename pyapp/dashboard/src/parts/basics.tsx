@@ -103,7 +103,7 @@ function clockText(instant: Date, now: number): string {
 const LIVENESS: Record<Liveness, [look: string, text: string, meaning: string]> = {
   connecting: ["status-secondary", "connecting", "Changes will be shown as they come."],
   live: ["status-green", "live", "Changes are shown as they come."],
-  polling: ["status-azure", "every 2 s", "No stream is available at the moment, so the page asks every 2 seconds."],
+  polling: ["status-azure", "every 2 s", "There is no stream for this page at the moment, so it asks every 2 seconds."],
   stale: [
     "status-red",
     "stale",

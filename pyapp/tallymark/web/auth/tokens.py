@@ -5,12 +5,14 @@ whose ids begin with its prefix. What the database says about a token is cached 
 is accepted for that long. Only digests are kept, and none is logged.
 
 A browser shows the cookie of a session instead. A session stands for the token that was used to sign in, and ends with
-it. It may read, and command if the token may, but never report. Requests that change something need its CSRF token.
+it, or when somebody signs out. It may read, and command if the token may, but never report. Requests that change
+something need its CSRF token.
 """
 
 import hmac
 import json
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
@@ -24,6 +26,8 @@ from flask_wtf.csrf import validate_csrf
 from wtforms import ValidationError
 
 from tallymark.functions.http import CHECK_TOKEN
+from tallymark.web.auth.ended import EndedSessions
+from tallymark.web.auth.guesses import Guesses, source_of
 from tallymark.web.db.pool import Database
 from tallymark.web.http.answers import Problem
 
@@ -33,11 +37,12 @@ P = ParamSpec("P")
 Scope = Literal["write", "read", "admin"]
 ALL_SCOPES: tuple[Scope, ...] = ("write", "read", "admin")
 
-#: Where the WSGI environment of a request keeps its caller, and the ticket of its session.
+#: Where the WSGI environment of a request keeps its caller, and the ticket and id of its session.
 _CALLER_KEY = "tallymark.caller"
 _TICKET_KEY = "tallymark.ticket"
-#: Where a session keeps its ticket: the kind and a digest of the token that it stands for.
+#: Where a session keeps its ticket, the kind and a digest of the token that it stands for, and its id.
 _TICKET = "ticket"
+_ID = "id"
 _CSRF_HEADER = "X-CSRF-Token"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -170,19 +175,23 @@ class Tokens:
         *,
         cache_seconds: float = 5.0,
         secret_key: str = "",
+        session_seconds: float = 604_800.0,
     ) -> None:
         """Take the configured tokens, and the database that holds others; None for none.
 
-        The secret key makes the session tickets of configured tokens.
+        The secret key makes the session tickets of configured tokens. `session_seconds` is how long a session lasts.
         """
         self._secret_key = secret_key.encode()
         self._digests = tuple(sha256(token.encode()).digest() for token in tokens)
         self._stored = StoredTokens(database, cache_seconds)
+        self._guesses = Guesses()
+        self._ended = EndedSessions(database, cache_seconds, session_seconds)
 
-    def identify(self, authorization: str | None) -> Caller:
-        """Return who shows a token in the header `Authorization`.
+    def identify(self, authorization: str | None, address: str | None = None) -> Caller:
+        """Return who shows a token in the header `Authorization`. A wrong one counts for the address.
 
-        Raises 401 for a wrong token, 503 if no token exists at all, and Unavailable if the database is needed and away.
+        Raises 401 for a wrong token, or 429 if too many came from there; 503 if no token exists at all; and Unavailable
+        if the database is needed and away.
         """
         shown, digest = _digest_of(authorization)
         # Always compare with all of them: the time must not tell which one was close.
@@ -190,38 +199,49 @@ class Tokens:
         if any(matches):
             return _CONFIGURED
         if self._digests and not (self._stored.are_there and shown):
-            raise _unauthorized()
+            raise self._refused(shown, address)
         known = self._stored.of_token(shown)
         if known.caller is not None:
             return known.caller
         if self._digests or known.any_token:
-            raise _unauthorized()
+            raise self._refused(shown, address)
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Endpoint disabled due to missing configuration")
+
+    def _refused(self, shown: bytes, address: str | None) -> Problem:
+        """Return the problem of a token that is wrong or missing. A missing one is no guess."""
+        wait = self._guesses.count(source_of(address)) if shown and address is not None else 0
+        return too_many(wait) if wait else _unauthorized()
 
     def knows(self, authorization: str | None) -> bool:
         """Return whether a token is known to be right, without asking the database."""
         shown, digest = _digest_of(authorization)
         return any(hmac.compare_digest(digest, other) for other in self._digests) or self._stored.knows(shown)
 
-    def sign_in(self, authorization: str | None) -> Caller:
+    def sign_in(self, authorization: str | None, address: str | None = None) -> Caller:
         """Make this request's session stand for a token. Raises as `identify`, and 403 if the token cannot read."""
-        who = _without_reporting(self.identify(authorization))
+        who = _without_reporting(self.identify(authorization, address))
         if "read" not in who.scopes:
             raise _lacks("read")
         session.clear()
         session[_TICKET] = self._ticket_of(_digest_of(authorization)[1])
+        session[_ID] = secrets.token_hex(16)
         return who
+
+    def sign_out(self) -> None:
+        """End this request's session, in all processes: a copy of its cookie opens nothing any more."""
+        if session_id := session.get(_ID, ""):
+            self._ended.end(session_id)
+        session.clear()
 
     def signed_in(self) -> Caller:
         """Return whose token the session of this request stands for. Raises 401 if there is none, or not any more."""
-        ticket = session.get(_TICKET, "")
-        request.environ[_TICKET_KEY] = ticket
-        return self._redeem(ticket)
+        ticket = request.environ[_TICKET_KEY] = (session.get(_TICKET, ""), session.get(_ID, ""))
+        return self._redeem(*ticket)
 
     def recheck(self, environ: Mapping[str, Any]) -> Caller:
         """Check again who sent an accepted request, while its answer goes on. Raises as `identify`."""
         ticket = environ.get(_TICKET_KEY)
-        return self.identify(environ.get("HTTP_AUTHORIZATION")) if ticket is None else self._redeem(ticket)
+        return self.identify(environ.get("HTTP_AUTHORIZATION")) if ticket is None else self._redeem(*ticket)
 
     def required_scope(self, scope: Scope) -> Callable[[Callable[P, Response]], Callable[P, Response]]:
         """Decorate a view that requires a token with a scope, or a session for one; `caller()` works in it."""
@@ -231,7 +251,10 @@ class Tokens:
             def guarded(*args: P.args, **kwargs: P.kwargs) -> Response:
                 environ = request.environ
                 by_session = not shows_token(environ) and _TICKET in session
-                who = self.signed_in() if by_session else self.identify(environ.get("HTTP_AUTHORIZATION"))
+                if by_session:
+                    who = self.signed_in()
+                else:
+                    who = self.identify(environ.get("HTTP_AUTHORIZATION"), environ.get("REMOTE_ADDR", ""))
                 if scope not in who.scopes:
                     raise _lacks(scope)
                 if by_session and environ["REQUEST_METHOD"] not in _SAFE_METHODS:
@@ -253,7 +276,10 @@ class Tokens:
             return "configured " + hmac.digest(self._secret_key, digest, "sha256").hex()
         return "stored " + digest.hex()
 
-    def _redeem(self, ticket: str) -> Caller:
+    def _redeem(self, ticket: str, session_id: str) -> Caller:
+        # A session of an earlier release has no id, so nobody could end it.
+        if not ticket or not session_id or self._ended.has_ended(session_id):
+            raise _unauthorized()
         kind, _, value = ticket.partition(" ")
         if kind == "configured" and any(
             hmac.compare_digest(ticket, self._ticket_of(digest)) for digest in self._digests
@@ -276,6 +302,17 @@ def check_csrf() -> None:
             "Forbidden",
             explanation=f"The header {_CSRF_HEADER} must contain the CSRF token of this session.",
         ) from None
+
+
+def too_many(wait: int) -> Problem:
+    """Return the problem that too many wrong tokens came from an address, which should wait for some seconds."""
+    return Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Too many wrong tokens",
+        explanation=f"This token is wrong. Too many wrong tokens came from this address, so try again in {wait} s. "
+        "The right token is accepted at any time.",
+        headers={"Retry-After": str(wait)},
+    )
 
 
 def _digest_of(authorization: str | None) -> tuple[bytes, bytes]:

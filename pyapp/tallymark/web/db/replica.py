@@ -92,6 +92,10 @@ class Reader:
                 raise
             return self._replica.call(statement, *parameters)
 
+    def primary(self, statement: Statement, *parameters: bytes | None) -> list[bytes | None]:
+        """Read from the primary and from nothing else."""
+        return self._primary.call(statement, *parameters)
+
     def _keep_measuring(self) -> None:
         with self._lock:
             self._used_at = time.monotonic()
@@ -103,7 +107,11 @@ class Reader:
 
     def _measure_on(self) -> None:
         while True:
-            self._update_lag()
+            try:
+                self._update_lag()
+            except Exception:  # if the thread ended, the replica would never be read from again
+                _logger.exception("the lag of the replica cannot be measured")
+                self._lag = Lag(used=False, seconds=None)
             time.sleep(_MEASURE_SECONDS)
             with self._lock:
                 if time.monotonic() - self._used_at > _IDLE_SECONDS:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _EXEMPT = frozenset({"/healthz", "/metrics"})
 #: The range of Retry-After, which is random so that rejected clients do not all come back at once.
 _RETRY_SECONDS = (1, 5)
-_MAX_DISCARDED = 65_536
 _UNAVAILABLE = f"{HTTPStatus.SERVICE_UNAVAILABLE.value} {HTTPStatus.SERVICE_UNAVAILABLE.phrase}"
 #: The one answer to all of them, made once, since there may be many.
 _PROBLEM = json.dumps(
@@ -177,12 +176,20 @@ class QueuedApp:
     """A WSGI application behind a queue. What a body yields later, as a stream does, needs no turn."""
 
     def __init__(
-        self, app: "WSGIApplication", queue: AdmissionQueue, before: "Callable[[WSGIEnvironment], None]"
+        self,
+        app: "WSGIApplication",
+        queue: AdmissionQueue,
+        before: "Callable[[WSGIEnvironment], None]",
+        discard: "Callable[[WSGIEnvironment], None]",
     ) -> None:
-        """Put a queue before an application. `before` is called without a turn: it may read the body."""
+        """Put a queue before an application.
+
+        `before` is called without a turn: it may read the body. `discard` reads the body of a request that is rejected.
+        """
         self._app = app
         self._queue = queue
         self._before = before
+        self._discard = discard
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request when it has its turn, or reject it."""
@@ -191,6 +198,8 @@ class QueuedApp:
         if environ["REQUEST_METHOD"] == "POST":
             self._before(environ)
         if not self._queue.enter():
+            # A server takes unread bytes for the connection's next request, or closes the connection.
+            self._discard(environ)
             return _reject(environ, start_response)
         try:
             return self._app(environ, start_response)
@@ -199,9 +208,6 @@ class QueuedApp:
 
 
 def _reject(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-    # A server takes unread bytes for the connection's next request, or closes the connection.
-    if environ.get("CONTENT_LENGTH") not in {None, "", "0"}:
-        environ["wsgi.input"].read(_MAX_DISCARDED)
     wait = str(random.randint(*_RETRY_SECONDS))  # noqa: S311 - spreads load
     headers = [
         ("Content-Type", "application/problem+json"),

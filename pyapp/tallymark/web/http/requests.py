@@ -1,10 +1,9 @@
-"""What a request brings: a JSON body, and the parameters of its query string."""
+"""The parameters of a request's query string."""
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import request
 
@@ -18,106 +17,34 @@ INTEGER = 2**31 - 1
 BIGINT = 2**63 - 1
 #: Reading a longer number is slow in Python, and past 4,300 digits it fails.
 _MAX_DIGITS = 100
-
-#: The body of a refused request is read and thrown away, up to this multiple of the size limit. If the answer went out
-#: while the body still came in, the client would find its connection reset, and never see the answer.
-_DISCARD_FACTOR = 16
-_CHUNK_BYTES = 65536
-_CONTENT_LENGTH = re.compile(r"[0-9]{1,20}")
+#: The id of a message about a job: the number of its last event, and the mark of that event.
+_POSITION = re.compile(r"([0-9]{1,100})(?:-([0-9a-f]{1,15}))?")
+#: How many unknown parameters an answer names: a query can have thousands.
+_MAX_UNKNOWN = 20
 
 
-def read_json_body(environ: Mapping[str, Any], max_bytes: int) -> bytes:
-    """Return the body of a request. It may not be JSON, but has no zero byte.
-
-    Raises:
-        Problem: 400, 411, 413 or 415.
-    """
-    try:
-        length = _checked_length(environ, max_bytes)
-    except Problem:
-        _discard(environ, max_bytes * _DISCARD_FACTOR)
-        raise
-    body: bytes = environ["wsgi.input"].read(length) if length else b""
-    if len(body) < length:
-        raise _invalid_body("is shorter than its Content-Length")
-    if b"\0" in body:
-        # libpq would take it for the end of the text.
-        raise _invalid_body("must be UTF-8, without the byte 0")
-    return body
-
-
-def _checked_length(environ: Mapping[str, Any], max_bytes: int) -> int:
-    if "HTTP_TRANSFER_ENCODING" in environ:
-        # Some servers pass on only a part of a body whose length is not known beforehand.
-        raise Problem(
-            HTTPStatus.LENGTH_REQUIRED,
-            "Length required",
-            explanation="Send the body with Content-Length, not with Transfer-Encoding.",
-        )
-    given = environ.get("CONTENT_LENGTH") or "0"
-    if not _CONTENT_LENGTH.fullmatch(given):
-        # `read` would take a negative number for no limit at all.
-        raise _invalid_body("has a Content-Length that is not a number")
-    length = int(given)
-    if length > max_bytes:
-        raise Problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            "Request body too large",
-            explanation=f"The body has {length} bytes. The limit is {max_bytes} bytes.",
-        )
-    if environ.get("CONTENT_TYPE") != "application/json":
-        _check_type(environ.get("CONTENT_TYPE") or "")
-    if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
-        raise _unsupported("Send the body without Content-Encoding.")
-    return length
-
-
-def _check_type(content_type: str) -> None:
-    media = content_type.partition(";")[0].strip().lower()
-    if media != "application/json" and not (media.startswith("application/") and media.endswith("+json")):
-        raise _unsupported("Send the body as application/json.")
-
-
-def _unsupported(explanation: str) -> Problem:
-    return Problem(
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        "Unsupported media type",
-        explanation=explanation,
-        headers={"Accept": "application/json"},
-    )
-
-
-def _invalid_body(problem: str) -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, "Invalid request body", details=[{"field": "", "problem": problem}])
-
-
-def _discard(environ: Mapping[str, Any], max_bytes: int) -> None:
-    if "HTTP_EXPECT" in environ:
-        return  # this client sends nothing before it gets a 100
-    # Not every server ends the stream where the body ends.
-    length = environ.get("CONTENT_LENGTH") or ""
-    left = min(max_bytes, int(length)) if _CONTENT_LENGTH.fullmatch(length) else max_bytes
-    while left > 0:
-        chunk = environ["wsgi.input"].read(min(_CHUNK_BYTES, left))
-        if not chunk:
-            return
-        left -= len(chunk)
+def position_of(text: str) -> tuple[int, int | None] | None:
+    """Return the number and the mark in the id of a message about a job; None if it is no such id."""
+    match = _POSITION.fullmatch(text)
+    return match and (min(int(match[1]), BIGINT), int(match[2], 16) if match[2] else None)
 
 
 class Query:
     """The query parameters of the request at hand, as PostgreSQL takes them; None where one is missing or empty.
 
-    Wrong ones are collected in `problems`, so that `check` reports all of them at once. Unknown ones are ignored.
+    Wrong ones are collected in `problems`, so that `check` reports all of them at once. A parameter that is not read
+    before `check` is one that the route does not have.
     """
 
     def __init__(self) -> None:
         """Begin without problems."""
         self.problems: list[Detail] = []
+        self._read: dict[str, None] = {}
 
-    def number(self, name: str, largest: int = INTEGER) -> bytes | None:
+    def number(self, name: str, largest: int = INTEGER, *, may_be_empty: bool = False) -> bytes | None:
         """Return a whole number; one above `largest` counts as `largest`."""
         text = self._only(name)
-        if text is None:
+        if text is None or (may_be_empty and not text):
             return None
         if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
             self._refuse(name, "must be a whole number, 0 or greater")
@@ -137,7 +64,7 @@ class Query:
 
         With `with_empty`, empty ones count: they use up the number of elements that a function allows.
         """
-        texts = [text for text in request.args.getlist(name) if text or with_empty]
+        texts = [text for text in self._given(name) if text or with_empty]
         if any("\0" in text for text in texts):
             self._refuse(name, "must not contain the character U+0000")
             return None
@@ -157,6 +84,16 @@ class Query:
             self._refuse(name, "must be a date and time in ISO 8601")
             return None
 
+    def position(self, name: str) -> tuple[int, int | None] | None:
+        """Return the id of a message about a job: the number of its last event, and the mark of that event if given."""
+        text = self._only(name)
+        if text is None:
+            return None
+        found = position_of(text)
+        if found is None:
+            self._refuse(name, "must be the id of an earlier message, or a whole number, 0 or greater")
+        return found
+
     def cursor(self, name: str) -> bytes | None:
         """Return the cursor of a page. The database checks it, too; here it is reported with the other problems."""
         text = self._only(name) or ""
@@ -167,18 +104,34 @@ class Query:
             return None
         return text.encode() or None
 
-    def check(self) -> None:
-        """Raise 400 with all problems, if there are any."""
+    def choice(self, name: str, *choices: str) -> str | None:
+        """Return one of some texts."""
+        text = self._only(name)
+        if text and text not in choices:
+            self._refuse(name, f"must be {' or '.join(choices)}")
+            return None
+        return text or None
+
+    def check(self, *, others_allowed: bool = False) -> None:
+        """Raise 400 with all problems, if there are any; unknown parameters are problems, too."""
+        names = [] if others_allowed else [name for name in request.args if name not in self._read]
+        for name in names[:_MAX_UNKNOWN]:
+            there = f"the parameters are {', '.join(self._read)}" if self._read else "there are no parameters"
+            self._refuse(name, f"is not a parameter of this request: {there}")
         if self.problems:
             raise Problem(HTTPStatus.BAD_REQUEST, "Invalid query", details=self.problems)
 
     def _only(self, name: str) -> str | None:
         """Return the value of a parameter that may be given once."""
-        given = request.args.getlist(name)
+        given = self._given(name)
         if len(given) > 1:
             self._refuse(name, "must be given at most once")
             return None
         return given[0] if given else None
+
+    def _given(self, name: str) -> list[str]:
+        self._read[name] = None
+        return request.args.getlist(name)
 
     def _refuse(self, name: str, problem: str) -> None:
         self.problems.append({"field": name, "problem": problem})

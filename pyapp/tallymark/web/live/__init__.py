@@ -17,7 +17,7 @@ from tallymark.web.auth.tokens import Tokens, caller
 from tallymark.web.db.replica import Reader
 from tallymark.web.http.admission import AdmissionQueue
 from tallymark.web.http.answers import Problem, json_answer
-from tallymark.web.http.requests import BIGINT, Query
+from tallymark.web.http.requests import Query, position_of
 from tallymark.web.live.jobs import JobFeed, JobSubscription, Position, catch_up, read_jobs
 from tallymark.web.live.overview import (
     OverviewSubscription,
@@ -62,9 +62,13 @@ class Live:
             with queue:
                 return reader.newest(*call)  # type: ignore[arg-type]
 
+        def read_primary(*call: object) -> list[bytes | None]:
+            with queue:
+                return reader.primary(*call)  # type: ignore[arg-type]
+
         # A client that comes back may know more than the replica, from the primary or from another replica.
         self.read_newest: Read = read_newest
-        self.jobs = Poller[JobFeed]("tallymark-jobs", partial(read_jobs, read), self._chain, _PAUSE)
+        self.jobs = Poller[JobFeed]("tallymark-jobs", partial(read_jobs, read, read_primary), self._chain, _PAUSE)
         self.pages = Poller[PageFeed]("tallymark-pages", partial(read_pages, read), self._chain, _PAUSE)
         self.totals = Poller[TotalsFeed]("tallymark-totals", partial(read_totals, read), self._chain, _TOTALS_PAUSE)
 
@@ -122,23 +126,22 @@ def add_live(app: Flask, tokens: Tokens, reader: Reader, queue: AdmissionQueue, 
         """Send what happens to a job, or to the jobs of the overview: while the client listens, or once."""
         query = Query()
         job_id = query.text("job")
-        after = _after(query)
+        known = _known(query)
         question = (caller().sql_prefix, *overview_question(query))
-        if request.args.get("view") not in {None, "", "overview"}:
-            query.problems.append({"field": "view", "problem": "must be overview"})
+        query.choice("view", "overview")
         query.check()
         if job_id is not None:
             caller().check_job(job_id.decode())
         # A stream must be asked for: somebody who just tries the address would wait for its end.
         if _EVENT_STREAM not in request.accept_mimetypes.values():
-            messages = _job_once(reader, job_id.decode(), after) if job_id else read_once(reader.call, question)
+            messages = _job_once(reader, job_id.decode(), known) if job_id else read_once(reader.call, question)
             return json_answer(b'{"messages":[%s]}' % b",".join(message.as_json for message in messages))
         if question[-1] is not None and job_id is None:
             reader.call(NEWEST_JOBS_LIVE, *question[:-2], b"0", question[-1])  # refuses a wrong cursor
         if request.method == "HEAD":
             return Response(content_type=_EVENT_STREAM)
         subscription: Subscription = (
-            JobSubscription(live.jobs, live.read_newest, job_id.decode(), after)
+            JobSubscription(live.jobs, live.read_newest, job_id.decode(), known)
             if job_id is not None
             else OverviewSubscription(live.pages, live.totals, question)
         )
@@ -150,17 +153,16 @@ def add_live(app: Flask, tokens: Tokens, reader: Reader, queue: AdmissionQueue, 
         )
 
 
-def _after(query: Query) -> int | None:
-    """Return the last event that the client knows; None if it does not say."""
+def _known(query: Query) -> Position:
+    """Return how much of a job the client knows."""
+    given = [position for name in ("lastEventId", "after") if (position := query.position(name)) is not None]
     # A browser that connects again sends the header beside the query of the first time.
-    header = request.headers.get("Last-Event-ID", "")
-    if header.isascii() and header.isdigit():
-        return min(int(header[:20]), BIGINT)
-    given = [number for name in ("lastEventId", "after") if (number := query.number(name, BIGINT)) is not None]
-    return int(given[0]) if given else None
+    header = position_of(request.headers.get("Last-Event-ID", ""))
+    seq, mark = header or (given[0] if given else (-1, None))
+    return Position(0, seq, mark)
 
 
-def _job_once(reader: Reader, job_id: str, after: int | None) -> list[Message]:
+def _job_once(reader: Reader, job_id: str, known: Position) -> list[Message]:
     """Return the message about a job for a client that asks once."""
-    message, _ = catch_up(reader.newest, job_id, Position(0, -1 if after is None else after))
+    message, _ = catch_up(reader.newest, job_id, known)
     return [message or gone(job_id)]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+from tallymark.functions.errors import Unavailable
 from tallymark.functions.http import JOB_CHANGES
 from tallymark.web.live.poller import Poller, Read, Subscriber
 from tallymark.web.live.stream import Message, gone
@@ -27,14 +28,24 @@ _KEPT_MESSAGES = 8
 
 
 class Position(NamedTuple):
-    """How much of a job is known; a greater position is more.
+    """How much of a job is known.
 
     `born` tells apart the jobs that had this id one after the other: when it was created, 0 for unknown. `seq` is the
-    number of the last known event.
+    number of the last known event, -1 if the client wants no older ones. `mark` tells that event from another one with
+    this number, which there may be after a backup was restored; None for unknown.
     """
 
     born: int
     seq: int
+    mark: int | None
+
+    def is_before(self, other: "Position") -> bool:
+        """Return whether the other one is more."""
+        return (self.born, self.seq) < (other.born, other.seq)
+
+
+#: That of a client that knows nothing, and wants no older events.
+_NOTHING = Position(0, -1, None)
 
 
 class Event(NamedTuple):
@@ -45,7 +56,10 @@ class Event(NamedTuple):
 
 
 class JobState:
-    """A job at some moment, with its newest events."""
+    """A job at some moment, with its newest events.
+
+    `is_replaced` says that the events that were known before are not those of the ledger any more.
+    """
 
     def __init__(self, tag: str, head: bytes, last_seq: int, floor: int, events: Sequence[Event], skipped: int) -> None:
         """Take what was read: `head` has the members of the message before its events.
@@ -53,31 +67,44 @@ class JobState:
         `events` are the newest ones, ascending, and has all with numbers above `floor`; `skipped` is how many events
         that were asked for were left out before them.
         """
-        self.position = Position(int(tag.partition("-")[0], 16), last_seq)
+        born, _, mark = tag.split("-")
+        self.position = Position(int(born, 16), last_seq, int(mark, 16))
         self.floor = floor
         self.events = tuple(events)
+        self.is_replaced = False
         self._head = head
         self._skipped = skipped
         self._messages: dict[int, Message] = {}
 
-    def message(self, after: int, *, with_skipped: bool = False) -> Message | None:
+    def replace(self) -> None:
+        """Note that the events that were known before are not those of the ledger any more."""
+        self.is_replaced = True
+        self.floor, self.events, self._skipped = self.position.seq, (), 0
+
+    def message(self, after: int, *, with_skipped: bool = False, reset: bool = False) -> Message | None:
         """Return the message for clients that know the job up to event `after`; None if it needs events not kept.
 
-        `with_skipped` allows for missing events; the message then says how many are missing.
+        `with_skipped` allows for missing events; the message then says how many are missing. `reset` tells the client
+        to drop the events that it has.
         """
         if after < self.floor and not with_skipped:
             return None
-        message = self._messages.get(after)
+        message = None if reset else self._messages.get(after)
         if message is None:
             events = b",".join(event.body for event in self.events if event.seq > after)
-            data = b'{%s,"events":[%s],"skipped":%d}' % (self._head, events, self._skipped if with_skipped else 0)
-            message = Message("job", data, str(self.position.seq))
-            if len(self._messages) < _KEPT_MESSAGES:
+            data = b'{%s,"events":[%s],"skipped":%d%s}' % (
+                *(self._head, events, self._skipped if with_skipped else 0),
+                b',"reset":true' if reset else b"",
+            )
+            message = Message("job", data, f"{self.position.seq}-{self.position.mark:x}")
+            if len(self._messages) < _KEPT_MESSAGES and not reset:
                 self._messages[after] = message
         return message
 
     def follow(self, earlier: "JobState | None") -> None:
-        """Add the events of the state before this one, as far as there is room."""
+        """Add the events of the state before this one, as far as there is room; none if this one replaces it."""
+        if self.is_replaced:
+            return
         if earlier is not None and earlier.position.born == self.position.born and not self._skipped:
             self.floor = earlier.floor
             self.events = earlier.events + self.events
@@ -102,7 +129,10 @@ class JobState:
 
 
 class JobFeed:
-    """A watched job; `state` is None if it does not exist, or was not read yet (then `is_read` is false)."""
+    """A watched job; `state` is None if it does not exist, or was not read yet (then `is_read` is false).
+
+    `turn` rises when the events that were known are not those of the ledger any more.
+    """
 
     def __init__(self, job_id: str) -> None:
         """Nothing is read yet."""
@@ -110,11 +140,13 @@ class JobFeed:
         self.group = None  # one statement reads all
         self.state: JobState | None = None
         self.is_read = False
+        self.turn = 0
 
     def take(self, state: JobState | None) -> None:
         """Replace the state."""
         if state is not None:
             state.follow(self.state)
+            self.turn += state.is_replaced
         self.state = state
         self.is_read = True
 
@@ -122,12 +154,13 @@ class JobFeed:
 class JobSubscription:
     """What a stream watches of one job."""
 
-    def __init__(self, poller: Poller[JobFeed], read: Read, job_id: str, after: int | None) -> None:
-        """`after` is the last event that the client knows; None if it knows nothing and wants no older events."""
+    def __init__(self, poller: Poller[JobFeed], read: Read, job_id: str, known: Position) -> None:
+        """`known` is how much of the job the client knows."""
         self._poller = poller
         self._read = read
         self._feed = JobFeed(job_id)
-        self._known = Position(0, -1 if after is None else after)
+        self._known = known
+        self._turn = 0
         self._told_gone = False
         self._subscriber: Subscriber | None = None
 
@@ -135,6 +168,7 @@ class JobSubscription:
         """Begin to watch."""
         self._subscriber = subscriber
         self._feed = self._poller.subscribe(self._feed, subscriber)
+        self._turn = self._feed.turn
 
     def end(self) -> None:
         """Stop watching."""
@@ -143,48 +177,71 @@ class JobSubscription:
 
     def news(self) -> list[Message]:
         """Return at most one message."""
-        feed, state = self._feed, self._feed.state
+        feed, turn = self._feed, self._feed.turn
+        state = feed.state
         if not feed.is_read:
             return []
         if state is None:
             if self._told_gone:
                 return []
-            self._told_gone, self._known = True, Position(0, 0)
+            self._told_gone, self._known = True, Position(0, 0, None)
             return [gone(feed.key)]
         self._told_gone = False
-        born, seq = self._known
-        if born and state.position <= self._known:
+        born, seq, mark = self._known
+        is_same = turn == self._turn
+        if born and is_same and not self._known.is_before(state.position):
             return []
         if seq < 0:
             seq = state.position.seq
         elif born and born != state.position.born:
-            seq = 0  # another job under the same id: from its start
+            seq, mark = 0, None  # another job under the same id: from its start
+        elif not born and seq > 0 and mark is not None:
+            # Only the ledger can tell whether it still has the event that the client knows.
+            is_same = is_same and (seq, mark) == state.position[1:]
         # A client that comes back may know more than the last reading of the feed.
-        message = state.message(seq) if seq <= state.position.seq else None
+        message = state.message(seq) if is_same and seq <= state.position.seq else None
         if message is None:
-            message, self._known = catch_up(self._read, feed.key, Position(born and state.position.born, seq))
+            known = Position(born and state.position.born, seq, mark)
+            message, self._known = catch_up(self._read, feed.key, known)
+            self._turn = turn
             return [message] if message else []
-        self._known = state.position
+        self._known, self._turn = state.position, turn
         return [message]
 
 
-def read_jobs(read: Read, feeds: Sequence[JobFeed]) -> Iterator[JobFeed]:
+def read_jobs(read: Read, read_primary: Read, feeds: Sequence[JobFeed]) -> Iterator[JobFeed]:
     """Read jobs into their feeds, and yield the feeds that have something new."""
     for start in range(0, len(feeds), _BATCH):
         part = {feed.key: feed for feed in feeds[start : start + _BATCH]}
         # A new feed begins with the job's present state: a client that knows an earlier one catches up by itself.
-        known = {key: feed.state.position.seq if feed.state else -1 for key, feed in part.items()}
-        for job_id, state in _changes(read, known, _KEPT_EVENTS):
-            feed = part[job_id]
-            if state is not None and feed.state is not None and _is_older(state.position, feed.state.position):
-                continue  # it comes from a replica that is behind
+        known = {key: feed.state.position if feed.state else _NOTHING for key, feed in part.items()}
+        for job_id, found in _changes(read, known, _KEPT_EVENTS):
+            feed, state = part[job_id], found
+            if state is not None and feed.state is not None and _is_doubtful(state, feed.state.position):
+                state = _replacement(read_primary, feed.key, feed.state.position)
+                if state is None:
+                    continue  # it comes from a replica that is behind
             if state is not None or feed.state is not None or not feed.is_read:
                 feed.take(state)
                 yield feed
 
 
-def _is_older(position: Position, known: Position) -> bool:
-    return position.born == known.born and position.seq < known.seq
+def _is_doubtful(state: JobState, known: Position) -> bool:
+    """Return whether a state may be of a replica that is behind, or of a backup that was restored."""
+    return state.position.is_before(known) or (state.is_replaced and state.position.born == known.born)
+
+
+def _replacement(read_primary: Read, job_id: str, known: Position) -> JobState | None:
+    """Return the state of a job if the primary does not have what is known of it, because a backup was restored."""
+    try:
+        changes = list(_changes(read_primary, {job_id: known}, 0))
+    except Unavailable:
+        return None  # nobody can tell
+    for _, state in changes:
+        if state is not None and _is_doubtful(state, known):
+            state.replace()
+            return state
+    return None
 
 
 def catch_up(read: Read, job_id: str, known: Position) -> tuple[Message | None, Position]:
@@ -192,26 +249,31 @@ def catch_up(read: Read, job_id: str, known: Position) -> tuple[Message | None, 
 
     If its position has the number -1, it wants the job without events. The message is None if there is no such job.
     """
-    after = known.seq
+    after, reset = known, False
     while True:
         changes = list(_changes(read, {job_id: after}, MAX_MISSED))
         # Without changes there is still the job itself to send.
-        states = [state for _, state in changes or _changes(read, {job_id: -1}, 0)]
+        states = [state for _, state in changes or _changes(read, {job_id: _NOTHING}, 0)]
         if states == [None]:
             return None, known
         for state in filter(None, states):
-            if known.born not in {0, state.position.born} and after > 0:
-                after = 0  # another job under the same id, which has the same number of events
-            elif changes or state.position.seq == after:
-                shown = after if 0 <= after <= state.position.seq else 0 if after > 0 else state.position.seq
+            last = state.position.seq
+            if state.is_replaced or (known.born not in {0, state.position.born} and after.seq > 0):
+                # Other events under the same numbers, of this job or of another one under the same id.
+                after, reset = Position(0, 0, None), True
+            elif changes or last == after.seq:
+                if after.seq > last:  # a backup has fewer events, and so has another job under the same id
+                    after, reset = Position(0, 0, None), True
                 state.skip()
-                return state.message(shown, with_skipped=True), state.position
+                shown = last if after.seq < 0 else after.seq
+                return state.message(shown, with_skipped=True, reset=reset), state.position
 
 
-def _changes(read: Read, known: dict[str, int], max_events: int) -> Iterator[tuple[str, JobState | None]]:
+def _changes(read: Read, known: dict[str, Position], max_events: int) -> Iterator[tuple[str, JobState | None]]:
     """Yield the ids and states of the jobs that changed; None for a job that does not exist."""
-    seqs = b"{%s}" % ",".join(map(str, known.values())).encode()
-    heads, jobs, bodies = read(JOB_CHANGES, json.dumps(list(known)).encode(), seqs, b"%d" % max_events)
+    seqs = b"{%s}" % ",".join(str(position.seq) for position in known.values()).encode()
+    marks = b"{%s}" % ",".join(_mark(position) for position in known.values()).encode()
+    heads, jobs, bodies = read(JOB_CHANGES, json.dumps(list(known)).encode(), seqs, b"%d" % max_events, marks)
     documents = iter((jobs or b"").split(b"\n"))
     events = iter((bodies or b"").split(b"\n"))
     for change in json.loads(heads or b"[]"):
@@ -226,7 +288,7 @@ def _changes(read: Read, known: dict[str, int], max_events: int) -> Iterator[tup
             *(json.dumps(job_id).encode(), change["lastSeq"], json.dumps(change["tag"]).encode()),
             next(documents),
         )
-        last_seq, after = change["lastSeq"], known[job_id]
+        last_seq, after = change["lastSeq"], known[job_id].seq
         # If the id has another job by now, that one is sent from its start.
         if after < 0:
             floor = last_seq
@@ -234,4 +296,12 @@ def _changes(read: Read, known: dict[str, int], max_events: int) -> Iterator[tup
             floor = found[0].seq - 1
         else:
             floor = after if last_seq >= after else 0
-        yield job_id, JobState(change["tag"], head, last_seq, floor, found, change["skipped"])
+        state = JobState(change["tag"], head, last_seq, floor, found, change["skipped"])
+        if change.get("replaced"):
+            state.replace()
+        yield job_id, state
+
+
+def _mark(position: Position) -> str:
+    """Return a mark as an element of an array of PostgreSQL's."""
+    return "NULL" if position.mark is None or position.seq < 0 else str(position.mark)

@@ -42,7 +42,7 @@ def add_dashboard(app: Flask, tokens: Tokens, reader: CanCall) -> None:
         is_overview = request.path == "/"
         # Searching for a part of the id may take long, and the page should not wait for it.
         is_quick = is_overview and not request.args.get("q")
-        first = _jobs(lambda: read_page(reader, who, "overview")) if is_quick else "null"
+        first = _jobs(lambda: read_page(reader, who, "overview", others_allowed=True)) if is_quick else "null"
         failed = _jobs(lambda: reader.call(LAST_FAILURES, who.sql_prefix)[0]) if is_overview else "null"
         return page("dashboard.html", boot=_boot(who, first, failed))
 

@@ -15,16 +15,19 @@ from flask import Flask, Response, request
 from werkzeug.routing import PathConverter
 
 from tallymark.functions import http
-from tallymark.functions.errors import JobNotFound, TallymarkError
+from tallymark.functions.errors import InvalidUpdate, JobNotFound, TallymarkError
 from tallymark.web.auth.tokens import Tokens, caller
 from tallymark.web.db.patience import Patience, guessed_job
+from tallymark.web.db.pool import Row
 from tallymark.web.db.replica import CanCall
 from tallymark.web.http.admission import AdmissionQueue
-from tallymark.web.http.answers import json_answer
-from tallymark.web.http.requests import BIGINT, Query, read_json_body
+from tallymark.web.http.answers import Problem, json_answer
+from tallymark.web.http.bodies import Bodies
+from tallymark.web.http.requests import BIGINT, Query
+from tallymark.web.http.surrogates import mended
 
 #: The form of the tags of `read_job`; others that a client sends are ignored.
-_TAG = re.compile(r"[0-9a-f]{1,16}-[0-9]{1,19}", re.ASCII)
+_TAG = re.compile(r"[0-9a-f]{1,16}-[0-9]{1,19}-[0-9a-f]{1,16}", re.ASCII)
 
 
 class _Part(NamedTuple):
@@ -53,15 +56,15 @@ _PARTS = {
     "diagnosis": _Part(http.DIAGNOSE_JOB, lambda _query: ()),
 }
 
+
+def _before(query: Query) -> tuple[bytes | None, ...]:
+    query.number("after", BIGINT)  # it has no meaning here, but a wrong one is named
+    # An empty `before` is the end of the timeline.
+    return query.number("before", BIGINT, may_be_empty=True), query.number("limit"), query.texts("event")
+
+
 #: The timeline backwards, if `before` is given.
-_TIMELINE_BEFORE = _Part(
-    http.TIMELINE_BEFORE_PAGE,
-    lambda query: (
-        # An empty `before` is the end of the timeline.
-        query.number("before", BIGINT) if request.args.get("before") else None,
-        *(query.number("limit"), query.texts("event")),
-    ),
-)
+_TIMELINE_BEFORE = _Part(http.TIMELINE_BEFORE_PAGE, _before)
 
 
 class _JobId(PathConverter):
@@ -72,16 +75,19 @@ class _JobId(PathConverter):
 
 
 def add_jobs(
-    app: Flask, tokens: Tokens, patience: Patience, reader: CanCall, queue: AdmissionQueue, max_bytes: int
+    app: Flask, tokens: Tokens, patience: Patience, reader: CanCall, queue: AdmissionQueue, bodies: Bodies
 ) -> None:
     """Give an application the routes of single jobs."""
     app.url_map.converters["job_id"] = _JobId
 
     def read_body() -> bytes:
         with queue.outside():  # it may wait for the client
-            body = read_json_body(request.environ, max_bytes)
+            body = bodies.read_json(request.environ)
         request.environ["tallymark.body"] = body
         return body
+
+    def register(body: bytes) -> Row:
+        return patience.call(http.RECEIVE_JOB, body, caller().sql_prefix, job=guessed_job(body))
 
     @app.post("/api/internal/jobs")
     @tokens.required_scope("write")
@@ -89,7 +95,13 @@ def add_jobs(
         """Register a job."""
         body = read_body()
         with queue.outside():
-            created, job_id, job = patience.call(http.RECEIVE_JOB, body, caller().sql_prefix, job=guessed_job(body))
+            try:
+                created, job_id, job = register(body)
+            except InvalidUpdate as error:
+                whole = mended(body, error.sqlstate)
+                if whole is None:
+                    raise
+                created, job_id, job = register(whole)
         answer = json_answer(job, HTTPStatus.CREATED if created == b"true" else HTTPStatus.OK)
         answer.headers["Location"] = f"/api/internal/jobs/{quote(job_id or b'', safe='')}"
         return answer
@@ -129,17 +141,45 @@ def _add_part(app: Flask, tokens: Tokens, reader: CanCall, name: str, part: _Par
         query = Query()
         asked = _TIMELINE_BEFORE if name == "timeline" and "before" in request.args else part
         parameters = asked.parameters(query)
-        query.check()
         try:
+            query.check()
             [found] = reader.call(asked.statement, _job_key(job_id), *parameters)
         except JobNotFound as unknown:
-            try:
-                return _answer_job(reader, whole)
-            except TallymarkError as error:
-                if isinstance(error, JobNotFound) or any(problem["field"] == "taskId" for problem in error.details):
-                    raise unknown from None  # there is no such job either, or no job can have this id
-                raise
+            return _answer_other(reader, whole, unknown)
+        except Problem as wrong:
+            # A job has other parameters, and this may be its id.
+            if not _is_known(reader, job_id):
+                return _answer_other(reader, whole, wrong)
+            raise
         return json_answer(found)
+
+
+def _answer_other(reader: CanCall, job_id: str, otherwise: Exception) -> Response:
+    """Answer with the job whose id looks like the part of another one; raise `otherwise` if there is no such job."""
+    try:
+        return _answer_job(reader, job_id)
+    except Problem:
+        if _is_known(reader, job_id):
+            raise
+    except JobNotFound:
+        pass
+    except TallymarkError as error:
+        if not any(problem["field"] == "taskId" for problem in error.details):
+            raise
+        # No job can have this id.
+    raise otherwise from None
+
+
+def _is_known(reader: CanCall, job_id: str) -> bool:
+    try:
+        reader.call(http.READ_JOB, _job_key(job_id), b"0", b"{}")
+    except JobNotFound:
+        return False
+    except TallymarkError as error:
+        if any(problem["field"] == "taskId" for problem in error.details):
+            return False
+        raise
+    return True
 
 
 def _answer_job(reader: CanCall, job_id: str) -> Response:

@@ -72,8 +72,10 @@ def add_lists(app: Flask, tokens: Tokens, reader: CanCall) -> None:
         add_page(name)
 
 
-def read_page(reader: CanCall, who: Caller, name: str) -> bytes | None:
+def read_page(reader: CanCall, who: Caller, name: str, *, others_allowed: bool = False) -> bytes | None:
     """Return a page by its name, for the query of the request at hand, as JSON.
+
+    `others_allowed` ignores the parameters that the page does not have: addresses that people open may have such.
 
     Raises:
         Problem: 400 for a wrong query; 403 if it covers all jobs and the token does not.
@@ -85,6 +87,6 @@ def read_page(reader: CanCall, who: Caller, name: str) -> bytes | None:
         raise Problem(HTTPStatus.FORBIDDEN, "Forbidden", explanation=explanation)
     query = Query()
     parameters = page.parameters(query)
-    query.check()
+    query.check(others_allowed=others_allowed)
     [found] = reader.call(page.statement, *(() if page.for_all_jobs else (who.sql_prefix,)), *parameters)
     return found

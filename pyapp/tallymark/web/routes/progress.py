@@ -7,12 +7,13 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from tallymark.functions.errors import TallymarkError
+from tallymark.functions.errors import InvalidUpdate, TallymarkError
 from tallymark.web.auth.tokens import Tokens, caller
 from tallymark.web.db.merging import Merger
 from tallymark.web.http.admission import AdmissionQueue
 from tallymark.web.http.answers import Problem, json_answer
-from tallymark.web.http.requests import read_json_body
+from tallymark.web.http.bodies import Bodies
+from tallymark.web.http.surrogates import mended, with_warning
 from tallymark.web.telemetry.updates import UpdateLog
 
 #: The same limit as for an updateId, which the key replaces. It is checked here so that the problem names the header,
@@ -24,7 +25,7 @@ _PATH = "/api/internal/jobs/progress"
 _EARLY = "tallymark.early"
 
 
-def read_early(tokens: Tokens, max_bytes: int) -> Callable[[dict[str, Any]], None]:
+def read_early(tokens: Tokens, bodies: Bodies) -> Callable[[dict[str, Any]], None]:
     """Return what reads an update before its request has a turn, if its token is known to be right.
 
     Without it a request would have to give its turn back to read its body, and wait for another one. A caller without a
@@ -34,25 +35,29 @@ def read_early(tokens: Tokens, max_bytes: int) -> Callable[[dict[str, Any]], Non
     def read(environ: dict[str, Any]) -> None:
         if environ["PATH_INFO"] == _PATH and tokens.knows(environ.get("HTTP_AUTHORIZATION")):
             try:
-                environ[_EARLY] = read_json_body(environ, max_bytes)
+                environ[_EARLY] = bodies.read_json(environ)
             except Problem as problem:
-                environ[_EARLY] = problem
+                # Its traceback would keep the environment, and the body, until Python looks for such circles.
+                environ[_EARLY] = problem.with_traceback(None)
 
     return read
 
 
 def add_progress(
-    app: Flask, tokens: Tokens, merger: Merger, updates: UpdateLog, queue: AdmissionQueue, max_bytes: int
+    app: Flask, tokens: Tokens, merger: Merger, updates: UpdateLog, queue: AdmissionQueue, bodies: Bodies
 ) -> None:
     """Give an application the route that crawlers report to."""
 
     def body_of(environ: dict[str, Any]) -> bytes:
-        early = environ.get(_EARLY)
+        early = environ.pop(_EARLY, None)
         if isinstance(early, Problem):
-            raise early
+            try:
+                raise early
+            finally:
+                del early  # for the same reason
         if early is None:
             with queue.outside():
-                early = read_json_body(environ, max_bytes)
+                early = bodies.read_json(environ)
         environ["tallymark.body"] = early
         return bytes(early)
 
@@ -68,7 +73,15 @@ def add_progress(
         # It waits for others, and so has no turn; the merger wakes it with one.
         queue.leave()
         try:
-            answer = merger.merge(body, checked_key, caller().sql_prefix)
+            try:
+                answer = merger.merge(body, checked_key, caller().sql_prefix)
+            except InvalidUpdate as error:
+                whole = mended(body, error.sqlstate)
+                if whole is None:
+                    raise
+                queue.leave()
+                answer = with_warning(merger.merge(whole, checked_key, caller().sql_prefix), body)
+                body = whole
         except TallymarkError as error:
             updates.refused(body, error)
             raise

@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 from tallymark.web.auth.tokens import Tokens, caller
 from tallymark.web.db.replica import Reader
 from tallymark.web.http.answers import Problem, json_answer
+from tallymark.web.http.requests import Query
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -177,6 +178,7 @@ def add_counters(app: Flask, tokens: Tokens, reader: Reader) -> None:
         if caller().job_prefix:
             explanation = "This token is for some jobs only, but requests are counted for all jobs together."
             raise Problem(HTTPStatus.FORBIDDEN, "Forbidden", explanation=explanation)
+        Query().check()
         return json_answer(json.dumps(_by_route() | reader.replica_status()).encode())
 
 

@@ -28,6 +28,7 @@ from tallymark.settings import Settings
 from tallymark.web.auth.tokens import Tokens, caller
 from tallymark.web.db.merging import Merger
 from tallymark.web.db.pool import Database
+from tallymark.web.db.readiness import Readiness
 from tallymark.web.db.replica import Reader
 from tallymark.web.http.admission import AdmissionQueue
 from tallymark.web.http.answers import Problem
@@ -47,9 +48,10 @@ def add_metrics(
     merger: Merger,
     pools: dict[str, Database],
     reader: Reader,
+    readiness: Readiness,
 ) -> None:
     """Give an application the route of metrics; `pools` has the connection pools by their labels."""
-    figures = Figures(reader)
+    figures = Figures(reader, readiness)
     sampler = _Sampler((queue, merger), pools)
 
     def answer() -> Response:
@@ -80,9 +82,11 @@ def add_metrics(
 class Figures(Collector):
     """Figures from the database about all jobs."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, readiness: Readiness) -> None:
         """Nothing is read before the first scrape."""
         self._reader = reader
+        self._readiness = readiness
+        self._is_up = False
         self._lock = Lock()
         self._read_at = 0.0
         self._figures: dict[str, Any] | None = None
@@ -90,7 +94,7 @@ class Figures(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
         figures = self._fresh()
-        yield _gauge("tallymark_database_up", "Whether the database can be read", figures is not None)
+        yield _gauge("tallymark_database_up", "Whether the database takes updates and can be read", self._is_up)
         lag = self._reader.lag
         if lag is not None:
             yield _gauge("tallymark_replica_used", "Whether this process reads from the replica", lag.used)
@@ -104,6 +108,7 @@ class Figures(Collector):
     def _fresh(self) -> dict[str, Any] | None:
         with self._lock:
             if time.monotonic() - self._read_at > _FRESH_SECONDS:
+                self._is_up = self._readiness.holds()
                 try:
                     [answer] = self._reader.call(OPERATING_FIGURES)
                     self._figures = json.loads(answer or b"null")

@@ -7,6 +7,7 @@ wrapped. `OTEL_TRACES_SAMPLER` and the other variables work as usual.
 import os
 from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
+from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
@@ -62,8 +63,10 @@ class _Provider:
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
             named = Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", "tallymark")})
-            provider = self._kind(resource=named)
+            provider = self._kind(resource=named, shutdown_on_exit=False)
             provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+            # Sends the last spans. Unlike `atexit`, which the library uses, this runs in granian's workers.
+            Finalize(None, provider.shutdown, exitpriority=0)
             self._tracer = provider.get_tracer("tallymark")
         return self._tracer
 

@@ -1,8 +1,8 @@
 """What became of each update: counted and logged after the answer was made, and noted in the database.
 
 The stored function decides, and its answer goes back unparsed; here body and answer are parsed after that. Refused
-updates and duplicates are added up, and a thread notes them in the database every few seconds. No request waits for
-that, and nothing here can make one fail.
+updates and duplicates are added up, and a thread notes them in the database every few seconds, and once more when the
+process ends. No request waits for that, and nothing here can make one fail.
 """
 
 import json
@@ -10,7 +10,9 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from multiprocessing.util import Finalize
 from threading import Lock, Thread
 from typing import Any, NamedTuple
 
@@ -24,6 +26,10 @@ from tallymark.web.telemetry.counters import counters
 _logger = logging.getLogger("tallymark.web.intake")
 
 _NOTE_SECONDS = 5.0
+#: What runs at the end of a process runs in the order of these, the greatest first: pools are closed at 0.
+_BEFORE_POOLS_CLOSE = 10
+#: How long the end of a process waits for notes that are being written.
+_LAST_NOTES_SECONDS = 5.0
 #: How often the same unusual thing is logged.
 _LOG_AGAIN_SECONDS = 60.0
 #: How many kinds of notes are kept while the database is away; more are dropped.
@@ -55,6 +61,9 @@ class UpdateLog:
         self._times: Counter[_Kind] = Counter()
         self._last: dict[_Kind, tuple[str, str]] = {}
         self._noting = False
+        self._will_end = False
+        # Held while notes are written, so that a process does not end meanwhile.
+        self._writing = Lock()
         self._logged_at: dict[str, float] = {}
 
     def accepted(self, body: bytes, answer: bytes, took: float) -> None:
@@ -144,7 +153,11 @@ class UpdateLog:
             if self._noting:
                 return
             self._noting = True
-        # Not earlier: a thread does not survive the fork of a worker.
+            will_end, self._will_end = self._will_end, True
+        # Not earlier: neither this nor a thread survives the fork of a worker.
+        if not will_end:
+            # Unlike `atexit`, this runs in granian's workers, which multiprocessing has forked.
+            Finalize(None, self._note_last, exitpriority=_BEFORE_POOLS_CLOSE)
         Thread(target=self._note_on, name="tallymark-intake", daemon=True).start()
 
     def _note_on(self) -> None:
@@ -152,22 +165,40 @@ class UpdateLog:
         while True:
             time.sleep(_NOTE_SECONDS)
             with self._lock:
-                times, last = self._times, self._last
-                if not times:
+                if not self._times:
                     self._noting = False
                     return
-                self._times, self._last = Counter(), {}
-            try:
-                self._database.call(NOTE_INTAKE, _entries(times, last))
-            except Unavailable as error:
-                _logger.debug("refusals and duplicates could not be noted yet: %s", error)
-                with self._lock:
-                    for kind, count in times.items():
-                        self._times[kind] += count
-                        self._last.setdefault(kind, last[kind])
-            except TallymarkError as error:
-                # Another attempt would fail, too, and block all later notes.
-                _logger.warning("refusals and duplicates could not be noted: %s", error)
+            with self._writing:
+                self._note_now()
+
+    def _note_last(self) -> None:
+        """Note what there is when the process ends."""
+        if not self._writing.acquire(timeout=_LAST_NOTES_SECONDS):
+            return  # the database does not answer
+        # A pool that must open again cannot: Python starts no threads any more.
+        with suppress(RuntimeError):
+            self._note_now()
+        self._writing.release()
+        if lost := self._times.total():
+            _logger.warning("%d refusals and duplicates could not be noted before the end", lost)
+
+    def _note_now(self) -> None:
+        with self._lock:
+            times, last = self._times, self._last
+            self._times, self._last = Counter(), {}
+        if not times:
+            return
+        try:
+            self._database.call(NOTE_INTAKE, _entries(times, last))
+        except Unavailable as error:
+            _logger.debug("refusals and duplicates could not be noted yet: %s", error)
+            with self._lock:
+                for kind, count in times.items():
+                    self._times[kind] += count
+                    self._last.setdefault(kind, last[kind])
+        except TallymarkError as error:
+            # Another attempt would fail, too, and block all later notes.
+            _logger.warning("refusals and duplicates could not be noted: %s", error)
 
 
 def _parsed(text: bytes) -> Any:  # noqa: ANN401 - any JSON

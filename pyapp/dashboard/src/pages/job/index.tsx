@@ -57,7 +57,7 @@ function Watched({ id }: { id: string }) {
     document.title = `${id} · Tallymark`;
   }, [id]);
   if (job) {
-    return <Page job={job} watched={watched} />;
+    return <Page key={watched.turn} job={job} watched={watched} />;
   }
   return (
     <>

@@ -14,6 +14,8 @@ export interface WatchedJob {
   /** The job was deleted. */
   gone: boolean;
   liveness: Liveness;
+  /** Rises when everything that was read of the job is out of date: its ledger was replaced. */
+  turn: number;
   subscribe: Subscribe;
   /** Takes the job from an answer, such as that to a command. */
   take: (job: Job) => void;
@@ -27,10 +29,17 @@ const POLL_SECONDS = 5;
 export function useJob(id: string): WatchedJob {
   const [job, setJob] = useState<Job | null>(null);
   const [gone, setGone] = useState(false);
+  const [turn, setTurn] = useState(0);
   const listeners = useRef(new Set<(change: JobChange) => void>()).current;
 
   const hear = useCallback((change: JobChange) => {
     setGone(false);
+    if (change.reset) {
+      // The parts of the page begin again with this job, and read what they need.
+      setJob(change.job);
+      setTurn((before) => before + 1);
+      return;
+    }
     setJob((before) => (before && isOlder(change.job, before) ? before : change.job));
     for (const listener of [...listeners]) {
       listener(change);
@@ -67,6 +76,7 @@ export function useJob(id: string): WatchedJob {
     error: heard && job ? null : asked.error,
     gone,
     liveness,
+    turn,
     subscribe,
     take,
     reload: asked.reload,

@@ -1,0 +1,20 @@
+-- Takes away the sessions that were signed out of. A copy of such a cookie is accepted again until it is out of date.
+
+SET LOCAL lock_timeout = '2s';
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+DO $$
+DECLARE
+  v_functions CONSTANT text[] := ARRAY(
+    SELECT p.oid::pg_catalog.regprocedure::text FROM pg_catalog.pg_proc AS p
+    WHERE p.pronamespace = 'tallymark'::pg_catalog.regnamespace
+      AND p.proname IN ('end_session', 'has_session_ended'));
+  v_function text;
+BEGIN
+  FOREACH v_function IN ARRAY v_functions LOOP
+    EXECUTE 'DROP FUNCTION IF EXISTS ' || v_function || ' CASCADE';
+  END LOOP;
+END
+$$;
+
+DROP TABLE IF EXISTS tallymark.ended_session;

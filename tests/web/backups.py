@@ -1,0 +1,28 @@
+"""A backup of a database, and its restoration in the same place, while servers run on it."""
+
+import subprocess
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from tallymark.server.cluster import bin_dir
+
+
+class Backup:
+    """A dump of a database."""
+
+    def __init__(self, url: str, file: Path) -> None:
+        """Make it."""
+        self._url = url
+        self._file = file
+        subprocess.run([bin_dir() / "pg_dump", "--format=custom", f"--file={file}", url], check=True)
+
+    def restore(self) -> None:
+        """Drop the database, whoever uses it, and restore it."""
+        name = sql.Identifier(str(conninfo_to_dict(self._url)["dbname"]))
+        with psycopg.connect(make_conninfo(self._url, dbname="postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+        subprocess.run([bin_dir() / "pg_restore", "--exit-on-error", f"--dbname={self._url}", self._file], check=True)

@@ -1,0 +1,143 @@
+"""What a process only remembers is written down before the process ends."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from tests.web.conftest import TOKEN
+
+from tallymark.server.ports import some_free_port
+
+StartServer = Callable[..., "_Server"]
+
+_TALLYMARK = (sys.executable, "-c", "from tallymark.cli import main; main()")
+_GUNICORN = (sys.executable, "-m", "gunicorn", "tallymark.web:create_app()", "--threads", "8")
+_HAS_GUNICORN = pytest.mark.skipif(find_spec("gunicorn") is None, reason="NOT TESTED: gunicorn is not installed")
+
+
+class _Server:
+    """A web server of any kind."""
+
+    def __init__(self, command: tuple[str, ...], log: Path, port: int, environ: dict[str, str]) -> None:
+        self.port = port
+        self._log = log
+        with log.open("wb") as stderr:
+            self.process = subprocess.Popen(command, stderr=stderr, stdout=stderr, env=environ, start_new_session=True)
+        give_up = time.monotonic() + 60
+        while not self._answers():
+            assert self.process.poll() is None, log.read_text()
+            assert time.monotonic() < give_up, log.read_text()
+            time.sleep(0.05)
+
+    def report(self, update: dict[str, object]) -> int:
+        """Send an update over a connection of its own, and return the status."""
+        return self._status("POST", "/api/internal/jobs/progress", json.dumps(update))
+
+    def _status(self, method: str, path: str, body: str | None = None) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+        finally:
+            connection.close()
+
+    def _answers(self) -> bool:
+        try:
+            return self._status("GET", "/healthz") == 200
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        """Stop it like a service manager."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+
+
+@pytest.fixture
+def start_server(tmp_path: Path, db_url: str) -> Iterator[StartServer]:
+    """Starts servers; each gets its address by the options that its kind has for that."""
+    started: list[_Server] = []
+
+    def start(*command: str, workers: int = 1) -> _Server:
+        port = some_free_port("127.0.0.1")
+        if command[2:3] == ("gunicorn",):
+            command = (*command, "--bind", f"127.0.0.1:{port}", "--workers", str(workers))
+        else:
+            command = (*command, "--port", str(port))
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("TALLYMARK_", "DATABASE_"))}
+        settings = {"DATABASE_URL": db_url, "CRAWLER_API_TOKEN": TOKEN, "TALLYMARK_WORKERS": str(workers)}
+        started.append(_Server(command, tmp_path / f"server{len(started)}", port, {**clean, **settings}))
+        return started[-1]
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.stop()
+
+
+def noted(db: psycopg.Connection[Any]) -> Counter[str]:
+    """Return how many updates of each outcome are noted."""
+    found = db.execute("SELECT outcome, sum(times)::integer FROM tallymark.job_intake GROUP BY 1").fetchall()
+    return Counter({str(outcome): int(times) for outcome, times in found})
+
+
+def send(server: _Server, update: Callable[..., dict[str, object]], refused: int, duplicates: int) -> None:
+    """Send updates of a job that are refused, and some that come twice."""
+    for number in range(refused):
+        assert server.report(update("job", itemsByType={"issues": -1 - number})) == 400
+    for _ in range(duplicates + 1):
+        assert server.report(update("job", itemsByType={"issues": 1})) == 200
+
+
+@pytest.mark.parametrize(
+    ("command", "workers"),
+    [
+        pytest.param((*_TALLYMARK, "serve"), 1, id="serve"),
+        pytest.param((*_TALLYMARK, "serve"), 3, id="several workers"),
+        pytest.param((*_TALLYMARK, "up"), 1, id="up"),
+        pytest.param(_GUNICORN, 1, id="gunicorn", marks=_HAS_GUNICORN),
+        pytest.param((*_GUNICORN, "--preload"), 2, id="gunicorn that forks late", marks=_HAS_GUNICORN),
+    ],
+)
+def test_a_clean_stop_loses_no_refusal_and_no_duplicate(
+    start_server: StartServer,
+    db: psycopg.Connection[Any],
+    update: Callable[..., dict[str, object]],
+    command: tuple[str, ...],
+    workers: int,
+) -> None:
+    """All that came before SIGTERM are in job_intake when the server has ended."""
+    db.execute("SELECT tallymark.create_job('job')")
+    server = start_server(*command, workers=workers)
+    send(server, update, refused=5, duplicates=2)
+    server.stop()
+    assert noted(db) == {"refused": 5, "duplicate": 2}
+
+
+@_HAS_GUNICORN
+@pytest.mark.parametrize("kind", ["sync", "gthread"])
+def test_workers_that_are_recycled_lose_none_either(
+    start_server: StartServer, db: psycopg.Connection[Any], update: Callable[..., dict[str, object]], kind: str
+) -> None:
+    """Each worker ends after a few requests, most of them before its thread notes anything."""
+    db.execute("SELECT tallymark.create_job('job')")
+    server = start_server(*_GUNICORN, "--worker-class", kind, "--max-requests", "3")
+    for number in range(20):
+        # A worker that ends may take a connection with it.
+        assert server.report(update("job", itemsByType={"issues": -1 - number})) == 400
+    server.stop()
+    assert noted(db) == {"refused": 20}
