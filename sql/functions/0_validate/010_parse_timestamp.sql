@@ -1,7 +1,8 @@
--- Reads an ISO 8601 date and time.
+-- Reads an ISO 8601 date and time. PARALLEL UNSAFE, and so are its callers: not every version of PostgreSQL allows the
+-- subtransaction of a block that catches errors while a query runs in parallel.
 
 CREATE OR REPLACE FUNCTION tallymark.parse_timestamp(value text) RETURNS timestamptz
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

@@ -1,7 +1,7 @@
 -- Finds what is wrong with the events that a crawler sends for its timeline.
 
 CREATE OR REPLACE FUNCTION tallymark.timeline_problems(events jsonb) RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

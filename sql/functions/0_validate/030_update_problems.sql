@@ -1,7 +1,7 @@
 -- Finds all problems of an update at once, member by member.
 
 CREATE OR REPLACE FUNCTION tallymark.update_problems(job_id text, payload jsonb) RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

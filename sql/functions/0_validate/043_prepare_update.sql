@@ -1,7 +1,7 @@
 -- The longer way, for an update that is not plain: validates it in full and brings it into the form that is merged.
 
 CREATE OR REPLACE FUNCTION tallymark.prepare_update(job_id text, payload jsonb) RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

@@ -1,7 +1,7 @@
 -- Reads the cursor with which a page of jobs begins.
 
 CREATE OR REPLACE FUNCTION tallymark.cursor_id(cursor text) RETURNS text
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN

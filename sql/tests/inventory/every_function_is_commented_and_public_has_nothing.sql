@@ -1,7 +1,7 @@
 -- Rules that hold for every object of the schema, read from the catalogue, so that a new one cannot be forgotten.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(10);
+SELECT plan(11);
 
 CREATE TEMPORARY VIEW our_functions AS
 SELECT p.*, p.oid::regprocedure::text AS signature
@@ -68,6 +68,11 @@ SELECT is_empty(
   $$SELECT rolname FROM pg_roles WHERE rolname ~ '^tallymark_(owner|writer|reader|admin)$'
       AND (rolcanlogin OR rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls)$$,
   'our roles can neither log in nor do what a group of grantees must not'
+);
+
+SELECT is_empty(
+  $$SELECT signature FROM our_functions WHERE prosrc ~ '\mEXCEPTION\s+WHEN\M' AND proparallel <> 'u'$$,
+  'a function that catches errors starts a subtransaction, so no parallel query may call it'
 );
 
 SELECT * FROM finish();
