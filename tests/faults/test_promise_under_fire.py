@@ -29,6 +29,8 @@ from .updates import BATCH_SHARE, CUMULATIVE_JOBS, JOBS
 CRAWLERS = 16
 FAULTS = int(os.environ.get("TALLYMARK_TEST_FAULTS", "0")) or sum(PLAN.values())
 _REPORT_SECONDS = 5.0
+#: How the names of the statements begin that merge one update, and several.
+_MERGING = (b"tallymark_receive_progress", b"tallymark_receive_group")
 
 
 def _say(line: str) -> None:
@@ -116,8 +118,8 @@ def test_what_was_acknowledged_counts_once_whatever_is_killed_or_cut(
         EmbeddedPostgres(tmp_path / "data") as postgres,
         Proxy(
             postgres.port,
-            # The message Bind, with the name of the statement; what it answers is an acknowledgement.
-            is_request=lambda chunk: chunk[:1] == b"B" and b"tallymark_receive_progress" in chunk,
+            # The message Bind, with the name of the statement; what it answers are acknowledgements.
+            is_request=lambda chunk: chunk[:1] == b"B" and any(name in chunk for name in _MERGING),
             is_success=lambda chunk: b'"received"' in chunk,
             seed=seed,
         ) as to_postgres,

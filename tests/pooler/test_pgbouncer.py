@@ -16,6 +16,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.json import Jsonb
 from tests.web.conftest import Web
+from tests.web.test_merging import Crowd, check_counts, go_on, groups_of, locked, rejected, taken
+from tests.web.watching import wait_until
 
 from tallymark.server.ports import is_free, some_free_port
 from tallymark.server.postgres_user import NOBODY
@@ -165,6 +167,33 @@ def test_many_crawlers_over_two_sessions_count_exactly(pgbouncer: PgBouncer, db:
     finally:
         web.stop()
     assert db.execute("SELECT tallymark.verify_job('job')").fetchone() == (True,)
+    assert "Traceback" not in (tmp_path / "web.log").read_text()
+
+
+def test_groups_are_merged_through_it_and_a_held_job_keeps_only_its_own_crawlers_waiting(
+    pgbouncer: PgBouncer, db: Connection, db_url: str, tmp_path: Path
+) -> None:
+    """24 crawlers share calls, whose settings end with them, while 8 crawlers wait for a job that somebody holds."""
+    web = Web(pgbouncer.url, tmp_path / "web.log", {"TALLYMARK_LOCK_TIMEOUT": "300"})
+    try:
+        jobs = [f"job {number}" for number in range(3)]
+        for job in ("held", *jobs):
+            assert web.register(job).status == 201
+        crowd = Crowd(web)
+        with locked(db_url, "held"):
+            stuck = crowd.add(8, "held")
+            others = [crawler for job in jobs for crawler in crowd.add(8, job)]
+            wait_until(lambda: rejected(stuck) >= 8)
+            go_on(others)
+            assert (taken(stuck), rejected(others)) == (0, 0)
+        go_on([*stuck, *others], 1)
+        crowd.finish()
+        calls, updates = groups_of(web)
+    finally:
+        web.stop()
+    assert calls < updates
+    expected = {job: taken(others[8 * number : 8 * number + 8]) for number, job in enumerate(jobs)}
+    check_counts(db, {"held": taken(stuck), **expected})
     assert "Traceback" not in (tmp_path / "web.log").read_text()
 
 

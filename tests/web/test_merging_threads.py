@@ -144,42 +144,56 @@ def outcome(call: "Future[bytes]") -> bytes | BaseException:
 def test_a_leader_gets_an_outcome_from_others_before_it_sleeps_and_no_turn_is_lost(
     db: Connection, db_url: str, place: Callable[..., Place]
 ) -> None:
-    """A batch turns out to be held, and its line gives up, all while its thread still wakes the others."""
-    register(db, "held")
+    """Its update turns out to be held, and that job's line gives up, all while its thread still wakes the others."""
+    register(db, "held", "free")
     here = place()
-    slow, may_go_on = threading.Event(), threading.Event()
+    gathered, slow, may_go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def wait_for_others(size: int) -> None:
+        if size == 1:
+            assert gathered.wait(PATIENCE)
 
     def delay() -> None:
         if threading.current_thread().name == "slow":
             slow.set()
             assert may_go_on.wait(PATIENCE)
 
-    here.before_waking = delay
-    # An escape hides its job from the search, so it is sent first, and only the database says that it is held.
-    hidden = b"[" + body_of("held", 1).replace(b"taskId", b"task\\u0049d") + b"]"
+    # An escape hides their job from the search, so only the database says that it is held.
+    hidden = [body_of("held", number).replace(b"taskId", b"task\\u0049d") for number in range(2)]
     errors: list[BaseException] = []
 
     def report() -> None:
-        try:
-            here.send(hidden)
-        except Unavailable as error:
-            errors.append(error)
+        errors.append(_failed(here, hidden[0]))
 
     late = threading.Thread(target=report, name="slow")
-    with psycopg.connect(db_url) as holder, ThreadPoolExecutor(1) as threads:
+    with psycopg.connect(db_url) as holder, ThreadPoolExecutor(3) as threads:
         hold(holder, "held")
         first = threads.submit(here.send, body_of("held", 2))
         wait_until(lambda: b"held" in here.merger._held)
+        here.saw, here.before_waking = wait_for_others, delay
+        threads.submit(here.send, body_of("free", 1))
+        wait_until(lambda: here.merger._line.busy)
         late.start()
+        wait_until(lambda: here.merger.waiting == 1)
+        other = threads.submit(here.send, hidden[1])
+        wait_until(lambda: here.merger.waiting == 2)
+        gathered.set()
         assert slow.wait(PATIENCE)
         assert isinstance(outcome(first), Unavailable)
-        # Its line has ended, so the one that waited in it has its outcome, too.
+        # Its line has ended, so those that waited in it have their outcome, too.
         wait_until(lambda: here.merger._held == {})
         may_go_on.set()
         late.join()
-    assert len(errors) == 1
-    assert here.is_at_rest()
+        assert isinstance(outcome(other), Unavailable)
+    assert [type(error) for error in errors] == [Unavailable]
     assert count_of(db, "held") == (0, True)
+    assert here.is_at_rest()
+
+
+def _failed(here: Place, body: bytes) -> BaseException:
+    end = _caught(here, body)
+    assert isinstance(end, BaseException)
+    return end
 
 
 def test_those_that_wait_for_a_held_job_are_answered_in_time_though_its_lock_is_waited_for_without_limit(

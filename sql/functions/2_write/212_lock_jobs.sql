@@ -10,6 +10,7 @@ AS $$
 DECLARE
   c_attempts CONSTANT integer := 5;
   v_held text[];
+  v_id text;
 BEGIN
   FOR v_attempt IN 1..CASE WHEN cardinality(lock_jobs.ids) > 1 THEN c_attempts ELSE 0 END LOOP
     BEGIN
@@ -21,12 +22,14 @@ BEGIN
     EXCEPTION WHEN SQLSTATE 'TK000' THEN
       NULL;
     END;
-    BEGIN
-      PERFORM FROM tallymark.job AS j WHERE j.id = v_held[1] FOR NO KEY UPDATE;
-      RAISE EXCEPTION USING ERRCODE = 'TK000', MESSAGE = 'unlock';
-    EXCEPTION WHEN SQLSTATE 'TK000' THEN
-      NULL;
-    END;
+    FOREACH v_id IN ARRAY v_held LOOP
+      BEGIN
+        PERFORM FROM tallymark.job AS j WHERE j.id = v_id FOR NO KEY UPDATE;
+        RAISE EXCEPTION USING ERRCODE = 'TK000', MESSAGE = 'unlock';
+      EXCEPTION WHEN SQLSTATE 'TK000' THEN
+        NULL;
+      END;
+    END LOOP;
   END LOOP;
   -- Lock order: by their ids.
   PERFORM FROM tallymark.job AS j WHERE j.id = ANY (lock_jobs.ids) ORDER BY j.id FOR NO KEY UPDATE;
@@ -35,8 +38,8 @@ $$;
 
 COMMENT ON FUNCTION tallymark.lock_jobs(text[]) IS
 'Locks the rows of jobs. While it waits for one that another transaction holds, it holds none of the others, so a job
-that is held for long keeps nobody from them. If some are still held after a few attempts, it waits in the order of
-the ids.
+that is held for long keeps nobody from them. If others were always faster after a few attempts, it waits in the order
+of the ids.
 Arguments: ids: the jobs, each once; those that are not registered are ignored.
 Locks: the rows of all, until the end of the transaction.';
 

@@ -8,7 +8,8 @@ One call at a time is made for all of them: with two at a time the groups were h
 four fifths as many updates a second. Batches and large updates have a few lines beside it, each by itself.
 
 These calls never wait for a job that another transaction holds, such as that of a SQL caller: its updates are given
-back unmerged. They go into a line of that job's own, whose calls wait for as long as `lock_timeout` allows; there are
+back unmerged. They go into a line of that job's own. Most are held by another group, or a batch, so the line's calls
+first wait for a moment. Only if the job is still held then, they wait for as long as `lock_timeout` allows; there are
 only a few such calls at once. So a job that is held for long keeps its own crawlers waiting, and nobody else's.
 """
 
@@ -16,7 +17,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import NamedTuple
 
 from tallymark.functions.errors import LOCK_NOT_AVAILABLE, TallymarkError, Unavailable, from_refusal
@@ -27,6 +28,10 @@ from tallymark.web.db.pool import Database
 #: The most updates of a group, and the most bytes of one that may be in a group: a larger one would hold up the others.
 _MAX_GROUP = GROUP_SIZES[-1]
 _MAX_BYTES = 16_384
+#: How many calls may wait for a moment at once, each for a job that somebody holds.
+_BRIEF_CALLS = 2
+#: For how many milliseconds. A group is over in less, also on a slow disk.
+_BRIEF = b"50"
 
 
 class _Held(NamedTuple):
@@ -62,12 +67,16 @@ class _Update:
 
 
 class _Line:
-    """Updates that wait for one call after the other; `job` is the job that is held, None for other lines."""
+    """Updates that wait for one call after the other; `job` is the job that is held, None for other lines.
 
-    __slots__ = ("busy", "job", "waiting")
+    `key` is the name of a held job's line. A batch has a line of its own, because it may wait for any of its jobs.
+    """
 
-    def __init__(self, job: bytes | None = None) -> None:
+    __slots__ = ("busy", "job", "key", "waiting")
+
+    def __init__(self, job: bytes | None = None, key: bytes = b"") -> None:
         self.job = job
+        self.key = key
         self.busy = False
         self.waiting: deque[_Update] = deque()
 
@@ -116,6 +125,7 @@ class Merger:
         #: Where batches and large updates are merged one by one.
         self._alone = [_Line() for _ in range(single_lines)]
         self._held: dict[bytes, _Line] = {}
+        self._brief = BoundedSemaphore(_BRIEF_CALLS)
         self.rejected = 0
 
     @property
@@ -132,12 +142,10 @@ class Merger:
         """
         mine = _Update(body, key, prefix)
         with self._lock:
-            if mine.job in self._held:
-                line = self._held[mine.job]
-            elif mine.goes_alone:
+            if mine.goes_alone:
                 line = min(self._alone, key=lambda alone: alone.length)
             else:
-                line = self._line
+                line = self._held.get(mine.job, self._line)
             self._enter(line, mine)
         while mine.sleeps or mine.leads:
             if mine.sleeps:
@@ -157,11 +165,14 @@ class Merger:
             is_full = _total((self._line, *self._alone)) >= self._max_waiting
         else:
             is_full = sum(held.length for held in self._held.values()) > max(1, self._max_waiting // 2)
-        if not line.busy:
-            line.busy = update.leads = True
-        elif is_full:
+        is_own = line.job is not None and update.goes_alone
+        if is_full and (line.busy or is_own):
             self.rejected += 1
             update.outcome = too_many()
+        elif not line.busy:
+            line.busy = update.leads = True
+            if line.job is not None:
+                self._held[line.key] = line
         else:
             line.waiting.append(update)
             update.sleeps = True
@@ -185,7 +196,7 @@ class Merger:
         line, group = mine.line, [mine]
         with self._lock:
             mine.leads = False
-            while line.waiting and len(group) < _MAX_GROUP and not (mine.goes_alone or line.waiting[0].goes_alone):
+            while line.waiting and len(group) < _MAX_GROUP and not mine.goes_alone:
                 group.append(line.waiting.popleft())
         outcomes: list[_Outcome]
         try:
@@ -207,7 +218,7 @@ class Merger:
             else:
                 line.busy = False
                 if line.job is not None:
-                    del self._held[line.job]
+                    del self._held[line.key]
         self._wake([update.awake for update in ended if update is not mine])
 
     @staticmethod
@@ -219,7 +230,9 @@ class Merger:
     def _settle(self, update: _Update, outcome: _Outcome, mine: _Update) -> bool:
         """Give an update its outcome, or put it into the line of its held job; return whether it has an outcome."""
         if isinstance(outcome, _Held):
-            self._enter(self._held.setdefault(outcome.job, _Line(outcome.job)), update)
+            # No job has a zero byte in its id.
+            key = b"\0%d" % id(update) if update.goes_alone else outcome.job
+            self._enter(self._held.get(key) or _Line(outcome.job, key), update)
             if update.leads and update is not mine:
                 update.awake.release()
         else:
@@ -230,43 +243,58 @@ class Merger:
         if line.job is None:
             if not group[0].goes_alone:
                 self._seen(len(group))
-            return self._merge(group, wait=False)
-        with self._patience.place(line.job):
-            return self._merge(group, wait=True)
-
-    def _merge(self, group: list[_Update], *, wait: bool) -> list[_Outcome]:
-        """Merge a group in one call."""
+            return self._merge(group)
+        if not self._brief.acquire(timeout=self._max_wait):
+            raise too_many()
         try:
-            if len(group) == 1 and not wait and not group[0].goes_alone:
+            outcomes = self._merge(group, lock_timeout=_BRIEF)
+        finally:
+            self._brief.release()
+        held = [update for update, outcome in zip(group, outcomes, strict=True) if isinstance(outcome, _Held)]
+        if not held:
+            return outcomes
+        try:
+            with self._patience.place(line.key):
+                late = iter(self._merge(held, lock_timeout=self._patience.lock_timeout))
+        except Unavailable as error:
+            late = iter(_for_each(error, held))
+        return [next(late) if isinstance(outcome, _Held) else outcome for outcome in outcomes]
+
+    def _merge(self, group: list[_Update], *, lock_timeout: bytes | None = None) -> list[_Outcome]:
+        """Merge a group in one call, which waits for held jobs for `lock_timeout` milliseconds, or not at all."""
+        try:
+            if len(group) == 1 and lock_timeout is None and not group[0].goes_alone:
                 [alone] = group
                 [answer] = self._database.call(RECEIVE_PROGRESS, alone.body, alone.key, alone.prefix, MOMENT)
                 return [answer or b""]
-            statement, parameters = self._grouped(group, wait=wait)
+            statement, parameters = _grouped(group, lock_timeout)
             rows = self._database.rows(statement, *parameters)
             return [_outcome(*rows[number]) for number in range(len(group))]
         except TallymarkError as error:
-            if error.sqlstate == LOCK_NOT_AVAILABLE and not wait:
+            if error.sqlstate == LOCK_NOT_AVAILABLE and lock_timeout in {None, _BRIEF}:
                 return [_Held(update.job) for update in group]
             if isinstance(error, Unavailable) or len(group) == 1:
                 return _for_each(error, group)
         # One of the bodies is not JSON, for instance: halves find out which.
         half = len(group) // 2
-        return self._merge(group[:half], wait=wait) + self._merge(group[half:], wait=wait)
+        first, second = group[:half], group[half:]
+        return self._merge(first, lock_timeout=lock_timeout) + self._merge(second, lock_timeout=lock_timeout)
 
-    def _grouped(self, group: list[_Update], *, wait: bool) -> tuple[Statement, list[bytes | None]]:
-        """Return the statement for a group of this size, and its parameters; places that are left are empty."""
-        size = next(size for size in GROUP_SIZES if size >= len(group))
-        empty = [None] * (size - len(group))
-        return RECEIVE_GROUP[size], [
-            *(update.body for update in group),
-            *empty,
-            *(update.key for update in group),
-            *empty,
-            *(update.prefix for update in group),
-            *empty,
-            b"true" if wait else b"false",
-            self._patience.lock_timeout if wait else MOMENT,
-        ]
+
+def _grouped(group: list[_Update], lock_timeout: bytes | None) -> tuple[Statement, list[bytes | None]]:
+    """Return the statement for a group of this size, and its parameters; places that are left are empty."""
+    size = next(size for size in GROUP_SIZES if size >= len(group))
+    empty = [None] * (size - len(group))
+    return RECEIVE_GROUP[size], [
+        *(update.body for update in group),
+        *empty,
+        *(update.key for update in group),
+        *empty,
+        *(update.prefix for update in group),
+        *empty,
+        b"false" if lock_timeout is None else b"true",
+        lock_timeout or MOMENT,
+    ]
 
 
 def _for_each(error: BaseException, group: list[_Update]) -> list[_Outcome]:
