@@ -36,9 +36,8 @@ class Place:
         self.before_waking: Callable[[], None] = lambda: None
         self.sizes: list[int] = []
         self.saw: Callable[[int], None] = self.sizes.append
-        patience = Patience(
-            self.database, connections=2, max_waiting=max_waiting, max_wait=max_wait, lock_timeout=lock_timeout
-        )
+        limits = {"connections": 2, "max_waiting": max_waiting, "max_wait": max_wait, "lock_timeout": lock_timeout}
+        patience = Patience(self.database, self.database, **limits)  # type: ignore[arg-type]  # they are of two types
         self.merger = Merger(
             self.database,
             patience,

@@ -66,7 +66,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     queue = AdmissionQueue(settings.blocking_threads, max_waiting=settings.max_waiting, max_wait=settings.max_wait)
     # What the pools may have of the primary's connections.
     share = Share()
-    writer = Database(settings.database_url, settings, role="tallymark_writer", share=share, waiting=queue.outside)
+    # A quarter of the writing connections is for calls that may wait for jobs which others hold.
+    for_held = max(1, settings.pool_size // 4)
+    for_others = max(1, settings.pool_size - for_held)
+    writer = _writing_pool(settings, for_others, share, queue)
+    patient = _writing_pool(settings, for_held, share, queue)
     primary = _reading_pool(settings.database_url, settings, share, queue)
     replica = (
         _reading_pool(settings.database_read_url, settings, Share(), queue) if settings.database_read_url else None
@@ -80,10 +84,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         secret_key=secret_key,
         session_seconds=LIFETIME.total_seconds(),
     )
-    # A quarter of the connections may wait for jobs that others hold, one merges groups, the rest is for single calls.
-    for_held = max(1, settings.pool_size // 4)
     patience = Patience(
         writer,
+        patient,
         connections=for_held,
         max_waiting=settings.max_waiting // 4,
         max_wait=settings.max_wait,
@@ -92,7 +95,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     merger = Merger(
         writer,
         patience,
-        single_lines=max(1, settings.pool_size - for_held - 1),
+        single_lines=max(1, for_others - 1),
         max_waiting=max(1, settings.max_waiting // 2),
         max_wait=settings.max_wait,
         wake=queue.wake,
@@ -111,7 +114,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_sign_in(app, tokens, writer)
     add_dashboard(app, tokens, reader)
     add_openapi(app)
-    pools = {"write": writer, "read": primary} | ({"replica": replica} if replica else {})
+    pools = {"write": writer, "write_held": patient, "read": primary} | ({"replica": replica} if replica else {})
     add_metrics(app, tokens, settings, queue, merger, pools, reader, readiness)
 
     # From the inside out: what a request waits in the queue is part of its latency, and of its trace.
@@ -124,6 +127,17 @@ def create_app(settings: Settings | None = None) -> Flask:
             app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies
         )
     return app
+
+
+def _writing_pool(settings: Settings, pool_size: int, share: Share, queue: AdmissionQueue) -> Database:
+    return Database(
+        settings.database_url,
+        settings,
+        role="tallymark_writer",
+        pool_size=pool_size,
+        share=share,
+        waiting=queue.outside,
+    )
 
 
 def _reading_pool(url: str | None, settings: Settings, share: Share, queue: AdmissionQueue) -> Database:

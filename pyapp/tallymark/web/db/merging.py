@@ -268,7 +268,8 @@ class Merger:
                 [answer] = self._database.call(RECEIVE_PROGRESS, alone.body, alone.key, alone.prefix, MOMENT)
                 return [answer or b""]
             statement, parameters = _grouped(group, lock_timeout)
-            rows = self._database.rows(statement, *parameters)
+            database = self._database if lock_timeout in {None, _BRIEF} else self._patience.patient
+            rows = database.rows(statement, *parameters)
             return [_outcome(*rows[number]) for number in range(len(group))]
         except TallymarkError as error:
             if error.sqlstate == LOCK_NOT_AVAILABLE and lock_timeout in {None, _BRIEF}:

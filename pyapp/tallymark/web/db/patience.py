@@ -49,19 +49,28 @@ class Patience:
     """The places of calls that may wait for a job."""
 
     def __init__(
-        self, database: Database, *, connections: int, max_waiting: int, max_wait: float, lock_timeout: int
+        self,
+        hasty: Database,
+        patient: Database,
+        *,
+        connections: int,
+        max_waiting: int,
+        max_wait: float,
+        lock_timeout: int,
     ) -> None:
         """Take the database and the limits.
 
         Args:
-            database: What to call.
+            hasty: Where calls are tried that give up after a moment.
+            patient: The same database, with connections for calls that may wait.
             connections: How many calls may wait for jobs at once.
             max_waiting: How many more may wait for a place.
             max_wait: For how many seconds each waits for its place.
             lock_timeout: For how many milliseconds a call with a place waits for its job; 0 for no limit.
         """
         self.lock_timeout = b"%d" % lock_timeout
-        self._database = database
+        self.patient = patient
+        self._hasty = hasty
         self._max_wanted = connections + max_waiting
         self._max_wait = max_wait
         self._connections = BoundedSemaphore(connections)
@@ -73,12 +82,12 @@ class Patience:
         """Run a statement whose last parameter, which is added here, is lock_timeout in milliseconds."""
         if job not in self._jobs:
             try:
-                return self._database.call(statement, *parameters, MOMENT)
+                return self._hasty.call(statement, *parameters, MOMENT)
             except Unavailable as error:
                 if error.sqlstate != LOCK_NOT_AVAILABLE:
                     raise
         with self.place(job):
-            return self._database.call(statement, *parameters, self.lock_timeout)
+            return self.patient.call(statement, *parameters, self.lock_timeout)
 
     @contextmanager
     def place(self, job: bytes) -> Iterator[None]:
