@@ -178,7 +178,11 @@ class Settings:
     # Measured on 2 cores with 200 connections: 8 merge as many updates a second as 16, whose processes compete for the
     # processor.
     pool_size: int = _setting(
-        "TALLYMARK_POOL_SIZE", 8, _whole(1, 1000), "Database connections for writing in each web worker."
+        "TALLYMARK_POOL_SIZE",
+        8,
+        _whole(1, 1000),
+        "Database connections for writing in each web worker, at least 2. A quarter of them are for calls that wait for "
+        "jobs which others hold.",
     )
     read_pool_size: int = _setting(
         "TALLYMARK_READ_POOL_SIZE", 4, _whole(1, 1000), "Database connections for reading in each web worker."
