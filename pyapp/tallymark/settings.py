@@ -181,8 +181,8 @@ class Settings:
         "TALLYMARK_POOL_SIZE",
         8,
         _whole(1, 1000),
-        "Database connections for writing in each web worker, at least 2. A quarter of them are for calls that wait for "
-        "jobs which others hold.",
+        "Database connections for writing in each web worker, at least 2. A quarter of them are for calls that wait "
+        "for jobs which others hold.",
     )
     read_pool_size: int = _setting(
         "TALLYMARK_READ_POOL_SIZE", 4, _whole(1, 1000), "Database connections for reading in each web worker."
