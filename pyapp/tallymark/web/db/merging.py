@@ -263,7 +263,9 @@ class Merger:
     def _merge(self, group: list[_Update], *, lock_timeout: bytes | None = None) -> list[_Outcome]:
         """Merge a group in one call, which waits for held jobs for `lock_timeout` milliseconds, or not at all."""
         try:
-            if len(group) == 1 and lock_timeout is None and not group[0].goes_alone:
+            # One by itself is merged faster so, but would wait for its job for a moment, and the line with it: this is
+            # not done while jobs are held.
+            if len(group) == 1 and lock_timeout is None and not group[0].goes_alone and not self._held:
                 [alone] = group
                 [answer] = self._database.call(RECEIVE_PROGRESS, alone.body, alone.key, alone.prefix, MOMENT)
                 return [answer or b""]
