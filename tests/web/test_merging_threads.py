@@ -81,7 +81,7 @@ class Place:
             and merger._held == {}
             and patience._jobs == {}
             and patience._wanted == 0
-            and patience._connections._value == 2
+            and patience._connections._free == 2
         )
 
 

@@ -7,9 +7,10 @@ then it waits, in a line: for the calls on the same job, and for one of a few co
 
 import re
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import BoundedSemaphore, Lock
+from threading import Lock
 
 from tallymark.functions.errors import LOCK_NOT_AVAILABLE, TOO_MANY_WAIT, Unavailable
 from tallymark.functions.http import Statement
@@ -45,6 +46,40 @@ class _Job:
         self.wanted = 0
 
 
+class _Places:
+    """A limited number of places, which are given in the order in which they were asked for."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._lock = Lock()
+        self._waiting: deque[Lock] = deque()
+
+    def acquire(self, *, timeout: float) -> bool:
+        """Wait for a place, and return whether there was one in time."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            turn = Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        if turn.acquire(timeout=timeout):
+            return True
+        with self._lock:
+            if turn not in self._waiting:
+                return True  # the place was given between the timeout and this look
+            self._waiting.remove(turn)
+        return False
+
+    def release(self) -> None:
+        """Hand the place to the thread that has waited for longest."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
+
+
 class Patience:
     """The places of calls that may wait for a job."""
 
@@ -73,7 +108,7 @@ class Patience:
         self._hasty = hasty
         self._max_wanted = connections + max_waiting
         self._max_wait = max_wait
-        self._connections = BoundedSemaphore(connections)
+        self._connections = _Places(connections)
         self._lock = Lock()
         self._jobs: dict[bytes, _Job] = {}
         self._wanted = 0
@@ -111,7 +146,7 @@ class Patience:
 
 
 @contextmanager
-def _held_until(lock: "Lock | BoundedSemaphore", until: float) -> Iterator[None]:
+def _held_until(lock: "Lock | _Places", until: float) -> Iterator[None]:
     if not lock.acquire(timeout=max(0.0, until - time.monotonic())):
         raise too_many()
     try:
