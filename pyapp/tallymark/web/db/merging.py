@@ -9,9 +9,9 @@ four fifths as many updates a second. Batches and large updates have a few lines
 
 A call for several updates does not wait for a job that another transaction holds, such as that of a SQL caller, and a
 call for one waits 20 ms at most: the updates of that job are given back unmerged. They go into a line of that job's
-own. Most jobs are held by another group, or a batch, so the line's calls first wait for 50 ms. Only if the job is still
-held then, they wait for as long as `lock_timeout` allows; there are only a few such calls at once. So a job that is held
-for long keeps its own crawlers waiting, and nobody else's.
+own. Most jobs are held by another group, or a batch, so the line's calls first wait for 50 ms. Only if the job is
+still held then, they wait for as long as `lock_timeout` allows; there are only a few such calls at once. So a job
+that is held for long keeps its own crawlers waiting, and nobody else's.
 """
 
 import json
