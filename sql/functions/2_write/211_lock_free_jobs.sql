@@ -1,6 +1,6 @@
 -- Locks the jobs that nobody else holds, without waiting for any.
 
-CREATE OR REPLACE FUNCTION tallymark.lock_free_jobs(ids text[]) RETURNS text[]
+CREATE OR REPLACE FUNCTION tallymark.lock_free_jobs(ids text[], with_large boolean DEFAULT true) RETURNS text[]
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 -- As in merge_batch: planned once per session, perhaps while the table is empty.
@@ -8,9 +8,14 @@ SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
 DECLARE
+  c_large CONSTANT integer := 262144; -- bytes: merging into such a state takes as long as a hundred usual merges
   v_locked CONSTANT text[] := ARRAY(
-    SELECT j.id FROM tallymark.job AS j
-    WHERE j.id = ANY (lock_free_jobs.ids) ORDER BY j.id FOR NO KEY UPDATE SKIP LOCKED);
+    SELECT l.id
+    FROM (
+      SELECT j.id, pg_column_size(j.progress) AS size FROM tallymark.job AS j
+      WHERE j.id = ANY (lock_free_jobs.ids) ORDER BY j.id FOR NO KEY UPDATE SKIP LOCKED
+    ) AS l
+    WHERE lock_free_jobs.with_large OR l.size <= c_large);
 BEGIN
   IF cardinality(v_locked) = cardinality(lock_free_jobs.ids) THEN
     RETURN '{}';
@@ -20,10 +25,11 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION tallymark.lock_free_jobs(text[]) IS
+COMMENT ON FUNCTION tallymark.lock_free_jobs(text[], boolean) IS
 'Locks the rows of jobs, without waiting for any that another transaction holds.
-Arguments: ids: the jobs, each once; those that are not registered are ignored.
-Returns: the jobs that another transaction holds, which are not locked.
+Arguments: ids: the jobs, each once; those that are not registered are ignored; with_large: false where jobs with a very
+large state should come back as if another transaction held them.
+Returns: the jobs that another transaction holds, which are not locked, and, as asked for, those with a large state.
 Locks: the rows of all others, in the order of their ids, until the end of the transaction.';
 
-REVOKE ALL ON FUNCTION tallymark.lock_free_jobs(text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tallymark.lock_free_jobs(text[], boolean) FROM PUBLIC;

@@ -34,7 +34,7 @@ BEGIN
     IF receive_group.wait THEN
       PERFORM tallymark.lock_jobs(v_jobs);
     ELSE
-      v_busy := tallymark.lock_free_jobs(v_jobs);
+      v_busy := tallymark.lock_free_jobs(v_jobs, v_size = 1);
     END IF;
     FOREACH v_number IN ARRAY v_order LOOP
       IF v_busy <> '{}' THEN
@@ -74,7 +74,8 @@ of receive_progress for each body, in the same order; a missing one is null. wai
 transactions hold, as long as lock_timeout allows for each.
 Returns: a row for each body, in order: answer: what receive_progress returns, or null; refusal: null, or where it was
 refused {"sqlstate", "message", "detail", "hint"}: the fields of the error that receive_progress raises; held: null, or
-without wait a job of the body that another transaction holds. Nothing of a body was merged that has no answer.
+without wait a job of the body that another transaction holds, or whose state is so large that it would hold up the
+others of the group. Nothing of a body was merged that has no answer.
 Errors: TK413 where there are more than 1000 bodies.
 Callers: tallymark_writer, tallymark_admin.
 Locks: the jobs'' rows, in the order of their ids (by their bytes), before anything is merged, until the end of the

@@ -63,7 +63,7 @@ SELECT is_empty(
 -- group has the updates of one job.
 SELECT is_empty(
   $$SELECT signature FROM job_function
-    WHERE NOT (signature = 'tallymark.lock_free_jobs(text[])' AND prosrc !~* '\m(notify|listen|temp|dblink)\M')
+    WHERE NOT (signature = 'tallymark.lock_free_jobs(text[],boolean)' AND prosrc !~* '\m(notify|listen|temp|dblink)\M')
       AND prosrc ~* '\m(notify|pg_notify|listen|create\s+temp|create\s+temporary|skip\s+locked|dblink)\M'$$,
   'none notifies, makes temporary tables or skips locked rows, but for lock_free_jobs');
 -- A shard that moves can lose an update whose transaction began with a lock. Two updates would then get the same

@@ -16,6 +16,7 @@ that is held for long keeps its own crawlers waiting, and nobody else's.
 
 import json
 import re
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
@@ -24,7 +25,7 @@ from typing import NamedTuple
 
 from tallymark.functions.errors import LOCK_NOT_AVAILABLE, TallymarkError, Unavailable, from_refusal
 from tallymark.functions.http import GROUP_SIZES, RECEIVE_GROUP, RECEIVE_PROGRESS, Statement
-from tallymark.web.db.patience import MOMENT, Patience, guessed_job, too_many
+from tallymark.web.db.patience import MOMENT, Patience, job_of, too_many
 from tallymark.web.db.pool import Database
 
 #: The most updates of a group, and the most bytes of one that may be in a group: a larger one would hold up the others.
@@ -36,6 +37,10 @@ BRIEF_CALLS = 2
 _BRIEF = b"50"
 
 
+#: An update that took so long by itself is for a job that goes alone for a while; how many such jobs are remembered.
+_SLOW_SECONDS = 0.25
+_SLOW_FOR_SECONDS = 60.0
+_MOST_SLOW = 1000
 _ARRAY = re.compile(rb"\s*\[")
 
 
@@ -130,6 +135,8 @@ class Merger:
         self._alone = [_Line() for _ in range(single_lines)]
         self._held: dict[bytes, _Line] = {}
         self._brief = BoundedSemaphore(BRIEF_CALLS)
+        #: Jobs whose updates take long, as their state is large, and until when they are merged by themselves.
+        self._slow: dict[bytes, float] = {}
         self.rejected = 0
 
     @property
@@ -146,10 +153,12 @@ class Merger:
         """
         mine = _Update(body, key, prefix)
         with self._lock:
+            if self._slow and self._slow.get(job_of(body), 0.0) > time.monotonic():
+                mine.goes_alone = True
             if mine.goes_alone:
                 line = min(self._alone, key=lambda alone: alone.length)
             elif self._held:
-                line = self._held.get(guessed_job(body), self._line)
+                line = self._held.get(job_of(body), self._line)
             else:
                 line = self._line
             self._enter(line, mine)
@@ -174,7 +183,11 @@ class Merger:
         if line.job is None:
             is_full = _total((self._line, *self._alone)) >= self._max_waiting
         else:
-            is_full = sum(held.length for held in self._held.values()) >= self._patience.most
+            # A job with less than its share of the places gets one more: others do not feel a flood for one job.
+            lines, most = self._held.values(), self._patience.most
+            share = most / len({line.job, *(held.job for held in lines)})
+            of_job = sum(held.length for held in lines if held.job == line.job)
+            is_full = of_job >= share and sum(held.length for held in lines) >= most
         if is_full and (line.busy or line.job is not None):
             self.rejected += 1
             update.outcome = too_many()
@@ -238,6 +251,12 @@ class Merger:
         update.leads = True
         update.awake.release()
 
+    def _note_slow(self, job: bytes) -> None:
+        with self._lock:
+            if len(self._slow) >= _MOST_SLOW:
+                self._slow.clear()
+            self._slow[job] = time.monotonic() + _SLOW_FOR_SECONDS
+
     def _settle(self, update: _Update, outcome: _Outcome, mine: _Update) -> bool:
         """Give an update its outcome, or put it into the line of its held job; return whether it has an outcome."""
         if isinstance(outcome, _Held):
@@ -266,7 +285,7 @@ class Merger:
         if not held:
             return outcomes
         try:
-            with self._patience.place(line.key):
+            with self._patience.place(line.job):
                 late = iter(self._merge(held, self._patience.patient, self._patience.lock_timeout, is_last=True))
         except Unavailable as error:
             late = iter(_for_each(error, held))
@@ -284,14 +303,17 @@ class Merger:
             # done while jobs are held.
             if len(group) == 1 and lock_timeout is None and not group[0].goes_alone and not self._held:
                 [alone] = group
+                began = time.monotonic()
                 [answer] = database.call(RECEIVE_PROGRESS, alone.body, alone.key, alone.prefix, MOMENT)
+                if time.monotonic() - began > _SLOW_SECONDS:
+                    self._note_slow(job_of(alone.body))
                 return [answer or b""]
             statement, parameters = _grouped(group, lock_timeout)
             rows = database.rows(statement, *parameters)
             return [_outcome(*rows[number]) for number in range(len(group))]
         except TallymarkError as error:
             if error.sqlstate == LOCK_NOT_AVAILABLE and not is_last:
-                return [_Held(guessed_job(update.body)) for update in group]
+                return [_Held(job_of(update.body)) for update in group]
             if isinstance(error, Unavailable) or len(group) == 1:
                 return _for_each(error, group)
         # One of the bodies is not JSON, for instance: halves find out which.

@@ -5,6 +5,7 @@ that job waited on a connection, soon none would be left for the others. So a ca
 it waits, in a line: for the calls on the same job, and for one of a few connections.
 """
 
+import json
 import re
 import time
 from collections import deque
@@ -19,12 +20,22 @@ from tallymark.web.db.pool import Database, Row
 #: Milliseconds that a call waits for a lock before it takes a place in the line. Other calls are over in less.
 MOMENT = b"20"
 _JOB = re.compile(rb'"taskId"\s*:\s*"([^"\\]*)"')
+#: An escape that may stand for a letter of `taskId`.
+_ESCAPE = b"\\u00"
 
 
-def guessed_job(body: bytes) -> bytes:
-    """Return the job that a body is for, as far as a search can tell; empty where that is not certain."""
+def job_of(body: bytes) -> bytes:
+    """Return the job that an update is for, empty if it names none. PostgreSQL decides; this only chooses a line."""
     found = _JOB.findall(body)
-    return found[0] if len(found) == 1 and body.count(b'"taskId"') == 1 else b""
+    if len(found) == 1 and body.count(b"taskId") == 1 and _ESCAPE not in body:
+        job: bytes = found[0]
+        return job
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return b""
+    named = content.get("taskId") if isinstance(content, dict) else None
+    return named.encode(errors="replace") if isinstance(named, str) else b""
 
 
 def too_many() -> Unavailable:

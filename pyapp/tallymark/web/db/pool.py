@@ -79,7 +79,8 @@ SELECT set_config('role', %(role)s, false)
 WHERE pg_has_role(session_user, to_regrole(%(role)s)::oid,
   CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END)
 """
-_IS_JSON = b"SELECT $1::jsonb"
+#: Not the value itself, whose text may have gigabytes.
+_IS_JSON = b"SELECT $1::jsonb IS NULL"
 
 
 Row = list[bytes | None]

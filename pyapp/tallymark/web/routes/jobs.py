@@ -17,7 +17,7 @@ from werkzeug.routing import PathConverter
 from tallymark.functions import http
 from tallymark.functions.errors import InvalidUpdate, JobNotFound, TallymarkError
 from tallymark.web.auth.tokens import Tokens, caller
-from tallymark.web.db.patience import Patience, guessed_job
+from tallymark.web.db.patience import Patience, job_of
 from tallymark.web.db.pool import Row
 from tallymark.web.db.replica import CanCall
 from tallymark.web.http.admission import AdmissionQueue
@@ -87,7 +87,7 @@ def add_jobs(
         return body
 
     def register(body: bytes) -> Row:
-        return patience.call(http.RECEIVE_JOB, body, caller().sql_prefix, job=guessed_job(body))
+        return patience.call(http.RECEIVE_JOB, body, caller().sql_prefix, job=job_of(body))
 
     @app.post("/api/internal/jobs")
     @tokens.required_scope("write")
