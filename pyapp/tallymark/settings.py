@@ -181,7 +181,7 @@ class Settings:
         "TALLYMARK_POOL_SIZE",
         8,
         _whole(1, 1000),
-        "Database connections for writing in each web worker, at least 2. A quarter of them are for calls that wait "
+        "Database connections for writing in each web worker; 1 counts as 2. A quarter of them are for calls that wait "
         "for jobs which others hold.",
     )
     read_pool_size: int = _setting(

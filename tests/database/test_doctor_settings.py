@@ -134,6 +134,12 @@ def test_pools_that_do_not_fit_are_found(db_url: str) -> None:
     assert "TALLYMARK_WORKERS (100) x (8 + 4 connections)" in finding.problem
 
 
+def test_the_smallest_pools_are_counted_as_they_are(db_url: str) -> None:
+    """A worker opens two connections that write, also where one is set."""
+    problem = found(db_url, Settings(workers=100, pool_size=1, read_pool_size=1))["max_connections"].problem
+    assert "TALLYMARK_WORKERS (100) x (2 + 1 connections)" in problem
+
+
 def test_a_limit_of_the_database_or_of_a_user_that_is_too_low_is_found(db: Connection, db_url: str) -> None:
     """Both limits count, and both are found."""
     name, role = db.info.dbname, f"tallymark_test_{secrets.token_hex(4)}"

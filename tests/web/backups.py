@@ -20,7 +20,7 @@ class Backup:
         subprocess.run([bin_dir() / "pg_dump", "--format=custom", f"--file={file}", url], check=True)
 
     def restore(self) -> None:
-        """Drop the database, whoever uses it, and restore it."""
+        """Drop the database, even while it is in use, and restore it."""
         name = sql.Identifier(str(conninfo_to_dict(self._url)["dbname"]))
         with psycopg.connect(make_conninfo(self._url, dbname="postgres"), autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))

@@ -1,6 +1,7 @@
 """Bodies come in several forms: chunked, compressed, with a byte order mark. Each is taken whole or not at all."""
 
 import gzip
+import io
 import json
 import secrets
 import shutil
@@ -18,6 +19,9 @@ import pytest
 from tests.web.conftest import TOKEN
 from tests.web.servers import SERVERS
 from tests.web.watching import PATIENCE, wait_until
+
+from tallymark.settings import Settings
+from tallymark.web.http.bodies import Bodies
 
 if TYPE_CHECKING:
     from tests.web.conftest import Web
@@ -320,3 +324,14 @@ def test_bodies_that_do_not_fit_into_the_memory_are_told_to_come_back(
         assert web.report(large).status == 200, "each gives back what it took"
         assert web.report(gzip.compress(large.encode()), headers=packed).status == 200
         assert web.report(b"[" + large.encode()).status == 400
+
+
+def test_a_body_that_was_read_is_not_thrown_away_as_well() -> None:
+    """What follows it on the connection is the next request."""
+    bodies = Bodies(Settings())
+    body, following = b'{"taskId":"job"}', b"POST /api/internal/jobs/progress HTTP/1.1"
+    connection = io.BytesIO(body + following)
+    environ = {"CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(body)), "wsgi.input": connection}
+    assert bodies.read_json(environ) == body
+    bodies.discard(environ)
+    assert connection.read() == following

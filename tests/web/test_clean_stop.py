@@ -13,9 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from tests.web.conftest import TOKEN
+from tests.web.test_sign_in import sign_in, sign_out
 
 from tallymark.server.ports import some_free_port
 
@@ -141,3 +143,27 @@ def test_workers_that_are_recycled_lose_none_either(
         assert server.report(update("job", itemsByType={"issues": -1 - number})) == 400
     server.stop()
     assert noted(db) == {"refused": 20}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param((*_TALLYMARK, "serve"), id="serve"),
+        pytest.param(_GUNICORN, id="gunicorn", marks=_HAS_GUNICORN),
+    ],
+)
+def test_sign_outs_that_the_database_has_not_noted_are_noted_at_the_end(
+    start_server: StartServer, db: psycopg.Connection[Any], command: tuple[str, ...]
+) -> None:
+    """All of them, also if the database was away when they came and the process ends soon after it is back."""
+    server = start_server(*command)
+    with (
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as one,
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as other,
+    ):
+        assert sign_in(one).status_code == sign_in(other).status_code == 204
+        db.execute("ALTER FUNCTION tallymark.end_session(bytea, integer) RENAME TO elsewhere")
+        assert sign_out(one).status_code == sign_out(other).status_code == 204
+    db.execute("ALTER FUNCTION tallymark.elsewhere(bytea, integer) RENAME TO end_session")
+    server.stop()
+    assert db.execute("SELECT count(*) FROM tallymark.ended_session").fetchone() == (2,)

@@ -172,19 +172,24 @@ def test_where_there_is_room_one_of_each_kind_stays(
     start_web: Callable[..., "Web"], db: psycopg.Connection[Any], db_url: str
 ) -> None:
     """Opening one takes time. Those that only a burst needed are closed."""
-    web = start_web(db_url)
-    web.register("burst")
+    web = start_web(db_url, TALLYMARK_LOCK_TIMEOUT="20000", TALLYMARK_MAX_WAIT="20")
+    jobs = ("burst", "other")
+    for job in jobs:
+        web.register(job)
     ours = f"{_OURS} AND datname = current_database()"
     with ThreadPoolExecutor(16) as threads, psycopg.connect(db_url) as holder:
         holder.execute("SELECT FROM tallymark.job FOR UPDATE")
         commands = [
-            threads.submit(web.call, "POST", "/api/internal/jobs/burst/command", {"command": "pause"}) for _ in range(4)
+            threads.submit(web.call, "POST", f"/api/internal/jobs/{job}/command", {"command": "pause"})
+            for job in jobs * 4
         ]
-        wait_until(lambda: db.execute(f"{ours} AND wait_event_type = 'Lock'".encode()).fetchone() == (4,))
+        # One for each job, on the connections that may wait. The others gave up after a moment.
+        wait_until(lambda: db.execute(f"{ours} AND wait_event_type = 'Lock'".encode()).fetchone() == (2,))
         holder.rollback()
         assert {command.result().status for command in commands} == {200}
     assert web.call("GET", "/api/internal/jobs/burst").status == 200
-    wait_until(lambda: db.execute(ours.encode()).fetchone() == (2,))
+    # One that writes, one that may wait for held jobs, and one that reads.
+    wait_until(lambda: db.execute(ours.encode()).fetchone() == (3,))
     web.stop()
 
 

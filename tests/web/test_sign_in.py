@@ -127,7 +127,8 @@ def _copy(web: "Web", client: httpx.Client, open_client: OpenClient) -> httpx.Cl
     return open_client(web, Cookie=f"tallymark_session={client.cookies['tallymark_session']}")
 
 
-def _sign_out(client: httpx.Client) -> httpx.Response:
+def sign_out(client: httpx.Client) -> httpx.Response:
+    """Sign out like the page's script."""
     [csrf] = _CSRF_OF_PAGE.findall(client.get("/").text)
     return client.post("/sign-out", headers={"X-CSRF-Token": csrf})
 
@@ -146,7 +147,7 @@ def test_a_copied_cookie_ends_with_its_session(
     assert {copy.get("/api/internal/overview").status_code for copy in copies} == {200}
     with copies[-1].stream("GET", "/events", headers={"Accept": "text/event-stream"}) as stream:
         assert stream.status_code == 200
-        assert _sign_out(client).status_code == 204
+        assert sign_out(client).status_code == 204
         assert list(stream.iter_bytes())[-1]  # it ends, and not after an hour
     wait_until(lambda: {copy.get("/api/internal/overview").status_code for copy in copies} == {401})
     assert {copy.get("/").status_code for copy in copies} == {303}

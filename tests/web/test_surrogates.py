@@ -89,8 +89,8 @@ def test_what_only_looks_like_half_a_pair_is_kept_as_it_is(web: "Web", job: str,
         r'"workerId":"\ud83d"',
         r'"\ud83d":1',
         r'"itemsByType":{"\ud83d":1}',
-        r'"itemKeys":{"pages":["\ud83d"]}',
         r'"areas":[{"type":"group","name":"x","fullPath":"\ud83d"}]',
+        r'"areas":[{"type":"group","name":"x","fullPath":"a/b","parentPath":"\ud83d"}]',
     ],
 )
 def test_what_tells_things_apart_is_not_replaced(web: "Web", job: str, member: str) -> None:

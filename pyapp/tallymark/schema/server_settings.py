@@ -125,9 +125,11 @@ def _of_the_server(connection: Connection, values: dict[str, Any]) -> Iterator[F
 
 def _connections(connection: Connection, values: dict[str, Any], settings: Settings) -> Iterator[Finding]:
     """Whether the server, the database and the user allow as many connections as the web server's pools have."""
-    writing = settings.workers * settings.pool_size
+    # Calls that wait for held jobs have a connection of their own.
+    pool_size = max(2, settings.pool_size)
+    writing = settings.workers * pool_size
     needed = writing + settings.workers * settings.read_pool_size
-    why = f"TALLYMARK_WORKERS ({settings.workers}) x ({settings.pool_size} + {settings.read_pool_size} connections)"
+    why = f"TALLYMARK_WORKERS ({settings.workers}) x ({pool_size} + {settings.read_pool_size} connections)"
     reserved = sum(
         int(values[name]["setting"])
         for name in ("superuser_reserved_connections", "reserved_connections")

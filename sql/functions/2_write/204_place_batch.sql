@@ -8,7 +8,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  -- The numbers of the updates that are not new: in the ledger, pruned, or in the batch before.
+  -- The numbers of the updates that are not new: in the ledger, pruned, or earlier in this batch.
   v_known bigint[] := tallymark.known_updates(place_batch.updates);
 BEGIN
   v_known := v_known || ARRAY(

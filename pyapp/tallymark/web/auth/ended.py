@@ -7,12 +7,14 @@ as it does about tokens, and remembers for good that a session has ended.
 import logging
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from hashlib import sha256
+from multiprocessing.util import Finalize
 from threading import Lock, Thread
 
 from tallymark.functions.errors import TallymarkError, Unavailable
 from tallymark.functions.http import END_SESSION, HAS_SESSION_ENDED
-from tallymark.web.db.pool import Database
+from tallymark.web.db.pool import BEFORE_POOLS_CLOSE, Database
 
 _logger = logging.getLogger("tallymark.web.sessions")
 
@@ -20,6 +22,8 @@ _logger = logging.getLogger("tallymark.web.sessions")
 _MAX_REMEMBERED = 1000
 #: How soon to try again to note an end while the database is away.
 _AGAIN_SECONDS = 2.0
+#: How long the end of the process waits for ends that are being noted.
+_LAST_NOTES_SECONDS = 5.0
 
 
 class _Remembered:
@@ -50,17 +54,20 @@ class EndedSessions:
         self._lifetime = lifetime
         self._ended = _Remembered()
         self._going_on = _Remembered()
+        self._lock = Lock()
+        #: The ends that the database has not noted yet.
+        self._open: set[bytes] = set()
+        self._notes_on = False
+        self._will_note_last = False
+        #: Held while open ends are being noted.
+        self._writing = Lock()
 
     def end(self, session_id: str) -> None:
         """End a session: at once in this process, and in the others as soon as the database has noted it."""
         digest = sha256(session_id.encode()).digest()
         self._ended.put(digest, time.monotonic() + self._lifetime)
         if self._database is not None and not self._note(self._database, digest):
-            _logger.warning(
-                "the end of a session is noted when the database is back; until then it has ended in this process only"
-            )
-            again = Thread(target=self._note_on, args=(self._database, digest), name="tallymark-sessions", daemon=True)
-            again.start()
+            self._note_later(self._database, digest)
 
     def has_ended(self, session_id: str) -> bool:
         """Return whether a session has ended; while the database is away, as far as this process knows."""
@@ -93,9 +100,53 @@ class EndedSessions:
             _logger.warning("the end of a session could not be noted: %s", error)
         return True
 
-    def _note_on(self, database: Database, digest: bytes) -> None:
-        while digest in self._ended and not self._note(database, digest):
+    def _note_later(self, database: Database, digest: bytes) -> None:
+        """Note an end when the database is back, or when the process ends."""
+        with self._lock:
+            self._open.add(digest)
+            if self._notes_on:
+                return
+            self._notes_on = True
+            will_note_last, self._will_note_last = self._will_note_last, True
+        _logger.warning(
+            "the end of a session is noted when the database is back; until then it has ended in this process only"
+        )
+        if not will_note_last:
+            # Unlike `atexit`, this runs in granian's workers, which multiprocessing has forked.
+            Finalize(None, self._note_last, args=(database,), exitpriority=BEFORE_POOLS_CLOSE)
+        Thread(target=self._note_on, args=(database,), name="tallymark-sessions", daemon=True).start()
+
+    def _note_on(self, database: Database) -> None:
+        """Try every few seconds to note the open ends, until there are none."""
+        while True:
             time.sleep(_AGAIN_SECONDS)
+            with self._writing:
+                self._note_open(database)
+            with self._lock:
+                if not self._open:
+                    self._notes_on = False
+                    return
+
+    def _note_last(self, database: Database) -> None:
+        """Try once more when the process ends."""
+        if self._writing.acquire(timeout=_LAST_NOTES_SECONDS):
+            # A pool that must open again may not be able to: Python starts no threads any more.
+            with suppress(RuntimeError):
+                self._note_open(database)
+            self._writing.release()
+        if lost := len(self._open):
+            _logger.warning("the ends of %d sessions could not be noted before the process ended", lost)
+
+    def _note_open(self, database: Database) -> None:
+        """Note the open ends, up to the first one for which the database is away. The caller holds `_writing`."""
+        with self._lock:
+            ends = list(self._open)
+        for digest in ends:
+            # One that is forgotten here needs no note: its cookie is out of date.
+            if digest in self._ended and not self._note(database, digest):
+                return
+            with self._lock:
+                self._open.discard(digest)
 
 
 def _as_bytea(digest: bytes) -> bytes:

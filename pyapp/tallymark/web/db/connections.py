@@ -34,7 +34,7 @@ _RETRY_SECONDS = 0.04
 #: How many of these there are for a connection that the server is about to end.
 _MOST_RETRIES = 25
 
-#: How often is read what a server sent unasked.
+#: How many times to read what the server sent unasked.
 _MOST_READS = 4
 
 _UNREACHABLE = "The database cannot be reached. The log of the web server says why."
@@ -93,7 +93,12 @@ class _Place:
 
 
 class Pool:
-    """Connections of one kind. All that is not private belongs to the share, and needs its lock."""
+    """Connections of one kind. Other threads use it, too, and so does the share.
+
+    Calls use `take`, `put`, `put_broken`, `close` and `counts`. These, `drop` and `look` take the share's lock, so they
+    must be called without it. `take_idle`, `owes` and `hand`, and the attributes `size`, `is_opening`, `free` and
+    `line`, need the lock.
+    """
 
     def __init__(
         self,
@@ -205,7 +210,10 @@ class Pool:
             return {"open": self.size - self.is_opening, "free": len(self.free), "waiting": len(self.line)}
 
     def take_idle(self, oldest: float, oldest_of_last: float) -> list[Connection]:
-        """Take out what was put back before `oldest`, the last one before `oldest_of_last`; `drop` must follow."""
+        """Take out what was put back before `oldest`, the last one before `oldest_of_last`. Needs the lock.
+
+        `drop` must follow.
+        """
         idle = [connection for connection in self.free if connection.free_since < oldest]
         if idle and len(idle) == self.size and idle[-1].free_since >= oldest_of_last:
             idle.pop()
@@ -233,14 +241,14 @@ class Pool:
         return left
 
     def owes(self, other: "Pool") -> bool:
-        """Return whether this pool has to give a connection to another one that waits for one."""
+        """Return whether this pool has to give a connection to another one that waits for one. Needs the lock."""
         if other.size:
             return self.size >= other.size + 2
         # If there are fewer connections than pools, they take turns.
         return self.size > 1 or not self.line or other.line[0].since < self.line[0].since
 
     def hand(self, connection: Connection) -> None:
-        """Give a connection to the first in line."""
+        """Give a connection to the first in line. Needs the lock."""
         place = self.line.popleft()
         place.connection = connection
         place.turn.release()

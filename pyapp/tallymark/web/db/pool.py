@@ -1,12 +1,14 @@
 """A database: prepared calls of stored functions, on connections of one role.
 
-Writing and reading have a pool each, even for one database: a connection becomes tallymark_writer or tallymark_reader
-when it is opened, so that a call can do no more than its kind needs, whatever the login user may do. Changing the role
-for each call would cost a round trip. If the login user may not take the role, the connection keeps the user's own
-rights.
+A worker has three pools for one database. Two of them write, with TALLYMARK_POOL_SIZE connections together: a quarter
+of these are for calls that wait for jobs which others hold. One reads, with TALLYMARK_READ_POOL_SIZE connections. A
+connection becomes tallymark_writer or tallymark_reader when it is opened, so that a call can do no more than its kind
+needs, whatever the login user may do. Changing the role for each call would cost a round trip. If the login user may
+not take the role, the connection keeps the user's own rights.
 
 A pooler may give each statement to another session, and each session to other clients. So behind a pooler nothing is
-set or prepared in the session, and the role, timeouts and other settings are those of the login user.
+set or prepared in the session, and the role, timeouts and other settings are those of the login user. Each call that
+writes to a job sets lock_timeout for itself.
 """
 
 import logging
@@ -51,10 +53,14 @@ _IDLE_IN_TRANSACTION = "10s"
 #: A server that no longer answers is noticed after about 25 s.
 _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
 
+#: What has to call the database at the end of a process gives this to `Finalize` as its exitpriority. The greatest runs
+#: first, and pools are closed at 0.
+BEFORE_POOLS_CLOSE = 10
+
 #: A connection that is younger than this shows what a new one would.
 _NEW_SECONDS = 2.0
 
-#: The time before a statement is run again that lost a race against another transaction.
+#: How long to wait before a statement that lost a race against another transaction is run again.
 _RACE_SECONDS = (0.005, 0.03)
 
 #: How many further connections the server would give this user in this database.

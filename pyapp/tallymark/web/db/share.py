@@ -4,8 +4,8 @@ Where the server gives fewer than the pools may have, they divide what there is:
 pool gives way to the smaller. Connections that nobody used for some seconds are closed, but for the last one of a pool.
 
 Other processes know nothing of these pools. So while the server has no connection left, this process keeps one fewer
-than it could have, and none of its connections is unused, or lives, for longer than a second. A process that has none
-tries again until its callers have waited for too long.
+than it could have, and it closes each of its connections after a second. A process that has none tries again until its
+callers have waited for too long.
 """
 
 import logging
@@ -84,7 +84,7 @@ class Share:
         return self._limit
 
     def _spare_for(self, pool: "Pool") -> "Connection | None":
-        """Take a free connection from the largest pool that has to give one."""
+        """Take a free connection from the largest pool that has to give one. Needs the lock."""
         donors = [each for each in self.pools if each.free and each is not pool and each.owes(pool)]
         if not donors:
             return None
@@ -126,7 +126,7 @@ class Share:
         self._full_until = time.monotonic() + _FULL_SECONDS
 
     def note_away(self) -> None:
-        """Note that the server was away, so refusals said nothing about how many connections it gives."""
+        """Note that the server was away, so refusals said nothing about how many it gives. Needs the lock."""
         self._full_until = 0.0
 
     def note_opened(self, left: int) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Where the environment of a request keeps what its body takes of the memory.
 _SHARE = "tallymark.body_share"
+#: Set in the environment of a request whose body was read, or thrown away: nothing of it is left to read.
+_IS_READ = "tallymark.body_is_read"
 #: The body of a refused request is read and thrown away, up to this multiple of the size limit. If the answer went out
 #: while the body still came in, the client would find its connection reset, and never see the answer.
 _DISCARD_FACTOR = 16
@@ -78,6 +80,7 @@ class Bodies:
         except Problem:
             self.discard(environ, self._max_bytes * _DISCARD_FACTOR)
             raise
+        environ[_IS_READ] = True
         if share is None:
             body = self._read(environ, length)
         else:
@@ -91,8 +94,11 @@ class Bodies:
 
     def discard(self, environ: Environ, max_bytes: int = _PIECE_BYTES) -> None:
         """Read what there is of the body of a refused request, and throw it away. Raises nothing."""
+        if _IS_READ in environ:
+            return  # a server whose input does not end by itself would wait for more
         if "HTTP_EXPECT" in environ:
             return  # this client sends nothing before it gets a 100
+        environ[_IS_READ] = True
         left = max_bytes
         given = environ.get("CONTENT_LENGTH") or ""
         if _CONTENT_LENGTH.fullmatch(given):

@@ -16,9 +16,7 @@ WARNING = "half a surrogate pair was replaced by U+FFFD: the text was cut in the
 
 #: PostgreSQL's refusals of such a body: of the escape, and of the bytes.
 _NOT_JSON = {"22P02", "22021"}
-_IDENTITIES = frozenset(
-    {"taskId", "updateId", "workerId", "itemKeys", "keys", "fullPath", "parentPath", "parent", "series"}
-)
+_IDENTITIES = frozenset({"taskId", "updateId", "workerId", "fullPath", "parentPath"})
 #: Escapes of JSON: a whole pair; half of one; any other, so that the second backslash of \\ begins none. And the bytes
 #: that some encoders make of half a pair, which are not UTF-8.
 _ESCAPE = re.compile(

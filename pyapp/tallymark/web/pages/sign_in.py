@@ -1,8 +1,8 @@
 """Signing in with a token, and signing out.
 
 The token and the CSRF token come in headers: a body would be read before the caller is known, and a client that sends
-only half of it would block a thread. After too many failures further wrong tokens from the same address are refused
-with 429 for a while; failures are counted in the database, for all workers together.
+only half of it would hold a thread for up to TALLYMARK_BODY_TIMEOUT. After too many failures further wrong tokens from
+the same address are refused with 429 for a while; failures are counted in the database, for all workers together.
 """
 
 import re

@@ -20,14 +20,12 @@ import orjson
 
 from tallymark.functions.errors import TallymarkError, Unavailable
 from tallymark.functions.http import NOTE_INTAKE
-from tallymark.web.db.pool import Database
+from tallymark.web.db.pool import BEFORE_POOLS_CLOSE, Database
 from tallymark.web.telemetry.counters import counters
 
 _logger = logging.getLogger("tallymark.web.intake")
 
 _NOTE_SECONDS = 5.0
-#: What runs at the end of a process runs in the order of these, the greatest first: pools are closed at 0.
-_BEFORE_POOLS_CLOSE = 10
 #: How long the end of a process waits for notes that are being written.
 _LAST_NOTES_SECONDS = 5.0
 #: How often the same unusual thing is logged.
@@ -157,7 +155,7 @@ class UpdateLog:
         # Not earlier: neither this nor a thread survives the fork of a worker.
         if not will_end:
             # Unlike `atexit`, this runs in granian's workers, which multiprocessing has forked.
-            Finalize(None, self._note_last, exitpriority=_BEFORE_POOLS_CLOSE)
+            Finalize(None, self._note_last, exitpriority=BEFORE_POOLS_CLOSE)
         Thread(target=self._note_on, name="tallymark-intake", daemon=True).start()
 
     def _note_on(self) -> None:
