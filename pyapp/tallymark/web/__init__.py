@@ -12,7 +12,7 @@ from tallymark.logs import add_context, configure_logging
 from tallymark.settings import Settings
 from tallymark.web.auth.sessions import LIFETIME, Sessions
 from tallymark.web.auth.tokens import Tokens
-from tallymark.web.db.merging import Merger
+from tallymark.web.db.merging import BRIEF_CALLS, Merger
 from tallymark.web.db.patience import Patience
 from tallymark.web.db.pool import Database
 from tallymark.web.db.readiness import Readiness
@@ -95,7 +95,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     merger = Merger(
         writer,
         patience,
-        single_lines=max(1, for_others - 1),
+        single_lines=max(1, for_others - 1 - BRIEF_CALLS),
         max_waiting=max(1, settings.max_waiting // 2),
         max_wait=settings.max_wait,
         wake=queue.wake,
@@ -115,7 +115,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_dashboard(app, tokens, reader)
     add_openapi(app)
     pools = {"write": writer, "write_held": patient, "read": primary} | ({"replica": replica} if replica else {})
-    add_metrics(app, tokens, settings, queue, merger, pools, reader, readiness)
+    add_metrics(app, tokens, settings, (queue, merger, patience), pools, reader, readiness)
 
     # From the inside out: what a request waits in the queue is part of its latency, and of its trace.
     queued = QueuedApp(app.wsgi_app, queue, read_early(tokens, bodies), bodies.discard)

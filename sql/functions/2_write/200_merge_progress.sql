@@ -24,7 +24,7 @@ BEGIN
   v_at := tallymark.parse_timestamp(v_update ->> 'timestamp');
   v_is_plain := tallymark.is_plain_update(merge_progress.job_id, v_update, v_canonical, v_at);
   IF v_is_plain IS NOT TRUE THEN
-    IF tallymark.has_huge_number(v_update) THEN
+    IF v_canonical IS NULL AND v_update IS NOT NULL THEN -- it has a huge number
       PERFORM tallymark.refuse_update('{}', '{}', tallymark.number_problem(v_update));
     END IF;
     v_prepared := tallymark.prepare_update(merge_progress.job_id, v_update);

@@ -9,6 +9,8 @@ SET enable_seqscan = off
 AS $$
 DECLARE
   c_attempts CONSTANT integer := 5;
+  v_patience CONSTANT interval := current_setting('lock_timeout')::interval;
+  v_until CONSTANT timestamptz := clock_timestamp() + v_patience;
   v_held text[];
   v_id text;
 BEGIN
@@ -24,6 +26,10 @@ BEGIN
     END;
     FOREACH v_id IN ARRAY v_held LOOP
       BEGIN
+        IF v_patience > '0' THEN -- for all of them together
+          PERFORM set_config('lock_timeout',
+            greatest(1, ceil(extract(epoch FROM v_until - clock_timestamp()) * 1000))::text, true);
+        END IF;
         PERFORM FROM tallymark.job AS j WHERE j.id = v_id FOR NO KEY UPDATE;
         RAISE EXCEPTION USING ERRCODE = 'TK000', MESSAGE = 'unlock';
       EXCEPTION WHEN SQLSTATE 'TK000' THEN
@@ -41,6 +47,7 @@ COMMENT ON FUNCTION tallymark.lock_jobs(text[]) IS
 that is held for long keeps nobody from them. If others were always faster after a few attempts, it waits in the order
 of the ids.
 Arguments: ids: the jobs, each once; those that are not registered are ignored.
+Errors: 55P03 where others hold them for longer than lock_timeout, as a rule for all of them together.
 Locks: the rows of all, until the end of the transaction.';
 
 REVOKE ALL ON FUNCTION tallymark.lock_jobs(text[]) FROM PUBLIC;

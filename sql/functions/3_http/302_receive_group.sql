@@ -18,7 +18,8 @@ DECLARE
     SELECT b.number FROM unnest(receive_group.bodies) WITH ORDINALITY AS b (body, number)
     WHERE b.body IS NOT NULL ORDER BY b.number);
   v_jobs CONSTANT text[] := ARRAY(
-    SELECT DISTINCT i.id FROM unnest(receive_group.bodies) AS b (body), unnest(tallymark.jobs_of(b.body)) AS i (id));
+    SELECT DISTINCT i.id FROM unnest(receive_group.bodies, receive_group.job_prefixes) AS b (body, job_prefix),
+      unnest(tallymark.jobs_of(b.body, b.job_prefix)) AS i (id));
   v_busy text[] := '{}'::text[];
   v_number integer;
   v_outcome record;
@@ -38,7 +39,8 @@ BEGIN
     FOREACH v_number IN ARRAY v_order LOOP
       IF v_busy <> '{}' THEN
         v_held[v_number] := (
-          SELECT i.id FROM unnest(tallymark.jobs_of(receive_group.bodies[v_number])) AS i (id)
+          SELECT i.id FROM unnest(
+            tallymark.jobs_of(receive_group.bodies[v_number], receive_group.job_prefixes[v_number])) AS i (id)
           WHERE i.id = ANY (v_busy) LIMIT 1);
       END IF;
       IF v_held[v_number] IS NULL THEN

@@ -39,6 +39,7 @@ ALL_SCOPES: tuple[Scope, ...] = ("write", "read", "admin")
 
 #: Where the WSGI environment of a request keeps its caller, and the ticket and id of its session.
 _CALLER_KEY = "tallymark.caller"
+_KNOWN_KEY = "tallymark.known"
 _TICKET_KEY = "tallymark.ticket"
 #: Where a session keeps its ticket, the kind and a digest of the token that it stands for, and its id.
 _TICKET = "ticket"
@@ -132,9 +133,10 @@ class StoredTokens:
         """Whether there is a database that may hold tokens."""
         return self._database is not None
 
-    def knows(self, shown: bytes) -> bool:
-        """Return whether a token was right when it was looked up last, a few seconds ago."""
-        return self._right.get(sha256(shown).digest()) is not None
+    def recognised(self, digest: bytes) -> Caller | None:
+        """Return whose token it was when it was looked up last, a few seconds ago."""
+        known = self._right.get(digest)
+        return None if known is None else known.caller
 
     def of_token(self, shown: bytes) -> _Known:
         """Return what is known about a token. Raises Unavailable if the database is needed and away."""
@@ -212,10 +214,15 @@ class Tokens:
         wait = self._guesses.count(source_of(address)) if shown and address is not None else 0
         return too_many(wait) if wait else _unauthorized()
 
-    def knows(self, authorization: str | None) -> bool:
-        """Return whether a token is known to be right, without asking the database."""
-        shown, digest = _digest_of(authorization)
-        return any(hmac.compare_digest(digest, other) for other in self._digests) or self._stored.knows(shown)
+    def recognises(self, environ: dict[str, Any]) -> bool:
+        """Return whether a request shows a token that is known to be right, without asking the database.
+
+        `required_scope` then does not look again.
+        """
+        digest = _digest_of(environ.get("HTTP_AUTHORIZATION"))[1]
+        matches = [hmac.compare_digest(digest, other) for other in self._digests]
+        who = environ[_KNOWN_KEY] = _CONFIGURED if any(matches) else self._stored.recognised(digest)
+        return who is not None
 
     def sign_in(self, authorization: str | None, address: str | None = None) -> Caller:
         """Make this request's session stand for a token. Raises as `identify`, and 403 if the token cannot read."""
@@ -254,7 +261,9 @@ class Tokens:
                 if by_session:
                     who = self.signed_in()
                 else:
-                    who = self.identify(environ.get("HTTP_AUTHORIZATION"), environ.get("REMOTE_ADDR", ""))
+                    who = environ.get(_KNOWN_KEY) or self.identify(
+                        environ.get("HTTP_AUTHORIZATION"), environ.get("REMOTE_ADDR", "")
+                    )
                 if scope not in who.scopes:
                     raise _lacks(scope)
                 if by_session and environ["REQUEST_METHOD"] not in _SAFE_METHODS:

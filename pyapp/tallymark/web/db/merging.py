@@ -7,13 +7,15 @@ and one of them then makes the next call, for all of them. Nobody waits for a gr
 One call at a time is made for all of them: with two at a time the groups were half as large, and 16 connections got
 four fifths as many updates a second. Batches and large updates have a few lines beside it, each by itself.
 
-These calls never wait for a job that another transaction holds, such as that of a SQL caller: its updates are given
-back unmerged. They go into a line of that job's own. Most are held by another group, or a batch, so the line's calls
-first wait for a moment. Only if the job is still held then, they wait for as long as `lock_timeout` allows; there are
-only a few such calls at once. So a job that is held for long keeps its own crawlers waiting, and nobody else's.
+A call for several updates does not wait for a job that another transaction holds, such as that of a SQL caller, and a
+call for one waits 20 ms at most: the updates of that job are given back unmerged. They go into a line of that job's
+own. Most jobs are held by another group, or a batch, so the line's calls first wait for 50 ms. Only if the job is
+still held then, they wait for as long as `lock_timeout` allows; there are only a few such calls at once. So a job
+that is held for long keeps its own crawlers waiting, and nobody else's.
 """
 
 import json
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
@@ -28,10 +30,13 @@ from tallymark.web.db.pool import Database
 #: The most updates of a group, and the most bytes of one that may be in a group: a larger one would hold up the others.
 _MAX_GROUP = GROUP_SIZES[-1]
 _MAX_BYTES = 16_384
-#: How many calls may wait for a moment at once, each for a job that somebody holds.
-_BRIEF_CALLS = 2
+#: How many calls may wait briefly at once, each for a job that somebody holds.
+BRIEF_CALLS = 2
 #: For how many milliseconds. A group is over in less, also on a slow disk.
 _BRIEF = b"50"
+
+
+_ARRAY = re.compile(rb"\s*\[")
 
 
 class _Held(NamedTuple):
@@ -47,14 +52,13 @@ _Outcome = bytes | BaseException | _Held
 class _Update:
     """An update, or a batch, on its way. Its line and what follows belong to the merger's lock."""
 
-    __slots__ = ("awake", "body", "goes_alone", "job", "key", "leads", "line", "outcome", "prefix", "sleeps")
+    __slots__ = ("awake", "body", "goes_alone", "key", "leads", "line", "outcome", "prefix", "sleeps")
 
     def __init__(self, body: bytes, key: bytes | None, prefix: bytes | None) -> None:
         self.body = body
         self.key = key
         self.prefix = prefix
-        self.job = guessed_job(body)
-        self.goes_alone = len(body) > _MAX_BYTES or body.lstrip()[:1] == b"["
+        self.goes_alone = len(body) > _MAX_BYTES or _ARRAY.match(body) is not None
         self.line: _Line
         #: Whether its thread makes the next call of its line.
         self.leads = False
@@ -107,7 +111,7 @@ class Merger:
             database: Where to merge.
             patience: The places of calls that wait for held jobs.
             single_lines: How many batches and large updates are merged at once.
-            max_waiting: How many updates may wait, and half as many for jobs that are held.
+            max_waiting: How many updates may wait, beside those for jobs that are held.
             max_wait: For how many seconds each waits for its call.
             wake: Called with the locks of the threads that may go on.
             woken: Called by each of these threads.
@@ -125,7 +129,7 @@ class Merger:
         #: Where batches and large updates are merged one by one.
         self._alone = [_Line() for _ in range(single_lines)]
         self._held: dict[bytes, _Line] = {}
-        self._brief = BoundedSemaphore(_BRIEF_CALLS)
+        self._brief = BoundedSemaphore(BRIEF_CALLS)
         self.rejected = 0
 
     @property
@@ -144,8 +148,10 @@ class Merger:
         with self._lock:
             if mine.goes_alone:
                 line = min(self._alone, key=lambda alone: alone.length)
+            elif self._held:
+                line = self._held.get(guessed_job(body), self._line)
             else:
-                line = self._held.get(mine.job, self._line)
+                line = self._line
             self._enter(line, mine)
         while mine.sleeps or mine.leads:
             if mine.sleeps:
@@ -154,7 +160,11 @@ class Merger:
                 self._lead(mine)
         outcome = mine.outcome
         if isinstance(outcome, BaseException):
-            raise outcome
+            try:
+                raise outcome
+            finally:
+                # The error has this frame, which must not have the error: both, and the body, would stay in memory.
+                del outcome, mine
         assert isinstance(outcome, bytes)  # noqa: S101 - for the type checker: what is held has no outcome yet
         return outcome
 
@@ -164,9 +174,8 @@ class Merger:
         if line.job is None:
             is_full = _total((self._line, *self._alone)) >= self._max_waiting
         else:
-            is_full = sum(held.length for held in self._held.values()) > max(1, self._max_waiting // 2)
-        is_own = line.job is not None and update.goes_alone
-        if is_full and (line.busy or is_own):
+            is_full = sum(held.length for held in self._held.values()) >= self._patience.most
+        if is_full and (line.busy or line.job is not None):
             self.rejected += 1
             update.outcome = too_many()
         elif not line.busy:
@@ -213,13 +222,15 @@ class Merger:
                     update.outcome = copy(outcomes[0])
                 ended.extend(line.waiting)
                 line.waiting.clear()
+                self.rejected += len(ended)
             if line.waiting:
                 self._call_next(line.waiting.popleft())
             else:
                 line.busy = False
                 if line.job is not None:
                     del self._held[line.key]
-        self._wake([update.awake for update in ended if update is not mine])
+        if sleepers := [update.awake for update in ended if update is not mine]:
+            self._wake(sleepers)
 
     @staticmethod
     def _call_next(update: _Update) -> None:
@@ -236,18 +247,19 @@ class Merger:
             if update.leads and update is not mine:
                 update.awake.release()
         else:
-            update.outcome = outcome
+            # A traceback has frames, and these the bodies of the whole group.
+            update.outcome = outcome.with_traceback(None) if isinstance(outcome, TallymarkError) else outcome
         return update.outcome is not None
 
     def _call(self, line: _Line, group: list[_Update]) -> list[_Outcome]:
         if line.job is None:
             if not group[0].goes_alone:
                 self._seen(len(group))
-            return self._merge(group)
+            return self._merge(group, self._database)
         if not self._brief.acquire(timeout=self._max_wait):
             raise too_many()
         try:
-            outcomes = self._merge(group, lock_timeout=_BRIEF)
+            outcomes = self._merge(group, self._database, _at_most(_BRIEF, self._patience.lock_timeout))
         finally:
             self._brief.release()
         held = [update for update, outcome in zip(group, outcomes, strict=True) if isinstance(outcome, _Held)]
@@ -255,33 +267,42 @@ class Merger:
             return outcomes
         try:
             with self._patience.place(line.key):
-                late = iter(self._merge(held, lock_timeout=self._patience.lock_timeout))
+                late = iter(self._merge(held, self._patience.patient, self._patience.lock_timeout, is_last=True))
         except Unavailable as error:
             late = iter(_for_each(error, held))
         return [next(late) if isinstance(outcome, _Held) else outcome for outcome in outcomes]
 
-    def _merge(self, group: list[_Update], *, lock_timeout: bytes | None = None) -> list[_Outcome]:
-        """Merge a group in one call, which waits for held jobs for `lock_timeout` milliseconds, or not at all."""
+    def _merge(
+        self, group: list[_Update], database: Database, lock_timeout: bytes | None = None, *, is_last: bool = False
+    ) -> list[_Outcome]:
+        """Merge a group in one call, which waits for held jobs for `lock_timeout` milliseconds, or not at all.
+
+        If that was not the last attempt, updates of jobs that are still held come back as such.
+        """
         try:
-            # One by itself is merged faster so, but would wait for its job for a moment, and the line with it: this is
-            # not done while jobs are held.
+            # One by itself is merged faster so, but would wait for its job for 20 ms, and the line with it: this is not
+            # done while jobs are held.
             if len(group) == 1 and lock_timeout is None and not group[0].goes_alone and not self._held:
                 [alone] = group
-                [answer] = self._database.call(RECEIVE_PROGRESS, alone.body, alone.key, alone.prefix, MOMENT)
+                [answer] = database.call(RECEIVE_PROGRESS, alone.body, alone.key, alone.prefix, MOMENT)
                 return [answer or b""]
             statement, parameters = _grouped(group, lock_timeout)
-            database = self._database if lock_timeout in {None, _BRIEF} else self._patience.patient
             rows = database.rows(statement, *parameters)
             return [_outcome(*rows[number]) for number in range(len(group))]
         except TallymarkError as error:
-            if error.sqlstate == LOCK_NOT_AVAILABLE and lock_timeout in {None, _BRIEF}:
-                return [_Held(update.job) for update in group]
+            if error.sqlstate == LOCK_NOT_AVAILABLE and not is_last:
+                return [_Held(guessed_job(update.body)) for update in group]
             if isinstance(error, Unavailable) or len(group) == 1:
                 return _for_each(error, group)
         # One of the bodies is not JSON, for instance: halves find out which.
         half = len(group) // 2
-        first, second = group[:half], group[half:]
-        return self._merge(first, lock_timeout=lock_timeout) + self._merge(second, lock_timeout=lock_timeout)
+        halves = (group[:half], group[half:])
+        return [outcome for part in halves for outcome in self._merge(part, database, lock_timeout, is_last=is_last)]
+
+
+def _at_most(milliseconds: bytes, lock_timeout: bytes) -> bytes:
+    """Return the smaller of two numbers of milliseconds, of which the second may be 0 for no limit."""
+    return lock_timeout if 0 < int(lock_timeout) < int(milliseconds) else milliseconds
 
 
 def _grouped(group: list[_Update], lock_timeout: bytes | None) -> tuple[Statement, list[bytes | None]]:

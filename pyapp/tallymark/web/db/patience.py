@@ -1,8 +1,8 @@
-"""Calls that may wait for a job that another transaction holds: few at once, and one for each job.
+"""Calls that may wait for a job that another transaction holds: few at once, and as a rule one for each job.
 
 A SQL caller may hold a job for as long as it likes, or a prepared transaction that somebody forgot. If each request for
-that job waited on a connection, soon none would be left for the others. So a call first gives up after a moment. Only
-then it waits, in a line: for the calls on the same job, and for one of a few connections.
+that job waited on a connection, soon none would be left for the others. So a call first gives up after 20 ms. Only then
+it waits, in a line: for the calls on the same job, and for one of a few connections.
 """
 
 import re
@@ -18,13 +18,13 @@ from tallymark.web.db.pool import Database, Row
 
 #: Milliseconds that a call waits for a lock before it takes a place in the line. Other calls are over in less.
 MOMENT = b"20"
-_JOB = re.compile(rb'"taskId"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_JOB = re.compile(rb'"taskId"\s*:\s*"([^"\\]*)"')
 
 
 def guessed_job(body: bytes) -> bytes:
-    """Return the job that a body is for, as far as a search can tell. A wrong guess costs time, and nothing else."""
-    found = _JOB.search(body)
-    return found[1] if found else b""
+    """Return the job that a body is for, as far as a search can tell; empty where that is not certain."""
+    found = _JOB.findall(body)
+    return found[0] if len(found) == 1 and body.count(b'"taskId"') == 1 else b""
 
 
 def too_many() -> Unavailable:
@@ -106,12 +106,19 @@ class Patience:
         self.lock_timeout = b"%d" % lock_timeout
         self.patient = patient
         self._hasty = hasty
-        self._max_wanted = connections + max_waiting
+        self.most = connections + max_waiting
         self._max_wait = max_wait
         self._connections = _Places(connections)
         self._lock = Lock()
         self._jobs: dict[bytes, _Job] = {}
         self._wanted = 0
+        #: How many calls were turned away: there was no place, or their job was held for too long.
+        self.rejected = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many calls want a place, or have one."""
+        return self._wanted
 
     def call(self, statement: Statement, *parameters: bytes | None, job: bytes) -> Row:
         """Run a statement whose last parameter, which is added here, is lock_timeout in milliseconds."""
@@ -121,15 +128,19 @@ class Patience:
             except Unavailable as error:
                 if error.sqlstate != LOCK_NOT_AVAILABLE:
                     raise
-        with self.place(job):
-            return self.patient.call(statement, *parameters, self.lock_timeout)
+        try:
+            with self.place(job):
+                return self.patient.call(statement, *parameters, self.lock_timeout)
+        except Unavailable as error:
+            self.rejected += error.sqlstate in {LOCK_NOT_AVAILABLE, TOO_MANY_WAIT}
+            raise
 
     @contextmanager
     def place(self, job: bytes) -> Iterator[None]:
         """Wait for a place for a call on a job, and keep it for the block. Raises Unavailable if there is none."""
         until = time.monotonic() + self._max_wait
         with self._lock:
-            if self._wanted >= self._max_wanted:
+            if self._wanted >= self.most:
                 raise too_many()
             self._wanted += 1
             wanted = self._jobs.setdefault(job, _Job())

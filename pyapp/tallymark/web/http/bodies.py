@@ -40,6 +40,8 @@ class Bodies:
         """Take the limits."""
         self._max_bytes = settings.max_body_bytes
         self._slow = SlowBodies(settings.body_timeout)
+        # Fewer than the server has threads, see server/granian.py: the others are for requests that have their body.
+        self._most_at_once = settings.blocking_threads + 2 * settings.max_waiting
         # One body always fits, also if it is compressed.
         self._memory = BodyMemory(max(settings.body_memory, 2 * settings.max_body_bytes + 2 * _PIECE_BYTES))
 
@@ -64,6 +66,9 @@ class Bodies:
         Raises:
             Problem: 400, 408, 411, 413, 415 or 503.
         """
+        if self._slow.count >= self._most_at_once:
+            # Its body is not read, not even to be thrown away: that would take one more thread.
+            raise _too_many()
         try:
             length, is_compressed = self._checked(environ)
             share = None
@@ -250,6 +255,15 @@ def _unpacked(body: bytes) -> Iterator[bytes]:
 def _unsupported(explanation: str, accepted: dict[str, str]) -> Problem:
     return Problem(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", explanation=explanation, headers=accepted
+    )
+
+
+def _too_many() -> Problem:
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Server busy",
+        explanation="Too many bodies are being read. Nothing was changed. Send the request again later.",
+        headers={"Retry-After": "2"},
     )
 
 

@@ -62,6 +62,11 @@ class SlowBodies:
         #: Sockets of gunicorn's to close, where the request did not get as far as that.
         self._closing: list[socket.socket] = []
 
+    @property
+    def count(self) -> int:
+        """How many bodies are being read."""
+        return len(self._reading)
+
     def begin(self, environ: Environ) -> float:
         """Begin to read the body of a request in this thread, and return when that was; `end` must follow."""
         if not self._looks:

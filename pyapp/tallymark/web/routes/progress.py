@@ -33,7 +33,7 @@ def read_early(tokens: Tokens, bodies: Bodies) -> Callable[[dict[str, Any]], Non
     """
 
     def read(environ: dict[str, Any]) -> None:
-        if environ["PATH_INFO"] == _PATH and tokens.knows(environ.get("HTTP_AUTHORIZATION")):
+        if environ["PATH_INFO"] == _PATH and tokens.recognises(environ):
             try:
                 environ[_EARLY] = bodies.read_json(environ)
             except Problem as problem:
@@ -83,6 +83,7 @@ def add_progress(
                 answer = with_warning(merger.merge(whole, checked_key, caller().sql_prefix), body)
                 body = whole
         except TallymarkError as error:
+            queue.resume()
             updates.refused(body, error)
             raise
         finally:

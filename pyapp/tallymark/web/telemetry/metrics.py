@@ -27,6 +27,7 @@ from tallymark.functions.http import OPERATING_FIGURES
 from tallymark.settings import Settings
 from tallymark.web.auth.tokens import Tokens, caller
 from tallymark.web.db.merging import Merger
+from tallymark.web.db.patience import Patience
 from tallymark.web.db.pool import Database
 from tallymark.web.db.readiness import Readiness
 from tallymark.web.db.replica import Reader
@@ -44,15 +45,14 @@ def add_metrics(
     app: Flask,
     tokens: Tokens,
     settings: Settings,
-    queue: AdmissionQueue,
-    merger: Merger,
+    lines: tuple[AdmissionQueue, Merger, Patience],
     pools: dict[str, Database],
     reader: Reader,
     readiness: Readiness,
 ) -> None:
-    """Give an application the route of metrics; `pools` has the connection pools by their labels."""
+    """Give an application the route of metrics; `lines` is where requests wait, `pools` the pools by their labels."""
     figures = Figures(reader, readiness)
-    sampler = _Sampler((queue, merger), pools)
+    sampler = _Sampler(lines, pools)
 
     def answer() -> Response:
         sampler.sample()
@@ -76,7 +76,7 @@ def add_metrics(
             return answer()
 
     # Any process may answer the scrape, so each one keeps its own gauges up to date from its first request on.
-    queue.on_first_entry(sampler.begin)
+    lines[0].on_first_entry(sampler.begin)
 
 
 class Figures(Collector):
@@ -155,7 +155,7 @@ def _gauge(name: str, help_text: str, values: float | Mapping[str, float], label
 class _Sampler:
     """Sets the gauges of this process's pools and lines every few seconds."""
 
-    def __init__(self, lines: Sequence[AdmissionQueue | Merger], pools: dict[str, Database]) -> None:
+    def __init__(self, lines: Sequence[AdmissionQueue | Merger | Patience], pools: dict[str, Database]) -> None:
         self._lines = lines
         self._pools = pools
         self._lock = Lock()
