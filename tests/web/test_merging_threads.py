@@ -16,7 +16,7 @@ from tests.web.watching import PATIENCE, wait_until
 
 from tallymark.functions.errors import InvalidUpdate, JobNotFound, Refused, TallymarkError, Unavailable
 from tallymark.settings import Settings
-from tallymark.web.db.merging import Merger
+from tallymark.web.db.merging import BRIEF_CALLS, Merger
 from tallymark.web.db.patience import Patience
 from tallymark.web.db.pool import Database
 from tallymark.web.db.share import Share
@@ -54,7 +54,7 @@ class Place:
         self.merger = Merger(
             self.database,
             self.patience,
-            single_lines=max(1, for_others - 1),
+            single_lines=max(1, for_others - 1 - BRIEF_CALLS),
             max_waiting=max_waiting,
             max_wait=max_wait,
             wake=self._wake,
