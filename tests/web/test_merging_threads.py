@@ -16,9 +16,10 @@ from tests.web.watching import PATIENCE, wait_until
 
 from tallymark.functions.errors import InvalidUpdate, JobNotFound, Refused, TallymarkError, Unavailable
 from tallymark.settings import Settings
-from tallymark.web.db.merging import Merger
+from tallymark.web.db.merging import BRIEF_CALLS, Merger
 from tallymark.web.db.patience import Patience
 from tallymark.web.db.pool import Database
+from tallymark.web.db.share import Share
 from tallymark.web.http.admission import AdmissionQueue
 
 Connection = psycopg.Connection[Any]
@@ -30,25 +31,36 @@ class Place:
     """A merger and all that it needs, put together as the application does."""
 
     def __init__(self, db_url: str, *, max_wait: float = 30, lock_timeout: int = 300, max_waiting: int = 2000) -> None:
-        settings = Settings(lock_timeout=lock_timeout, blocking_threads=TURNS, max_waiting=2 * max_waiting)
+        settings = Settings(lock_timeout=lock_timeout, blocking_threads=TURNS)
         self.queue = AdmissionQueue(TURNS)
-        self.database = Database(db_url, settings, role="tallymark_writer", waiting=self.queue.outside)
+        self.for_held = max(1, settings.pool_size // 4)
+        for_others = max(1, settings.pool_size - self.for_held)
+        share = Share()
+        self.database, self.patient = (
+            Database(db_url, settings, role="tallymark_writer", pool_size=size, share=share, waiting=self.queue.outside)
+            for size in (for_others, self.for_held)
+        )
         self.before_waking: Callable[[], None] = lambda: None
         self.sizes: list[int] = []
         self.saw: Callable[[int], None] = self.sizes.append
-        limits = {"connections": 2, "max_waiting": max_waiting, "max_wait": max_wait, "lock_timeout": lock_timeout}
-        patience = Patience(self.database, self.database, **limits)  # type: ignore[arg-type]  # they are of two types
+        self.patience = Patience(
+            self.database,
+            self.patient,
+            connections=self.for_held,
+            max_waiting=max(1, max_waiting // 2),
+            max_wait=max_wait,
+            lock_timeout=lock_timeout,
+        )
         self.merger = Merger(
             self.database,
-            patience,
-            single_lines=3,
+            self.patience,
+            single_lines=max(1, for_others - 1 - BRIEF_CALLS),
             max_waiting=max_waiting,
             max_wait=max_wait,
             wake=self._wake,
             woken=self.queue.woken,
             seen=self._see,
         )
-        self.patience = patience
 
     def _wake(self, sleepers: Any) -> None:  # noqa: ANN401 - as the queue has it
         self.before_waking()
@@ -69,6 +81,11 @@ class Place:
         finally:
             self.queue.leave()
 
+    def close(self) -> None:
+        """Close the connections."""
+        self.database.close()
+        self.patient.close()
+
     def is_at_rest(self) -> bool:
         """Return whether nobody waits, no line is busy, nothing is held, and every turn and place is free."""
         merger, patience = self.merger, self.patience
@@ -81,7 +98,7 @@ class Place:
             and merger._held == {}
             and patience._jobs == {}
             and patience._wanted == 0
-            and patience._connections._free == 2
+            and patience._connections._free == self.for_held
         )
 
 
@@ -96,7 +113,7 @@ def place(db_url: str) -> Iterator[Callable[..., Place]]:
 
     yield make
     for one in made:
-        one.database.close()
+        one.close()
 
 
 def body_of(job: str, number: int, **members: object) -> bytes:

@@ -6,10 +6,12 @@ What a session has, such as its prepared statements, survives most errors; what 
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from psycopg import sql
 from tests.web.watching import wait_until
 
 from tallymark.functions.errors import TallymarkError, Unavailable
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 Connection = psycopg.Connection[Any]
 Update = Callable[..., dict[str, object]]
 
+#: One of those that write is for calls that wait for jobs which others hold.
 _WRITERS, _READERS = 4, 3
 _JOBS = "/api/internal/jobs"
 _OURS = "application_name = 'tallymark' AND datname = current_database()"
@@ -59,9 +62,8 @@ def _count(db: Connection, query: str) -> int:
     return int(row[0])
 
 
-@pytest.fixture
-def web(start_web: Callable[..., "Web"], db_url: str) -> "Web":
-    """A server with a few connections of each kind, and jobs j0 to j15."""
+def start_few(start_web: Callable[..., "Web"], db_url: str) -> "Web":
+    """Start a server with a few connections of each kind, and jobs j0 to j15."""
     started = start_web(
         db_url,
         TALLYMARK_POOL_SIZE=str(_WRITERS),
@@ -72,6 +74,12 @@ def web(start_web: Callable[..., "Web"], db_url: str) -> "Web":
     for number in range(16):
         assert started.register(f"j{number}").status == 201
     return started
+
+
+@pytest.fixture
+def web(start_web: Callable[..., "Web"], db_url: str) -> "Web":
+    """A server with a few connections of each kind, and jobs j0 to j15."""
+    return start_few(start_web, db_url)
 
 
 def _all_answer(web: "Web", update: Update) -> None:
@@ -106,14 +114,16 @@ def test_after_an_error_on_every_connection_all_calls_are_answered(
     seen: set[int] = set()
 
     def write(number: int) -> None:
-        seen.add(web.call("POST", f"{_JOBS}/j{number}/command", {"command": "pause"}).status)
+        # Two at a time for a job: one of them waits for it, on the connection for calls that wait.
+        command = {"command": ("pause", "resume")[number % 2]}
+        seen.add(web.call("POST", f"{_JOBS}/j{number // 2}/command", command).status)
 
     def read(number: int) -> None:
         seen.add(web.call("GET", f"{_JOBS}/j{number}/stages").status)
 
     def all_have_failed() -> bool:
         with ThreadPoolExecutor(16) as threads:
-            list(threads.map(write, range(8)))
+            list(threads.map(write, range(16)))
             list(threads.map(read, range(8)))
         return _count(db, _RAISED) == _WRITERS + _READERS
 
@@ -124,41 +134,106 @@ def test_after_an_error_on_every_connection_all_calls_are_answered(
     _all_answer(web, update)
 
 
+#: Waits for a lock of a SQL session once that session waits for the job, which is locked here. The endpoint's session
+#: notes it by a lock of its own, which survives the error, and does it once.
+_DEADLOCK_ONCE = """
+CREATE FUNCTION public.deadlock_once() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  v_job CONSTANT integer := substr(NEW.id, 2)::integer;
+  v_session integer;
+BEGIN
+  IF current_setting('application_name') <> 'tallymark' OR EXISTS (
+    SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND pid = pg_backend_pid())
+  THEN
+    RETURN NEW;
+  END IF;
+  LOOP
+    SELECT l.pid INTO v_session FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
+    WHERE l.locktype = 'advisory' AND l.classid = 4004 AND l.objid = v_job AND l.granted
+      AND d.datname = current_database();
+    IF NOT FOUND THEN
+      RETURN NEW;
+    END IF;
+    EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE pid = v_session AND NOT granted);
+    PERFORM pg_sleep(0.01);
+  END LOOP;
+  PERFORM pg_advisory_lock_shared(hashtext('40P01'), 1);
+  PERFORM set_config('lock_timeout', '0', true); -- so that no other error is faster
+  PERFORM pg_advisory_xact_lock(4004, v_job);
+  RETURN NEW;
+END $$;
+CREATE TRIGGER deadlock_once BEFORE UPDATE ON tallymark.job
+  FOR EACH ROW EXECUTE FUNCTION public.deadlock_once();
+"""
+_IN_TRIGGER = f"SELECT count(*) FROM pg_stat_activity WHERE {_OURS} AND wait_event = 'PgSleep'"
+#: Those that wait for longer than the calls that give up after a moment.
+_PATIENT = f"""
+SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+WHERE {_OURS} AND NOT l.granted AND clock_timestamp() - l.waitstart > interval '1 second'
+"""
+_DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+
+
+class _Deadlocks:
+    """SQL sessions that bring commands into deadlocks, each for one job; the commands are the victims."""
+
+    def __init__(self, web: "Web", db: Connection, db_url: str) -> None:
+        self._web, self._db, self._url = web, db, db_url
+
+    def provoke(self, jobs: list[int], *, patient: bool) -> list[int]:
+        """Send a command for each job, all at once; return their answers. Patient ones wait for their jobs first."""
+        with ThreadPoolExecutor(2 * len(jobs)) as threads, ExitStack() as opened:
+            sessions = [opened.enter_context(psycopg.connect(self._url, autocommit=True)) for _ in jobs]
+            for job, session in zip(jobs, sessions, strict=True):
+                session.execute("SET deadlock_timeout = '1min'")
+                session.execute("SELECT pg_advisory_lock(4004, %s)", [job])
+                if patient:
+                    session.execute("BEGIN")
+                    session.execute("SELECT FROM tallymark.job WHERE id = %s FOR UPDATE", [f"j{job}"])
+            commands = [
+                threads.submit(self._web.call, "POST", f"{_JOBS}/j{job}/command", {"command": "cancel"}) for job in jobs
+            ]
+            if patient:
+                wait_until(lambda: _count(self._db, _PATIENT) == len(jobs))
+                for session in sessions:
+                    session.execute("ROLLBACK")
+            # All of them at once, so that each has a connection of its own.
+            wait_until(lambda: _count(self._db, _IN_TRIGGER) == len(jobs))
+            # The session gives up its own lock before the job: the second attempt meets neither.
+            ask = "SELECT FROM tallymark.job WHERE id = 'j{0}' FOR UPDATE; SELECT pg_advisory_unlock(4004, {0})"
+            for asked in [
+                threads.submit(session.execute, ask.format(job).encode())
+                for job, session in zip(jobs, sessions, strict=True)
+            ]:
+                asked.result()
+            return [command.result().status for command in commands]
+
+
 def test_after_a_deadlock_on_every_connection_all_calls_are_answered(
-    web: "Web", db: Connection, db_url: str, update: Update
+    start_web: Callable[..., "Web"], db: Connection, db_url: str, update: Update
 ) -> None:
-    """Batches that hold a job and wait for another are the victims of SQL sessions: they are tried again."""
-    with ThreadPoolExecutor(2 * _WRITERS) as threads:
-        sessions = [psycopg.connect(db_url) for _ in range(_WRITERS)]
-        for number, session in enumerate(sessions):
-            # The batches look for a deadlock first. They lock jobs in the order of their ids.
-            session.execute("SET deadlock_timeout = '1min'")
-            session.execute("SELECT FROM tallymark.job WHERE id = %s FOR UPDATE", [f"j{number + 4}"])
-        batches = [
-            threads.submit(
-                web.report,
-                [update(job_id, updateId="dead", itemsByType={"issues": 1}) for job_id in (f"j{n}", f"j{n + 4}")],
-            )
-            for n in range(_WRITERS)
-        ]
-        waiting = f"SELECT count(*) FROM pg_stat_activity WHERE {_OURS} AND wait_event_type = 'Lock'"
-        wait_until(lambda: _count(db, waiting) == _WRITERS)
-        asks = [
-            threads.submit(session.execute, "SELECT FROM tallymark.job WHERE id = %s FOR UPDATE", [f"j{number}"])
-            for number, session in enumerate(sessions)
-        ]
-        for ask, session in zip(asks, sessions, strict=True):
-            ask.result()
-            session.close()
-        answers = [batch.result() for batch in batches]
-    # The second attempt may meet a session that has not noticed yet that it may go on: a second deadlock.
-    refused = [answer for answer in answers if answer.status != 200]
-    assert {answer.status for answer in refused} <= {503}
+    """Commands that lock their job, and then wait for a session that wants it, are tried again, and succeed."""
+    # The endpoint's sessions look for a deadlock at once, the others do not.
+    db.execute(sql.SQL("ALTER DATABASE {} SET deadlock_timeout = '1ms'").format(sql.Identifier(db.info.dbname)))
+    web = start_few(start_web, db_url)
+    db.execute(_DEADLOCK_ONCE.encode())
+    before = _count(db, _DEADLOCKS)
+    deadlocks = _Deadlocks(web, db, db_url)
+    assert deadlocks.provoke(list(range(_WRITERS - 1)), patient=False) == [200] * (_WRITERS - 1)
+    noted = _pids(db)
+    assert len(noted) == _WRITERS - 1
+    # The last connection is for calls that wait for jobs.
+    assert deadlocks.provoke([_WRITERS], patient=True) == [200]
+    assert len(_pids(db) | noted) == _WRITERS
     _all_answer(web, update)
     # Sessions tell the statistics within some seconds.
-    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    wait_until(lambda: _count(db, deadlocks) >= _WRITERS + len(refused))
+    wait_until(lambda: _count(db, _DEADLOCKS) >= before + _WRITERS)
     assert _count(db, "SELECT count(*) FROM tallymark.job WHERE NOT tallymark.verify_job(id)") == 0
+
+
+def _pids(db: Connection) -> set[int]:
+    """Return the sessions of the endpoint that had an error."""
+    return {pid for (pid,) in db.execute(_RAISED.replace("count(DISTINCT l.pid)", "l.pid").encode())}
 
 
 # --- one connection, every error ---------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 The server is one of the tests' own, with max_connections = 5. Three of these are reserved for superusers.
 """
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -168,28 +169,56 @@ def test_what_a_burst_has_opened_is_given_back(small: Small, start_web: Callable
     web.stop()
 
 
+#: Calls that change a job go on when nobody holds the lock 4004 any more.
+_GATE = """
+CREATE FUNCTION public.wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  WHILE EXISTS (SELECT FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
+    WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid = 4004 AND d.datname = current_database())
+  LOOP
+    PERFORM pg_sleep(0.01);
+  END LOOP;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER gate BEFORE UPDATE ON tallymark.job FOR EACH ROW EXECUTE FUNCTION public.wait_at_gate();
+"""
+
+
 def test_where_there_is_room_one_of_each_kind_stays(
     start_web: Callable[..., "Web"], db: psycopg.Connection[Any], db_url: str
 ) -> None:
     """Opening one takes time. Those that only a burst needed are closed."""
-    web = start_web(db_url, TALLYMARK_LOCK_TIMEOUT="20000", TALLYMARK_MAX_WAIT="20")
-    jobs = ("burst", "other")
-    for job in jobs:
-        web.register(job)
-    ours = f"{_OURS} AND datname = current_database()"
-    with ThreadPoolExecutor(16) as threads, psycopg.connect(db_url) as holder:
-        holder.execute("SELECT FROM tallymark.job FOR UPDATE")
-        commands = [
-            threads.submit(web.call, "POST", f"/api/internal/jobs/{job}/command", {"command": "pause"})
-            for job in jobs * 4
-        ]
-        # One for each job, on the connections that may wait. The others gave up after a moment.
-        wait_until(lambda: db.execute(f"{ours} AND wait_event_type = 'Lock'".encode()).fetchone() == (2,))
+    web = start_web(db_url)
+    for number in range(4):
+        web.register(f"burst{number}")
+
+    def ours(condition: str) -> int:
+        row = db.execute(f"{_OURS} AND datname = current_database() AND {condition}".encode()).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def command(number: int) -> int:
+        return web.call("POST", f"/api/internal/jobs/burst{number}/command", {"command": "pause"}).status
+
+    def opened() -> dict[str, int]:
+        text = web.call("GET", "/metrics").body.decode()
+        pools = re.findall(r'tallymark_pool_connections{pool="(\w+)",state="open"} (\d+)', text)
+        return {pool: int(count) for pool, count in pools}
+
+    db.execute(_GATE.encode())
+    with ThreadPoolExecutor(8) as threads, psycopg.connect(db_url) as holder:
+        holder.execute("SELECT pg_advisory_xact_lock(4004)")
+        commands = [threads.submit(command, number) for number in range(4)]
+        wait_until(lambda: ours("wait_event = 'PgSleep'") == 4)
+        # These four wait for the job of the first: one of them on a connection for calls that may, whatever the time.
+        commands += [threads.submit(command, 0) for _ in range(4)]
+        wait_until(lambda: opened().get("write_held") == 1 and ours("wait_event_type = 'Lock'") == 1)
+        assert opened()["write"] >= 4
+        assert web.call("GET", "/api/internal/jobs/burst0").status == 200
         holder.rollback()
-        assert {command.result().status for command in commands} == {200}
-    assert web.call("GET", "/api/internal/jobs/burst").status == 200
-    # One that writes, one that may wait for held jobs, and one that reads.
-    wait_until(lambda: db.execute(ours.encode()).fetchone() == (3,))
+        assert [each.result() for each in commands] == [200] * 8
+    wait_until(lambda: opened() == {"write": 1, "write_held": 1, "read": 1})
+    assert ours("true") == 3
     web.stop()
 
 
