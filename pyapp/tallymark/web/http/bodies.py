@@ -24,6 +24,8 @@ _SHARE = "tallymark.body_share"
 #: while the body still came in, the client would find its connection reset, and never see the answer.
 _DISCARD_FACTOR = 16
 _PIECE_BYTES = 65_536
+#: When a client may send its request again that was cut off by a stop: a restart takes a few seconds.
+_STOPPING_RETRY_SECONDS = 5
 #: The length of a body that comes in chunks.
 _CHUNKED = -1
 _CONTENT_LENGTH = re.compile(r"[0-9]{1,20}")
@@ -42,6 +44,10 @@ class Bodies:
         self._slow = SlowBodies(settings.body_timeout)
         # One body always fits, also if it is compressed.
         self._memory = BodyMemory(max(settings.body_memory, 2 * settings.max_body_bytes + 2 * _PIECE_BYTES))
+
+    def stop(self) -> None:
+        """End the reading of all bodies that do not come within half a second: the server stops."""
+        self._slow.stop()
 
     def around(self, app: "WSGIApplication") -> "WSGIApplication":
         """Return an application that forgets the body of each request when its answer is made."""
@@ -180,9 +186,17 @@ class Bodies:
         share.grow(len(piece))
 
     def _cut_off(self, environ: Environ, began: float, problem: str) -> Problem:
-        """Return 408 for a body that did not come in time, and else 400."""
+        """Return 408 for a body that did not come in time, 503 if the server stops, and else 400."""
         if not self._slow.is_over(environ, began):
             return _invalid_body(problem)
+        if self._slow.stops:
+            return Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "Server stopping",
+                explanation="The server stops, and the body has not arrived. Nothing was changed. "
+                "Send the request again.",
+                headers={"Retry-After": str(_STOPPING_RETRY_SECONDS), "Connection": "close"},
+            )
         return Problem(
             HTTPStatus.REQUEST_TIMEOUT,
             "Request timeout",

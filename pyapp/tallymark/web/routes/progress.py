@@ -47,6 +47,8 @@ def add_progress(
     app: Flask, tokens: Tokens, merger: Merger, updates: UpdateLog, queue: AdmissionQueue, bodies: Bodies
 ) -> None:
     """Give an application the route that crawlers report to."""
+    # The server ends the reading of bodies when it stops.
+    app.extensions["tallymark.bodies"] = bodies
 
     def body_of(environ: dict[str, Any]) -> bytes:
         early = environ.pop(_EARLY, None)
