@@ -95,13 +95,7 @@ def add_jobs(
         """Register a job."""
         body = read_body()
         with queue.outside():
-            try:
-                created, job_id, job = register(body)
-            except InvalidUpdate as error:
-                whole = mended(body, error.sqlstate)
-                if whole is None:
-                    raise
-                created, job_id, job = register(whole)
+            created, job_id, job = _with_whole_text(register, body)
         answer = json_answer(job, HTTPStatus.CREATED if created == b"true" else HTTPStatus.OK)
         answer.headers["Location"] = f"/api/internal/jobs/{quote(job_id or b'', safe='')}"
         return answer
@@ -114,8 +108,12 @@ def add_jobs(
         who = caller()
         who.check_job(job_id)
         key = _job_key(job_id)
+
+        def command(body: bytes) -> Row:
+            return patience.call(http.RECEIVE_COMMAND, body, key, who.name.encode() or None, job=key)
+
         with queue.outside():
-            [job] = patience.call(http.RECEIVE_COMMAND, body, key, who.name.encode() or None, job=key)
+            [job] = _with_whole_text(command, body)
         return json_answer(job)
 
     @app.get("/api/internal/jobs/<job_id:job_id>")
@@ -127,6 +125,17 @@ def add_jobs(
 
     for name, part in _PARTS.items():
         _add_part(app, tokens, reader, name, part)
+
+
+def _with_whole_text(call: Callable[[bytes], Row], body: bytes) -> Row:
+    """Call with a body, and once more where half a surrogate pair in it was refused and could be replaced."""
+    try:
+        return call(body)
+    except InvalidUpdate as error:
+        whole = mended(body, error.sqlstate)
+        if whole is None:
+            raise
+        return call(whole)
 
 
 def _add_part(app: Flask, tokens: Tokens, reader: CanCall, name: str, part: _Part) -> None:
