@@ -37,11 +37,24 @@ class _Part(NamedTuple):
     parameters: Callable[[Query], tuple[bytes | None, ...]]
 
 
+def _timeline(query: Query) -> tuple[bytes | None, ...]:
+    after, _ = _places(query)
+    return after, query.number("limit"), query.texts("event")
+
+
+def _timeline_before(query: Query) -> tuple[bytes | None, ...]:
+    _, before = _places(query)
+    return before, query.number("limit"), query.texts("event")
+
+
+def _places(query: Query) -> tuple[bytes | None, bytes | None]:
+    """Return `after` and `before`. Only one has a meaning, but both are parameters, and a wrong one is named."""
+    # An empty `before` is the end of the timeline.
+    return query.number("after", BIGINT), query.number("before", BIGINT, may_be_empty=True)
+
+
 _PARTS = {
-    "timeline": _Part(
-        http.TIMELINE_PAGE,
-        lambda query: (query.number("after", BIGINT), query.number("limit"), query.texts("event")),
-    ),
+    "timeline": _Part(http.TIMELINE_PAGE, _timeline),
     "history": _Part(
         http.HISTORY_PAGE,
         lambda query: (query.text("field"), query.number("after", BIGINT), query.number("limit")),
@@ -57,14 +70,8 @@ _PARTS = {
 }
 
 
-def _before(query: Query) -> tuple[bytes | None, ...]:
-    query.number("after", BIGINT)  # it has no meaning here, but a wrong one is named
-    # An empty `before` is the end of the timeline.
-    return query.number("before", BIGINT, may_be_empty=True), query.number("limit"), query.texts("event")
-
-
 #: The timeline backwards, if `before` is given.
-_TIMELINE_BEFORE = _Part(http.TIMELINE_BEFORE_PAGE, _before)
+_TIMELINE_BEFORE = _Part(http.TIMELINE_BEFORE_PAGE, _timeline_before)
 
 
 class _JobId(PathConverter):
