@@ -17,7 +17,7 @@ from tests.web.watching import PATIENCE, wait_until
 from tallymark.functions.errors import InvalidUpdate, JobNotFound, Refused, TallymarkError, Unavailable
 from tallymark.settings import Settings
 from tallymark.web.db.merging import BRIEF_CALLS, Merger
-from tallymark.web.db.patience import Patience
+from tallymark.web.db.patience import Patience, job_of
 from tallymark.web.db.pool import Database
 from tallymark.web.db.share import Share
 from tallymark.web.http.admission import AdmissionQueue
@@ -40,7 +40,6 @@ class Place:
             Database(db_url, settings, role="tallymark_writer", pool_size=size, share=share, waiting=self.queue.outside)
             for size in (for_others, self.for_held)
         )
-        self.before_waking: Callable[[], None] = lambda: None
         self.sizes: list[int] = []
         self.saw: Callable[[int], None] = self.sizes.append
         self.patience = Patience(
@@ -63,7 +62,6 @@ class Place:
         )
 
     def _wake(self, sleepers: Any) -> None:  # noqa: ANN401 - as the queue has it
-        self.before_waking()
         self.queue.wake(sleepers)
 
     def _see(self, size: int) -> None:
@@ -158,9 +156,9 @@ def outcome(call: "Future[bytes]") -> bytes | BaseException:
 
 
 def test_a_leader_gets_an_outcome_from_others_before_it_sleeps_and_no_turn_is_lost(
-    db: Connection, db_url: str, place: Callable[..., Place]
+    db: Connection, db_url: str, place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its update turns out to be held, and that job's line gives up, all while its thread still wakes the others."""
+    """Its update turns out to be held, and that job's line gives up, all before its thread sleeps again."""
     register(db, "held", "free")
     here = place()
     gathered, slow, may_go_on = threading.Event(), threading.Event(), threading.Event()
@@ -169,12 +167,19 @@ def test_a_leader_gets_an_outcome_from_others_before_it_sleeps_and_no_turn_is_lo
         if size == 1:
             assert gathered.wait(PATIENCE)
 
-    def delay() -> None:
-        if threading.current_thread().name == "slow":
+    sleep, sleeps = here.merger._sleep, iter(range(9))
+
+    def sleep_late(mine: Any) -> None:  # noqa: ANN401 - an update
+        # Its first sleep is in the line; the second one is when its job is held.
+        if threading.current_thread().name == "slow" and next(sleeps) == 1:
             slow.set()
             assert may_go_on.wait(PATIENCE)
+        sleep(mine)
 
-    # An escape hides their job from the search, so only the database says that it is held.
+    monkeypatch.setattr(here.merger, "_sleep", sleep_late)
+
+    # Their job is hidden from the search, so only the database says that it is held.
+    monkeypatch.setattr("tallymark.web.db.merging.job_of", lambda body: b"" if b"0049" in body else job_of(body))
     hidden = [body_of("held", number).replace(b"taskId", b"task\\u0049d") for number in range(2)]
     errors: list[BaseException] = []
 
@@ -186,7 +191,7 @@ def test_a_leader_gets_an_outcome_from_others_before_it_sleeps_and_no_turn_is_lo
         hold(holder, "held")
         first = threads.submit(here.send, body_of("held", 2))
         wait_until(lambda: b"held" in here.merger._held)
-        here.saw, here.before_waking = wait_for_others, delay
+        here.saw = wait_for_others
         threads.submit(here.send, body_of("free", 1))
         wait_until(lambda: here.merger._line.busy)
         late.start()
