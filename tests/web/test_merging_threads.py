@@ -56,13 +56,10 @@ class Place:
             single_lines=max(1, for_others - 1 - BRIEF_CALLS),
             max_waiting=max_waiting,
             max_wait=max_wait,
-            wake=self._wake,
+            wake=self.queue.wake,
             woken=self.queue.woken,
             seen=self._see,
         )
-
-    def _wake(self, sleepers: Any) -> None:  # noqa: ANN401 - as the queue has it
-        self.queue.wake(sleepers)
 
     def _see(self, size: int) -> None:
         self.saw(size)
