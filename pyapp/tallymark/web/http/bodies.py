@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 #: Where the environment of a request keeps what its body takes of the memory.
 _SHARE = "tallymark.body_share"
-#: Set in the environment of a request whose body was read, or thrown away: nothing of it is left to read.
-_IS_READ = "tallymark.body_is_read"
+#: Set in the environment of a request whose body is not to be thrown away: it was read, or will not be read at all.
+_IS_DONE = "tallymark.body_is_done"
 #: The body of a refused request is read and thrown away, up to this multiple of the size limit. If the answer went out
 #: while the body still came in, the client would find its connection reset, and never see the answer.
 _DISCARD_FACTOR = 16
@@ -76,6 +76,7 @@ class Bodies:
         """
         if self._slow.count >= self._most_at_once:
             # Its body is not read, not even to be thrown away: that would take one more thread.
+            environ[_IS_DONE] = True
             raise _too_many()
         try:
             length, is_compressed = self._checked(environ)
@@ -86,7 +87,7 @@ class Bodies:
         except Problem:
             self.discard(environ, self._max_bytes * _DISCARD_FACTOR)
             raise
-        environ[_IS_READ] = True
+        environ[_IS_DONE] = True
         if share is None:
             body = self._read(environ, length)
         else:
@@ -103,11 +104,11 @@ class Bodies:
 
     def discard(self, environ: Environ, max_bytes: int = _PIECE_BYTES) -> None:
         """Read what there is of the body of a refused request, and throw it away. Raises nothing."""
-        if _IS_READ in environ:
+        if _IS_DONE in environ:
             return  # a server whose input does not end by itself would wait for more
         if "HTTP_EXPECT" in environ:
             return  # this client sends nothing before it gets a 100
-        environ[_IS_READ] = True
+        environ[_IS_DONE] = True
         left = max_bytes
         given = environ.get("CONTENT_LENGTH") or ""
         if _CONTENT_LENGTH.fullmatch(given):
