@@ -183,18 +183,23 @@ def test_half_a_body_does_not_hold_up_a_stop(
         f"POST /api/internal/jobs/progress HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
         "Content-Type: application/json\r\n"
     )
-    halves = ['Content-Length: 500\r\n\r\n{"taskId":', 'Transfer-Encoding: chunked\r\n\r\n99\r\n{"taskId":']
+    halves = [
+        head + 'Content-Length: 500\r\n\r\n{"taskId":',
+        head + 'Transfer-Encoding: chunked\r\n\r\n99\r\n{"taskId":',
+        "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + head + "Content-Length: 500\r\n\r\n",
+    ]
     with ExitStack() as held:
         opened = [held.enter_context(socket.create_connection(("127.0.0.1", server.port), 60)) for _ in halves]
         for plain, half in zip(opened, halves, strict=True):
-            plain.sendall((head + half).encode())
+            plain.sendall(half.encode())
         # An answer to another request, so that theirs have begun.
         assert server.report({"taskId": "job", "status": "processing", "timestamp": "2025-01-06T19:15:30Z"}) == 200
         server.process.send_signal(signal.SIGTERM)
         for plain in opened:
             answer = b"".join(iter(partial(plain.recv, 65_536), b""))
-            assert answer.startswith(b"HTTP/1.1 503"), answer
-            assert b"retry-after: " in answer.lower()
-            assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"] == "Server stopping"
+            heads, _, body = answer[answer.rindex(b"HTTP/1.1") :].partition(b"\r\n\r\n")
+            assert heads.startswith(b"HTTP/1.1 503"), answer
+            assert b"retry-after: " in heads.lower()
+            assert json.loads(body)["error"] == "Server stopping"
     assert server.process.wait(30) == 0
     assert "Traceback" not in server.log.read_text()

@@ -160,11 +160,13 @@ class SlowBodies:
             if began < now - _STOP_SECONDS:
                 left[_address(environ)].append(environ)
         try:
-            connections = [one for one in client_connections() if one.waits] if left else []
+            connections = client_connections() if left else []
         except OSError:
             return  # the next look may succeed
         for address, environs in left.items():
             theirs = [one for one in connections if one.address == address]
+            if len(theirs) > len(environs):
+                theirs = [one for one in theirs if one.waits]
             # With more of them, some wait for their answer. They are not told apart, and get it soon.
             if len(theirs) <= len(environs):
                 for environ in environs:
