@@ -183,7 +183,7 @@ def test_a_leader_gets_an_outcome_from_others_before_it_sleeps_and_no_turn_is_lo
         errors.append(_failed(here, hidden[0]))
 
     late = threading.Thread(target=report, name="slow")
-    with psycopg.connect(db_url) as holder, ThreadPoolExecutor(3) as threads:
+    with psycopg.connect(db_url) as holder, ThreadPoolExecutor(4) as threads:
         hold(holder, "held")
         first = threads.submit(here.send, body_of("held", 2))
         wait_until(lambda: b"held" in here.merger._held)
@@ -193,7 +193,9 @@ def test_a_leader_gets_an_outcome_from_others_before_it_sleeps_and_no_turn_is_lo
         late.start()
         wait_until(lambda: here.merger.waiting == 1)
         other = threads.submit(here.send, hidden[1])
-        wait_until(lambda: here.merger.waiting == 2)
+        # The one that is woken late.
+        free = threads.submit(here.send, body_of("free", 2))
+        wait_until(lambda: here.merger.waiting == 3)
         gathered.set()
         assert slow.wait(PATIENCE)
         assert isinstance(outcome(first), Unavailable)
@@ -202,6 +204,7 @@ def test_a_leader_gets_an_outcome_from_others_before_it_sleeps_and_no_turn_is_lo
         may_go_on.set()
         late.join()
         assert isinstance(outcome(other), Unavailable)
+        assert isinstance(outcome(free), bytes)
     assert [type(error) for error in errors] == [Unavailable]
     assert count_of(db, "held") == (0, True)
     assert here.is_at_rest()
