@@ -35,6 +35,17 @@ def test_stages_events_and_fields_are_in_the_job_and_its_timeline(make_client: "
     assert own["details"] == {"until": "noon"}
 
 
+def test_half_a_character_in_the_name_of_a_field_costs_no_count(make_client: "Make", name: str, look: "Look") -> None:
+    """It is replaced by U+FFFD, as in values and in names further in."""
+    with make_client().job(name) as job:
+        job.advance("issues", 2)
+        job.report(**{"cut \ud83d": {"inner \ud83d": 1}})
+        assert job.flush()
+        job.advance("issues", 3)
+    progress = look(name)["progress"]
+    assert (progress["itemsByType"], progress["cut \ufffd"]) == ({"issues": 5}, {"inner \ufffd": 1})
+
+
 def test_more_done_than_expected_is_no_refusal(make_client: "Make", name: str, look: "Look") -> None:
     """The protocol refuses totals that are too small, so the client raises them."""
     with make_client().job(name) as job:

@@ -51,6 +51,7 @@ def test_a_wrong_token_is_unauthorized(web: "Web", job: str, update: Update) -> 
     """401, and how to authenticate."""
     answer = web.report(update(job), token="wrong")
     _is_problem(answer, 401, "Unauthorized")
+    assert answer.json["detail"] == "There is no such token, or it has expired."
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
@@ -58,7 +59,9 @@ def test_no_token_is_unauthorized(web: "Web", job: str, update: Update) -> None:
     """401, before anything else is checked."""
     answer = web.report("not even JSON", token=None, headers={"Content-Type": "text/plain"})
     _is_problem(answer, 401, "Unauthorized")
-    _is_problem(web.report(update(job), token=None), 401, "Unauthorized")
+    answer = web.report(update(job), token=None)
+    _is_problem(answer, 401, "Unauthorized")
+    assert answer.json["detail"] == "Send `Authorization: Bearer <token>`."
 
 
 def test_without_a_configured_token_the_endpoint_is_disabled(

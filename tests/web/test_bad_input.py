@@ -83,6 +83,14 @@ _OTHERS = {
     "two documents": ("{} {}", _BODY),
     "white space": (" \n", _BODY),
 }
+_WRONG_BODIES = {
+    "": "is empty",
+    " \n": "is empty",
+    '"text"': "must be a JSON object, or an array of updates",
+    " 12": "must be a JSON object, or an array of updates",
+    "null": "must be a JSON object, or an array of updates",
+    "hello": "must be JSON",
+}
 _CASES = {**{name: (_WITH % member, error) for name, (member, error) in _MEMBERS.items()}, **_OTHERS}
 
 
@@ -96,6 +104,15 @@ def test_what_is_wrong_is_said_and_changes_nothing(web: "Web", job: str, case: s
     assert answer.json["details"]
     assert all(set(detail) == {"field", "problem"} and detail["problem"] for detail in answer.json["details"])
     assert web.state(job) == before
+
+
+@pytest.mark.parametrize("body", _WRONG_BODIES)
+def test_a_body_that_is_no_update_is_told_what_it_must_be(web: "Web", job: str, update: Update, body: str) -> None:
+    """400 with the one problem that there is. The next update is as usual."""
+    answer = web.report(body)
+    assert (answer.status, answer.json["details"]) == (400, [{"field": "", "problem": _WRONG_BODIES[body]}])
+    assert answer.json["detail"] == f"the body {_WRONG_BODIES[body]}"
+    assert web.report(update(job)).status == 200
 
 
 @pytest.mark.parametrize("coding", ["utf-16", "utf-16-le", "utf-32", "latin-1"])

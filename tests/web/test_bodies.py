@@ -253,6 +253,7 @@ def test_the_limit_holds_for_what_comes_out(
     for _ in range(5):
         answer = web.report(packed, headers={"Content-Encoding": "gzip"})
         assert (answer.status, answer.json["error"]) == (413, "Request body too large")
+        assert answer.json["detail"] == "Decompressed, the body has more than 1048576 bytes, which is the limit."
     status = Path(f"/proc/{worker.pid}/status").read_text()
     peak = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
     assert peak - before < 24_000_000, "of 5 times what would come out"

@@ -4,11 +4,14 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,7 +36,7 @@ class _Server:
 
     def __init__(self, command: tuple[str, ...], log: Path, port: int, environ: dict[str, str]) -> None:
         self.port = port
-        self._log = log
+        self.log = log
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(command, stderr=stderr, stdout=stderr, env=environ, start_new_session=True)
         give_up = time.monotonic() + 60
@@ -167,3 +170,31 @@ def test_sign_outs_that_the_database_has_not_noted_are_noted_at_the_end(
     db.execute("ALTER FUNCTION tallymark.elsewhere(bytea, integer) RENAME TO end_session")
     server.stop()
     assert db.execute("SELECT count(*) FROM tallymark.ended_session").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("command", [pytest.param("serve", id="serve"), pytest.param("up", id="up")])
+def test_half_a_body_does_not_hold_up_a_stop(
+    start_server: StartServer, db: psycopg.Connection[Any], command: str
+) -> None:
+    """Its client gets 503 and a closed connection, however it sends. The server ends by itself, with 0."""
+    db.execute("SELECT tallymark.create_job('job')")
+    server = start_server(*_TALLYMARK, command)
+    head = (
+        f"POST /api/internal/jobs/progress HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+        "Content-Type: application/json\r\n"
+    )
+    halves = ['Content-Length: 500\r\n\r\n{"taskId":', 'Transfer-Encoding: chunked\r\n\r\n99\r\n{"taskId":']
+    with ExitStack() as held:
+        opened = [held.enter_context(socket.create_connection(("127.0.0.1", server.port), 60)) for _ in halves]
+        for plain, half in zip(opened, halves, strict=True):
+            plain.sendall((head + half).encode())
+        # An answer to another request, so that theirs have begun.
+        assert server.report({"taskId": "job", "status": "processing", "timestamp": "2025-01-06T19:15:30Z"}) == 200
+        server.process.send_signal(signal.SIGTERM)
+        for plain in opened:
+            answer = b"".join(iter(partial(plain.recv, 65_536), b""))
+            assert answer.startswith(b"HTTP/1.1 503"), answer
+            assert b"retry-after: " in answer.lower()
+            assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"] == "Server stopping"
+    assert server.process.wait(30) == 0
+    assert "Traceback" not in server.log.read_text()

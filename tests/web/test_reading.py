@@ -119,11 +119,19 @@ def test_a_parameter_that_a_call_does_not_have_is_named(web: "Web", job: str, pa
     assert [problem["field"] for problem in answer.json["details"]] == ["sort", "attributes", "Limit"]
 
 
-def test_an_answer_names_what_a_call_has_instead(web: "Web") -> None:
+def test_an_answer_names_what_a_call_has_instead(web: "Web", job: str) -> None:
     """The parameters of the call; and of a thousand unknown ones it names only some."""
     [problem] = web.call("GET", f"{JOBS}?sorted=id").json["details"]
     assert problem["problem"].endswith(
         "status, stage, operationType, currentDataType, itemType, updatedSince, q, limit, cursor"
+    )
+    for query in ("x=1", "before=&x=1", "after=1&before=2&x=1"):
+        [problem] = web.call("GET", f"{JOBS}/{job}/timeline?{query}").json["details"]
+        assert problem["problem"].endswith(": the parameters are after, before, limit, event")
+    detail = web.call("GET", f"{JOBS}/{job}/timeline?x=1&limit=no&y=").json["detail"]
+    assert detail == (
+        "limit must be a whole number, 0 or greater; "
+        "x, y are not parameters of this request: the parameters are after, before, limit, event"
     )
     [problem] = web.call("GET", "/api/internal/database?x=1").json["details"]
     assert problem["problem"].endswith("there are no parameters")

@@ -83,23 +83,29 @@ def test_what_only_looks_like_half_a_pair_is_kept_as_it_is(web: "Web", job: str,
 
 
 @pytest.mark.parametrize(
-    "member",
+    ("member", "field"),
     [
-        r'"updateId":"\ud83d"',
-        r'"workerId":"\ud83d"',
-        r'"\ud83d":1',
-        r'"itemsByType":{"\ud83d":1}',
-        r'"areas":[{"type":"group","name":"x","fullPath":"\ud83d"}]',
-        r'"areas":[{"type":"group","name":"x","fullPath":"a/b","parentPath":"\ud83d"}]',
+        (r'"updateId":"\ud83d"', "updateId"),
+        (r'"workerId":"\ud83d"', "workerId"),
+        (r'"\ud83d":1', ""),
+        (r'"itemsByType":{"\ud83d":1}', "itemsByType"),
+        (r'"areas":[{"type":"group","name":"x","fullPath":"a/b","parentPath":"\ud83d"}]', "areas[0].parentPath"),
+        (r'"areas":[{"type":"group","name":"x","fullPath":"\ud83d"}]', "areas[0].fullPath"),
     ],
 )
-def test_what_tells_things_apart_is_not_replaced(web: "Web", job: str, member: str) -> None:
-    """400: two different ids with half a pair would become the same, and one of them would not count."""
+def test_what_tells_things_apart_is_not_replaced(web: "Web", job: str, member: str, field: str) -> None:
+    """400, which names the field: two different ids would become the same, and one of them would not count."""
     before = web.state(job)
     answer = web.report(_body(job, member))
     assert (answer.status, answer.json["error"]) == (400, "Invalid request body")
+    problem = r"has half a surrogate pair (such as \ud83d) in a name or an id: send whole characters"
+    assert answer.json["details"] == [{"field": field, "problem": problem}]
+    batch = web.report(b"[%b,%b]" % (_body(job, '"note":1'), _body(job, member)))
+    assert [one["field"] for one in batch.json["details"]] == [f"[1].{field}" if field else "[1]"]
     assert web.state(job) == before
-    assert web.report(_body(r"\ud83d", '"note":1')).status == 400
+    refused = web.report(_body(r"\ud83d", '"note":1'))
+    assert (refused.status, refused.json["details"][0]["field"]) == (400, "taskId")
+    assert web.report(_body(job, '"note":1')).status == 200
 
 
 @pytest.mark.parametrize("rest", [r',"a":"\u0000"', ",", "}", ',"n":1e400000', ',"x":"\udce4"'])
@@ -148,4 +154,10 @@ def test_a_job_is_registered_with_half_a_pair_in_its_attributes(web: "Web") -> N
     for status in (201, 200):
         answer = web.call("POST", "/api/internal/jobs", rf'{{"taskId":"{job}","attributes":{{"title":"\ud83d"}}}}')
         assert (answer.status, answer.json["attributes"]) == (status, {"title": "\ufffd"})
-    assert web.call("POST", "/api/internal/jobs", r'{"taskId":"\ud83d"}').status == 400
+    refused = web.call("POST", "/api/internal/jobs", r'{"taskId":"\ud83d"}')
+    assert (refused.status, refused.json["details"][0]["field"]) == (400, "taskId")
+    command = f"/api/internal/jobs/{job}/command"
+    refused = web.call("POST", command, r'{"command":"\ud83d"}')
+    assert (refused.status, refused.json["details"][0]["field"]) == (400, "command")
+    refused = web.call("POST", command, r'{"command":"pause","\ud83d":1}')
+    assert (refused.status, "surrogate" in refused.json["detail"]) == (400, True)

@@ -94,7 +94,7 @@ class Pending:
 
 def prepare(fields: Mapping[str, Any]) -> Fields:
     """Return fields as they can be sent, without None. What is not JSON raises here, in the caller's thread."""
-    given = {name: clean(value) for name, value in fields.items() if value is not None}
+    given = {clean(name): clean(value) for name, value in fields.items() if value is not None}
     return {name: (value, len(name) + len(json.dumps(value, allow_nan=False))) for name, value in given.items()}
 
 

@@ -187,7 +187,8 @@ _RULES = {
     LOCK_NOT_AVAILABLE: _Rule(
         Unavailable,
         "Database busy",
-        explanation="Another transaction holds the job for long. Nothing was changed. Send the request again later.",
+        explanation="Another transaction has held the job for too long. Nothing was changed. "
+        "Send the request again later.",
     ),
     "25P04": _BUSY,
     # Another transaction was faster. 23505, a number that is taken, shows the same while a distributed database moves

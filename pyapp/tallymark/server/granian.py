@@ -19,7 +19,8 @@ from tallymark.server.ports import is_free
 from tallymark.server.private_files import cleared_private_directory
 from tallymark.settings import Settings
 
-#: A server that stops closes what is still open after so many seconds: a request whose body never comes would not end.
+#: A server that stops closes what is still open after so many seconds. Streams, and bodies that do not come, are ended
+#: at once, so that only calls of the database take longer than a second.
 GRACE_SECONDS = 10
 #: The application has answered within a second everywhere so far; slow disks and busy machines get more.
 HEALTHY_SECONDS = 60.0

@@ -31,12 +31,18 @@ def worker_app() -> WSGIApplication:
 
     disconnect_stalled_clients(_STALLED_SECONDS)
     app = create_app()
-    _call_at_end(app.extensions["tallymark.live"].stop)
+    live, bodies = app.extensions["tallymark.live"], app.extensions["tallymark.bodies"]
+
+    def stop() -> None:
+        bodies.stop()
+        live.stop()
+
+    _call_at_end(stop)
     return app
 
 
 def _call_at_end(stop: Callable[[], None]) -> None:
-    """Call a function as soon as this process gets a signal to end; granian tells nobody, and waits for streams.
+    """Call a function as soon as this process gets a signal to end; granian tells nobody, and waits for all requests.
 
     Granian sets its signal handlers later than this, and Python's own would run only when that wait is over. Python
     writes each signal's number to the pipe whatever the handlers are.

@@ -72,7 +72,7 @@ def test_the_system_page_shows_the_figures_of_the_database(site: "Site") -> None
     version = scalar(url, "SHOW server_version").split()[0]
     expect(page.locator("main")).to_contain_text(f"PostgreSQL {version}")
     expect(page.locator("main")).to_contain_text(
-        "Updates per call of the database: 1.0 on average (updates: 3, calls: 3)."
+        "Updates per call of the database: 1.0 on average, 3 updates in 3 calls."
     )
     answered = page.get_by_label("Requests by route").locator("tbody tr").filter(has_text="/stages").locator("td")
     expect(answered.nth(1)).to_have_text("3")

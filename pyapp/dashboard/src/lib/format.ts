@@ -8,6 +8,11 @@ export function count(value: number): string {
   return whole.format(value);
 }
 
+/** A count of things, such as 1 update or 2 updates. */
+export function plural(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`;
+}
+
 /** A number of any size with three significant digits, such as 12.3. */
 export function figure(value: number): string {
   return Math.abs(value) >= 1000 ? whole.format(value) : short.format(value);

@@ -37,6 +37,11 @@ P = ParamSpec("P")
 Scope = Literal["write", "read", "admin"]
 ALL_SCOPES: tuple[Scope, ...] = ("write", "read", "admin")
 
+#: What the answers 401 say.
+NO_SUCH_TOKEN = "There is no such token, or it has expired."  # noqa: S105
+_HOW_TO_SEND = "Send `Authorization: Bearer <token>`."
+_SESSION_ENDED = "The session has ended. Sign in again."
+
 #: Where the WSGI environment of a request keeps its caller, and the ticket and id of its session.
 _CALLER_KEY = "tallymark.caller"
 _KNOWN_KEY = "tallymark.known"
@@ -212,7 +217,7 @@ class Tokens:
     def _refused(self, shown: bytes, address: str | None) -> Problem:
         """Return the problem of a token that is wrong or missing. A missing one is no guess."""
         wait = self._guesses.count(source_of(address)) if shown and address is not None else 0
-        return too_many(wait) if wait else _unauthorized()
+        return too_many(wait) if wait else _unauthorized(NO_SUCH_TOKEN if shown else _HOW_TO_SEND)
 
     def recognises(self, environ: dict[str, Any]) -> bool:
         """Return whether a request shows a token that is known to be right, without asking the database.
@@ -288,7 +293,7 @@ class Tokens:
     def _redeem(self, ticket: str, session_id: str) -> Caller:
         # A session of an earlier release has no id, so nobody could end it.
         if not ticket or not session_id or self._ended.has_ended(session_id):
-            raise _unauthorized()
+            raise _unauthorized(_SESSION_ENDED if ticket else _HOW_TO_SEND)
         kind, _, value = ticket.partition(" ")
         if kind == "configured" and any(
             hmac.compare_digest(ticket, self._ticket_of(digest)) for digest in self._digests
@@ -298,7 +303,7 @@ class Tokens:
             known = self._stored.of_digest(bytes.fromhex(value))
             if known.caller is not None:
                 return _without_reporting(known.caller)
-        raise _unauthorized()
+        raise _unauthorized(_SESSION_ENDED)
 
 
 def check_csrf() -> None:
@@ -345,5 +350,7 @@ def _lacks(scope: str) -> Problem:
     )
 
 
-def _unauthorized() -> Problem:
-    return Problem(HTTPStatus.UNAUTHORIZED, "Unauthorized", headers={"WWW-Authenticate": "Bearer"})
+def _unauthorized(explanation: str) -> Problem:
+    return Problem(
+        HTTPStatus.UNAUTHORIZED, "Unauthorized", explanation=explanation, headers={"WWW-Authenticate": "Bearer"}
+    )

@@ -9,13 +9,21 @@ import logging
 import random
 import re
 import secrets
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 
 from flask import Flask, Response, has_request_context, request
 from werkzeug.exceptions import HTTPException
 
-from tallymark.functions.errors import NO_CONNECTION, TOO_MANY_WAIT, Detail, TallymarkError, Unavailable
+from tallymark.functions.errors import (
+    LOCK_NOT_AVAILABLE,
+    NO_CONNECTION,
+    TOO_MANY_WAIT,
+    Detail,
+    TallymarkError,
+    Unavailable,
+)
 
 _logger = logging.getLogger("tallymark.web.problems")
 
@@ -23,6 +31,29 @@ _logger = logging.getLogger("tallymark.web.problems")
 _RETRY_SECONDS = (1, 5)
 _REQUEST_ID_KEY = "tallymark.request"
 _REQUEST_ID = re.compile(r"[\w.:+/=-]{1,128}", re.ASCII)
+
+
+#: What the log says about a job that is held, and how often at most.
+_HOLDER_HINT = "docs/diagnosing.md, under 'Who holds a job?', has the SQL that finds the transaction that holds it"
+_HINT_SECONDS = 60
+
+
+class _Hint:
+    """A hint that is logged now and then."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._again_at = 0.0
+
+    def log(self) -> None:
+        """Log it, unless it was logged a short time ago."""
+        now = time.monotonic()
+        if now >= self._again_at:
+            self._again_at = now + _HINT_SECONDS
+            _logger.warning(self._text)
+
+
+_holder_hint = _Hint(_HOLDER_HINT)
 
 
 class Problem(Exception):  # noqa: N818 - a problem is what RFC 9457 calls it
@@ -102,6 +133,8 @@ def _answer_unavailable(error: Unavailable) -> Response:
     # The pool logs an outage once, and those turned away are counted: there may be thousands of either a second.
     level = logging.DEBUG if error.sqlstate in {NO_CONNECTION, TOO_MANY_WAIT} else logging.WARNING
     _logger.log(level, "503 %s sqlstate=%s %s", error, error.sqlstate, error.origin)
+    if error.sqlstate == LOCK_NOT_AVAILABLE:
+        _holder_hint.log()
     seconds = random.randint(*_RETRY_SECONDS)  # noqa: S311 - spreads load, keeps no secret
     return _answer_problem(
         Problem(

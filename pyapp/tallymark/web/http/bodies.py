@@ -26,6 +26,8 @@ _IS_READ = "tallymark.body_is_read"
 #: while the body still came in, the client would find its connection reset, and never see the answer.
 _DISCARD_FACTOR = 16
 _PIECE_BYTES = 65_536
+#: When a client may send its request again that was cut off by a stop: a restart takes a few seconds.
+_STOPPING_RETRY_SECONDS = 5
 #: The length of a body that comes in chunks.
 _CHUNKED = -1
 _CONTENT_LENGTH = re.compile(r"[0-9]{1,20}")
@@ -47,6 +49,10 @@ class Bodies:
         # One body always fits, also if it is compressed.
         self._memory = BodyMemory(max(settings.body_memory, 2 * settings.max_body_bytes + 2 * _PIECE_BYTES))
 
+    def stop(self) -> None:
+        """End the reading of all bodies that do not come within half a second: the server stops."""
+        self._slow.stop()
+
     def around(self, app: "WSGIApplication") -> "WSGIApplication":
         """Return an application that forgets the body of each request when its answer is made."""
 
@@ -61,7 +67,7 @@ class Bodies:
         return answer
 
     def read_json(self, environ: Environ) -> bytes:
-        """Return the body of a request. It may not be JSON, but has no zero byte and no byte order mark.
+        """Return the body of a request: not empty, and without zero bytes and a byte order mark; it may not be JSON.
 
         The application must be inside `around`.
 
@@ -90,7 +96,10 @@ class Bodies:
         if b"\0" in body:
             # libpq would take it for the end of the text.
             raise _invalid_body("must be UTF-8, without the byte 0")
-        return body.removeprefix(_BYTE_ORDER_MARK)
+        body = body.removeprefix(_BYTE_ORDER_MARK)
+        if not body or body.isspace():
+            raise _invalid_body("is empty")
+        return body
 
     def discard(self, environ: Environ, max_bytes: int = _PIECE_BYTES) -> None:
         """Read what there is of the body of a refused request, and throw it away. Raises nothing."""
@@ -115,7 +124,7 @@ class Bodies:
         """Return the length of a body, or `_CHUNKED`, and whether it is compressed; raise what the headers tell."""
         length = _length(environ)
         if length > self._max_bytes:
-            raise self._too_large(f"{length} bytes")
+            raise self._too_large(f"The body has {length} bytes. The limit is {self._max_bytes} bytes.")
         if environ.get("CONTENT_TYPE") != "application/json":
             _check_type(environ.get("CONTENT_TYPE") or "")
         return length, "HTTP_CONTENT_ENCODING" in environ and _is_gzip(environ["HTTP_CONTENT_ENCODING"])
@@ -144,7 +153,7 @@ class Bodies:
         try:
             while piece := environ["wsgi.input"].read(min(_PIECE_BYTES, left)):
                 left -= len(piece)
-                self._count(piece, left - 1, share)
+                self._count(piece, left - 1, share, "The body")
                 pieces.append(piece)
                 if self._slow.is_over(environ, began):
                     break
@@ -178,22 +187,30 @@ class Bodies:
         try:
             for piece in _unpacked(body):
                 left -= len(piece)
-                self._count(piece, left, share)
+                self._count(piece, left, share, "Decompressed, the body")
                 pieces.append(piece)
         except zlib.error:
             raise _invalid_body("is not in the format of gzip, or is damaged") from None
         return b"".join(pieces)
 
-    def _count(self, piece: bytes, left: int, share: Share) -> None:
-        """Count a piece of a body that may have `left` bytes more. Raises 413 or 503."""
+    def _count(self, piece: bytes, left: int, share: Share, name: str) -> None:
+        """Count a piece of a body that may have `left` bytes more. Raises 413, about the body by this name, or 503."""
         if left < 0:
-            raise self._too_large("more bytes")
+            raise self._too_large(f"{name} has more than {self._max_bytes} bytes, which is the limit.")
         share.grow(len(piece))
 
     def _cut_off(self, environ: Environ, began: float, problem: str) -> Problem:
-        """Return 408 for a body that did not come in time, and else 400."""
+        """Return 408 for a body that did not come in time, 503 if the server stops, and else 400."""
         if not self._slow.is_over(environ, began):
             return _invalid_body(problem)
+        if self._slow.stops:
+            return Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "Server stopping",
+                explanation="The server stops, and the body has not arrived. Nothing was changed. "
+                "Send the request again.",
+                headers={"Retry-After": str(_STOPPING_RETRY_SECONDS), "Connection": "close"},
+            )
         return Problem(
             HTTPStatus.REQUEST_TIMEOUT,
             "Request timeout",
@@ -202,12 +219,8 @@ class Bodies:
             headers={"Connection": "close"},
         )
 
-    def _too_large(self, size: str) -> Problem:
-        return Problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            "Request body too large",
-            explanation=f"The body has {size}. The limit is {self._max_bytes} bytes.",
-        )
+    def _too_large(self, explanation: str) -> Problem:
+        return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request body too large", explanation=explanation)
 
 
 def _length(environ: Environ) -> int:

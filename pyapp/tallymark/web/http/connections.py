@@ -19,6 +19,8 @@ _OPEN_FILES = Path("/proc/self/fd")
 #: received, and how many segments with data were received and sent.
 _LAST_SENT, _LAST_RECEIVED, _SEGMENTS = 44, 52, 152
 _TCP_INFO_BYTES = 160
+#: The ports that this process has listened on. A server that stops listens no more, and still has its connections.
+_listening: set[int] = set()
 
 
 class ClientConnection(NamedTuple):
@@ -53,17 +55,16 @@ def client_connections() -> list[ClientConnection]:
     """Return the connections that the listening sockets of this process have accepted; times are `time.monotonic`."""
     if not hasattr(socket, "TCP_INFO") or not _OPEN_FILES.is_dir():
         return []
-    listening: set[int] = set()
     found: list[tuple[int, ClientConnection]] = []
     for descriptor, copy in _sockets():
         with copy, suppress(OSError):
             port = copy.getsockname()[1]
             if copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                listening.add(port)
+                _listening.add(port)
             else:
                 found.append((port, _described(descriptor, copy)))
     # Connections to the database are sockets, too.
-    return [connection for port, connection in found if port in listening]
+    return [connection for port, connection in found if port in _listening]
 
 
 def plain_address(address: str) -> str:

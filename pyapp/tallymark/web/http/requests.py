@@ -114,12 +114,19 @@ class Query:
 
     def check(self, *, others_allowed: bool = False) -> None:
         """Raise 400 with all problems, if there are any; unknown parameters are problems, too."""
-        names = [] if others_allowed else [name for name in request.args if name not in self._read]
-        for name in names[:_MAX_UNKNOWN]:
-            there = f"the parameters are {', '.join(self._read)}" if self._read else "there are no parameters"
+        names = [] if others_allowed else [name for name in request.args if name not in self._read][:_MAX_UNKNOWN]
+        sentences = [f"{problem['field']} {problem['problem']}" for problem in self.problems]
+        there = f"the parameters are {', '.join(self._read)}" if self._read else "there are no parameters"
+        for name in names:
             self._refuse(name, f"is not a parameter of this request: {there}")
+        if names:
+            # What there is stands once in the text that people read.
+            which = f"{names[0]} is not a parameter" if len(names) == 1 else f"{', '.join(names)} are not parameters"
+            sentences.append(f"{which} of this request: {there}")
         if self.problems:
-            raise Problem(HTTPStatus.BAD_REQUEST, "Invalid query", details=self.problems)
+            raise Problem(
+                HTTPStatus.BAD_REQUEST, "Invalid query", details=self.problems, explanation="; ".join(sentences)
+            )
 
     def _only(self, name: str) -> str | None:
         """Return the value of a parameter that may be given once."""

@@ -7,6 +7,8 @@ receiving half of a connection that takes too long. The read then ends, and the 
 gunicorn tells the socket of a request. Granian tells only the client's address, so the connection is found by what the
 system knows: nothing was sent on it since the reading began. While more connections of that address look so than bodies
 are read from there, some of them wait for their answer, and none is touched before twice the time has passed.
+
+A server that stops ends all reading soon, in the same way. Who waits for an answer gets it first.
 """
 
 import logging
@@ -16,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
-from threading import Lock, Thread, get_ident
+from threading import Event, Lock, Thread, get_ident
 from typing import Any, NamedTuple
 
 from werkzeug.wsgi import ClosingIterator
@@ -37,6 +39,8 @@ _SEEN_WITHIN = 3
 _STEP_SECONDS = 0.05
 #: After this many times the time of a body, each connection is cut that may be the one.
 _LAST_FACTOR = 2
+#: The same pause while the server stops, and how long a body may still be read then: most come whole within that.
+_STOP_LOOK_SECONDS, _STOP_SECONDS = 0.1, 0.5
 
 
 class _Reading(NamedTuple):
@@ -57,6 +61,7 @@ class SlowBodies:
         self._reading: dict[int, tuple[float, Environ]] = {}
         self._lock = Lock()
         self._looks = False
+        self._stops = Event()
         #: Since when each connection, by its inode, was seen to wait for an answer in every look.
         self._unanswered: dict[int, float] = {}
         #: Sockets of gunicorn's to close, where the request did not get as far as that.
@@ -90,6 +95,15 @@ class SlowBodies:
         """Return whether a reading has taken too long, also if its connection was not found."""
         return _TOO_SLOW in environ or time.monotonic() - began > self.seconds
 
+    @property
+    def stops(self) -> bool:
+        """Whether the server stops, so that a body is cut off for that."""
+        return self._stops.is_set()
+
+    def stop(self) -> None:
+        """End all reading soon, of bodies that begin later, too: the server stops, and would wait for them."""
+        self._stops.set()
+
     def _start(self) -> None:
         with self._lock:
             if not self._looks:
@@ -97,8 +111,14 @@ class SlowBodies:
                 self._looks = True
 
     def _look_on(self) -> None:
+        # A server that stops listens no more: so its ports are learned while it does.
+        with suppress(OSError):
+            client_connections()
         while True:
-            time.sleep(self._pause)
+            if self._stops.wait(self._pause):
+                time.sleep(_STOP_LOOK_SECONDS)
+                self._end_all()
+                continue
             self._close()
             last_look = time.monotonic() - self._pause
             slow = [_Reading(*reading) for reading in list(self._reading.values()) if reading[0] < last_look]
@@ -131,6 +151,26 @@ class SlowBodies:
                 self._closing.append(sock)
         if hidden:
             self._cut(hidden)
+
+    def _end_all(self) -> None:
+        """End the readings that did not end soon, of a server that stops."""
+        now = time.monotonic()
+        left: dict[str, list[Environ]] = defaultdict(list)
+        for began, environ in list(self._reading.values()):
+            if began < now - _STOP_SECONDS:
+                left[_address(environ)].append(environ)
+        try:
+            connections = [one for one in client_connections() if one.waits] if left else []
+        except OSError:
+            return  # the next look may succeed
+        for address, environs in left.items():
+            theirs = [one for one in connections if one.address == address]
+            # With more of them, some wait for their answer. They are not told apart, and get it soon.
+            if len(theirs) <= len(environs):
+                for environ in environs:
+                    environ[_TOO_SLOW] = True
+                for connection in theirs:
+                    connection.end_reading()
 
     def _cut(self, readings: dict[str, list[_Reading]]) -> None:
         """Cut what takes too long where the server does not tell the socket; the readings are by address."""

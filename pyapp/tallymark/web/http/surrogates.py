@@ -5,15 +5,21 @@ takes the place of each half, so that the counts beside it are taken. Each deliv
 key.
 
 What tells things apart is not mended, since two different ones could become the same: names of members, and the members
-named in `_IDENTITIES`. A body with half a pair there is refused as before.
+named in `_IDENTITIES`. A body with half a pair there is refused, and the answer says where.
 """
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
+
+from tallymark.functions.errors import InvalidUpdate
 
 WARNING = "half a surrogate pair was replaced by U+FFFD: the text was cut in the middle of a character"
 
+_PROBLEM = "has half a surrogate pair (such as \\ud83d) in a name or an id: send whole characters"
+#: How many such fields an answer names.
+_MAX_NAMED = 20
 #: PostgreSQL's refusals of such a body: of the escape, and of the bytes.
 _NOT_JSON = {"22P02", "22021"}
 _IDENTITIES = frozenset({"taskId", "updateId", "workerId", "fullPath", "parentPath"})
@@ -31,14 +37,22 @@ _MARKED_NUMBER = re.compile(r'"\\u0000([^"]*)"')
 
 
 def mended(body: bytes, sqlstate: str | None) -> bytes | None:
-    """Return a body that was refused, with U+FFFD in place of each half of a pair; None if that was not the cause."""
+    """Return a body that was refused, with U+FFFD in place of each half of a pair; None if that was not the cause.
+
+    Raises:
+        InvalidUpdate: Half a pair is in what tells things apart.
+    """
     changed = _ESCAPE.sub(_mend, body) if sqlstate in _NOT_JSON else body
     if changed == body:
         return None
     try:
-        return None if _names_something(json.loads(body)) else changed
+        fields = list(dict.fromkeys(_cut_names(json.loads(body), "")))
     except (ValueError, RecursionError):
         return None
+    if fields:
+        details = [{"field": field, "problem": _PROBLEM} for field in fields[:_MAX_NAMED]]
+        raise InvalidUpdate("Invalid request body", sqlstate=sqlstate, details=details)
+    return changed
 
 
 def with_warning(answer: bytes, body: bytes) -> bytes:
@@ -74,13 +88,17 @@ def _has_half(content: Any) -> bool:  # noqa: ANN401 - any JSON
     return isinstance(content, str) and _HALF.search(content) is not None
 
 
-def _names_something(content: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Return whether half a pair is in what tells things apart."""
+def _cut_names(content: Any, place: str) -> Iterator[str]:  # noqa: ANN401 - any JSON
+    """Yield where half a pair is in what tells things apart: the field that has it, or the one with such a member."""
     if isinstance(content, list):
-        return any(map(_names_something, content))
-    if not isinstance(content, dict):
-        return False
-    return any(
-        _has_half(name) or (_has_half if name in _IDENTITIES else _names_something)(value)
-        for name, value in content.items()
-    )
+        for number, value in enumerate(content):
+            yield from _cut_names(value, f"{place}[{number}]")
+    elif isinstance(content, dict):
+        for name, value in content.items():
+            inner = f"{place}.{name}" if place else name
+            if _has_half(name):
+                yield place
+            elif name not in _IDENTITIES:
+                yield from _cut_names(value, inner)
+            elif _has_half(value):
+                yield inner

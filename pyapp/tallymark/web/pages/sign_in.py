@@ -14,7 +14,7 @@ from flask_wtf.csrf import generate_csrf
 
 from tallymark.functions.http import NOTE_FAILED_SIGN_IN, SIGN_IN_WAIT
 from tallymark.web.auth.guesses import source_of
-from tallymark.web.auth.tokens import Tokens, check_csrf, too_many
+from tallymark.web.auth.tokens import NO_SUCH_TOKEN, Tokens, check_csrf, too_many
 from tallymark.web.db.pool import Database
 from tallymark.web.http.answers import Problem
 from tallymark.web.pages.documents import page
@@ -62,7 +62,7 @@ def _wrong() -> Problem:
     return Problem(
         HTTPStatus.UNAUTHORIZED,
         "Unauthorized",
-        explanation="There is no such token, or it has expired.",
+        explanation=NO_SUCH_TOKEN,
         headers={"WWW-Authenticate": "Bearer"},
     )
 

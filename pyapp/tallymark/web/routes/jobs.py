@@ -37,11 +37,24 @@ class _Part(NamedTuple):
     parameters: Callable[[Query], tuple[bytes | None, ...]]
 
 
+def _timeline(query: Query) -> tuple[bytes | None, ...]:
+    after, _ = _places(query)
+    return after, query.number("limit"), query.texts("event")
+
+
+def _timeline_before(query: Query) -> tuple[bytes | None, ...]:
+    _, before = _places(query)
+    return before, query.number("limit"), query.texts("event")
+
+
+def _places(query: Query) -> tuple[bytes | None, bytes | None]:
+    """Return `after` and `before`. Only one has a meaning, but both are parameters, and a wrong one is named."""
+    # An empty `before` is the end of the timeline.
+    return query.number("after", BIGINT), query.number("before", BIGINT, may_be_empty=True)
+
+
 _PARTS = {
-    "timeline": _Part(
-        http.TIMELINE_PAGE,
-        lambda query: (query.number("after", BIGINT), query.number("limit"), query.texts("event")),
-    ),
+    "timeline": _Part(http.TIMELINE_PAGE, _timeline),
     "history": _Part(
         http.HISTORY_PAGE,
         lambda query: (query.text("field"), query.number("after", BIGINT), query.number("limit")),
@@ -57,14 +70,8 @@ _PARTS = {
 }
 
 
-def _before(query: Query) -> tuple[bytes | None, ...]:
-    query.number("after", BIGINT)  # it has no meaning here, but a wrong one is named
-    # An empty `before` is the end of the timeline.
-    return query.number("before", BIGINT, may_be_empty=True), query.number("limit"), query.texts("event")
-
-
 #: The timeline backwards, if `before` is given.
-_TIMELINE_BEFORE = _Part(http.TIMELINE_BEFORE_PAGE, _before)
+_TIMELINE_BEFORE = _Part(http.TIMELINE_BEFORE_PAGE, _timeline_before)
 
 
 class _JobId(PathConverter):
@@ -95,13 +102,7 @@ def add_jobs(
         """Register a job."""
         body = read_body()
         with queue.outside():
-            try:
-                created, job_id, job = register(body)
-            except InvalidUpdate as error:
-                whole = mended(body, error.sqlstate)
-                if whole is None:
-                    raise
-                created, job_id, job = register(whole)
+            created, job_id, job = _with_whole_text(register, body)
         answer = json_answer(job, HTTPStatus.CREATED if created == b"true" else HTTPStatus.OK)
         answer.headers["Location"] = f"/api/internal/jobs/{quote(job_id or b'', safe='')}"
         return answer
@@ -114,8 +115,12 @@ def add_jobs(
         who = caller()
         who.check_job(job_id)
         key = _job_key(job_id)
+
+        def command(body: bytes) -> Row:
+            return patience.call(http.RECEIVE_COMMAND, body, key, who.name.encode() or None, job=key)
+
         with queue.outside():
-            [job] = patience.call(http.RECEIVE_COMMAND, body, key, who.name.encode() or None, job=key)
+            [job] = _with_whole_text(command, body)
         return json_answer(job)
 
     @app.get("/api/internal/jobs/<job_id:job_id>")
@@ -127,6 +132,17 @@ def add_jobs(
 
     for name, part in _PARTS.items():
         _add_part(app, tokens, reader, name, part)
+
+
+def _with_whole_text(call: Callable[[bytes], Row], body: bytes) -> Row:
+    """Call with a body, and once more where half a surrogate pair in it was refused and could be replaced."""
+    try:
+        return call(body)
+    except InvalidUpdate as error:
+        whole = mended(body, error.sqlstate)
+        if whole is None:
+            raise
+        return call(whole)
 
 
 def _add_part(app: Flask, tokens: Tokens, reader: CanCall, name: str, part: _Part) -> None:

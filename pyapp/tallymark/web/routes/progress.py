@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from tallymark.functions.errors import InvalidUpdate, TallymarkError
+from tallymark.functions.errors import InvalidUpdate, TallymarkError, is_refusal
 from tallymark.web.auth.tokens import Tokens, caller
 from tallymark.web.db.merging import Merger
 from tallymark.web.http.admission import AdmissionQueue
@@ -47,6 +47,8 @@ def add_progress(
     app: Flask, tokens: Tokens, merger: Merger, updates: UpdateLog, queue: AdmissionQueue, bodies: Bodies
 ) -> None:
     """Give an application the route that crawlers report to."""
+    # The server ends the reading of bodies when it stops.
+    app.extensions["tallymark.bodies"] = bodies
 
     def body_of(environ: dict[str, Any]) -> bytes:
         early = environ.pop(_EARLY, None)
@@ -78,6 +80,8 @@ def add_progress(
             except InvalidUpdate as error:
                 whole = mended(body, error.sqlstate)
                 if whole is None:
+                    if is_refusal(error.sqlstate) and not body.lstrip().startswith((b"{", b"[")):
+                        raise _not_an_update(error) from None
                     raise
                 queue.leave()
                 answer = with_warning(merger.merge(whole, checked_key, caller().sql_prefix), body)
@@ -90,6 +94,13 @@ def add_progress(
             queue.resume()
         updates.accepted(body, answer, time.perf_counter() - began)
         return json_answer(answer)
+
+
+def _not_an_update(error: InvalidUpdate) -> InvalidUpdate:
+    """Return the refusal of a body that is JSON, but a text, a number or the like."""
+    # The database does not say this of an array, since it also checks each update of one.
+    detail = {"field": "", "problem": "must be a JSON object, or an array of updates"}
+    return InvalidUpdate(str(error), sqlstate=error.sqlstate, details=[detail])
 
 
 def _checked_key(key: str) -> bytes:

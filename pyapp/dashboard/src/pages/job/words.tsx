@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { count, duration } from "../../lib/format";
+import { count, duration, plural } from "../../lib/format";
 import type { Json, TimelineEvent } from "../../lib/types";
 import { cut, isObject, listed, member, plainly, Said } from "./values";
 
@@ -170,8 +170,4 @@ function said(d: Details, name: string) {
 function number(d: Details, name: string): number | undefined {
   const value = d[name];
   return typeof value === "number" ? value : undefined;
-}
-
-function plural(value: number, one: string, many = `${one}s`): string {
-  return `${count(value)} ${value === 1 ? one : many}`;
 }

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { API } from "../../lib/api";
-import { count, duration } from "../../lib/format";
+import { count, duration, plural } from "../../lib/format";
 import { useLoaded } from "../../lib/hooks";
 import type { EndpointFigures, RouteFigures } from "../../lib/types";
 import { Time } from "../../parts/basics";
@@ -30,13 +30,13 @@ export function Endpoint() {
       {({ routes, groups, replica }) => (
         <>
           {groups.calls > 0 && (
-            <p class="px-3 pt-3 mb-0 text-secondary">
-              Updates per call of the database: {(groups.updates / groups.calls).toFixed(1)} on average (updates:{" "}
-              {count(groups.updates)}, calls: {count(groups.calls)}).
+            <p class="text-secondary small part-note">
+              Updates per call of the database: {(groups.updates / groups.calls).toFixed(1)} on average,{" "}
+              {plural(groups.updates, "update")} in {plural(groups.calls, "call")}.
             </p>
           )}
           {replica && (
-            <p class="px-3 pt-3 mb-0 text-secondary" role="status">
+            <p class="text-secondary small part-note" role="status">
               {replica.used ? "Reads come from the replica" : "Reads come from the database, not from the replica"}
               {replica.lagSeconds !== null && `, which is ${duration(replica.lagSeconds)} behind`}.
             </p>
