@@ -158,7 +158,9 @@ class Merger:
             if mine.goes_alone:
                 line = min(self._alone, key=lambda alone: alone.length)
             elif self._held:
-                line = self._held.get(job_of(body), self._line)
+                job = job_of(body)
+                # One of a foreign job is refused, which needs no wait.
+                line = self._held.get(job, self._line) if job.startswith(prefix or b"") else self._line
             else:
                 line = self._line
             self._enter(line, mine)
