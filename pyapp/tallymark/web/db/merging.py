@@ -41,6 +41,8 @@ _BRIEF = b"50"
 _SLOW_SECONDS = 0.25
 _SLOW_FOR_SECONDS = 60.0
 _MOST_SLOW = 1000
+#: For how long after a job was held no call of the common line waits for any.
+_CAREFUL_SECONDS = 30.0
 _ARRAY = re.compile(rb"\s*\[")
 
 
@@ -137,6 +139,7 @@ class Merger:
         self._brief = BoundedSemaphore(BRIEF_CALLS)
         #: Jobs whose updates take long, as their state is large, and until when they are merged by themselves.
         self._slow: dict[bytes, float] = {}
+        self._careful_until = 0.0
         self.rejected = 0
 
     @property
@@ -262,6 +265,7 @@ class Merger:
     def _settle(self, update: _Update, outcome: _Outcome, mine: _Update) -> bool:
         """Give an update its outcome, or put it into the line of its held job; return whether it has an outcome."""
         if isinstance(outcome, _Held):
+            self._careful_until = time.monotonic() + _CAREFUL_SECONDS
             # No job has a zero byte in its id.
             key = b"\0%d" % id(update) if update.goes_alone else outcome.job
             self._enter(self._held.get(key) or _Line(outcome.job, key), update)
@@ -302,8 +306,9 @@ class Merger:
         """
         try:
             # One by itself is merged faster so, but would wait for its job for 20 ms, and the line with it: this is not
-            # done while jobs are held.
-            if len(group) == 1 and lock_timeout is None and not group[0].goes_alone and not self._held:
+            # done while jobs are held, or were a while ago.
+            is_calm = time.monotonic() > self._careful_until
+            if len(group) == 1 and lock_timeout is None and not group[0].goes_alone and is_calm:
                 [alone] = group
                 began = time.monotonic()
                 [answer] = database.call(RECEIVE_PROGRESS, alone.body, alone.key, alone.prefix, MOMENT)
