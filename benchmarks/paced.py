@@ -77,7 +77,7 @@ class Slice:
         self._over.set()
 
     async def until(self, moment: float) -> float:
-        """Wait for a moment of the loop's clock.
+        """Wait until a time of the loop's clock.
 
         Returns:
             By how much it was missed, in seconds.

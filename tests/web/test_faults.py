@@ -32,7 +32,7 @@ _OURS = "application_name = 'tallymark' AND datname = current_database()"
 
 
 def _wait_for_lock(connection: psycopg.Connection[Any], count: int = 1) -> None:
-    """Wait until this many of the server's calls wait for a lock, and not only for a moment."""
+    """Wait until this many of the server's calls wait for a lock, and not only briefly."""
     waiting = f"""SELECT count(*) FROM pg_stat_activity
         WHERE {_OURS} AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > '200 ms'"""
     while connection.execute(waiting).fetchone() != (count,):
