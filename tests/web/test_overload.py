@@ -1,6 +1,8 @@
 """Too many requests at once: accepted ones are answered, the others are turned away at once."""
 
+import os
 import resource
+import signal
 import socket
 import threading
 import time
@@ -138,6 +140,35 @@ def test_a_connection_that_was_turned_away_can_be_used_on(db_url: str, serve_sma
     assert status == 503
     assert answers.count(b"HTTP/1.1 503") == 2
     assert answers.count(b'{"status":"up"}') == 1
+
+
+def test_a_line_that_is_full_turns_updates_away_before_they_take_a_turn(db: Connection, serve_small: Serve) -> None:
+    """While the database stands still, one call is under way and one update waits: all others are refused at once."""
+    web = serve_small(TALLYMARK_MAX_WAITING="2", TALLYMARK_BLOCKING_THREADS="1")
+    web.register("busy")
+    assert web.report(update("busy", 100)).status == 200
+    sessions = db.execute(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    stopped = [pid for (pid,) in sessions]
+    try:
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        reports = Reports(web, "busy", 30)
+        wait_until(lambda: len(reports.answers) == 28)
+        assert len(reports.with_status(503)) == 28
+        more = [web.report(update("busy", 50 + number)) for number in range(3)]
+        assert [answer.status for answer in more] == [503] * 3
+        assert all(1 <= int(answer.headers["retry-after"]) <= 5 for answer in more)
+        assert web.call("GET", "/healthz").status == 200
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    reports.join()
+    assert len(reports.with_status(200)) == 2
+    assert count_of(db, "busy") == 3, "what was answered 503 was not done"
+    wait_until(lambda: b"tallymark_turned_away_total 31.0" in web.call("GET", "/metrics").body)
+    assert web.report(update("busy", 99)).status == 200, "it is as before"
 
 
 def test_connections_that_nobody_uses_keep_nobody_else_out(db_url: str, tmp_path: Path) -> None:

@@ -115,10 +115,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_dashboard(app, tokens, reader)
     add_openapi(app)
     pools = {"write": writer, "write_held": patient, "read": primary} | ({"replica": replica} if replica else {})
-    add_metrics(app, tokens, settings, (queue, merger, patience), pools, reader, readiness)
+    add_metrics(app, tokens, settings, (queue, merger, patience), bodies, pools, reader, readiness)
 
     # From the inside out: what a request waits in the queue is part of its latency, and of its trace.
-    queued = QueuedApp(app.wsgi_app, queue, read_early(tokens, bodies), bodies.discard)
+    queued = QueuedApp(app.wsgi_app, queue, read_early(tokens, bodies, merger), bodies.discard)
     app.wsgi_app = bodies.around(queued)  # type: ignore[assignment, method-assign]  # as Flask's documentation has it
     add_counters(app, tokens, reader)
     add_traces(app, pools.values(), lambda: request_context().get("job"))

@@ -148,6 +148,13 @@ class Merger:
         with self._lock:
             return _total((self._line, *self._alone, *self._held.values()))
 
+    def turns_away(self) -> bool:
+        """Return whether there is no room for one more update, and count it if so."""
+        with self._lock:
+            is_full = self._line.busy and self._is_full()
+            self.rejected += is_full
+        return is_full
+
     def merge(self, body: bytes, key: bytes | None, prefix: bytes | None) -> bytes:
         """Merge an update, or a batch, as receive_progress does, and return its answer.
 
@@ -186,7 +193,7 @@ class Merger:
         """Put an update into a line: it leads where the line is empty. The caller has the lock."""
         update.line = line
         if line.job is None:
-            is_full = _total((self._line, *self._alone)) >= self._max_waiting
+            is_full = self._is_full()
         else:
             # A job with less than its share of the places gets one more: others do not feel a flood for one job.
             lines, most = self._held.values(), self._patience.most
@@ -203,6 +210,9 @@ class Merger:
         else:
             line.waiting.append(update)
             update.sleeps = True
+
+    def _is_full(self) -> bool:
+        return _total((self._line, *self._alone)) >= self._max_waiting
 
     def _sleep(self, mine: _Update) -> None:
         """Wait until an update leads or has an outcome. It is given up if it has waited for too long for its call."""

@@ -45,9 +45,14 @@ class Bodies:
         self._max_bytes = settings.max_body_bytes
         self._slow = SlowBodies(settings.body_timeout)
         # Fewer than the server has threads, see server/granian.py: the others are for requests that have their body.
-        self._most_at_once = settings.blocking_threads + 2 * settings.max_waiting
+        self._most_at_once = settings.blocking_threads + settings.max_waiting // 2
         # One body always fits, also if it is compressed.
         self._memory = BodyMemory(max(settings.body_memory, 2 * settings.max_body_bytes + 2 * _PIECE_BYTES))
+
+    @property
+    def rejected(self) -> int:
+        """How many bodies were not read, or not to their end, because there were too many."""
+        return self._memory.rejected
 
     def stop(self) -> None:
         """End the reading of all bodies that do not come within half a second: the server stops."""
@@ -77,7 +82,7 @@ class Bodies:
         if self._slow.count >= self._most_at_once:
             # Its body is not read, not even to be thrown away: that would take one more thread.
             environ[_IS_DONE] = True
-            raise _too_many()
+            raise self._memory.refusal("Too many bodies are being read.")
         try:
             length, is_compressed = self._checked(environ)
             share = None
@@ -109,6 +114,8 @@ class Bodies:
         if "HTTP_EXPECT" in environ:
             return  # this client sends nothing before it gets a 100
         environ[_IS_DONE] = True
+        if self._slow.count >= self._most_at_once:
+            return
         left = max_bytes
         given = environ.get("CONTENT_LENGTH") or ""
         if _CONTENT_LENGTH.fullmatch(given):
@@ -275,15 +282,6 @@ def _unpacked(body: bytes) -> Iterator[bytes]:
 def _unsupported(explanation: str, accepted: dict[str, str]) -> Problem:
     return Problem(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", explanation=explanation, headers=accepted
-    )
-
-
-def _too_many() -> Problem:
-    return Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "Server busy",
-        explanation="Too many bodies are being read. Nothing was changed. Send the request again later.",
-        headers={"Retry-After": "2"},
     )
 
 

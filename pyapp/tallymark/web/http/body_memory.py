@@ -19,6 +19,8 @@ class BodyMemory:
 
     def __init__(self, limit: int) -> None:
         """Begin with all of it free."""
+        #: How many requests were turned away.
+        self.rejected = 0
         self._limit = limit
         self._held = 0
         self._lock = Lock()
@@ -29,11 +31,16 @@ class BodyMemory:
             if self._held + count <= self._limit:
                 self._held += count
                 return
-        raise Problem(
+        raise self.refusal("The bodies of other requests take all the memory for them.")
+
+    def refusal(self, reason: str) -> Problem:
+        """Return the answer to a request whose body there is no room for, and count it."""
+        with self._lock:
+            self.rejected += 1
+        return Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "Server busy",
-            explanation="The bodies of other requests take all the memory for them. Nothing was changed. "
-            "Send the request again later.",
+            explanation=f"{reason} Nothing was changed. Send the request again later.",
             headers={"Retry-After": str(random.randint(*_RETRY_SECONDS))},  # noqa: S311 - spreads load
         )
 

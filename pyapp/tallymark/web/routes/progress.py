@@ -25,20 +25,24 @@ _PATH = "/api/internal/jobs/progress"
 _EARLY = "tallymark.early"
 
 
-def read_early(tokens: Tokens, bodies: Bodies) -> Callable[[dict[str, Any]], None]:
+def read_early(tokens: Tokens, bodies: Bodies, merger: Merger) -> Callable[[dict[str, Any]], bool]:
     """Return what reads an update before its request has a turn, if its token is known to be right.
 
     Without it a request would have to give its turn back to read its body, and wait for another one. A caller without a
-    token is refused before its body is read.
+    token is refused before its body is read. It returns False where the update would only be turned away by the merger:
+    thousands of these a second would take the time that the others need.
     """
 
-    def read(environ: dict[str, Any]) -> None:
+    def read(environ: dict[str, Any]) -> bool:
         if environ["PATH_INFO"] == _PATH and tokens.recognises(environ):
+            if merger.turns_away():
+                return False
             try:
                 environ[_EARLY] = bodies.read_json(environ)
             except Problem as problem:
                 # Its traceback would keep the environment, and the body, until Python looks for such circles.
                 environ[_EARLY] = problem.with_traceback(None)
+        return True
 
     return read
 

@@ -33,6 +33,7 @@ from tallymark.web.db.readiness import Readiness
 from tallymark.web.db.replica import Reader
 from tallymark.web.http.admission import AdmissionQueue
 from tallymark.web.http.answers import Problem
+from tallymark.web.http.bodies import Bodies
 from tallymark.web.telemetry.counters import DIRECTORY_VARIABLE, collected, counters
 
 #: How long figures from the database are used.
@@ -46,13 +47,25 @@ def add_metrics(
     tokens: Tokens,
     settings: Settings,
     lines: tuple[AdmissionQueue, Merger, Patience],
+    bodies: Bodies,
     pools: dict[str, Database],
     reader: Reader,
     readiness: Readiness,
 ) -> None:
-    """Give an application the route of metrics; `lines` is where requests wait, `pools` the pools by their labels."""
+    """Give an application the route of metrics.
+
+    Args:
+        app: The application.
+        tokens: Who may read it.
+        settings: Whether everybody may, and which processes there are.
+        lines: Where requests wait.
+        bodies: What reads bodies.
+        pools: The pools by their labels.
+        reader: Where figures of the database come from.
+        readiness: What says whether this process is ready.
+    """
     figures = Figures(reader, readiness)
-    sampler = _Sampler(lines, pools)
+    sampler = _Sampler(lines, bodies, pools)
 
     def answer() -> Response:
         sampler.sample()
@@ -155,8 +168,11 @@ def _gauge(name: str, help_text: str, values: float | Mapping[str, float], label
 class _Sampler:
     """Sets the gauges of this process's pools and lines every few seconds."""
 
-    def __init__(self, lines: Sequence[AdmissionQueue | Merger | Patience], pools: dict[str, Database]) -> None:
+    def __init__(
+        self, lines: Sequence[AdmissionQueue | Merger | Patience], bodies: Bodies, pools: dict[str, Database]
+    ) -> None:
         self._lines = lines
+        self._bodies = bodies
         self._pools = pools
         self._lock = Lock()
         self._rejected = 0
@@ -173,7 +189,7 @@ class _Sampler:
     def sample(self) -> None:
         """Set the gauges now."""
         with self._lock:
-            rejected = sum(line.rejected for line in self._lines)
+            rejected = self._bodies.rejected + sum(line.rejected for line in self._lines)
             counters.rejected.inc(rejected - self._rejected)
             self._rejected = rejected
         counters.waiting.set(sum(line.waiting for line in self._lines))
