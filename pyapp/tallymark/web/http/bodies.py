@@ -44,7 +44,7 @@ class Bodies:
         """Take the limits."""
         self._max_bytes = settings.max_body_bytes
         self._slow = SlowBodies(settings.body_timeout)
-        # Fewer than the server has threads, see server/granian.py: the others are for requests that have their body.
+        # Fewer than the server has threads, see server/granian.py, also with all streams and held jobs.
         self._most_at_once = settings.blocking_threads + settings.max_waiting // 2
         # One body always fits, also if it is compressed.
         self._memory = BodyMemory(max(settings.body_memory, 2 * settings.max_body_bytes + 2 * _PIECE_BYTES))
