@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from urllib.parse import urlencode
 
 import psycopg
@@ -15,11 +14,27 @@ from yoyo.connections import parse_uri
 from tallymark.functions.call import is_pooled
 from tallymark.schema.backend import APPLICATION, Backend, MigrationError, Report, explained, silent
 from tallymark.schema.files import function_files, sql_root, view_files
+from tallymark.schema.obstacles import holders, obstacles
 
-__all__ = ["MigrationError", "applied", "available", "libpq_url", "migrate", "pending", "rollback", "yoyo_url"]
+__all__ = [
+    "MigrationError",
+    "NotReadableError",
+    "applied",
+    "available",
+    "libpq_url",
+    "migrate",
+    "pending",
+    "rollback",
+    "yoyo_url",
+]
 
 #: Our migrations are called `NNNN-what`; other projects may keep theirs in the same yoyo table.
 OUR_MIGRATION = re.compile(r"\d{4}-")
+
+
+class NotReadableError(MigrationError):
+    """The user of the database may not read which migrations were applied."""
+
 
 #: A migration waits for a locked table for 2 seconds; it tries this often, with such pauses.
 _LOCK_ATTEMPTS, _LOCK_PAUSE_SECONDS = 20, 1.0
@@ -47,8 +62,8 @@ def migrate(url: str, *, report: Report = silent, break_lock: bool = False, wait
     """Apply pending migrations and install all functions and views, also when nothing was pending.
 
     All of it is one transaction: a function that is called meanwhile is the old one or the new one, and a migration
-    that fails changes nothing. Raises a MigrationError if the database is locked or newer than this release, if a
-    right is missing, or if an SQL file failed.
+    that fails changes nothing. Raises a MigrationError if the database is locked, newer than this release, read-only
+    or not in UTF8, if a right is missing, or if an SQL file failed.
 
     Args:
         url: the database, as libpq takes it.
@@ -63,24 +78,25 @@ def migrate(url: str, *, report: Report = silent, break_lock: bool = False, wait
         migrations = read_migrations(str(sql_root() / "migrations"))
         _refuse_newer(backend.connection)
         pending_ones = list(backend.to_apply(migrations))
-        _patiently(lambda: backend.apply_together(pending_ones, migrations.post_apply), report)
+        _patiently(backend, lambda: backend.apply_together(pending_ones, migrations.post_apply))
         done = [migration.id for migration in pending_ones]
         report(f"installed {len(function_files()) + len(view_files())} functions and views")
     return done
 
 
 def rollback(url: str, *, steps: int = 1, report: Report = silent, wait_seconds: float = 60) -> list[str]:
-    """Take back the newest migrations, newest first, and return their ids; arguments and errors as for `migrate`."""
-    undone: list[str] = []
-    with _open(url, report, wait_seconds) as backend:
+    """Take back the newest migrations, newest first, and return their ids; arguments and errors as for `migrate`.
+
+    All of it is one transaction: where one of them cannot be taken back, as 0007 after a `tallymark prune`, or where
+    that would drop what users made, such as a view on a table of ours, none is.
+    """
+    with _open(url, report, wait_seconds, installs=False) as backend:
         migrations = read_migrations(str(sql_root() / "migrations"))
         _refuse_newer(backend.connection)
-        for migration in list(backend.to_rollback(migrations))[:steps]:
-            report(f"rolling back {migration.id}")
-            with explained(f"rolling back {migration.id} failed"):
-                _patiently(partial(backend.rollback_one, migration), report)
-            undone.append(migration.id)
-    return undone
+        newest = list(backend.to_rollback(migrations))[:steps]
+        if newest:
+            _patiently(backend, lambda: backend.take_back_together(newest))
+    return [migration.id for migration in newest]
 
 
 def pending(url: str) -> list[str]:
@@ -100,7 +116,13 @@ def applied(url: str) -> list[str]:
     Nothing is changed, while yoyo itself would create its tables.
     """
     with explained("cannot read the applied migrations"), psycopg.connect(libpq_url(url)) as connection:
-        return _applied_ids(connection)
+        try:
+            return _applied_ids(connection)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise NotReadableError(
+                f"this user of the database, {connection.info.user}, may not read which migrations were applied; "
+                "name the user that installed"
+            ) from error
 
 
 def _applied_ids(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
@@ -121,7 +143,7 @@ def _refuse_newer(connection: psycopg.Connection[tuple[object, ...]]) -> None:
         )
 
 
-def _patiently(act: Callable[[], None], say: Report) -> None:
+def _patiently(backend: Backend, act: Callable[[], None]) -> None:
     """Do something that locks a table, and try again while others hold it.
 
     Each attempt waits for the lock only briefly, since all crawlers' updates wait behind it.
@@ -131,18 +153,31 @@ def _patiently(act: Callable[[], None], say: Report) -> None:
             act()
         except (psycopg.errors.LockNotAvailable, MigrationError) as error:
             held = isinstance(error.__cause__ or error, psycopg.errors.LockNotAvailable)
-            if not held or attempt == _LOCK_ATTEMPTS - 1:
+            if not held:
                 raise
+            why = f"a long transaction holds a lock on a table that the migration changes{_holders(backend)}"
+            if attempt == _LOCK_ATTEMPTS - 1:
+                raise MigrationError(f"{why}; nothing was changed, so run this again when it has ended") from error
             if attempt == 0:
-                say("waiting: a long transaction holds a lock on a table that the migration changes")
+                backend.say(f"waiting: {why}")
             time.sleep(_LOCK_PAUSE_SECONDS)
         else:
             return
 
 
+def _holders(backend: Backend) -> str:
+    """Name the sessions that hold locks on our tables, to be appended to a sentence."""
+    return "".join(f"; {holder}" for holder in holders(backend.connection))
+
+
 @contextmanager
-def _open(url: str, say: Report, wait_seconds: float, *, break_lock: bool = False) -> Iterator["Backend"]:
-    """Connect yoyo to a database, create yoyo's own tables where they are missing, and hold the lock."""
+def _open(
+    url: str, say: Report, wait_seconds: float, *, break_lock: bool = False, installs: bool = True
+) -> Iterator["Backend"]:
+    """Connect yoyo to a database, create yoyo's own tables where they are missing, and hold the lock.
+
+    Before anything is changed, what stands in the way is looked for; `installs` is False for a rollback.
+    """
     with explained("cannot connect"):
         place = parse_uri(f"{yoyo_url(url)}&{urlencode({'application_name': APPLICATION})}")
         backend = Backend(place, default_migration_table)
@@ -152,6 +187,10 @@ def _open(url: str, say: Report, wait_seconds: float, *, break_lock: bool = Fals
                 "this URL leads to a connection pooler, which may run each statement in another session: "
                 "name the server itself in the URL for migrate, rollback and doctor"
             )
+        with explained("cannot look for what stands in the way"):
+            if found := obstacles(backend.connection, installs=installs):
+                raise MigrationError("\n".join(found))
+            _refuse_newer(backend.connection)
         backend.say, backend.wait_seconds = say, wait_seconds
         with explained("cannot prepare yoyo's tables"):
             backend.init_database()
