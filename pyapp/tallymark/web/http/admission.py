@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 _EXEMPT = frozenset({"/healthz", "/metrics"})
 #: The range of Retry-After, which is random so that rejected clients do not all come back at once.
 _RETRY_SECONDS = (1, 5)
-#: How many requests are rejected at once, each after so many seconds. Otherwise hundreds of threads compete for Python's
-#: lock with the few that work: of 1,200 connections that came back at once, a third as many updates were merged.
+#: How many requests are rejected at once, each after so many seconds. Otherwise hundreds of threads compete for
+#: Python's lock with the few that work: from 1,200 connections that came back at once, a third as many were merged.
 _REJECTING, _REJECTING_PAUSE = 3, 0.001
 _UNAVAILABLE = f"{HTTPStatus.SERVICE_UNAVAILABLE.value} {HTTPStatus.SERVICE_UNAVAILABLE.phrase}"
 #: The one answer to all of them, made once, since there may be many.
