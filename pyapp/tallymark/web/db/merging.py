@@ -41,8 +41,9 @@ _BRIEF = b"50"
 _SLOW_SECONDS = 0.25
 _SLOW_FOR_SECONDS = 60.0
 _MOST_SLOW = 1000
-#: For how long after a job was held no call of the common line waits for any.
+#: For how long after a job was held a call of the common line waits so many milliseconds for one, at most.
 _CAREFUL_SECONDS = 30.0
+_GLANCE = b"1"
 _ARRAY = re.compile(rb"\s*\[")
 
 
@@ -315,13 +316,13 @@ class Merger:
         If that was not the last attempt, updates of jobs that are still held come back as such.
         """
         try:
-            # One by itself is merged faster so, but would wait for its job for 20 ms, and the line with it: this is not
-            # done while jobs are held, or were a while ago.
-            is_calm = time.monotonic() > self._careful_until
-            if len(group) == 1 and lock_timeout is None and not group[0].goes_alone and is_calm:
+            # One by itself is merged faster so, but may wait for its job, and the line with it: hardly at all while
+            # jobs are held, or were a while ago.
+            if len(group) == 1 and lock_timeout is None and not group[0].goes_alone:
                 [alone] = group
                 began = time.monotonic()
-                [answer] = database.call(RECEIVE_PROGRESS, alone.body, alone.key, alone.prefix, MOMENT)
+                at_most = _GLANCE if began < self._careful_until else MOMENT
+                [answer] = database.call(RECEIVE_PROGRESS, alone.body, alone.key, alone.prefix, at_most)
                 if time.monotonic() - began > _SLOW_SECONDS:
                     self._note_slow(job_of(alone.body))
                 return [answer or b""]
