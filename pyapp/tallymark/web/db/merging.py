@@ -8,10 +8,10 @@ One call at a time is made for all of them: with two at a time the groups were h
 four fifths as many updates a second. Batches and large updates have a few lines beside it, each by itself.
 
 A call for several updates does not wait for a job that another transaction holds, such as that of a SQL caller, and a
-call for one waits 20 ms at most, or 1 ms if jobs were held lately: the updates of that job are given back unmerged. They
-go into a line of that job's own. Most jobs are held by another group, or a batch, so the line's calls first wait for 50 ms. Only if the job is
-still held then, they wait for as long as `lock_timeout` allows; there are only a few such calls at once. So a job
-that is held for long keeps its own crawlers waiting, and nobody else's.
+call for one waits 20 ms at most, or 1 ms if a job was held lately: the updates of that job are given back unmerged.
+They go into a line of that job's own. Most jobs are held by another group, or a batch, so the line's calls first wait
+for 50 ms. Only if the job is still held then, they wait for as long as `lock_timeout` allows; there are only a few such
+calls at once. So a job that is held for long keeps its own crawlers waiting, and nobody else's.
 """
 
 import json
