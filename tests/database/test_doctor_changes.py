@@ -169,6 +169,21 @@ def test_each_change_is_found_alone_and_mended_by_the_advice(db: Connection, db_
     assert findings(db_url) == []
 
 
+def test_what_the_server_keeps_in_the_catalogue_is_not_found(db: Connection, db_url: str) -> None:
+    """PostgreSQL 15.20 has a number of its own on each column. What somebody set there is found, and mended."""
+    db.execute(
+        "UPDATE pg_attribute SET attoptions = ARRAY['pg_attver=' || attnum] WHERE attnum > 0 AND attrelid IN"
+        " (SELECT oid FROM pg_class WHERE relnamespace = 'tallymark'::regnamespace)"
+    )
+    assert findings(db_url) == []
+    db.execute("UPDATE pg_attribute SET attoptions = NULL WHERE attrelid = 'tallymark.job'::regclass")
+    db.execute("ALTER TABLE tallymark.job ALTER id SET (n_distinct = 7)")
+    (finding,) = findings(db_url)
+    assert (finding.object, finding.found) == ("tallymark.job.id", "n_distinct=7")
+    mend(db, db_url, finding.fix)
+    assert findings(db_url) == []
+
+
 @pytest.mark.slow
 def test_roles_that_can_do_too_much_are_found(tmp_path: Path) -> None:
     """Roles belong to the whole server, so this one has a server of its own."""

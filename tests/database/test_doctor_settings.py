@@ -3,13 +3,14 @@
 import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from benchmarks.standby import standby
 from click.testing import CliRunner, Result
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
@@ -34,11 +35,38 @@ def run(*arguments: str) -> Result:
 def found(
     url: str, settings: Settings | None = None, limits: Limits | None = None, now: Callable[[], float] = time.time
 ) -> dict[str, Finding]:
-    """Return the findings by their objects, without those that the tests cause themselves: fsync, and roles."""
+    """Return the findings by their objects, without those that other tests cause: fsync, and their users."""
     items = examine(url, settings or Settings(), limits=limits, now=now).findings
     assert all(item.kind == "setting" and item.fix for item in items)
     ours = {item.object: item for item in items if item.object != "fsync"}
-    return {name: item for name, item in ours.items() if not name.startswith("CONNECTION LIMIT of ROLE")}
+    return {name: item for name, item in ours.items() if " of ROLE " not in name}
+
+
+def found_of(url: str, role: str) -> dict[str, Finding]:
+    """Return the findings about another user, by their settings."""
+    items = {item.object.partition(" of ROLE "): item for item in examine(url, Settings()).findings}
+    return {name: item for (name, _, whose), item in items.items() if whose == role}
+
+
+@pytest.fixture
+def make_role(db: Connection) -> Iterator[Callable[..., str]]:
+    """Makes users, with options of CREATE ROLE."""
+    made: list[str] = []
+
+    def make(options: str = "") -> str:
+        made.append(f"tallymark_test_{secrets.token_hex(4)}")
+        db.execute(f"CREATE ROLE {made[-1]} LOGIN PASSWORD 'p' {options}".encode())
+        return made[-1]
+
+    yield make
+    for role in made:
+        db.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
+
+
+def paste(connection: Connection, fix: str) -> None:
+    """Run the statements of a fix, each by itself, as psql does."""
+    for statement in filter(str.strip, fix.split(";")):
+        connection.execute(statement.encode())
 
 
 def advised(url: str, settings: Settings | None = None) -> dict[str, Finding]:
@@ -113,7 +141,170 @@ def test_a_database_that_takes_no_writes_is_found(db: Connection, db_url: str) -
     name = db.info.dbname
     db.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(sql.Identifier(name)))
     finding = found(db_url)["default_transaction_read_only"]
-    assert finding.fix == f"ALTER DATABASE {name} RESET default_transaction_read_only;"
+    assert finding.fix.endswith(f"ALTER DATABASE {name} RESET default_transaction_read_only;")
+    # Also in a session that is read-only itself.
+    with psycopg.connect(db_url, autocommit=True) as pasting:
+        paste(pasting, finding.fix)
+    assert found(db_url) == {}
+
+
+#: What an administrator may set for a user that writes, and with which an update can be lost or refused.
+_WRONG = {
+    "synchronous_commit": "off",
+    "zero_damaged_pages": "on",
+    "ignore_checksum_failure": "yes",
+    "track_counts": "false",
+    "default_transaction_read_only": "on",
+    "default_transaction_isolation": "serializable",
+    "standard_conforming_strings": "off",
+    "array_nulls": "off",
+    "transform_null_equals": "on",
+}
+
+
+@pytest.mark.parametrize("where", ["", " IN DATABASE {}"])
+@pytest.mark.parametrize("group", ["tallymark_writer", "tallymark_admin", "tallymark_owner"])
+def test_settings_of_other_users_that_write_are_found_and_mended(
+    db: Connection, db_url: str, make_role: Callable[..., str], group: str, where: str
+) -> None:
+    """For the user, and for the user in this database. All that is pasted, and nothing is found any more."""
+    role = make_role(f"NOINHERIT IN ROLE {group}")
+    for name, value in _WRONG.items():
+        db.execute(f"ALTER ROLE {role}{where.format(db.info.dbname)} SET {name} = '{value}'".encode())
+    findings = found_of(db_url, role)
+    assert {name: finding.found for name, finding in findings.items()} == _WRONG
+    for finding in findings.values():
+        paste(db, finding.fix)
+    assert found_of(db_url, role) == {}
+
+
+def test_the_settings_of_another_database_and_of_other_users_are_their_own_affair(
+    db: Connection, db_url: str, make_role: Callable[..., str]
+) -> None:
+    """Such as those of a user without any role of ours, of a reader, of a group, or in another database."""
+    stranger, reader, writer = make_role(), make_role("IN ROLE tallymark_reader"), make_role("IN ROLE tallymark_writer")
+    for role in (stranger, reader):
+        db.execute(f"ALTER ROLE {role} SET synchronous_commit = off")
+        db.execute(f"ALTER ROLE {role} SET default_transaction_read_only = on")
+        db.execute(f"ALTER ROLE {role} SET default_transaction_isolation = 'repeatable read'")
+    db.execute(f"ALTER ROLE {writer} IN DATABASE postgres SET synchronous_commit = off")
+    assert [found_of(db_url, role) for role in (stranger, reader, writer)] == [{}, {}, {}]
+    # Of what a reader reads, the texts must be right.
+    db.execute(f"ALTER ROLE {reader} SET standard_conforming_strings = off")
+    assert set(found_of(db_url, reader)) == {"standard_conforming_strings"}
+
+
+def test_a_setting_that_another_one_overrides_is_not_found(
+    db: Connection, db_url: str, make_role: Callable[..., str]
+) -> None:
+    """That of a user goes before that of the database; the one for both goes before either."""
+    role = make_role("IN ROLE tallymark_writer")
+    db.execute(f"ALTER ROLE {role} SET synchronous_commit = off")
+    db.execute(f"ALTER ROLE {role} IN DATABASE {db.info.dbname} SET synchronous_commit = local")
+    assert found_of(db_url, role) == {}
+    db.execute(f"ALTER ROLE {role} IN DATABASE {db.info.dbname} RESET synchronous_commit")
+    assert found_of(db_url, role)["synchronous_commit"].fix == f"ALTER ROLE {role} RESET synchronous_commit;"
+
+
+def test_every_place_of_a_wrong_setting_is_found_at_once(
+    db: Connection, db_url: str, make_role: Callable[..., str]
+) -> None:
+    """Where the one of the user hides that of the database, both are found, or the next run would find more."""
+    role = make_role("IN ROLE tallymark_writer")
+    db.execute(f"ALTER ROLE {role} SET synchronous_commit = off")
+    db.execute(f"ALTER DATABASE {db.info.dbname} SET synchronous_commit = off")
+    for finding in (found_of(db_url, role)["synchronous_commit"], found(db_url)["synchronous_commit"]):
+        paste(db, finding.fix)
+    assert (found_of(db_url, role), found(db_url)) == ({}, {})
+
+
+@pytest.mark.parametrize("level", ["serializable", "repeatable read"])
+def test_a_database_with_another_isolation_level_is_found(db: Connection, db_url: str, level: str) -> None:
+    """Callers in SQL would fail each other on a busy job."""
+    db.execute(f"ALTER DATABASE {db.info.dbname} SET default_transaction_isolation = '{level}'".encode())
+    finding = found(db_url)["default_transaction_isolation"]
+    assert (finding.expected, finding.found) == ("read committed", level)
+    paste(db, finding.fix)
+    assert found(db_url) == {}
+
+
+def test_a_setting_of_the_url_is_named_as_such(db_url: str) -> None:
+    """No statement would change it."""
+    finding = found(make_conninfo(db_url, options="-c synchronous_commit=off"))["synchronous_commit"]
+    assert "PGOPTIONS" in finding.fix
+
+
+def test_a_server_with_other_defaults_is_found_and_mended(tmp_path: Path) -> None:
+    """The server's own file, after a reload or a restart."""
+    wrong = {**_WRONG, "data_sync_retry": "on"}
+    with EmbeddedPostgres(tmp_path / "data") as server, psycopg.connect(server.url, autocommit=True) as connection:
+        migrate(server.url)
+        for name, value in wrong.items():
+            connection.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
+    with EmbeddedPostgres(tmp_path / "data") as server:
+        findings = found(server.url)
+        assert set(findings) == set(wrong)
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            for finding in findings.values():
+                paste(connection, finding.fix.removesuffix("then restart the server"))
+    with EmbeddedPostgres(tmp_path / "data") as server:
+        assert found(server.url) == {}
+
+
+def test_a_standby_is_found_and_compared(tmp_path: Path) -> None:
+    """It takes no updates. The reference is made elsewhere, because no database can be made on it."""
+    with EmbeddedPostgres(tmp_path / "primary") as primary:
+        migrate(primary.url)
+        with standby(primary, tmp_path / "replica") as replica:
+            finding = found(replica.url)["recovery"]
+            assert "standby" in finding.problem
+            result = run("--database-url", replica.url)
+            assert result.exit_code == 1
+            assert result.stdout.startswith("The database is what the files say.")
+            with psycopg.connect(replica.url, autocommit=True) as connection:
+                connection.execute(finding.fix.partition("for good: ")[2].encode())
+            wait_until(lambda: found(replica.url) == {})
+
+
+def test_a_database_that_is_not_in_utf8_is_found_and_compared(
+    db: Connection, db_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an earlier release may have installed it."""
+    name = f"tallymark_latin_{secrets.token_hex(4)}"
+    db.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+    url = make_conninfo(db_url, dbname=name)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr("tallymark.schema.migrate.obstacles", lambda _connection, **_options: [])
+            migrate(url)
+        assert json.loads(run("--no-settings", "--json", "--database-url", url).stdout) == []
+        finding = found(url)["server_encoding"]
+        made = finding.fix.partition(";")[0]
+        try:
+            db.execute(made.encode())
+            assert migrate(make_conninfo(db_url, dbname="tallymark_utf8")) != []
+        finally:
+            db.execute("DROP DATABASE IF EXISTS tallymark_utf8 WITH (FORCE)")
+    finally:
+        db.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.parametrize("groups", ["tallymark_writer, tallymark_reader", "tallymark_reader", "tallymark_admin", ""])
+def test_each_user_of_ours_can_run_the_doctor(db_url: str, make_role: Callable[..., str], groups: str) -> None:
+    """Also the web server's. What it may not read is said on standard error, and the rest is compared."""
+    role = make_role(f"IN ROLE {groups}" if groups else "")
+    result = run("--json", "--no-settings", "--database-url", make_conninfo(db_url, user=role, password="p"))
+    assert (result.exit_code, json.loads(result.stdout)) == (0, [])
+    assert "permission denied to create database" in result.stderr
+    assert f"{role}, may not read which migrations were applied" in result.stderr
+
+
+def test_a_user_that_inherits_nothing_can_run_the_doctor(db_url: str, make_role: Callable[..., str]) -> None:
+    """With CREATEDB and the owner's role, it makes the reference on the server itself."""
+    role = make_role("NOINHERIT CREATEDB IN ROLE tallymark_owner")
+    result = run("--json", "--no-settings", "--database-url", make_conninfo(db_url, user=role, password="p"))
+    assert (result.exit_code, json.loads(result.stdout)) == (0, [])
+    assert "embedded" not in result.stderr
 
 
 def test_another_encoding_is_found(db: Connection, db_url: str) -> None:

@@ -227,14 +227,19 @@ def test_nothing_of_ours_stays_in_a_session(pgbouncer: PgBouncer, tmp_path: Path
         web.stop()
 
 
-def test_what_only_the_user_can_have_set_is_named(pgbouncer: PgBouncer, db: Connection, tmp_path: Path) -> None:
-    """Nothing is set in its sessions, so /readyz says which setting of the user would make updates fail."""
-    db.execute(f"ALTER ROLE {pgbouncer.user} SET default_transaction_isolation = 'serializable'")
+@pytest.mark.parametrize(
+    ("setting", "value"), [("default_transaction_isolation", "serializable"), ("synchronous_commit", "off")]
+)
+def test_what_only_the_user_can_have_set_is_named(
+    pgbouncer: PgBouncer, db: Connection, tmp_path: Path, setting: str, value: str
+) -> None:
+    """Nothing is set in its sessions, so /readyz says which setting of the user would make updates fail or be lost."""
+    db.execute(f"ALTER ROLE {pgbouncer.user} SET {setting} = '{value}'")
     web = Web(pgbouncer.url, tmp_path / "web.log", {})
     try:
         answer = web.call("GET", "/readyz")
         assert answer.status == 503
-        assert "default_transaction_isolation" in answer.json["detail"]
+        assert setting in answer.json["detail"]
     finally:
         web.stop()
 

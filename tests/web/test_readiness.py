@@ -141,6 +141,30 @@ def test_what_is_missing_is_named(
     assert web.call("GET", "/readyz").status == 200
 
 
+def test_a_database_that_is_not_in_utf8_is_not_ready_and_blames_no_crawler(
+    start_web: Serve, db: Connection, db_url: str, update: Update, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an earlier release may have installed it. What its encoding has is taken."""
+    name = f"tallymark_latin_{secrets.token_hex(4)}"
+    db.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'".encode())
+    parts = conninfo_to_dict(make_conninfo(db_url, dbname=name))
+    url = f"postgresql://{parts['user']}:{parts.get('password', '')}@/{name}?host={parts['host']}&port={parts['port']}"
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr("tallymark.schema.migrate.obstacles", lambda _connection, **_options: [])
+            migrate(url)
+        web = start_web(url)
+        assert "LATIN1" in _why_not(web)
+        web.register("j")
+        foreign = web.report(update("j", message="日"))
+        assert (foreign.status, foreign.json["error"]) == (503, "Database unavailable")
+        assert "UTF8" in foreign.json["detail"]
+        assert web.report(update("j", message="ü")).status == 200
+        web.stop()
+    finally:
+        db.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
 @pytest.mark.slow
 def test_missing_roles_are_named(start_web: Serve, tmp_path: Path) -> None:
     """As on a server that got the database from a dump, and the roles from nowhere."""

@@ -18,8 +18,8 @@ import psycopg
 
 from tallymark.functions import call
 from tallymark.functions.call import Connection
-from tallymark.functions.errors import NO_RIGHT, NOT_INSTALLED, TallymarkError, Unavailable
-from tallymark.functions.session import UNHURRIED, connect
+from tallymark.functions.errors import NO_RIGHT, NOT_INSTALLED, NotGranted, TallymarkError, Unavailable
+from tallymark.functions.session import UNHURRIED, connect, take_role
 from tallymark.schema.migrate import MigrationError
 from tallymark.settings import Settings, SettingsError
 
@@ -188,8 +188,12 @@ def explained(*also: type[Exception], role: str = READER) -> Iterator[None]:
 
 @contextmanager
 def connected(url: str, role: str = READER, *, unhurried: bool = False) -> Iterator[Connection]:
-    """Connect, in autocommit; what fails is explained as above. `unhurried` work has no limit of time."""
+    """Connect, in autocommit, as a user that needs a role; what fails is explained as above.
+
+    `unhurried` work has no limit of time.
+    """
     with explained(role=role), connect(url, session=UNHURRIED if unhurried else None) as connection:
+        take_role(connection, role, ADMIN)
         yield connection
 
 
@@ -221,6 +225,7 @@ class Database:
                 self._connection = connect(
                     self._url(), application=self._application, session=self._session, **_WATCHFUL
                 )
+                take_role(self._connection, self._role, ADMIN)
             return ask(self._connection)
         except psycopg.OperationalError as error:
             self.close()
@@ -269,6 +274,8 @@ def _unreachable(error: psycopg.Error) -> str:
 def _sentence(error: TallymarkError, role: str) -> str:
     """Say what was wrong, and what to do, in one line."""
     if error.sqlstate == NO_RIGHT:
+        if isinstance(error, NotGranted) and error.lacks.startswith("USAGE"):
+            return f"this user of the database lacks {error.lacks}: {error.hint}"
         return f"this user of the database lacks {role}; grant that role to it, or name another user in the URL"
     if error.details:
         return f"{error}: " + "; ".join(f"{problem['field']} {problem['problem']}" for problem in error.details)

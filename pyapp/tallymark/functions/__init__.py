@@ -26,6 +26,7 @@ from tallymark.functions.errors import (
     Conflict as Conflict,
     InvalidUpdate as InvalidUpdate,
     JobNotFound as JobNotFound,
+    NotGranted as NotGranted,
     PayloadTooLarge as PayloadTooLarge,
     TallymarkError as TallymarkError,
     Unavailable as Unavailable,

@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
-from tallymark.functions.errors import TOO_LARGE, from_psycopg, from_unsendable
+from tallymark.functions.errors import NO_RIGHT, TOO_LARGE, NotGranted, from_psycopg, from_unsendable
 
 Connection = psycopg.Connection[Any]
 Json = dict[str, Any]
@@ -54,7 +55,7 @@ class Value(Call, Generic[Result]):
 
     def __call__(self, connection: Connection, *parameters: object) -> Result:
         """Call it; a TallymarkError says why it was refused or failed."""
-        [(found,)] = _rows(connection, f"SELECT {self}", parameters)
+        [(found,)] = _rows(connection, f"SELECT {self}", parameters, self.function)
         result: Result = found
         return result
 
@@ -70,7 +71,7 @@ class Rows(Call, Generic[Row]):
 
     def __call__(self, connection: Connection, *parameters: object) -> list[Row]:
         """Call it; a TallymarkError says why it was refused or failed."""
-        return [self._row(*found) for found in _rows(connection, self._query, parameters)]
+        return [self._row(*found) for found in _rows(connection, self._query, parameters, self.function)]
 
 
 def jsonb(value: Mapping[str, Any] | Sequence[Any] | None) -> Jsonb | None:
@@ -83,19 +84,50 @@ def array(texts: Sequence[str] | None) -> list[str] | None:
     return None if texts is None else list(texts)
 
 
-def _rows(connection: Connection, query: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+def _rows(
+    connection: Connection, query: str, parameters: Sequence[object], function: str = ""
+) -> list[tuple[Any, ...]]:
     try:
         sent = [_as_sent(given) for given in parameters]
         with psycopg.RawCursor(connection, row_factory=tuple_row) as cursor:
             # In binary form, which means the same whatever the caller's session writes dates and the like as.
             return cursor.execute(query.encode(), sent, binary=True).fetchall()
     except psycopg.Error as error:
-        raise from_psycopg(error) from error
+        if error.sqlstate == NO_RIGHT and function:
+            raise _not_granted(connection, function) from error
+        raise from_psycopg(error, connection.pgconn) from error
     except UnicodeEncodeError as error:
         raise from_unsendable() from error
     except ValueError as error:
         # Python writes no number of more than some 4,300 digits; no argument takes one.
         raise from_unsendable(TOO_LARGE) from error
+
+
+# The role with the least rights that may call a function, and what the user may.
+_WHO_MAY = """
+SELECT current_user::text, quote_ident(current_user), r.rolname, has_function_privilege(p.oid, 'EXECUTE'),
+  has_schema_privilege(p.pronamespace, 'USAGE')
+FROM pg_proc AS p, pg_roles AS r JOIN unnest(%s::text[]) WITH ORDINALITY AS ours (name, place) ON ours.name = r.rolname
+WHERE p.pronamespace = to_regnamespace('tallymark') AND p.proname = %s
+  AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
+ORDER BY ours.place LIMIT 1
+"""
+_ROLES = ["tallymark_reader", "tallymark_writer", "tallymark_admin"]
+
+
+def _not_granted(connection: Connection, function: str) -> NotGranted:
+    """Make the error for a missing right; it says what is missing, where a further statement can be run."""
+    what, hint = f"permission denied for tallymark.{function}", "`tallymark doctor` finds rights that are missing."
+    if connection.info.transaction_status != TransactionStatus.IDLE:
+        return NotGranted(what, sqlstate=NO_RIGHT, hint=hint)
+    with psycopg.ClientCursor(connection, row_factory=tuple_row) as cursor:
+        found = cursor.execute(_WHO_MAY, [_ROLES, function]).fetchone()
+    user, quoted, role, may_call, may_use = found or ("", "", "", True, True)
+    if may_call and may_use:
+        return NotGranted(what, sqlstate=NO_RIGHT, hint=hint)
+    lacks = "USAGE on the schema tallymark" if may_call else role
+    cure = f"GRANT USAGE ON SCHEMA tallymark TO {role};" if may_call else f"GRANT {role} TO {quoted};"
+    return NotGranted(f"{what}: the user {user} lacks {lacks}", sqlstate=NO_RIGHT, hint=cure, lacks=lacks)
 
 
 def _as_sent(given: object) -> object:

@@ -100,6 +100,14 @@ class Unavailable(TallymarkError):  # noqa: N818
     http_status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
+class NotGranted(Unavailable):
+    """The user of the database may not call a function; `lacks` is the role or right it needs, where that is known."""
+
+    def __init__(self, message: str, *, lacks: str = "", **rest: object) -> None:
+        super().__init__(message, **rest)  # type: ignore[arg-type]  # passed through
+        self.lacks = lacks
+
+
 class _Rule(NamedTuple):
     """What a SQLSTATE of PostgreSQL's own becomes."""
 
@@ -135,6 +143,13 @@ NO_CONNECTION_LEFT = (
     "close connections of other programs."
 )
 
+OTHER_ENCODING = (
+    "The database or this session has an encoding that lacks a character of this text. Both must be UTF8: "
+    "`tallymark doctor` says how to make such a database; the session's is client_encoding."
+)
+
+#: untranslatable_character.
+UNTRANSLATABLE = "22P05"
 #: numeric_value_out_of_range.
 TOO_LARGE = "22003"
 #: insufficient_privilege.
@@ -160,7 +175,7 @@ _RULES = {
     # Text that is not jsonb.
     "22P02": _body("must be JSON"),
     "22P03": _body("must be JSON"),
-    "22P05": _body("must not contain the character \\u0000"),
+    UNTRANSLATABLE: _body("must not contain the character \\u0000"),
     "22021": _body("must be UTF-8, without the byte 0"),
     TOO_LARGE: _body("contains a number that is too large to be kept"),
     "54000": _body("contains more than can be kept"),
@@ -218,13 +233,13 @@ def is_refusal(sqlstate: str | None) -> bool:
     return sqlstate is not None and sqlstate.startswith("TK") and sqlstate[2:].isdecimal()
 
 
-def from_result(result: abc.PGresult) -> TallymarkError:
+def from_result(result: abc.PGresult, session: abc.PGconn) -> TallymarkError:
     """Make the exception for a failed result of libpq; it is returned, not raised."""
 
     def field(which: DiagnosticField) -> str:
         return (result.error_field(which) or b"").decode(errors="replace")
 
-    return _from_fields(field)
+    return _from_fields(field, session)
 
 
 def from_refusal(refusal: Mapping[str, str | None]) -> TallymarkError:
@@ -238,7 +253,7 @@ def from_refusal(refusal: Mapping[str, str | None]) -> TallymarkError:
     return _from_fields(lambda which: refusal.get(names[which]) or "")
 
 
-def from_psycopg(error: psycopg.Error) -> TallymarkError:
+def from_psycopg(error: psycopg.Error, session: abc.PGconn | None = None) -> TallymarkError:
     """Make the exception for one of psycopg's; it is returned, and raised by the caller with its cause."""
     if error.sqlstate is None and isinstance(error, psycopg.DataError):
         # Raised by psycopg before anything was sent.
@@ -250,7 +265,7 @@ def from_psycopg(error: psycopg.Error) -> TallymarkError:
         DiagnosticField.MESSAGE_HINT: error.diag.message_hint,
         DiagnosticField.CONTEXT: error.diag.context,
     }
-    return _from_fields(lambda which: names[which] or "")
+    return _from_fields(lambda which: names[which] or "", session)
 
 
 def from_unsendable(sqlstate: str = "22021") -> TallymarkError:
@@ -263,7 +278,7 @@ def defect(error: TallymarkError) -> TallymarkError:
     return TallymarkError(_DEFECT.message, sqlstate=error.sqlstate, origin=error.origin)
 
 
-def _from_fields(field: Callable[[DiagnosticField], str]) -> TallymarkError:
+def _from_fields(field: Callable[[DiagnosticField], str], session: abc.PGconn | None = None) -> TallymarkError:
     sqlstate = field(DiagnosticField.SQLSTATE) or CONNECTION_BROKEN
     if is_refusal(sqlstate):
         details, explanation = _taken_apart(field(DiagnosticField.MESSAGE_DETAIL))
@@ -274,7 +289,14 @@ def _from_fields(field: Callable[[DiagnosticField], str]) -> TallymarkError:
             explanation=explanation,
             hint=field(DiagnosticField.MESSAGE_HINT),
         )
+    if sqlstate == UNTRANSLATABLE and session is not None and not _is_utf8(session):
+        return Unavailable("Database unavailable", sqlstate=sqlstate, explanation=OTHER_ENCODING)
     return _from_rule(sqlstate, _origin(field(DiagnosticField.CONTEXT)))
+
+
+def _is_utf8(session: abc.PGconn) -> bool:
+    """Whether the database and the session have all characters but the one with the number 0."""
+    return all(session.parameter_status(name) == b"UTF8" for name in (b"server_encoding", b"client_encoding"))
 
 
 def _from_rule(sqlstate: str, origin: str) -> TallymarkError:

@@ -1,9 +1,10 @@
 """Registering, reporting on, reading and verifying jobs. docs/sql-api.md describes each function.
 
 Each takes the caller's own connection, runs in that connection's transaction and does not commit. A refusal is a
-`tallymark.TallymarkError`, most often a subclass: `InvalidUpdate`, `JobNotFound`, `PayloadTooLarge`, `Conflict`, or
-`Unavailable` where the database is away or busy. As PostgreSQL has it, a refusal breaks the transaction: wrap the call
-in `with connection.transaction():` to go on afterwards. None for an optional argument means the function's default.
+`tallymark.TallymarkError`, most often a subclass: `InvalidUpdate`, `JobNotFound`, `PayloadTooLarge`, `Conflict`,
+`Unavailable` where the database is away or busy, or `NotGranted` where its user lacks a role. As PostgreSQL has it, a
+refusal breaks the transaction: wrap the call in `with connection.transaction():` to go on afterwards. None for an
+optional argument means the function's default.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

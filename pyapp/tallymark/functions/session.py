@@ -199,3 +199,29 @@ def _without_environment() -> Iterator[None]:
             yield
         finally:
             os.environ.update(hidden)
+
+
+#: The first of these roles that the user may take, if it has the rights of none of them without that.
+_TAKE = """
+SELECT set_config('role', found.role, false) FROM (
+  SELECT r.rolname AS role FROM unnest(%(roles)s::text[]) WITH ORDINALITY AS wanted (name, place)
+    JOIN pg_roles AS r ON r.rolname = wanted.name
+  WHERE pg_has_role(session_user, r.oid,
+    CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+  ORDER BY wanted.place LIMIT 1) AS found
+WHERE current_user = session_user
+  AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = ANY (%(roles)s) AND pg_has_role(r.oid, 'USAGE'))
+"""
+
+
+def take_role(connection: Connection, *roles: str) -> None:
+    """Become one of these roles, the first that the user may take, where the user does not inherit their rights.
+
+    Behind a pooler nothing is set, because the session has other clients as well.
+
+    Raises:
+        psycopg.Error: The database is away.
+    """
+    if not is_pooled(connection):
+        with psycopg.ClientCursor(connection) as cursor:
+            cursor.execute(_TAKE, {"roles": list(roles)})

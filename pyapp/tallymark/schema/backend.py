@@ -11,6 +11,7 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.exceptions import BadMigration
 
 from tallymark.functions.session import PATIENT, Connection, connect, identity, is_pooled, same_server
+from tallymark.schema.dependents import dependents, missing
 from tallymark.schema.records import SCHEMA
 
 Report = Callable[[str], None]
@@ -34,6 +35,19 @@ END
 $$
 """
 
+#: Before migration 0015, the default of an argument was of the row type of `tallymark.job`. PostgreSQL 15.20 then adds
+#: no column with a default to that table, as 0007 does. The function is installed again afterwards.
+_DROP_OLD_DEFAULT = "DROP FUNCTION IF EXISTS tallymark.combine_updates(tallymark.batch_update[], tallymark.job[])"
+
+#: A user that does not inherit the rights of the schema's owner has them when it takes that role.
+_BECOME_OWNER = """
+SELECT pg_catalog.set_config('role', 'tallymark_owner', true) FROM pg_catalog.pg_namespace AS n
+WHERE n.nspname = 'tallymark' AND n.nspowner = pg_catalog.to_regrole('tallymark_owner')::oid
+  AND NOT pg_catalog.pg_has_role(session_user, n.nspowner, 'USAGE')
+  AND pg_catalog.pg_has_role(session_user, n.nspowner,
+    CASE WHEN pg_catalog.current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+"""
+
 
 class MigrationError(Exception):
     """The schema could not be brought to the wanted state; the message says what to do."""
@@ -48,6 +62,10 @@ def explained(what: str) -> Iterator[None]:
     """Turn errors of PostgreSQL and yoyo into a MigrationError that says what could not be done, and names the file."""
     try:
         yield
+    except psycopg.errors.DependentObjectsStillExist as error:
+        # PostgreSQL's hint is CASCADE, which would drop them.
+        users = f"{error.diag.message_primary}: {error.diag.message_detail}"
+        raise MigrationError(f"{what}: {users}; drop them first, and make them again afterwards") from error
     except (psycopg.Error, BadMigration, FileNotFoundError) as error:
         notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
         raise MigrationError(f"{what}{notes}: {error}".strip()) from error
@@ -124,19 +142,54 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo publishes
             worker.ensure_internal_schema_updated()
             with worker.transaction():
                 if migrations:
-                    with explained("cannot lock the table of jobs"):
-                        worker.execute(_LOCK_JOBS)
+                    worker.lock_jobs()
+                    worker.connection.execute(_DROP_OLD_DEFAULT)
                 for migration in migrations:
                     self.say(f"applying {migration.id}")
                     with explained(f"migration {migration.id} failed"):
-                        migration.process_steps(worker, "apply")
-                        # A migration's own setting must not hold for yoyo's statements.
-                        worker.execute(f"SET LOCAL search_path = {SCHEMA}")
+                        worker.run_steps(migration, "apply")
                         worker.mark_one(migration, log=False)
                         worker.log_migration(migration, "apply")
                 with explained("installing functions and views failed"):
+                    worker.connection.execute("RESET ROLE")
                     for hook in post_apply:
                         hook.process_steps(worker, "apply")
+
+    def take_back_together(self, migrations: Sequence[Any]) -> None:
+        """Take back migrations in this order, all in one transaction, unless that would drop what users made."""
+        with self.copy() as worker:
+            worker.ensure_internal_schema_updated()
+            with worker.transaction():
+                worker.lock_jobs()
+                theirs = dependents(worker.connection)
+                for migration in migrations:
+                    self.say(f"rolling back {migration.id}")
+                    with explained(f"rolling back {migration.id} failed, so nothing was taken back"):
+                        worker.run_steps(migration, "rollback")
+                        worker.unmark_one(migration, log=False)
+                        worker.log_migration(migration, "rollback")
+                if lost := missing(worker.connection, theirs):
+                    raise MigrationError(
+                        f"this would also drop {', '.join(lost)}, so nothing was taken back: drop what depends on "
+                        "Tallymark first, and make it again afterwards"
+                    )
+
+    def lock_jobs(self) -> None:
+        """Lock the table of jobs, if there is one, as the owner of the schema."""
+        with explained("cannot lock the table of jobs"):
+            self.connection.execute(_BECOME_OWNER)
+            self.connection.execute(_LOCK_JOBS)
+
+    def run_steps(self, migration: Any, direction: str) -> None:  # noqa: ANN401 - yoyo's class
+        """Run a migration's statements, by a user that does not inherit rights as the owner of the schema."""
+        migration.load()
+        [path] = self.connection.execute("SELECT pg_catalog.current_setting('search_path')").fetchone()
+        for step in migration.steps if direction == "apply" else reversed(migration.steps):
+            self.connection.execute(_BECOME_OWNER)
+            getattr(step, direction)(self)
+        # A migration's own settings must not hold for yoyo's statements.
+        self.connection.execute("RESET ROLE")
+        self.connection.execute("SELECT pg_catalog.set_config('search_path', %s, true)", [path])
 
     def _take_row(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
         """Insert the lock row, waiting until nobody else holds it, and leave the transaction open."""
@@ -154,9 +207,6 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo publishes
                 holder = "another `tallymark migrate` runs on this database"
             except psycopg.errors.UniqueViolation:
                 holder = self._committed_holder(connection)
-            except psycopg.errors.UndefinedTable as error:
-                # yoyo reports nothing when it may not create it.
-                raise MigrationError("cannot make yoyo's tables: CREATE on schema public is missing") from error
             except psycopg.Error as error:
                 raise MigrationError(f"cannot take yoyo's lock: {error}".strip()) from error
             else:

@@ -71,6 +71,17 @@ def _settings(options: str) -> str:
     return f"(SELECT coalesce(jsonb_agg(o ORDER BY o), '[]') FROM unnest({options}) AS o)"
 
 
+def _options(options: str) -> str:
+    """SQL for the options of a table or a column, as above, without those that the server keeps there for itself.
+
+    No option that users may set begins with `pg_`. PostgreSQL 15.20 has `pg_attver` on each column, with a number that
+    differs from one column to the next.
+    """
+    return (
+        f"(SELECT coalesce(jsonb_agg(o ORDER BY o), '[]') FROM unnest({options}) AS o WHERE NOT starts_with(o, 'pg_'))"
+    )
+
+
 SCHEMA = f"""
 SELECT 'schema', nspname, NULL, jsonb_build_object(
   'owner', pg_get_userbyid(nspowner),
@@ -113,7 +124,7 @@ SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHE
   format('tallymark.%I', c.relname), NULL, jsonb_build_object(
   'definition', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END,
   'sequence', (SELECT to_jsonb(s) - 'seqrelid' FROM pg_sequence AS s WHERE s.seqrelid = c.oid),
-  'options', {_settings("c.reloptions")},
+  'options', {_options("c.reloptions")},
   'persistence', CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED' WHEN 't' THEN 'TEMPORARY' ELSE 'LOGGED' END,
   'partitioned by', pg_get_partkeydef(c.oid),
   'partition bound', pg_get_expr(c.relpartbound, c.oid),
@@ -140,7 +151,7 @@ SELECT 'column', format('tallymark.%I.%I', c.relname, a.attname), format('tallym
     JOIN pg_namespace AS n ON n.oid = l.collnamespace WHERE l.oid = a.attcollation),
   'storage', a.attstorage::text,
   'compression', nullif(a.attcompression::text, ''),
-  'options', {_settings("a.attoptions")},
+  'options', {_options("a.attoptions")},
   'comment', col_description(c.oid, a.attnum),
   'grants', {_grants("a.attacl", "c", "c.relowner")})
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid

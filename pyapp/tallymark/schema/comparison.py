@@ -190,6 +190,7 @@ def _fix(
         ("column", "not null"): f"{column} NOT NULL;",
         ("column", "default"): f"{column} DEFAULT{f' {wanted}' if wanted else ''};",
         ("table", "options"): f"{table} {'SET' if missing else 'RESET'} ({options});",
+        ("column", "options"): f"{table} ALTER COLUMN {_bare(name)} {'SET' if missing else 'RESET'} ({options});",
         ("role", ""): f"CREATE ROLE {name} NOLOGIN;",
         ("role", "attributes"): f"ALTER ROLE {name} {' '.join(missing)};",
         ("role", "member of"): f"REVOKE {', '.join(surplus)} FROM {name};",

@@ -14,8 +14,7 @@ from tallymark.functions.session import PATIENT, connect, same_server
 from tallymark.schema.backend import Report, silent
 from tallymark.schema.catalogue import Catalogue, read_catalogue
 from tallymark.schema.comparison import Finding, compare
-from tallymark.schema.migrate import MigrationError, available, migrate
-from tallymark.schema.records import applied_ids
+from tallymark.schema.migrate import MigrationError, NotReadableError, available, migrate, readable_ids
 
 #: A scratch database older than this belongs to a run that was killed; a younger one may be in use.
 LEFTOVER_SECONDS = 600
@@ -43,16 +42,20 @@ def findings(url: str, *, report: Report = silent, spare_server: SpareServer | N
             installed = read_catalogue(connection)
             if ("schema", "tallymark") not in installed.entries:
                 return [Finding("schema", "tallymark", "is missing", "", "", "tallymark migrate")]
-            migrations = _migration_findings(connection)
+            migrations = _migration_findings(connection, report)
             reference = _reference(url, connection, report, spare_server)
         return migrations + compare(reference, installed)
     except (psycopg.Error, MigrationError) as error:
         raise DoctorError(str(error).strip()) from error
 
 
-def _migration_findings(connection: psycopg.Connection[Any]) -> list[Finding]:
-    """List the migrations that the database or this release does not have."""
-    here, there = available(), applied_ids(connection)
+def _migration_findings(connection: psycopg.Connection[Any], report: Report) -> list[Finding]:
+    """List the migrations that the database or this release does not have, if the user may read which it has."""
+    try:
+        here, there = available(), readable_ids(connection)
+    except NotReadableError as error:
+        report(f"{error}. What they make is compared all the same")
+        return []
     advice = "use the release that made the database"
     missing = [
         Finding("migration", name, "is not applied", "applied", "pending", "tallymark migrate")
@@ -106,19 +109,22 @@ def _scratch_database(url: str, connection: psycopg.Connection[Any]) -> Iterator
     _sweep(connection)
     # The name says when it was made, so that a later run can tell a leftover from one in use.
     name = f"tallymark_doctor_{int(time.time()):x}_{secrets.token_hex(6)}"
+    # Locales of another encoding would be refused.
     row = connection.execute(
-        "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = current_database()"
+        "SELECT datcollate, datctype FROM pg_database"
+        " WHERE datname = current_database() AND encoding = pg_char_to_encoding('UTF8')"
     ).fetchone()
-    encoding, collate, ctype = row or ("UTF8", "C", "C")
     try:
         connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
-                sql.Identifier(name), encoding, collate, ctype
+            sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE {} LC_CTYPE {}").format(
+                sql.Identifier(name), *(row or ("C", "C"))
             )
         )
         yield same_server(url, connection, dbname=name)
     finally:
-        _drop(connection, name)
+        # A standby has made none, and refuses to drop one.
+        with suppress(psycopg.errors.ReadOnlySqlTransaction):
+            _drop(connection, name)
 
 
 def _sweep(connection: psycopg.Connection[Any]) -> None:
@@ -126,8 +132,8 @@ def _sweep(connection: psycopg.Connection[Any]) -> None:
     for (name,) in connection.execute("SELECT datname FROM pg_database").fetchall():
         match = _SCRATCH.fullmatch(name)
         if match and int(match[1], 16) < time.time() - LEFTOVER_SECONDS:
-            # Another role's leftover can only be dropped by that role.
-            with suppress(psycopg.errors.InsufficientPrivilege):
+            # Another role's leftover can only be dropped by that role, and none on a standby.
+            with suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
                 _drop(connection, name)
 
 

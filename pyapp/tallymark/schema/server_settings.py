@@ -1,4 +1,4 @@
-"""Checks a database's server: its settings, its clock, and what keeps vacuum from its work.
+"""Checks a database's server: whether it takes updates, its clock, and what keeps vacuum from its work.
 
 What breaks a promise, or will break it, is a finding; a server with default settings has none. The rest is advice.
 """
@@ -14,23 +14,15 @@ from psycopg.rows import dict_row
 
 from tallymark.functions.session import open_session
 from tallymark.schema.comparison import Finding
+from tallymark.schema.obstacles import OLDEST
+from tallymark.schema.session_settings import wrong_settings
 from tallymark.settings import Settings
 
 Connection = psycopg.Connection[dict[str, Any]]
 
-_OLDEST, _NEWEST = 15, 18
-_RELOAD = "SELECT pg_reload_conf();"
+_NEWEST = 18
 #: Connections for people and tools, beside those of the web server.
 _SPARE_CONNECTIONS = 5
-
-#: Settings that must be on, and what happens when they are off.
-_ON = {
-    "fsync": "a power failure can lose acknowledged updates, or the whole database",
-    "full_page_writes": "a page that was half written in a power failure cannot be repaired",
-    "synchronous_commit": "a crash of the server can lose acknowledged updates",
-    "autovacuum": "nothing removes old row versions: the tables grow and get slower, and in the end the server stops",
-    "track_counts": "autovacuum cannot tell what to do without these counts",
-}
 
 
 @dataclass(frozen=True)
@@ -67,7 +59,7 @@ def examine(
         connection.row_factory = dict_row
         values = {row["name"]: row for row in connection.execute("SELECT name, setting, source FROM pg_settings")}
         findings = [
-            *_switched_off(connection, values),
+            *wrong_settings(connection),
             *_of_the_server(connection, values),
             *_connections(connection, values, settings),
             *_replication(values, settings),
@@ -84,45 +76,29 @@ def _setting(name: str, problem: str, expected: object, found: object, fix: str)
     return Finding("setting", name, problem, str(expected), str(found), fix)
 
 
-def _switched_off(connection: Connection, values: dict[str, Any]) -> Iterator[Finding]:
-    """Settings that must be on and are off."""
-    for name, problem in _ON.items():
-        if values[name]["setting"] == "off":
-            yield _setting(name, problem, "on", "off", _reset(connection, name, values[name]["source"]))
-
-
-def _reset(connection: Connection, name: str, source: str) -> str:
-    """The statement that removes a setting where it was made."""
-    names = connection.execute(
-        "SELECT quote_ident(current_database()) AS db, quote_ident(session_user) AS usr"
-    ).fetchone()
-    assert names is not None  # noqa: S101 - a SELECT without FROM gives one row
-    return {
-        "database": f"ALTER DATABASE {names['db']} RESET {name};",
-        "user": f"ALTER ROLE {names['usr']} RESET {name};",
-        "database user": f"ALTER ROLE {names['usr']} IN DATABASE {names['db']} RESET {name};",
-        "client": f"remove {name} from the URL's options, or from PGOPTIONS",
-    }.get(source, f"ALTER SYSTEM SET {name} = on; {_RELOAD}")
-
-
 def _of_the_server(connection: Connection, values: dict[str, Any]) -> Iterator[Finding]:
     """Version, encoding, and whether the server takes writes."""
     version = connection.info.server_version // 10000
-    if version < _OLDEST:
+    if version < OLDEST:
         fix = f"upgrade the server with pg_upgrade, for example to {_NEWEST}"
-        yield _setting("server_version", "is too old", f"{_OLDEST} to {_NEWEST}", version, fix)
+        yield _setting("server_version", "is too old", f"{OLDEST} to {_NEWEST}", version, fix)
     if values["server_encoding"]["setting"] != "UTF8":
         yield _setting(
             "server_encoding",
             "cannot store all that crawlers send",
             "UTF8",
             values["server_encoding"]["setting"],
-            "pg_dump the database, CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, restore it there",
+            "CREATE DATABASE tallymark_utf8 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0; then "
+            "restore a pg_dump --encoding=UTF8 of this database there, and name it in DATABASE_URL",
         )
-    if values["default_transaction_read_only"]["setting"] == "on":
-        name = "default_transaction_read_only"
-        fix = _reset(connection, name, values[name]["source"]).replace("= on;", "= off;")
-        yield _setting(name, "the database takes no updates", "off", "on", fix)
+    for _ in connection.execute("SELECT WHERE pg_is_in_recovery()"):
+        yield _setting(
+            "recovery",
+            "the server is a standby, which takes no updates",
+            "a primary",
+            "a standby",
+            "name the primary in DATABASE_URL; or, if the primary is gone for good: SELECT pg_promote();",
+        )
 
 
 def _connections(connection: Connection, values: dict[str, Any], settings: Settings) -> Iterator[Finding]:

@@ -2,9 +2,7 @@
 -- update and then with another equals the state merged with the two combined, for updates of one kind in the order of
 -- their times. Counts add up, of running totals the highest is kept, and of every other field the last value.
 
-CREATE OR REPLACE FUNCTION tallymark.combine_updates(
-  updates tallymark.batch_update[], jobs tallymark.job[] DEFAULT '{}'
-)
+CREATE OR REPLACE FUNCTION tallymark.combine_updates(updates tallymark.batch_update[], jobs tallymark.job[])
 RETURNS TABLE (job_id text, run bigint, first_number bigint, first_at timestamptz, number bigint, at timestamptz,
   key text, payload jsonb, seq bigint)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE

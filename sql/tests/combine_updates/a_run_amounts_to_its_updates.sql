@@ -41,7 +41,7 @@ BEGIN
     v_job := tallymark.merge_state(v_job, timestamptz '2025-01-06T10:00:50Z' + $1 * interval '100s', '=v',
       '{"lastProcessedId": "known", "processedItems": 500}');
     FOR v_one IN
-      SELECT c.at, c.first_at, c.key, c.payload FROM tallymark.combine_updates(v_updates) AS c
+      SELECT c.at, c.first_at, c.key, c.payload FROM tallymark.combine_updates(v_updates, '{}') AS c
       WHERE combined AND c.job_id = v_job.id
       UNION ALL
       SELECT u.at, u.at, u.key, u.payload FROM unnest(v_updates) AS u WHERE NOT combined AND u.job_id = v_job.id
@@ -62,7 +62,7 @@ SELECT results_eq(
 CREATE TEMPORARY TABLE run AS
 SELECT c.* FROM tallymark.combine_updates(ARRAY(
   SELECT ROW(d.number, d.job_id, d.at, d.key, d.payload, '[]', NULL, d.number)::tallymark.batch_update FROM drawn AS d
-  ORDER BY d.number)) AS c;
+  ORDER BY d.number), '{}') AS c;
 SELECT cmp_ok(count(*), '<', 900::bigint, 'many were combined, or this would prove nothing') FROM run;
 SELECT is(sum((i.value)::numeric), (SELECT sum(j.value::numeric) FROM drawn AS d, jsonb_each(d.payload -> 'itemsByType')
   AS j),
@@ -76,8 +76,8 @@ WHERE r.first_number <= r.before;
 SELECT is(count(*), 0::bigint, 'its place, time, key and event are those of its last update')
 FROM run AS r JOIN drawn AS d USING (number) WHERE (r.at, r.key, r.seq) IS DISTINCT FROM (d.at, d.key,
   d.number::bigint);
-SELECT is((SELECT count(*) FROM tallymark.combine_updates('{}')), 0::bigint, 'no updates give no runs');
-SELECT is((SELECT count(*) FROM tallymark.combine_updates(NULL)), 0::bigint, 'nor does null');
+SELECT is((SELECT count(*) FROM tallymark.combine_updates('{}', '{}')), 0::bigint, 'no updates give no runs');
+SELECT is((SELECT count(*) FROM tallymark.combine_updates(NULL, NULL)), 0::bigint, 'nor does null');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -11,7 +11,7 @@ LANGUAGE sql AS $$
     ROW(1, 'job', '2025-01-06T10:00:00Z'::timestamptz, '=a', '{"status": "processing"}'::jsonb || $1, '[]', NULL, 1),
     ROW(2, $4, '2025-01-06T10:00:00Z'::timestamptz + $3 * interval '1s', '=b', '{"status": "processing"}'::jsonb || $2,
       '[]', NULL, 2)
-    ]::tallymark.batch_update[])
+    ]::tallymark.batch_update[], '{}')
 $$;
 SELECT is(pg_temp.runs(c.one, c.other), 1::bigint, 'combined: ' || c.one::text || ' ' || c.other::text)
 FROM (VALUES (1, '{}'::jsonb, '{}'::jsonb), (2, '{"processedItems": 5}', '{"processedItems": 4}'),

@@ -23,7 +23,13 @@ from copy import copy
 from threading import BoundedSemaphore, Lock
 from typing import NamedTuple
 
-from tallymark.functions.errors import LOCK_NOT_AVAILABLE, TallymarkError, Unavailable, from_refusal
+from tallymark.functions.errors import (
+    LOCK_NOT_AVAILABLE,
+    UNTRANSLATABLE,
+    TallymarkError,
+    Unavailable,
+    from_refusal,
+)
 from tallymark.functions.http import GROUP_SIZES, RECEIVE_GROUP, RECEIVE_PROGRESS, Statement
 from tallymark.web.db.patience import MOMENT, Patience, job_of, too_many
 from tallymark.web.db.pool import Database
@@ -332,9 +338,11 @@ class Merger:
         except TallymarkError as error:
             if error.sqlstate == LOCK_NOT_AVAILABLE and not is_last:
                 return [_Held(job_of(update.body)) for update in group]
-            if isinstance(error, Unavailable) or len(group) == 1:
+            is_one_at_fault = not isinstance(error, Unavailable) or error.sqlstate == UNTRANSLATABLE
+            if not is_one_at_fault or len(group) == 1:
                 return _for_each(error, group)
-        # One of the bodies is not JSON, for instance: halves find out which.
+        # One of the bodies is not JSON, for instance, or the database's encoding lacks a character of it: halves find
+        # out which.
         half = len(group) // 2
         halves = (group[:half], group[half:])
         return [outcome for part in halves for outcome in self._merge(part, database, lock_timeout, is_last=is_last)]

@@ -151,7 +151,7 @@ def _not_installed(error: TallymarkError) -> Unavailable:
 
 
 def _error(connection: Connection, result: abc.PGresult) -> TallymarkError:
-    error = from_result(result)
+    error = from_result(result, connection.pgconn)
     # Without its role the connection was opened before the role was granted, perhaps.
     if connection.pgconn.status == ConnStatus.BAD or (error.sqlstate == NO_RIGHT and connection.lacks_role):
         error.remedy = Remedy.NEW_CONNECTION
@@ -162,7 +162,7 @@ def _is_json(connection: Connection, body: bytes | None) -> bool:
     result = connection.pgconn.exec_params(_IS_JSON, [body])
     if result.status == ExecStatus.TUPLES_OK:
         return True
-    error = from_result(result)
+    error = from_result(result, connection.pgconn)
     if not isinstance(error, InvalidUpdate):
         raise error
     return False

@@ -11,7 +11,6 @@ from tallymark.functions.errors import (
     IS_READ_ONLY,
     NO_RIGHT,
     NO_SPACE,
-    NOT_GRANTED,
     NOT_INSTALLED,
     TallymarkError,
     Unavailable,
@@ -25,13 +24,17 @@ _TRY_SECONDS = 1.0
 _FULL_SECONDS = 10.0
 
 #: $1 has the functions, $2 is the role. Columns: whether all functions are there; whether they may be called; whether
-#: the schema may be used; whether the role exists; whether nothing can be written; whether that is because the server
-#: is a standby; the isolation level.
+#: the schema may be used; whether the role exists; whether the user has its rights; whether nothing can be written;
+#: whether that is because the server is a standby; whether commits do not wait for the disk; the isolation level; the
+#: encoding.
 _STATE = Statement(
     b"tallymark_state",
     b"SELECT bool_and(p.oid IS NOT NULL), bool_and(has_function_privilege(p.oid, 'EXECUTE')),"
     b" has_schema_privilege(to_regnamespace('tallymark')::oid, 'USAGE'), to_regrole($2) IS NOT NULL,"
-    b" current_setting('transaction_read_only')::boolean, pg_is_in_recovery(), current_setting('transaction_isolation')"
+    b" pg_has_role(to_regrole($2)::oid, 'USAGE'),"
+    b" current_setting('transaction_read_only')::boolean, pg_is_in_recovery(),"
+    b" current_setting('synchronous_commit') = 'off', current_setting('transaction_isolation'),"
+    b" current_setting('server_encoding')"
     b" FROM jsonb_to_recordset($1) AS called (function text, arguments text[])"
     b" LEFT JOIN pg_proc AS p ON p.pronamespace = to_regnamespace('tallymark') AND p.proname = called.function"
     b" AND called.arguments <@ coalesce(p.proargnames, '{}')"
@@ -89,12 +92,13 @@ class Readiness:
 
 def _check(database: CanCall, role: str, calls: Iterable[Call], *, writes: bool) -> None:
     wanted = [{"function": call.function, "arguments": list(call.arguments)} for call in calls]
-    *found, isolation = database.call(_STATE, json.dumps(wanted).encode(), role.encode())
-    is_there, may_call, may_use, has_role, is_read_only, is_standby = (answer == b"t" for answer in found)
+    *found, isolation, encoding = database.call(_STATE, json.dumps(wanted).encode(), role.encode())
+    answers = (answer == b"t" for answer in found)
+    is_there, may_call, may_use, has_role, is_member, is_read_only, is_standby, forgets = answers
     if not is_there:
         raise Unavailable("Database not migrated", explanation=NOT_INSTALLED)
     if not (may_call and may_use):
-        explanation = _what_is_not_granted(role, has_role=has_role, may_call=may_call)
+        explanation = _what_is_not_granted(role, has_role=has_role, is_member=is_member, may_call=may_call)
         raise Unavailable("Database unavailable", sqlstate=NO_RIGHT, explanation=explanation)
     if writes and is_read_only:
         raise Unavailable(
@@ -105,8 +109,20 @@ def _check(database: CanCall, role: str, calls: Iterable[Call], *, writes: bool)
             else "The database is read-only, so it takes no updates: default_transaction_read_only is on. "
             "`tallymark doctor` says where it was set.",
         )
+    if encoding != b"UTF8":
+        raise Unavailable(
+            "Database unavailable",
+            explanation=f"The encoding of the database is {(encoding or b'').decode()}, which lacks characters that "
+            "crawlers send. `tallymark doctor` says how to make one in UTF8.",
+        )
+    # The rest is so only behind a pooler: other sessions are set by the endpoint.
+    if writes and forgets:
+        raise Unavailable(
+            "Database unavailable",
+            explanation="A crash of the database server would lose acknowledged updates: synchronous_commit is off for "
+            "this user of the database. `tallymark doctor` says where it was set.",
+        )
     if isolation != b"read committed":
-        # Only behind a pooler: other sessions are set by the endpoint.
         raise Unavailable(
             "Database unavailable",
             explanation=f"The isolation level of this user of the database is {(isolation or b'').decode()}, so most "
@@ -114,9 +130,11 @@ def _check(database: CanCall, role: str, calls: Iterable[Call], *, writes: bool)
         )
 
 
-def _what_is_not_granted(role: str, *, has_role: bool, may_call: bool) -> str:
+def _what_is_not_granted(role: str, *, has_role: bool, is_member: bool, may_call: bool) -> str:
     if not has_role:
         return f"The database server has no role {role}. `tallymark migrate` makes it."
+    if not is_member:
+        return f"This user of the database lacks {role}: grant it that role."
     if may_call:
         return f"The schema may not be used: GRANT USAGE ON SCHEMA tallymark TO {role}."
-    return NOT_GRANTED
+    return f"The role {role} may not call all functions that it needs: `tallymark migrate` grants them again."
