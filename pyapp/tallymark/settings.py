@@ -278,7 +278,11 @@ class Settings:
         "Where `tallymark up` keeps the embedded database and the token and key that it makes.",
     )
     url: str = _setting(
-        "TALLYMARK_URL", "http://127.0.0.1:8000", _url("http", "https"), "The server that `tallymark simulate` uses."
+        "TALLYMARK_URL",
+        "",
+        _url("http", "https"),
+        "The server that `tallymark simulate` uses.",
+        shown="that of `tallymark up`",
     )
     alert_urls: tuple[str, ...] = _setting(
         "TALLYMARK_ALERT_URLS",

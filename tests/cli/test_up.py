@@ -16,6 +16,7 @@ import pytest
 
 from tallymark.server.cluster import bin_dir
 from tallymark.server.ports import some_free_port
+from tallymark.server.web_address import running_web_url
 
 pytestmark = pytest.mark.slow
 
@@ -111,6 +112,17 @@ def test_the_two_printed_lines_work_when_pasted_and_count_once(start: Start) -> 
     again, status = _paste(report)
     assert (status, again["duplicate"], again["seq"]) == (200, True, answer["seq"])
     assert _paste(register)[1] == 200
+
+
+def test_other_commands_find_the_web_server_for_as_long_as_it_runs(start: Start, tmp_path: Path) -> None:
+    """Also when it is killed, and cannot say that it ends."""
+    assert running_web_url(tmp_path / "data") is None
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        up = start()
+        assert running_web_url(tmp_path / "data") == f"http://127.0.0.1:{up.port}"
+        up.end(number)
+        assert running_web_url(tmp_path / "data") is None
+        assert up.left() == []
 
 
 def test_the_printed_line_opens_the_database_and_has_no_password_in_it(start: Start, tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ from typing import NoReturn
 
 import click
 
+from tallymark.plain import plain
 from tallymark.settings import Settings, SettingsError
+from tallymark.terminal.screen import say
 
 #: The commands, in the order in which the help lists them, and where they are.
 COMMANDS: dict[str, str] = {
@@ -71,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         code = cli.main(arguments, prog_name="tallymark", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+        say(error.format_message())
         sys.exit(0)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "tallymark"
@@ -92,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"tallymark: {message}", err=True)
+    # What PostgreSQL says may have several lines.
+    say(f"tallymark: {' '.join(plain(line.strip()) for line in message.splitlines())}", err=True)
     sys.exit(code)
 
 

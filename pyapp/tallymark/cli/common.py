@@ -1,6 +1,5 @@
 """What several commands share: options, the database they work on, and Ctrl-C."""
 
-import json
 import math
 import re
 import signal
@@ -20,8 +19,10 @@ from tallymark.functions import call
 from tallymark.functions.call import Connection
 from tallymark.functions.errors import NO_RIGHT, NOT_INSTALLED, NotGranted, TallymarkError, Unavailable
 from tallymark.functions.session import UNHURRIED, connect, take_role
+from tallymark.plain import plain_json
 from tallymark.schema.migrate import MigrationError
 from tallymark.settings import Settings, SettingsError
+from tallymark.terminal.screen import say
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Found = TypeVar("Found")
@@ -137,7 +138,7 @@ def _date(value: str, or_else: str) -> datetime:
 
 def print_json(document: object) -> None:
     """Print a document for scripts."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    say(plain_json(document, indent=2))
 
 
 # --- the database ----------------------------------------------------------------------------------------------------

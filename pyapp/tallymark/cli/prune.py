@@ -34,9 +34,10 @@ from tallymark.cli.common import (
 )
 from tallymark.functions.call import Connection
 from tallymark.functions.errors import Conflict, JobNotFound, Unavailable
+from tallymark.plain import plain
 from tallymark.server.private_files import open_private
-from tallymark.terminal.screen import ProgressLine
-from tallymark.terminal.text import count, plain
+from tallymark.terminal.screen import ProgressLine, Styled, say
+from tallymark.terminal.text import count
 
 #: What the first line of an archive says it is; a later release may write another number.
 FORMAT = "tallymark job 1"
@@ -139,12 +140,12 @@ def prune(
         print_json(asdict(outcome))
     else:
         for job in outcome.passed_over:
-            click.echo(f"passed over {plain(job)}: it changed, or was locked", err=True)
+            say(f"passed over {plain(job)}: it changed, or was locked", err=True)
         would = "would be " if dry_run else ""
         parts = [f"{count(outcome.events, 'event')} of {count(outcome.jobs, 'job')} {would}pruned"]
         if outcome.deleted:
             parts.append(f"{count(outcome.deleted, 'job')} {would}{'archived and ' if archive else ''}deleted")
-        click.secho("; ".join(parts), fg="green")
+        say(Styled("; ".join(parts), "green"))
     sys.exit(1 if outcome.passed_over else 0)
 
 

@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from tallymark.schema.migrate import migrate
 from tallymark.server import EmbeddedPostgres
 from tallymark.server.granian import WebServer, check_port
 from tallymark.server.private_files import keep_secret
+from tallymark.server.web_address import WebAddress
 from tallymark.settings import Settings
 
 #: Ctrl-C, what service managers send, and a terminal that was closed.
@@ -62,6 +63,10 @@ def up(settings: Settings, *, host: str, port: int, say: Callable[[str], None]) 
         # Registered before it starts, so that it is stopped if its start is interrupted.
         parts.callback(web.stop)
         web.start()
+        address = WebAddress(settings.data_dir)
+        parts.callback(address.remove)
+        with suppress(OSError):  # a server with a database and tokens of its own needs no data directory
+            address.write(web.url)
         for line in _welcome(web.url, settings, embedded=postgres is not None):
             say(line)
         _watch(web, postgres)

@@ -81,7 +81,7 @@ BEGIN
     END IF;
   END LOOP;
   v_all := jsonb_build_object(
-    'acks', (SELECT jsonb_agg(a.value - '{command,resume,newestTimestamp,worker}'::text[] ORDER BY a.number)
+    'acks', (SELECT jsonb_agg(a.value - '{command,resume,newestTimestamp,worker,finalCounts}'::text[] ORDER BY a.number)
       FROM jsonb_array_elements(v_acks) WITH ORDINALITY AS a (value, number)),
     'jobs', (SELECT jsonb_agg(to_jsonb(j) - '{updated_at,created_at}'::text[] ORDER BY j.id) FROM tallymark.job AS j),
     'ledgers', (SELECT jsonb_agg((to_jsonb(e) - 'recorded_at') #- '{details,after}' ORDER BY e.job_id, e.seq)
