@@ -265,10 +265,10 @@ CREATE VIEW tallymark.events ( -- views/events.sql
                            -- and for an event of the crawler's own.
 );
 
--- Shows the jobs: one row for each that is registered. A job that was deleted, as tallymark prune --delete-ended does,
--- is no longer there; its archive file has it. The values are those of get_job. Indexes: id, also its beginning by
--- starts_with(id, 'shop-'); status; created_at; finished_at where it is not null; facets by @>. updated_at has none,
--- because each update changes it: for the jobs of the last hour, read tallymark.events by recorded_at.
+-- Shows the jobs: one row for each that is registered. A job that was deleted is no longer there; its archive has it,
+-- if tallymark prune made one. The values are those of get_job. Indexes: id, also its beginning by starts_with(id,
+-- 'shop-'); status; created_at; finished_at where it is not null; facets by @>. updated_at has none, because each
+-- update changes it: for the jobs of the last hour, read tallymark.events by recorded_at.
 CREATE VIEW tallymark.jobs ( -- views/jobs.sql
   id text COLLATE "C",    -- The taskId of the wire protocol, 1 to 255 characters. It sorts by its bytes.
   status text,            -- queued until somebody reports, then running, waiting_credential_renewal, paused, finished

@@ -15,7 +15,8 @@ SELECT
   j.progress ->> 'operationType' AS operation_type,
   j.progress ->> 'currentDataType' AS current_data_type,
   -- The sum over many workers may be too large for bigint.
-  least((j.progress -> 'processedItems')::numeric, 9223372036854775807)::bigint AS processed_items,
+  CASE WHEN j.progress ? 'processedItems'
+    THEN least((j.progress -> 'processedItems')::numeric, 9223372036854775807)::bigint END AS processed_items,
   (j.progress -> 'totalItems')::bigint AS total_items,
   tallymark.progress_percentage(j.progress) AS percentage,
   tallymark.progress_summary(j.progress) AS summary,
@@ -37,10 +38,10 @@ SELECT
 FROM tallymark.job AS j;
 
 COMMENT ON VIEW tallymark.jobs IS
-'Shows the jobs: one row for each that is registered. A job that was deleted, as tallymark prune --delete-ended does, is
-no longer there; its archive file has it. The values are those of get_job. Indexes: id, also its beginning by
-starts_with(id, ''shop-''); status; created_at; finished_at where it is not null; facets by @>. updated_at has none,
-because each update changes it: for the jobs of the last hour, read tallymark.events by recorded_at.';
+'Shows the jobs: one row for each that is registered. A job that was deleted is no longer there; its archive has it, if
+tallymark prune made one. The values are those of get_job. Indexes: id, also its beginning by starts_with(id, ''shop-'');
+status; created_at; finished_at where it is not null; facets by @>. updated_at has none, because each update changes it:
+for the jobs of the last hour, read tallymark.events by recorded_at.';
 
 COMMENT ON COLUMN tallymark.jobs.id IS 'The taskId of the wire protocol, 1 to 255 characters. It sorts by its bytes.';
 COMMENT ON COLUMN tallymark.jobs.status IS

@@ -1,7 +1,8 @@
--- Gives an event's details in the original's shape: what the update gave and what was known only during the merge.
+-- Gives an event's details in the original's shape: what the update gave and what was known only during the merge. The
+-- view events calls it with the rights of who selects, so it has its owner's for the functions that it calls.
 
 CREATE OR REPLACE FUNCTION tallymark.event_details(payload jsonb, facts jsonb) RETURNS jsonb
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

@@ -5,7 +5,17 @@ SELECT plan(34);
 \ir ../helpers.psql
 
 CREATE ROLE tallymark_test_nobody;
-DO $$ BEGIN PERFORM pg_temp.make_job_of_every_sort(); END $$;
+-- With everything that the columns look into.
+DO $$ BEGIN
+  PERFORM pg_temp.make_job_of_every_sort();
+  PERFORM tallymark.merge_progress('job', u.value) FROM jsonb_array_elements('[
+    {"updateId": "1", "error": {"type": "T", "message": "m", "context": {"a": null}}, "stage": "next"},
+    {"updateId": "2", "error": "text"},
+    {"updateId": "3", "areas": [{"type": "group", "fullPath": "g"}], "status": "new_areas_discovered"},
+    {"updateId": "4", "credentialStatus": {"type": "token", "message": null}, "status": "credential_expiry"}]') AS u;
+  PERFORM tallymark.request_command('job', 'pause', 'alice');
+  PERFORM tallymark.raise_alerts();
+END $$;
 
 SELECT is(pg_temp.outcome_as(r.role, 'SELECT count(v::text) FROM tallymark.' || v.name || ' AS v'),
   CASE WHEN r.role IN ('tallymark_reader', 'tallymark_admin') THEN 'done' ELSE '42501' END,

@@ -33,7 +33,8 @@ BEGIN
 END
 $$;
 
-SELECT is(pg_temp.reads(q.query), q.indexes, q.says)
+-- Two indexes begin with job_id; which of them is read where only the job is named does not matter.
+SELECT matches(pg_temp.reads(q.query), '^' || q.indexes || '$', q.says)
 FROM (VALUES
   (1, 'jobs by id', $$SELECT * FROM tallymark.jobs WHERE id = 'test-7-7'$$, 'job_pkey'),
   (2, 'jobs by several ids', $$SELECT * FROM tallymark.jobs WHERE id IN ('test-7-7', 'test-8-8')$$, 'job_pkey'),
@@ -46,18 +47,19 @@ FROM (VALUES
   (8, 'jobs that ended in a time', $$SELECT * FROM tallymark.jobs WHERE finished_at > '2025-01-15 20:00'$$,
     'job_finished_idx'),
   (9, 'jobs by a facet', $$SELECT * FROM tallymark.jobs WHERE facets @> '{"stage": "stage 7"}'$$, 'job_facets_idx'),
-  (10, 'events of a job', $$SELECT * FROM tallymark.events WHERE job_id = 'test-7-7'$$, 'job_event_pkey'),
+  (10, 'events of a job', $$SELECT * FROM tallymark.events WHERE job_id = 'test-7-7'$$,
+    'job_event_(pkey|update_key)'),
   (11, 'events of a job from a number on',
     $$SELECT * FROM tallymark.events WHERE job_id = 'test-7-7' AND seq > 1 ORDER BY seq$$, 'job_event_pkey'),
   (12, 'events of a kind of a job', $$SELECT * FROM tallymark.events WHERE job_id = 'test-7-7' AND kind = 'error'$$,
-    'job_event_pkey'),
+    'job_event_(pkey|update_key)'),
   (13, 'events of a time',
     $$SELECT * FROM tallymark.events WHERE recorded_at BETWEEN '2030-02-01' AND '2030-02-01 01:00'$$,
     'job_event_recorded_idx'),
   (14, 'errors of a time', $$SELECT * FROM tallymark.events WHERE kind = 'error' AND payload IS NOT NULL
       AND recorded_at > '2030-02-11 12:00'$$, 'job_event_error_idx'),
   (15, 'jobs with the events of one', $$SELECT * FROM tallymark.jobs AS j JOIN tallymark.events AS e ON e.job_id = j.id
-    WHERE j.id = 'test-7-7'$$, 'job_event_pkey, job_pkey'),
+    WHERE j.id = 'test-7-7'$$, 'job_event_(pkey|update_key), job_pkey'),
   (16, 'jobs that were reported on in a time', $$SELECT j.* FROM tallymark.jobs AS j WHERE j.id IN (
       SELECT e.job_id FROM tallymark.events AS e WHERE e.recorded_at > '2030-02-11 15:55')$$,
     'job_event_recorded_idx, job_pkey'),
