@@ -118,6 +118,7 @@ class Merger:
         wake: Callable[[Sequence[Lock]], None],
         woken: Callable[[], None],
         seen: Callable[[int], None],
+        register: bool = False,
     ) -> None:
         """Take the database and the limits.
 
@@ -130,6 +131,7 @@ class Merger:
             wake: Called with the locks of the threads that may go on.
             woken: Called by each of these threads.
             seen: Called with the size of each group.
+            register: Whether an unknown job is registered by its first update.
         """
         self._database = database
         self._max_waiting = max_waiting
@@ -138,6 +140,7 @@ class Merger:
         self._wake = wake
         self._woken = woken
         self._seen = seen
+        self._register = b"true" if register else b"false"
         self._lock = Lock()
         self._line = _Line()
         #: Where batches and large updates are merged one by one.
@@ -328,12 +331,12 @@ class Merger:
                 [alone] = group
                 began = time.monotonic()
                 at_most = _GLANCE if began < self._careful_until else MOMENT
-                [answer] = database.call(RECEIVE_PROGRESS, alone.body, alone.key, alone.prefix, at_most)
+                [answer] = database.call(RECEIVE_PROGRESS, alone.body, alone.key, alone.prefix, at_most, self._register)
                 if time.monotonic() - began > _SLOW_SECONDS:
                     self._note_slow(job_of(alone.body))
                 return [answer or b""]
             statement, parameters = _grouped(group, lock_timeout)
-            rows = database.rows(statement, *parameters)
+            rows = database.rows(statement, *parameters, self._register)
             return [_outcome(*rows[number]) for number in range(len(group))]
         except TallymarkError as error:
             if error.sqlstate == LOCK_NOT_AVAILABLE and not is_last:
@@ -354,7 +357,7 @@ def _at_most(milliseconds: bytes, lock_timeout: bytes) -> bytes:
 
 
 def _grouped(group: list[_Update], lock_timeout: bytes | None) -> tuple[Statement, list[bytes | None]]:
-    """Return the statement for a group of this size, and its parameters; places that are left are empty."""
+    """Return the statement for a group of this size, and its parameters but the last; places left over are empty."""
     size = next(size for size in GROUP_SIZES if size >= len(group))
     empty = [None] * (size - len(group))
     return RECEIVE_GROUP[size], [
