@@ -157,14 +157,16 @@ def state_of(db: Connection, job: str) -> Json:
              tallymark.iso_timestamp(finished_at), (SELECT coalesce(jsonb_object_agg(a.full_path, jsonb_build_object(
                'details', a.details, 'discovered_at', tallymark.iso_timestamp(a.discovered_at))), '{}')
              FROM tallymark.job_area AS a WHERE a.job_id = j.id),
+             tallymark.get_job(j.id) - '{createdAt,attributes}'::text[] = tallymark.job_at(j.id, j.last_seq),
              ARRAY(SELECT to_jsonb(d) FROM tallymark.verify_differences(j.id) AS d)
            FROM tallymark.job AS j WHERE j.id = %s""",
         [job],
     ).fetchone()
     assert row
     assert row[-1] == [], "the state is the fold of the ledger"
+    assert row[-2] is True, "and so is the job as of its last event"
     names = ("status", "progress", "resume_state", "started_at", "finished_at", "areas")
-    return dict(zip(names, row[:-1], strict=True))
+    return dict(zip(names, row[:-2], strict=True))
 
 
 def check_row(db: Connection, row: Row, history: History, place: int, keep: int | None) -> None:

@@ -20,7 +20,8 @@ BEGIN
   WITH read AS MATERIALIZED (
     SELECT e.value AS entry, e.number, tallymark.original_time(e.value -> 'timestamp') AS at,
       jsonb_typeof(e.value) = 'object' AS is_object,
-      CASE WHEN jsonb_typeof(e.value -> 'event') IN ('string', 'number') THEN nullif(e.value ->> 'event', '') END AS event
+      CASE WHEN jsonb_typeof(e.value -> 'event') IN ('string', 'number') THEN nullif(e.value ->> 'event', '')
+        END AS event
     FROM jsonb_array_elements(original_events.timeline) WITH ORDINALITY AS e (value, number)
   ), timed AS (
     -- An entry without a time has that of the entry before it; those at the beginning have that of the first with one.
@@ -64,8 +65,8 @@ COMMENT ON FUNCTION tallymark.original_events(jsonb, timestamptz) IS
 'Reads the timeline of the original.
 Arguments: timeline: the value of the member, null where there is none; otherwise: the time of events that have none
 themselves and stand beside none that has.
-Returns: {"taken": one {"timestamp", "event", "details"} for each entry, in their order, as append_own_events takes them;
-an entry that is not well formed is in its details as "original"; "mended": [{"field", "mended"}] for these, about 100 at
-most; "problems" and "kept": as those of original_counts, for a timeline that is no array}.';
+Returns: {"taken": one {"timestamp", "event", "details"} for each entry, in their order, as append_own_events takes
+them; an entry that is not well formed is in its details as "original"; "mended": [{"field", "mended"}] for these,
+about 100 at most; "problems" and "kept": as those of original_counts, for a timeline that is no array}.';
 
 REVOKE ALL ON FUNCTION tallymark.original_events(jsonb, timestamptz) FROM PUBLIC;

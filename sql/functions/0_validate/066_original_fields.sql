@@ -24,7 +24,8 @@ BEGIN
         WHEN g.type = 'null' OR g.key = ANY (c_beside) THEN NULL
         WHEN g.name <> g.key AND original_fields.progress ->> g.name IS NOT NULL THEN NULL
         WHEN g.key = ANY (c_counts) THEN tallymark.original_count(g.value)
-        WHEN g.key IN ('currentDataType', 'stage') AND g.type NOT IN ('object', 'array') THEN to_jsonb(left(g.text, 100))
+        WHEN g.key IN ('currentDataType', 'stage') AND g.type NOT IN ('object', 'array')
+          THEN to_jsonb(left(g.text, 100))
         WHEN g.key = 'lastProcessedId' AND g.type = 'number' THEN to_jsonb(g.text)
         WHEN g.key = 'operationType' AND g.type = 'string' THEN to_jsonb(lower(btrim(g.text) COLLATE "C"))
         WHEN g.key = 'message' THEN to_jsonb(left(g.text, 1000))
@@ -78,7 +79,7 @@ $$;
 COMMENT ON FUNCTION tallymark.original_fields(jsonb) IS
 'Reads the members of the original''s progress, but for itemsByType and timeline.
 Arguments: progress: an object.
-Returns: {"taken": an object of valid members of an update, legacy names replaced, "problems", "mended", "kept": as those
-of original_counts}. Where there are too many or too large members, the smallest are taken.';
+Returns: {"taken": an object of valid members of an update, legacy names replaced, "problems", "mended", "kept": as
+those of original_counts}. Where there are too many or too large members, the smallest are taken.';
 
 REVOKE ALL ON FUNCTION tallymark.original_fields(jsonb) FROM PUBLIC;

@@ -28,8 +28,10 @@ BEGIN
       WHEN 'object' THEN coalesce(jsonb_object_agg(coalesce(j.key, ''), j.value) FILTER (WHERE NOT j.is_huge), '{}')
       ELSE coalesce(jsonb_agg(CASE WHEN NOT j.is_huge THEN j.value END ORDER BY j.number), '[]') END,
     'problems', coalesce(jsonb_agg(tallymark.number_problem(jsonb_set(c_deeper, '{x,x,x}', j.value)) -> 0
-      || jsonb_build_object('field', without_huge_numbers.place || CASE WHEN j.key IS NULL THEN format('[%s]', j.number - 1)
-        WHEN without_huge_numbers.place = '' THEN left(j.key, 100) ELSE '.' || left(j.key, 100) END) ORDER BY j.number)
+      || jsonb_build_object('field', without_huge_numbers.place || CASE
+        WHEN j.key IS NULL THEN format('[%s]', j.number - 1)
+        WHEN without_huge_numbers.place = '' THEN left(j.key, 100)
+        ELSE '.' || left(j.key, 100) END) ORDER BY j.number)
       FILTER (WHERE j.is_huge AND j.number <= 200), '[]'))
   INTO v_read FROM judged AS j;
   RETURN v_read;

@@ -66,7 +66,8 @@ BEGIN
   END IF;
   v_value := nullif(v_columns -> 'resumeState', 'null');
   IF NOT tallymark.is_valid_update('', jsonb_build_object('progress', coalesce(v_value, '0'))) THEN
-    v_problems := v_problems || jsonb_build_object('field', 'resumeState', 'problem', tallymark.member_rule('progress'));
+    v_problems := v_problems
+      || jsonb_build_object('field', 'resumeState', 'problem', tallymark.member_rule('progress'));
     v_kept := v_kept || jsonb_build_object('resumeState', v_value);
     v_value := NULL;
   END IF;
@@ -80,8 +81,8 @@ $$;
 
 COMMENT ON FUNCTION tallymark.original_row(jsonb) IS
 'Reads a row of the original''s table of jobs, column by column.
-Arguments: original: the row, a JSON object with the columns id, status, progress, resumeState, startedAt, finishedAt and
-updatedAt, or resume_state and so on.
+Arguments: original: the row, a JSON object with the columns id, status, progress, resumeState, startedAt, finishedAt
+and updatedAt, or resume_state and so on.
 Returns: {"id", "status", "progress": an object, "resumeState", "times": {"startedAt", "finishedAt", "updatedAt"} as far
 as they are valid, "problems", "mended", "kept": as those of original_counts, "digest": by which the same row is known
 again, 32 hexadecimal digits}.';

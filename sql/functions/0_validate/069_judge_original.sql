@@ -1,5 +1,5 @@
--- Makes updates of a row of the original's table of jobs: all that an import adds to the job, and all that is wrong with
--- the row. The updates are valid whatever the row says, so that an import loses none of the rest.
+-- Makes updates of a row of the original's table of jobs: all that an import adds to the job, and all that is wrong
+-- with the row. The updates are valid whatever the row says, so that an import loses none of the rest.
 
 CREATE OR REPLACE FUNCTION tallymark.judge_original(original jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
@@ -55,7 +55,8 @@ BEGIN
   IF v_began > v_at THEN
     v_began := v_at;
     IF v_times ? 'startedAt' THEN
-      v_mended := v_mended || '{"field": "startedAt", "mended": "is later than the end or the last update; taken as that"}';
+      v_mended := v_mended
+        || '{"field": "startedAt", "mended": "is later than the end or the last update; taken as that"}';
       v_kept := v_kept || jsonb_build_object('startedAt', v_times -> 'startedAt');
     END IF;
   END IF;
@@ -67,8 +68,8 @@ BEGIN
     v_kept := v_kept || jsonb_build_object('finishedAt', v_times -> 'finishedAt');
   END IF;
 
-  -- 3. The updates. A count is a running total of the unnamed worker: the crawler's own running totals go on from it, its
-  -- increments are added to it, and a later import of the row raises it. An update without a time counts as of now.
+  -- 3. The updates. A count is a running total of the unnamed worker: the crawler's own running totals go on from it,
+  -- its increments are added to it, and a later import of the row raises it. An update without a time counts as of now.
   v_first := tallymark.without_nulls(jsonb_build_object('status', 'started',
       'timestamp', tallymark.iso_timestamp(v_began)))
     || (SELECT coalesce(jsonb_object_agg(f.key, f.value), '{}') FROM jsonb_each(v_fields -> 'taken') AS f
@@ -105,8 +106,8 @@ COMMENT ON FUNCTION tallymark.judge_original(jsonb) IS
 Arguments: original: the row, as import_original_row takes it.
 Returns: {"id", "digest": by which the same row is known again, "isEmpty": whether nobody has reported on the job,
 "counts": updates with the counts, most often one, as of the beginning, "update": one with status, fields and resume
-state, as of the end or the last update, "events": the timeline as append_own_events takes it, "taken": the names of what
-is in these, "problems": [{"field", "problem"}] for what is not, "mended": [{"field", "mended"}] for what was changed,
-"kept": what is not in them as it was, by its place}. The updates have no updateId yet.';
+state, as of the end or the last update, "events": the timeline as append_own_events takes it, "taken": the names of
+what is in these, "problems": [{"field", "problem"}] for what is not, "mended": [{"field", "mended"}] for what was
+changed, "kept": what is not in them as it was, by its place}. The updates have no updateId yet.';
 
 REVOKE ALL ON FUNCTION tallymark.judge_original(jsonb) FROM PUBLIC;
