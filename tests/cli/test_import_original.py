@@ -277,7 +277,7 @@ def test_a_run_that_is_stopped_leaves_no_half_job_and_goes_on(
     db: Connection, db_url: str, original: Connection, number: signal.Signals
 ) -> None:
     """Killed or interrupted in the middle, and run again: the same as a run that was never stopped."""
-    fill(original, 300, 15)
+    fill(original, 120, 6)
     process = subprocess.Popen(command(original, db_url), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     deadline = time.monotonic() + 120
     while _jobs(db) < 25 and process.poll() is None and time.monotonic() < deadline:
@@ -285,7 +285,7 @@ def test_a_run_that_is_stopped_leaves_no_half_job_and_goes_on(
     process.send_signal(number)
     said, _ = process.communicate()
     assert process.returncode == (-number if number is signal.SIGKILL else 130), said
-    assert 25 <= _jobs(db) < 300
+    assert 25 <= _jobs(db) < 120
     halves = db.execute(
         """SELECT id FROM tallymark.job AS j WHERE NOT tallymark.verify_job(id) OR j.last_seq > 0 AND NOT EXISTS (
              SELECT FROM tallymark.job_event AS e WHERE e.job_id = j.id AND e.update_key LIKE '=import-original/%'
@@ -294,6 +294,17 @@ def test_a_run_that_is_stopped_leaves_no_half_job_and_goes_on(
     assert halves == []
     assert run(original, db_url).exit_code == 1
     check_all(db, original)
+
+
+def test_two_runs_at_once_take_over_each_job_once(db: Connection, db_url: str, original: Connection) -> None:
+    """While one takes over a job, the other waits for it, and then knows the row."""
+    fill(original, 60, 1)
+    runs = [subprocess.Popen(command(original, db_url), stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate()[0] for process in runs]
+    assert [process.returncode for process in runs] == [1, 1], said
+    check_all(db, original)
+    row = db.execute("SELECT count(*) FROM tallymark.job_event WHERE event = 'original_imported'").fetchone()
+    assert row == (60,)
 
 
 def _jobs(db: Connection) -> int:

@@ -157,7 +157,9 @@ def state_of(db: Connection, job: str) -> Json:
              tallymark.iso_timestamp(finished_at), (SELECT coalesce(jsonb_object_agg(a.full_path, jsonb_build_object(
                'details', a.details, 'discovered_at', tallymark.iso_timestamp(a.discovered_at))), '{}')
              FROM tallymark.job_area AS a WHERE a.job_id = j.id),
-             tallymark.get_job(j.id) - '{createdAt,attributes}'::text[] = tallymark.job_at(j.id, j.last_seq),
+             -- When the last update was recorded is not known once that was pruned.
+             tallymark.get_job(j.id) - '{createdAt,attributes,updatedAt}'::text[]
+               = tallymark.job_at(j.id, j.last_seq) - 'updatedAt',
              ARRAY(SELECT to_jsonb(d) FROM tallymark.verify_differences(j.id) AS d)
            FROM tallymark.job AS j WHERE j.id = %s""",
         [job],

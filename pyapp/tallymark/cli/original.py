@@ -62,7 +62,9 @@ class OriginalFailed(CannotRun):
     """The original's database is away, or refused what was asked."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"the original's database: {' '.join(reason.split())}")
+        # Without the guesses that libpq adds in indented lines.
+        lines = [line for line in reason.splitlines() if line and not line[0].isspace()]
+        super().__init__(f"the original's database: {' '.join(lines)}")
 
 
 class Row(NamedTuple):

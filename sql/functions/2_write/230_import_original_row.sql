@@ -70,8 +70,10 @@ BEGIN
       SELECT coalesce(jsonb_agg(o.value ORDER BY o.ordinality), '[]')
       FROM jsonb_array_elements(v_plan -> 'events') WITH ORDINALITY AS o WHERE o.ordinality > v_known)
       || jsonb_build_object('event', c_event, 'timestamp', tallymark.iso_timestamp(clock_timestamp()), 'details',
-        jsonb_build_object('timelineEntries', jsonb_array_length(v_plan -> 'events'), 'problems', v_plan -> 'problems',
-          'mended', v_mended, 'kept', v_plan -> 'kept')));
+        (SELECT jsonb_object_agg(d.key, d.value)
+          FROM jsonb_each(jsonb_build_object('timelineEntries', jsonb_array_length(v_plan -> 'events'),
+            'problems', v_plan -> 'problems', 'mended', v_mended, 'kept', v_plan -> 'kept')) AS d
+          WHERE d.value NOT IN ('[]', '{}'))));
     UPDATE tallymark.job AS j SET last_seq = v_last WHERE j.id = v_id;
     v_update := (v_plan -> 'update') || jsonb_build_object('updateId', 'import-original/' || (v_plan ->> 'digest'));
     IF v_outcome = 'updated' AND tallymark.parse_timestamp(v_update ->> 'timestamp') <= v_job.newest_at THEN
