@@ -25,7 +25,8 @@ BEGIN
       CASE WHEN row_number() OVER (ORDER BY e.key COLLATE "C") > c_most_types
           THEN format('there are more than %s types', c_most_types)
         WHEN e.key = '' THEN 'the name of a type must have 1 to 100 characters'
-        WHEN tallymark.original_count(e.value) IS NULL THEN tallymark.member_rule('processedItems') END AS fault
+        WHEN tallymark.original_count(e.value) IS NULL
+          THEN format('%s, not %s', tallymark.member_rule('processedItems'), left(e.value::text, 100)) END AS fault
     FROM jsonb_each(original_counts.counts) AS e WHERE jsonb_typeof(e.value) <> 'null'
   ), named AS (
     SELECT j.*, row_number() OVER (PARTITION BY j.fault IS NULL ORDER BY j.type COLLATE "C") AS number,

@@ -49,7 +49,8 @@ BEGIN
         WHEN f.is_valid THEN format('the fields of a job take at most %s members and %s bytes together', c_most_members,
           c_most_bytes)
         WHEN f.name = f.key OR f.taken IS NOT NULL OR original_fields.progress ->> f.name IS NULL
-          THEN coalesce(tallymark.member_rule(f.name), 'is not valid') END AS fault,
+          THEN format('%s, not %s', coalesce(tallymark.member_rule(f.name), 'must be valid'), left(f.value::text, 100))
+        END AS fault,
       CASE
         WHEN f.type = 'null' THEN 'null counts as not given'
         WHEN f.key = ANY (c_beside) THEN 'is no field of a job'

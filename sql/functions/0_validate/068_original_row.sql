@@ -56,7 +56,8 @@ BEGIN
     IF tallymark.original_time(v_value) IS NOT NULL THEN
       v_times := v_times || jsonb_build_object(v_name, tallymark.iso_timestamp(tallymark.original_time(v_value)));
     ELSIF v_value <> 'null' THEN
-      v_problems := v_problems || jsonb_build_object('field', v_name, 'problem', tallymark.member_rule('timestamp'));
+      v_problems := v_problems || jsonb_build_object('field', v_name, 'problem',
+        format('%s, not %s', tallymark.member_rule('timestamp'), left(v_value::text, 100)));
       v_kept := v_kept || jsonb_build_object(v_name, v_value);
     END IF;
   END LOOP;

@@ -40,7 +40,8 @@ BEGIN
   ELSIF v_status IS NULL THEN
     v_status := CASE WHEN v_times ? 'finishedAt' THEN 'cancelled' ELSE 'paused' END;
     v_problems := jsonb_build_object('field', 'status', 'problem',
-      format('must be the status of a job, such as running or finished; taken as %s', v_status)) || v_problems;
+      format('must be the status of a job, such as running or finished, not %s; taken as %s',
+        left((v_row -> 'status')::text, 100), v_status)) || v_problems;
     v_kept := v_kept || jsonb_build_object('status', v_row -> 'status');
   END IF;
   v_ended := tallymark.is_terminal(tallymark.job_status(v_status));
