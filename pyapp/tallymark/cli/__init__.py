@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "tallymark.cli.database:doctor",
     "verify": "tallymark.cli.database:verify",
     "prune": "tallymark.cli.prune:prune",
+    "import-original": "tallymark.cli.original:import_original",
     "watchdog": "tallymark.cli.watchdog:watchdog",
     "url": "tallymark.cli.database:url",
     "jobs": "tallymark.cli.jobs:jobs",
