@@ -194,6 +194,8 @@ def test_the_queries_of_the_page_run(ready: "Place", user: str) -> None:
             assert db.execute(statement.encode()).description is not None
         ledger = next(row for row in db.execute(sizes[0].encode()) if row[0] == "job_event")
         assert ledger[1] == ready.value("SELECT count(*) FROM tallymark.job_event")
+        (options,) = fenced(section(PAGE, "## Upgrades of PostgreSQL"), "sql")
+        assert db.execute(options.encode()).fetchone() == (0,)
         assert len(db.execute(next(one for one in statements if "self_time" in one).encode()).fetchall()) == 20
 
 
