@@ -37,7 +37,7 @@ SELECT obj_description('tallymark.merge_progress'::regproc) \\g (tuples_only for
 _VIEWS = """\
 ## Views
 
-For tools that read tables. [Calling from SQL](calling-from-sql.md#read-with-select) has examples.
+For tools that read tables. [Calling from SQL](calling-from-sql.md#views-read-with-select) has examples.
 """
 _GROUPS = {
     "Report": "Register jobs, report on them, ask something of their crawlers.",
