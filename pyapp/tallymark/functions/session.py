@@ -14,6 +14,8 @@ _DEFAULTS = {
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",
     "client_encoding": "UTF8",
+    # PostgreSQL confirms a commit that its replica has not confirmed, with a warning.
+    "client_min_messages": "warning",
     "DateStyle": "ISO, MDY",
     "IntervalStyle": "postgres",
     "TimeZone": "UTC",
