@@ -31,8 +31,9 @@ from tallymark.functions.errors import (
     TallymarkError,
     Unavailable,
 )
+from tallymark.plain import plain
 from tallymark.terminal.screen import ProgressLine
-from tallymark.terminal.text import bar, count, plain
+from tallymark.terminal.text import bar, count
 
 #: How many rows are read at a time. A row may be large, since it holds its job's timeline.
 PAGE = 10

@@ -39,6 +39,8 @@ RELIED_ON = {
     "standard_conforming_strings": "on",
     "array_nulls": "on",
     "transform_null_equals": "off",
+    # PostgreSQL confirms a commit that its replica has not confirmed, with a warning.
+    "client_min_messages": "warning",
     # How values are written.
     "DateStyle": "ISO, MDY",
     "IntervalStyle": "postgres",
