@@ -18,7 +18,7 @@ _PACKAGES = {
     "watchdog": {"functions", "terminal"},
     "simulate": {"client", "terminal"},
     "web": {"functions", "settings", "logs"},
-    "server": {"schema", "settings", "web"},
+    "server": {"functions", "schema", "settings", "web"},
     "cli": {"functions", "schema", "server", "settings", "simulate", "terminal", "watchdog"},
 }
 _PACKAGES_OF_WEB = {

@@ -189,6 +189,24 @@ def test_a_second_signal_hurries(start: Start) -> None:
     assert up.left() == []
 
 
+def test_variables_for_another_server_change_nothing(start: Start) -> None:
+    """What libpq takes from the environment is meant for connections to servers of the user's own."""
+    up = start(
+        PGSSLMODE="require",
+        PGSERVICE="none",
+        PGHOSTADDR="192.0.2.1",
+        PGDATABASE="none",
+        PGOPTIONS="-c default_transaction_read_only=on",
+        PGTARGETSESSIONATTRS="standby",
+        PGCLIENTENCODING="LATIN1",
+        PGDATESTYLE="none",
+    )
+    register, report = up.curls
+    assert _paste(register)[1] == 201
+    assert _paste(report)[1] == 200
+    assert up.end(signal.SIGINT) == 0
+
+
 def test_a_taken_port_is_reported_at_once(start: Start, tmp_path: Path) -> None:
     """The report comes before anything is created or started."""
     with socket.create_server(("127.0.0.1", 0)) as other:

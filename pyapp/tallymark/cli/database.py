@@ -23,9 +23,10 @@ from tallymark.cli.common import (
     print_json,
 )
 from tallymark.functions.call import Connection
+from tallymark.functions.session import libpq_url
 from tallymark.schema.comparison import Finding
 from tallymark.schema.doctor import DoctorError, findings
-from tallymark.schema.migrate import applied, libpq_url, migrate as run_migrate, rollback as run_rollback
+from tallymark.schema.migrate import applied, migrate as run_migrate, rollback as run_rollback
 from tallymark.schema.server_settings import Examined, examine
 from tallymark.settings import Settings, SettingsError
 from tallymark.terminal.screen import ProgressLine
@@ -135,7 +136,7 @@ def verify(jobs: tuple[str, ...], url: str, *, as_json: bool) -> None:
     wrong: list[dict[str, Any]] = []
     unknown: list[str] = []
     progress = ProgressLine(PATIENCE_SECONDS)
-    with connected(url) as connection:
+    with connected(url, unhurried=True) as connection:
         for job in jobs or _all_jobs(connection):
             progress.show(f"{count(checked, 'job')} checked")
             try:

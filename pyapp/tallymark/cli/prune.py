@@ -127,7 +127,7 @@ def prune(
         raise click.UsageError("nothing to prune; give --older-than, --delete-ended, or both")
     if delete_ended is not None and not dry_run and (archive is None) is not no_archive:
         raise click.UsageError("--delete-ended needs one of --archive DIR and --no-archive")
-    with connected(url, ADMIN) as connection:
+    with connected(url, ADMIN, unhurried=True) as connection:
         run = _Run(connection, share, dry_run=dry_run)
         if delete_ended is not None:
             run.delete_ended(_moment(connection, delete_ended), archive)

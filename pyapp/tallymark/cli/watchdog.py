@@ -86,7 +86,7 @@ def watchdog(
     if is_test:
         _send_test(receivers)
         return
-    database = Database(find, application="tallymark watchdog", role=ADMIN)
+    database = Database(find, application="tallymark watchdog", role=ADMIN, unhurried=True)
     dog = Watchdog(
         database.read,
         receivers,

@@ -1,46 +1,22 @@
 """Installs, upgrades and takes back the schema, with yoyo as a library."""
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from urllib.parse import urlencode
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
-from yoyo import default_migration_table, read_migrations
-from yoyo.connections import parse_uri
+from yoyo import read_migrations
 
-from tallymark.functions.call import is_pooled
-from tallymark.schema.backend import APPLICATION, Backend, MigrationError, Report, explained, silent
+from tallymark.functions.session import connect, libpq_url
+from tallymark.schema.backend import Backend, MigrationError, Report, explained, find_target, silent
 from tallymark.schema.files import function_files, sql_root, view_files
+from tallymark.schema.records import TABLE, applied_ids, gather
 
-__all__ = ["MigrationError", "applied", "available", "libpq_url", "migrate", "pending", "rollback", "yoyo_url"]
-
-#: Our migrations are called `NNNN-what`; other projects may keep theirs in the same yoyo table.
-OUR_MIGRATION = re.compile(r"\d{4}-")
+__all__ = ["MigrationError", "applied", "available", "libpq_url", "migrate", "pending", "rollback"]
 
 #: A migration waits for a locked table for 2 seconds; it tries this often, with such pauses.
 _LOCK_ATTEMPTS, _LOCK_PAUSE_SECONDS = 20, 1.0
-
-
-def libpq_url(url: str) -> str:
-    """Turn a URL as yoyo and SQLAlchemy write it (`postgresql+psycopg://...`) into a libpq URL; keep any other."""
-    return re.sub(r"^postgres(ql)?\+\w+://", "postgresql://", url)
-
-
-def yoyo_url(url: str) -> str:
-    """Translate a libpq connection string for yoyo: `postgresql+psycopg:///?host=...&dbname=...`.
-
-    libpq's own parser takes it apart, and every part becomes a query parameter. So user names, passwords, socket
-    directories and options may have any character, which yoyo's splitting of `user:password@host` does not allow.
-    """
-    try:
-        parts = conninfo_to_dict(libpq_url(url))
-    except psycopg.ProgrammingError as error:
-        raise MigrationError(f"not a PostgreSQL connection string: {error}".strip()) from error
-    return "postgresql+psycopg:///?" + urlencode(parts)
 
 
 def migrate(url: str, *, report: Report = silent, break_lock: bool = False, wait_seconds: float = 60) -> list[str]:
@@ -61,7 +37,6 @@ def migrate(url: str, *, report: Report = silent, break_lock: bool = False, wait
     """
     with _open(url, report, wait_seconds, break_lock=break_lock) as backend:
         migrations = read_migrations(str(sql_root() / "migrations"))
-        _refuse_newer(backend.connection)
         pending_ones = list(backend.to_apply(migrations))
         _patiently(lambda: backend.apply_together(pending_ones, migrations.post_apply), report)
         done = [migration.id for migration in pending_ones]
@@ -74,7 +49,6 @@ def rollback(url: str, *, steps: int = 1, report: Report = silent, wait_seconds:
     undone: list[str] = []
     with _open(url, report, wait_seconds) as backend:
         migrations = read_migrations(str(sql_root() / "migrations"))
-        _refuse_newer(backend.connection)
         for migration in list(backend.to_rollback(migrations))[:steps]:
             report(f"rolling back {migration.id}")
             with explained(f"rolling back {migration.id} failed"):
@@ -99,21 +73,13 @@ def applied(url: str) -> list[str]:
 
     Nothing is changed, while yoyo itself would create its tables.
     """
-    with explained("cannot read the applied migrations"), psycopg.connect(libpq_url(url)) as connection:
-        return _applied_ids(connection)
-
-
-def _applied_ids(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
-    """Read the ids of our applied migrations."""
-    if connection.execute("SELECT to_regclass(%s)", [default_migration_table]).fetchone() == (None,):
-        return []
-    rows = connection.execute("SELECT migration_id FROM _yoyo_migration ORDER BY applied_at_utc, migration_id")
-    return [str(row[0]) for row in rows if OUR_MIGRATION.match(str(row[0]))]
+    with explained("cannot read the applied migrations"), connect(url) as connection:
+        return applied_ids(connection)
 
 
 def _refuse_newer(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     """Keep an old release from putting its functions over the tables of a newer one."""
-    unknown = sorted(set(_applied_ids(connection)) - set(available()))
+    unknown = sorted(set(applied_ids(connection)) - set(available()))
     if unknown:
         raise MigrationError(
             f"the database is newer than this release: it has {', '.join(unknown)}, which this release does not know; "
@@ -143,15 +109,10 @@ def _patiently(act: Callable[[], None], say: Report) -> None:
 @contextmanager
 def _open(url: str, say: Report, wait_seconds: float, *, break_lock: bool = False) -> Iterator["Backend"]:
     """Connect yoyo to a database, create yoyo's own tables where they are missing, and hold the lock."""
+    target = find_target(url)
     with explained("cannot connect"):
-        place = parse_uri(f"{yoyo_url(url)}&{urlencode({'application_name': APPLICATION})}")
-        backend = Backend(place, default_migration_table)
+        backend = Backend(target, TABLE)
     with backend:
-        if is_pooled(backend.connection):
-            raise MigrationError(
-                "this URL leads to a connection pooler, which may run each statement in another session: "
-                "name the server itself in the URL for migrate, rollback and doctor"
-            )
         backend.say, backend.wait_seconds = say, wait_seconds
         with explained("cannot prepare yoyo's tables"):
             backend.init_database()
@@ -160,4 +121,7 @@ def _open(url: str, say: Report, wait_seconds: float, *, break_lock: bool = Fals
         with backend.lock():
             with explained("cannot prepare yoyo's tables"):
                 backend.ensure_internal_schema_updated()
+            _refuse_newer(backend.connection)
+            with explained("cannot move the record of applied migrations to the schema public"):
+                gather(backend.connection, say)
             yield backend

@@ -35,7 +35,7 @@ BEGIN
         'Areas discovery processed for task %s: %s groups, %s projects', job.id,
         acknowledgement.payload #>> '{lastAreasDiscovery,groupsCount}',
         acknowledgement.payload #>> '{lastAreasDiscovery,projectsCount}'));
-    ELSIF v_status LIKE 'credential\_%' THEN
+    ELSIF starts_with(v_status, 'credential_') THEN
       v_ack := v_ack || jsonb_build_object(
         'message', format('Credential status update processed for task %s: %s', job.id, v_status),
         'credentialGuidance',

@@ -24,7 +24,7 @@ BEGIN
     'summary', tallymark.progress_summary(j.progress))
   FROM tallymark.job AS j
   -- By our clock; the crawler's clock only narrows the search, and may be days behind where updates lay in a spool.
-  WHERE j.status = 'failed' AND j.finished_at >= v_since - interval '7 days' AND j.updated_at >= v_since
+  WHERE j.status = 'failed' AND j.finished_at >= v_since - interval '168 hours' AND j.updated_at >= v_since
   UNION ALL
   SELECT j.id, 'credentials', jsonb_build_object('since', tallymark.iso_timestamp(j.newest_at), 'status', j.status,
     'said', tallymark.credential_guidance(j.status, j.progress -> 'credentialStatus') -> 0)

@@ -3,6 +3,7 @@
 CREATE OR REPLACE FUNCTION tallymark.update_figures(job_id text, max_updates integer) RETURNS jsonb
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET TimeZone = 'UTC' -- the form of times in JSON
 AS $$
 DECLARE
   c_large CONSTANT integer := 10240; -- bytes

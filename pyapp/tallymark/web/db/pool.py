@@ -18,13 +18,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from multiprocessing.util import Finalize
 from threading import Lock
-from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, abc
 
-from tallymark.functions.call import is_pooled
 from tallymark.functions.errors import (
     CONNECTION_BROKEN,
     IS_PREPARED,
@@ -41,7 +38,7 @@ from tallymark.functions.errors import (
     is_refusal,
 )
 from tallymark.functions.http import Statement
-from tallymark.functions.session import configure
+from tallymark.functions.session import configure, is_pooled, open_session
 from tallymark.settings import Settings
 from tallymark.web.db.connections import Connection, Pool
 from tallymark.web.db.share import Share
@@ -282,7 +279,13 @@ class Database:
         opened_at = time.monotonic()
         if self._url is None:
             raise psycopg.InterfaceError("DATABASE_URL is not set")
-        connection = Connection.connect(**self._parameters(self._url))
+        connection = open_session(
+            self._url,
+            Connection,
+            fallback_application_name="tallymark",
+            connect_timeout=max(1, round(self._settings.pool_timeout)),
+            **_KEEPALIVE,
+        )
         try:
             self._set_up(connection)
         except psycopg.Error:
@@ -296,17 +299,6 @@ class Database:
                 # Unlike `atexit`, this runs in granian's workers, which multiprocessing has forked.
                 Finalize(None, self.close, exitpriority=0)
         return connection
-
-    def _parameters(self, url: str) -> dict[str, Any]:
-        """Return the connection parameters; those in the URL override ours, but for the encoding."""
-        return {
-            "application_name": "tallymark",
-            "connect_timeout": max(1, round(self._settings.pool_timeout)),
-            **_KEEPALIVE,
-            **conninfo_to_dict(url),
-            "client_encoding": "UTF8",
-            "autocommit": True,
-        }
 
     def _set_up(self, connection: Connection) -> None:
         connection.is_pooled = is_pooled(connection)
