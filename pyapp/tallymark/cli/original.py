@@ -31,7 +31,7 @@ from tallymark.functions.errors import (
     TallymarkError,
     Unavailable,
 )
-from tallymark.plain import plain
+from tallymark.plain import plain, plain_json
 from tallymark.terminal.screen import ProgressLine
 from tallymark.terminal.text import bar, count
 
@@ -167,7 +167,7 @@ class _Run:
 
     def _tell(self, done: Json) -> None:
         if self._as_json:
-            click.echo(json.dumps(done, ensure_ascii=False))
+            click.echo(plain_json(done))
             return
         if done["problems"] or done["mended"]:
             self._progress.clear()
