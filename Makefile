@@ -173,7 +173,7 @@ soak: $(DEV) $(PAGES) ## Do everything at once for ten minutes: crawlers, pages,
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 .PHONY: overload
-overload: $(DEV) $(PAGES) ## Send ten times what the machine can take for a minute, and check what became of it
+overload: $(DEV) $(PAGES) ## Send more than the machine can take for a minute, and check what became of it
 	$(BIN)/python -m benchmarks.overload $(ARGS)
 
 ##@ To release it

@@ -6,7 +6,8 @@ watches, and in the middle the newest migration is taken back and applied again,
 
 What it prints: for each minute the rate, the p99 of the latency, and memory; in the end whether each acknowledged
 update is in its ledger once and each job is the fold of its ledger. It exits 1 where an update was not answered 200,
-where one is missing, or where a job does not verify.
+where one is missing, or where a job does not verify. Only while the migration is taken back, an answer may be 503 with
+Retry-After: the merge may need what the migration brought.
 """
 
 import json
@@ -158,7 +159,7 @@ def _soak(directory: Path, minutes: int, seconds: int) -> list[str]:
         lag = _wait_for_replica(database, replica)
         click.echo(f"pages: {crowd.ask('tell')['messages']:,} messages; the replica caught up in {lag:.1f} s")
         click.echo(f"migration: {'; '.join(migrated) or 'did not end'}")
-        faults = [*_faults(database, parts, chores, before), *_ended_badly(watchdog)]
+        faults = [*_faults(database, parts, chores, before, minutes // 2), *_ended_badly(watchdog)]
         if len(migrated) != 2:
             faults.append("the migration was not taken back and applied")
     return faults
@@ -243,11 +244,13 @@ def _wait_for_replica(database: Database, replica: EmbeddedPostgres) -> float:
     raise BenchmarkError("the replica does not catch up")
 
 
-def _faults(database: Database, parts: list[Minute], chores: list[Chore], before: int) -> list[str]:
-    """Say what came of it all, and give what should not have."""
+def _faults(database: Database, parts: list[Minute], chores: list[Chore], before: int, migrating: int) -> list[str]:
+    """Say what came of it all, and give what should not have; `migrating` is the part with the migration."""
     first, last = parts[0], parts[-1]
     good = sum(part.answers.good for part in parts)
-    bad = sum(part.answers.sent - part.answers.good + part.answers.errors for part in parts)
+    later = parts[migrating].answers.later
+    bad = sum(part.answers.sent - part.answers.good + part.answers.errors for part in parts) - later
+    click.echo(f"answered 503 with Retry-After in the part in which the migration was taken back: {later:,}")
     kept, pruned, wrong = database.connection.execute(
         "SELECT sum(last_seq), sum(pruned_seq), count(*) FILTER (WHERE NOT tallymark.verify_job(id)) FROM tallymark.job"
     ).fetchone() or (0, 0, 0)

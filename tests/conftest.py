@@ -24,6 +24,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from pytest_postgresql import factories
 
+from tallymark.functions.session import without_libpq
 from tallymark.schema.migrate import migrate
 from tallymark.server import EmbeddedPostgres
 
@@ -98,7 +99,10 @@ def _directory_in_memory() -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure() -> None:
-    """Choose where temporary files are, for this process and those that it starts."""
+    """Choose where temporary files are, and whose variables count, for this process and those that it starts."""
+    if "TEST_DATABASE_URL" not in os.environ:
+        for name in set(os.environ) - set(without_libpq(os.environ)):
+            del os.environ[name]
     if "TMPDIR" not in os.environ and _memory_is_usable():
         # What killed processes leave behind goes with the directory; pytest keeps what failed tests had, beside it.
         os.environ["TMPDIR"] = str(_directory_in_memory())

@@ -9,17 +9,19 @@ _PACKAGE = Path(__file__).parents[1] / "pyapp" / "tallymark"
 #: The packages that each package may use; every one of these arrows is in use.
 _PACKAGES = {
     "functions": set(),
+    "addresses": set(),
+    "plain": set(),
     "settings": set(),
-    "logs": {"settings"},
+    "logs": {"plain", "settings"},
     "client": set(),
     "scrapy": {"client"},
-    "terminal": {"functions"},
+    "terminal": {"functions", "plain"},
     "schema": {"functions", "settings"},
-    "watchdog": {"functions", "terminal"},
-    "simulate": {"client", "terminal"},
-    "web": {"functions", "settings", "logs"},
-    "server": {"schema", "settings", "web"},
-    "cli": {"functions", "schema", "server", "settings", "simulate", "terminal", "watchdog"},
+    "watchdog": {"addresses", "functions", "plain"},
+    "simulate": {"client", "plain", "terminal"},
+    "web": {"addresses", "functions", "settings", "logs"},
+    "server": {"functions", "schema", "settings", "web"},
+    "cli": {"functions", "plain", "schema", "server", "settings", "simulate", "terminal", "watchdog"},
 }
 _PACKAGES_OF_WEB = {
     "http": set(),

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict
 
+from tallymark.plain import plain, plain_json, plain_lines
 from tallymark.settings import Settings
 
 #: Members that our own calls pass in `extra`; the other members of a record belong to the logging module.
@@ -71,15 +72,20 @@ def _line(_logger: object, _method: str, event: EventDict) -> str:
     """Return a line for people: time, level, message, then the other members."""
     traceback = event.pop("exception", "")
     event.pop("logger", None)
-    head = f"{event.pop('time')} {event.pop('level').upper()} {event.pop('event')}"
+    head = f"{event.pop('time')} {event.pop('level').upper()} {plain(event.pop('event'))}"
     known = "".join(f" {name}={value!r}" for name, value in event.items())
-    return f"{head}{known}" + (f"\n{traceback}" if traceback else "")
+    return f"{head}{known}" + (f"\n{plain_lines(traceback)}" if traceback else "")
+
+
+def _json(_logger: object, _method: str, event: EventDict) -> str:
+    """Return a line for machines, which people see in a terminal, too."""
+    return plain_json(event, default=str)
 
 
 _JSON = (
     structlog.processors.dict_tracebacks,
     structlog.processors.EventRenamer("message"),
     _in_order,
-    structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+    _json,
 )
 _CONSOLE = (structlog.processors.format_exc_info, _line)

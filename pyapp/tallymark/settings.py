@@ -226,6 +226,12 @@ class Settings:
         "Milliseconds that a statement waits for a lock, such as that of a job which a SQL caller holds, before the "
         "request is answered 503; 0 means without limit.",
     )
+    register_on_first_report: bool = _setting(
+        "TALLYMARK_REGISTER_ON_FIRST_REPORT",
+        False,
+        _flag,
+        "With 1, an update of an unknown job registers the job, without attributes. With 0 it is answered 404.",
+    )
     workers: int = _setting("TALLYMARK_WORKERS", 1, _whole(1, 256), "Web worker processes.")
     # Threads take turns in Python, and not in order: with 200 connections the slowest hundredth of empty requests took
     # 90 ms with 16 threads and 400 ms with 96.
@@ -278,7 +284,11 @@ class Settings:
         "Where `tallymark up` keeps the embedded database and the token and key that it makes.",
     )
     url: str = _setting(
-        "TALLYMARK_URL", "http://127.0.0.1:8000", _url("http", "https"), "The server that `tallymark simulate` uses."
+        "TALLYMARK_URL",
+        "",
+        _url("http", "https"),
+        "The server that `tallymark simulate` uses.",
+        shown="that of `tallymark up`",
     )
     alert_urls: tuple[str, ...] = _setting(
         "TALLYMARK_ALERT_URLS",

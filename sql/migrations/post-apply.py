@@ -15,6 +15,17 @@ SQL = Path(__file__).resolve().parent.parent
 # ("tuple concurrently updated"). Released at the end of the transaction, also when the installer is killed.
 ADVISORY_LOCK = 0x7A11_3A2C
 
+# What the files mean must not depend on the user who installs them.
+SETTINGS = (
+    # Names in the files are qualified; nothing that happens to be in `public` may be taken for one of ours.
+    "search_path = pg_catalog, pg_temp",
+    "client_encoding = 'UTF8'",
+    "standard_conforming_strings = on",
+    "quote_all_identifiers = off",
+    "check_function_bodies = on",
+    "statement_timeout = 0",
+)
+
 
 def install(connection: Any) -> None:  # noqa: ANN401 - psycopg's or psycopg2's, whichever yoyo was given
     """Run all files, in the order of their numbers, as the owner of the schema; yoyo has opened the transaction.
@@ -31,8 +42,8 @@ def install(connection: Any) -> None:  # noqa: ANN401 - psycopg's or psycopg2's,
     cursor = connection.cursor()
     cursor.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
     cursor.execute("SET LOCAL ROLE tallymark_owner")
-    # Names in the files are qualified; nothing that happens to be in `public` may be taken for one of ours.
-    cursor.execute("SET LOCAL search_path = pg_catalog, pg_temp")
+    for setting in SETTINGS:
+        cursor.execute(f"SET LOCAL {setting}")
     for path in [*functions, *sorted((SQL / "views").glob("*.sql"))]:
         try:
             cursor.execute(path.read_text(encoding="utf-8"))

@@ -100,7 +100,7 @@ def test_people_see_what_a_job_is_at_and_how_it_got_there(db: Connection, db_url
     lines = run(db_url, "show", "j").output.splitlines()
     assert lines[0] == "j"
     assert lines[1].startswith("running  ━━━━━━━━━━━━─")
-    assert lines[1].endswith(" 30.0%  150/500 issues (30%)")
+    assert lines[1].endswith(" 30.0%  150/500 items (30%)")
     facts = {line[:14].strip(): line[14:] for line in lines}
     assert facts["last error"].startswith("HTTPError: 502 Bad Gateway  ")
     assert facts["last id"] == "i-150"

@@ -13,8 +13,9 @@ from rich.text import Text
 
 from tallymark import functions
 from tallymark.cli import cli
+from tallymark.plain import plain
 from tallymark.terminal.tables import Column, table_lines
-from tallymark.terminal.text import ago, bar, cut, duration, plain, speed, wrapped
+from tallymark.terminal.text import ago, bar, cut, duration, speed, wrapped
 
 Connection = psycopg.Connection[Any]
 

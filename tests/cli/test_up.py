@@ -16,6 +16,7 @@ import pytest
 
 from tallymark.server.cluster import bin_dir
 from tallymark.server.ports import some_free_port
+from tallymark.server.web_address import running_web_url
 
 pytestmark = pytest.mark.slow
 
@@ -113,6 +114,17 @@ def test_the_two_printed_lines_work_when_pasted_and_count_once(start: Start) -> 
     assert _paste(register)[1] == 200
 
 
+def test_other_commands_find_the_web_server_for_as_long_as_it_runs(start: Start, tmp_path: Path) -> None:
+    """Also when it is killed, and cannot say that it ends."""
+    assert running_web_url(tmp_path / "data") is None
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        up = start()
+        assert running_web_url(tmp_path / "data") == f"http://127.0.0.1:{up.port}"
+        up.end(number)
+        assert running_web_url(tmp_path / "data") is None
+        assert up.left() == []
+
+
 def test_the_printed_line_opens_the_database_and_has_no_password_in_it(start: Start, tmp_path: Path) -> None:
     """Pasted into a shell without any setting, it opens psql on the database."""
     up = start()
@@ -187,6 +199,24 @@ def test_a_second_signal_hurries(start: Start) -> None:
         assert up.end(signal.SIGINT) == 0
         assert time.monotonic() - began < 5
     assert up.left() == []
+
+
+def test_variables_for_another_server_change_nothing(start: Start) -> None:
+    """What libpq takes from the environment is meant for connections to servers of the user's own."""
+    up = start(
+        PGSSLMODE="require",
+        PGSERVICE="none",
+        PGHOSTADDR="192.0.2.1",
+        PGDATABASE="none",
+        PGOPTIONS="-c default_transaction_read_only=on",
+        PGTARGETSESSIONATTRS="standby",
+        PGCLIENTENCODING="LATIN1",
+        PGDATESTYLE="none",
+    )
+    register, report = up.curls
+    assert _paste(register)[1] == 201
+    assert _paste(report)[1] == 200
+    assert up.end(signal.SIGINT) == 0
 
 
 def test_a_taken_port_is_reported_at_once(start: Start, tmp_path: Path) -> None:

@@ -24,11 +24,14 @@ class Spy:
         """Connect to the server."""
         self._http = HttpTransport(f"http://127.0.0.1:{port}", TOKEN)
         self.bodies: list[str] = []
+        self.answers: list[tuple[str, int]] = []
 
     def post(self, path: str, body: str, *, timeout: float) -> Answer:
-        """Keep the request, and send it."""
+        """Keep the request and the status of its answer, and send it."""
         self.bodies.append(body)
-        return self._http.post(path, body, timeout=timeout)
+        answer = self._http.post(path, body, timeout=timeout)
+        self.answers.append((path, answer.status))
+        return answer
 
     def close(self) -> None:
         """Close the connection."""
@@ -53,6 +56,33 @@ def test_a_job_is_registered_begun_counted_and_completed(make_client: "Make", na
     assert found["attributes"] == {"for": "a test"}
     assert look.counts(name) == ({"issues": 10, "commits": 1, "requests": 3}, 11)
     assert found["progress"]["lastProcessedId"] == "issue-10"
+
+
+def test_a_first_run_registers_its_job_first_and_meets_no_refusal(make_client: "Make", name: str, web: Web) -> None:
+    """A log and a diagnosis have nothing to tell. Each run registers once; a later one finds the job there."""
+    spy = Spy(web.port)
+    client = make_client(transport=spy)
+    for status in (201, 200):
+        spy.answers.clear()
+        with client.job(name, attributes={"for": "a test"}) as job:
+            job.advance("issues", 10)
+        assert spy.answers[0] == ("/api/internal/jobs", status)
+        assert set(spy.answers[1:]) == {("/api/internal/jobs/progress", 200)}
+
+
+def test_a_job_that_is_deleted_while_its_crawler_runs_is_registered_again(
+    make_client: "Make", name: str, web: Web, look: "Look"
+) -> None:
+    """What comes after the deletion counts."""
+    with make_client().job(name) as job:
+        job.advance("issues", 10)
+        assert job.flush()
+        with psycopg.connect(web.database_url, autocommit=True) as db:
+            db.execute("DELETE FROM tallymark.job_event WHERE job_id = %s", [name])
+            db.execute("DELETE FROM tallymark.job WHERE id = %s", [name])
+        job.advance("issues", 5)
+        assert job.flush()
+    assert look.counts(name)[0] == {"issues": 5}
 
 
 def test_a_job_that_is_not_there_and_not_to_be_registered_stays_unknown(

@@ -19,6 +19,11 @@ CREATE OR REPLACE FUNCTION tallymark.is_terminal(job_status text) RETURNS boolea
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN false
 """
 
+EDIT_VIEW = """
+CREATE OR REPLACE VIEW tallymark.current_alerts AS
+SELECT job_id, kind, opened_at, told_at, says, facts FROM tallymark.list_alerts(false)
+"""
+
 #: What somebody changes by hand; then the kind, the object and the beginning of the problem that the doctor gives.
 CHANGES = {
     "comment": (f"COMMENT ON FUNCTION {MERGE} IS 'x'", "function", MERGE, "comment differs"),
@@ -134,6 +139,48 @@ CHANGES = {
         "is in no file",
     ),
     "sequence added": ("CREATE SEQUENCE tallymark.mine", "sequence", "tallymark.mine", "is in no file"),
+    "view dropped": (
+        "DROP VIEW tallymark.events",
+        "view",
+        "tallymark.events",
+        "is missing, it is in sql/views/events.sql",
+    ),
+    "view comment": (
+        "COMMENT ON VIEW tallymark.jobs IS 'x'",
+        "view",
+        "tallymark.jobs",
+        "comment differs from sql/views/",
+    ),
+    "view option": (
+        "ALTER VIEW tallymark.jobs SET (security_invoker = true)",
+        "view",
+        "tallymark.jobs",
+        "options: security_invoker=true is in no file",
+    ),
+    "view grant": (
+        "GRANT SELECT ON tallymark.jobs TO PUBLIC",
+        "view",
+        "tallymark.jobs",
+        "grants: SELECT for PUBLIC is in",
+    ),
+    "view definition": (
+        EDIT_VIEW,
+        "view",
+        "tallymark.current_alerts",
+        "definition differs from sql/views/current_alerts.sql",
+    ),
+    "view column comment": (
+        "COMMENT ON COLUMN tallymark.jobs.message IS NULL",
+        "view column",
+        "tallymark.jobs.message",
+        "comment differs from sql/views/jobs.sql",
+    ),
+    "view column grant": (
+        "GRANT SELECT (message) ON tallymark.jobs TO PUBLIC",
+        "view column",
+        "tallymark.jobs.message",
+        "grants: SELECT for PUBLIC is in no file",
+    ),
     "view added": ("CREATE VIEW tallymark.mine AS SELECT 1 AS one", "view", "tallymark.mine", "is in no file"),
     "domain added": ("CREATE DOMAIN tallymark.mine AS int CHECK (value > 0)", "domain", "tallymark.mine", "is in no"),
     "statistics added": (

@@ -22,9 +22,9 @@ def test_the_schema_file_names_every_table_column_and_index(db: Connection) -> N
     shown = " ".join((SQL / "schema.sql").read_text(encoding="utf-8").replace("--", " ").split())
     names = db.execute(
         """SELECT c.relname FROM pg_class AS c
-           WHERE c.relnamespace = 'tallymark'::regnamespace AND c.relkind IN ('r', 'c', 'i')
+           WHERE c.relnamespace = 'tallymark'::regnamespace AND c.relkind IN ('r', 'c', 'v', 'i')
            UNION SELECT a.attname FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
-           WHERE c.relnamespace = 'tallymark'::regnamespace AND c.relkind IN ('r', 'c') AND a.attnum > 0
+           WHERE c.relnamespace = 'tallymark'::regnamespace AND c.relkind IN ('r', 'c', 'v') AND a.attnum > 0
            UNION SELECT k.conname FROM pg_constraint AS k
            WHERE k.connamespace = 'tallymark'::regnamespace AND k.contype <> 'n'"""
     ).fetchall()
@@ -33,14 +33,14 @@ def test_the_schema_file_names_every_table_column_and_index(db: Connection) -> N
     comments = db.execute(
         """SELECT d.description FROM pg_description AS d JOIN pg_class AS c ON c.oid = d.objoid
            WHERE d.classoid = 'pg_class'::regclass AND c.relnamespace = 'tallymark'::regnamespace
-             AND c.relkind IN ('r', 'c')"""
+             AND c.relkind IN ('r', 'c', 'v')"""
     ).fetchall()
     assert len(comments) > 50
     assert [text for (text,) in comments if " ".join(text.split()) not in shown] == []
 
 
 def test_a_change_to_a_table_shows(db: Connection) -> None:
-    """A column, a default, a comment, a constraint, an index and an option each change what the file should hold."""
+    """A column, a default, a comment, a constraint, an index, an option and a view each change the file."""
     before = WRITER["schema_text"](db)
     seen = {before}
     for change in (
@@ -54,6 +54,9 @@ def test_a_change_to_a_table_shows(db: Connection) -> None:
         "ALTER TABLE tallymark.job SET (fillfactor = 50)",
         "ALTER TYPE tallymark.batch_update ADD ATTRIBUTE extra text",
         "CREATE TABLE tallymark.extra (id text)",
+        "COMMENT ON VIEW tallymark.jobs IS 'Other.'",
+        "COMMENT ON COLUMN tallymark.jobs.message IS 'Other.'",
+        "CREATE VIEW tallymark.more AS SELECT id FROM tallymark.job",
     ):
         db.execute(change.encode())
         text = WRITER["schema_text"](db)

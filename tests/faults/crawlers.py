@@ -30,11 +30,18 @@ class Tally:
         self._lock = threading.Lock()
         self.counts: Counter[str] = Counter()
         self.surprises: list[str] = []
+        #: For how many seconds a crawler had to repeat an update, at most, until it was answered.
+        self.longest_wait = 0.0
 
     def count(self, name: str, by: int = 1) -> None:
         """Count something."""
         with self._lock:
             self.counts[name] += by
+
+    def waited(self, seconds: float) -> None:
+        """Note how long an update was repeated until it was answered."""
+        with self._lock:
+            self.longest_wait = max(self.longest_wait, seconds)
 
     def surprise(self, what: str) -> None:
         """Note a broken promise."""
@@ -45,7 +52,7 @@ class Tally:
 class Crawler(threading.Thread):
     """One worker of many jobs, on one connection that is opened again when it breaks."""
 
-    def __init__(self, number: int, port: int, tally: Tally, *, seed: int) -> None:
+    def __init__(self, number: int, port: int, tally: Tally, *, seed: int, obeys: bool = False) -> None:
         """Prepare a crawler.
 
         Args:
@@ -53,6 +60,7 @@ class Crawler(threading.Thread):
             port: The port of the endpoint or of a proxy before it.
             tally: Counts what happens.
             seed: The seed of its random numbers.
+            obeys: Whether it pauses for as long as Retry-After says.
         """
         super().__init__(name=f"worker {number}", daemon=True)
         self.notebook = Notebook(self.name, seed)
@@ -60,6 +68,8 @@ class Crawler(threading.Thread):
         self._tally = tally
         self._end = threading.Event()
         self._patience = PATIENCE_SECONDS
+        self._obeys = obeys
+        self._told_to_pause = 0.0
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
 
     def end(self, patience: float) -> None:
@@ -87,6 +97,7 @@ class Crawler(threading.Thread):
         give_up_at: float | None = None
         for sent in post.updates:
             sent.tries = 0 if sent.seq is None else sent.tries
+        began = time.monotonic()
         while not self._try(post):
             if gives_up:
                 self._tally.count("given up", len(post.updates))
@@ -96,15 +107,17 @@ class Crawler(threading.Thread):
                 if time.monotonic() > give_up_at:
                     self._tally.surprise(f"never answered: {post.body[:300]!r}")
                     return
-            time.sleep(pause * self._random.uniform(0.5, 1.5))
+            time.sleep(self._told_to_pause or pause * self._random.uniform(0.5, 1.5))
             pause = min(pause * 2, longest)
             self._tally.count("retries")
+        self._tally.waited(time.monotonic() - began)
 
     def _try(self, post: Post) -> bool:
         """Send it once; return whether the outcome is known."""
         for sent in set(post.updates):
             sent.tries += sent.seq is None
         self._tally.count("requests")
+        self._told_to_pause = 0.0
         try:
             self._connection.request(
                 "POST",
@@ -126,6 +139,7 @@ class Crawler(threading.Thread):
             if not (response.headers.get("Retry-After") or "").isdigit():
                 self._tally.surprise(f"503 without Retry-After: {body!r}")
             self._tally.count(f"503 {json.loads(body)['error']}")
+            self._told_to_pause = float(response.headers["Retry-After"]) if self._obeys else 0.0
             return False
         self._judge(post, response.status, body)
         return True

@@ -1,4 +1,4 @@
-"""Finds pgTAP and makes a database that has it beside the migrated schema.
+"""Finds pgTAP and makes a database that has it beside the migrated schema, and 1,000 jobs as crawlers leave them.
 
 pgTAP is neither on PyPI nor copied into this repository. It comes from the first of these that has it: the server's own
 extension, our cache, a Debian package that is installed, an npm package, a Debian package that is downloaded.
@@ -23,11 +23,12 @@ from pytest_postgresql.janitor import DatabaseJanitor
 NPM_PACKAGE = "@electric-sql/pglite-pgtap@0.0.15"
 DEBIAN_PACKAGE = "postgresql-15-pgtap"
 NETWORK_SECONDS = 60
+LIVE_JOBS = Path(__file__).parent / "live_jobs.sql"
 
 
 @pytest.fixture(scope="session")
 def pgtap_url(template: NoopExecutor, url_of: Callable[[str], str]) -> Iterator[str]:
-    """The URL of a database with the schema and, in schema `tap`, pgTAP; the files that use it roll back."""
+    """The URL of a database in use, with pgTAP in the schema `tap`; the files that use it roll back."""
     janitor = DatabaseJanitor(
         user=template.user,
         host=template.host,
@@ -40,6 +41,7 @@ def pgtap_url(template: NoopExecutor, url_of: Callable[[str], str]) -> Iterator[
     with janitor:
         url = url_of(janitor.dbname)
         with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(LIVE_JOBS.read_bytes())
             connection.execute("CREATE SCHEMA tap")
             if is_extension(connection):
                 connection.execute("CREATE EXTENSION pgtap SCHEMA tap")

@@ -24,6 +24,13 @@ JOB_STATUS = {
 }
 #: Members that have a rule of their own, and so are no newest-wins fields.
 ENVELOPE = {"taskId", "status", "timestamp", "updateId", "workerId", "counting", "timeline", "areas"}
+#: How many types of items, and how many fields of its own, a job's state names at most.
+MOST_NAMES = 1000
+#: Fields that the wire protocol knows; these are not counted.
+PROTOCOL = {
+    *("totalItems", "currentDataType", "stage", "operationType", "lastProcessedId", "message", "error"),
+    *("groupTotal", "projectTotal", "credentialStatus", "lastAreasDiscovery"),
+}
 COUNTS = {"processedItems", "itemsByType", "groupCount", "projectCount", "processed"}
 
 
@@ -142,12 +149,17 @@ def _areas(updates: list[Update]) -> dict[str, Json]:
 def _newest_fields(updates: list[Update]) -> Json:
     fields: Json = {}
     names = {name for update in updates for name in update.given} - ENVELOPE - COUNTS - {"progress"}
-    for name in names:
+    for name in names & PROTOCOL | _kept(names - PROTOCOL):
         winner = max((u for u in updates if name in u.given), key=lambda u: u.clock)
         fields[name] = winner.given[name]
         if name == "error":
             fields["errorTimestamp"] = winner.at
     return fields
+
+
+def _kept(names: set[str]) -> set[str]:
+    """Give the names that the state has: the shortest, of the same length the first by their bytes."""
+    return set(sorted(names, key=lambda name: (len(name.encode()), name.encode()))[:MOST_NAMES])
 
 
 def _counts(updates: list[Update]) -> Json:
@@ -164,9 +176,16 @@ def _counts(updates: list[Update]) -> Json:
     return counts
 
 
+def _types(updates: list[Update]) -> set[str]:
+    names = {name for update in updates for name in (*update.given.get("itemsByType", {}), *update.running_totals)}
+    return names | ({"groups", "projects"} if any("areas" in update.given for update in updates) else set())
+
+
 def _totals(updates: list[Update]) -> dict[str, int]:
     totals: dict[str, int] = {}
     running: dict[tuple[str, str], int] = {}
+    names = _types(updates)
+    kept = _kept(names)
     for update in updates:
         if not update.cumulative:
             for name, count in update.given.get("itemsByType", {}).items():
@@ -174,9 +193,12 @@ def _totals(updates: list[Update]) -> dict[str, int]:
         for name, count in update.running_totals.items():
             running[update.worker, name] = max(running.get((update.worker, name), 0), count)
     for (_worker, name), count in running.items():
-        totals[name] = totals.get(name, 0) + count
+        # Of the others, the running totals are not known any more.
+        totals[name] = totals.get(name, 0) + (count if name in kept else 0)
     if any("areas" in update.given for update in updates):
         types = [area["details"]["type"] for area in _areas(updates).values()]
         for kind, name in (("group", "groups"), ("project", "projects")):
             totals[name] = totals.get(name, 0) + types.count(kind)
+    if names != kept:
+        totals[""] = sum(totals.pop(name, 0) for name in names - kept)
     return totals

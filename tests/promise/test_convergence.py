@@ -98,11 +98,11 @@ def histories(draw: st.DrawFn) -> History:
             update["updateId"] = f"{draw(st.sampled_from('ab'))}{number}"
     indexes = list(range(len(updates)))
     orders = [draw(st.permutations(indexes + draw(st.lists(st.sampled_from(indexes), max_size=4)))) for _ in "12"]
-    return updates, draw(_calls(orders[0])), draw(_calls(orders[1]))
+    return updates, draw(calls(orders[0])), draw(calls(orders[1]))
 
 
 @st.composite
-def _calls(draw: st.DrawFn, order: list[int]) -> Delivery:
+def calls(draw: st.DrawFn, order: list[int]) -> Delivery:
     """Updates in some order, divided into calls."""
     cuts = draw(st.lists(st.integers(1, 5), min_size=len(order), max_size=len(order)))
     places = list(itertools.takewhile(lambda place: place < len(order), itertools.accumulate(cuts, initial=0)))

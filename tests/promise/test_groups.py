@@ -131,13 +131,15 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-def alone(db: Connection, body: Body) -> Outcome:
+def alone(db: Connection, body: Body, *, register: bool = False) -> Outcome:
     """Send a body by itself."""
     if body.text is None:
         return Outcome()
     try:
         with db.transaction():
-            row = db.execute("SELECT tallymark.receive_progress(%s::jsonb, %s, %s)", body.sent).fetchone()
+            row = db.execute(
+                "SELECT tallymark.receive_progress(%s::jsonb, %s, %s, %s)", [*body.sent, register]
+            ).fetchone()
     except psycopg.Error as error:
         diag = error.diag
         told = (error.sqlstate, diag.message_primary, diag.message_detail, diag.message_hint)
@@ -146,11 +148,12 @@ def alone(db: Connection, body: Body) -> Outcome:
     return Outcome(answer=row[0])
 
 
-def together(db: Connection, group: list[Body], *, wait: bool = False) -> list[Outcome]:
+def together(db: Connection, group: list[Body], *, wait: bool = False, register: bool = False) -> list[Outcome]:
     """Send bodies in one call; none of their jobs may be held."""
     rows = db.execute(
-        "SELECT answer, refusal, held FROM tallymark.receive_group(%s::text[]::jsonb[], %s::text[], %s::text[], %s)",
-        [*([body.sent[place] for body in group] for place in range(3)), wait],
+        "SELECT answer, refusal, held"
+        " FROM tallymark.receive_group(%s::text[]::jsonb[], %s::text[], %s::text[], %s, %s)",
+        [*([body.sent[place] for body in group] for place in range(3)), wait, register],
     ).fetchall()
     assert [held for _answer, _refusal, held in rows] == [None] * len(group)
     names = ("sqlstate", "message", "detail", "hint")
@@ -188,9 +191,9 @@ def calls(case: Case) -> Iterator[list[Body]]:
         left = left[size:]
 
 
-def accepted(db: Connection, sent: list[tuple[Body, Outcome]]) -> dict[str, list[Update]]:
-    """Return the updates that count, by job: the first of each key."""
-    counted: dict[str, list[Update]] = {job: [] for job in JOBS}
+def accepted(db: Connection, sent: list[tuple[Body, Outcome]], jobs: dict[str, Json] = JOBS) -> dict[str, list[Update]]:
+    """Return the updates that count, by job: the first of each key. `jobs` has the attributes of the jobs."""
+    counted: dict[str, list[Update]] = {job: [] for job in jobs}
     for body, (answer, _refusal) in sent:
         if answer is None:
             continue
@@ -202,7 +205,7 @@ def accepted(db: Connection, sent: list[tuple[Body, Outcome]]) -> dict[str, list
             whole = (
                 payload if is_batch or body.key is None or payload.get("updateId") else payload | {"updateId": body.key}
             )
-            counting = {name: value for name, value in JOBS[payload["taskId"]].items() if name == "counting"}
+            counting = {name: value for name, value in jobs[payload["taskId"]].items() if name == "counting"}
             key = key_of(db, whole)
             counted[payload["taskId"]].append(Update(payload["timestamp"], key, counting | whole))
     return counted

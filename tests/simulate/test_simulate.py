@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from tallymark import functions
 from tallymark.cli import cli
 from tallymark.client.transport import PROGRESS_PATH, Answer
 from tallymark.server.ports import some_free_port
+from tallymark.server.web_address import WebAddress
 from tallymark.simulate import crowd, old_crawler, plan
 from tallymark.simulate.chaos import ChaosTransport
 from tallymark.simulate.old_crawler import OldCrawler
@@ -160,20 +162,54 @@ def test_the_picture_fits_a_narrow_terminal(server: Web) -> None:
         assert max(map(len, screen.splitlines())) <= 70
 
 
-def test_a_server_that_is_not_there_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing starts. The address and the token may come from the environment."""
-    for name in ("CRAWLER_API_TOKEN", "DATABASE_URL"):
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data directory with a token, and an environment that names no server."""
+    for name in ("CRAWLER_API_TOKEN", "DATABASE_URL", "TALLYMARK_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TALLYMARK_DATA_DIR", str(tmp_path))
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    return tmp_path
+
+
+def test_a_server_that_is_not_there_is_a_sentence(bare: Path) -> None:
+    """Nothing starts."""
     done = simulate()
     assert done.exit_code == 2
-    assert f"no token: there is no --token, no CRAWLER_API_TOKEN, and {tmp_path}/token cannot be read" in done.output
-    (tmp_path / "token").write_text("t")
-    port = some_free_port("127.0.0.1")
-    monkeypatch.setenv("TALLYMARK_URL", f"http://127.0.0.1:{port}")
-    done = simulate()
+    assert f"no `tallymark up` runs on {bare}" in done.output
+    url = f"http://127.0.0.1:{some_free_port('127.0.0.1')}"
+    done = simulate("--url", url, "--token", "t")
     assert done.exit_code == 2
-    assert f"no server answers at http://127.0.0.1:{port}" in done.output
+    assert f"no server answers at {url}" in done.output
+
+
+def test_the_running_server_is_found_with_its_token(server: Web, bare: Path) -> None:
+    """On whatever port, and also by another name of this machine."""
+    address = WebAddress(bare)
+    address.write(f"http://127.0.0.1:{server.port}")
+    try:
+        for given in ((), ("--data", str(bare)), ("--url", f"http://localhost:{server.port}/")):
+            done = simulate(*given, "--jobs", "1", "--seconds", "1", "--no-chaos")
+            assert done.exit_code == 0, done.output
+    finally:
+        address.remove()
+    assert simulate().exit_code == 2, "it has ended"
+
+
+def test_the_token_of_a_data_directory_goes_to_no_other_server(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else who listens on the usual port, or at the address in the environment, gets nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        stranger.settimeout(0.0)
+        url = f"http://127.0.0.1:{stranger.getsockname()[1]}"
+        (bare / "web").write_text(f"{url}\n")  # left by a server that was killed
+        assert f"no `tallymark up` runs on {bare}" in simulate().output
+        done = simulate("--url", url)
+        assert done.exit_code == 2
+        assert f"no token for {url}: it is not the server of {bare}" in done.output
+        monkeypatch.setenv("TALLYMARK_URL", url)
+        assert f"no token for {url}" in simulate().output
+        with pytest.raises(BlockingIOError):
+            stranger.accept()
 
 
 def test_a_token_that_opens_nothing_is_a_sentence(server: Web) -> None:

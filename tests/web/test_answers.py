@@ -174,7 +174,8 @@ def test_a_defect_is_an_internal_error_that_the_log_tells_of(
     """500, and the caller is not blamed. The log has the request's id and job, and nothing of the payload or token."""
     db.execute(
         "CREATE OR REPLACE FUNCTION tallymark.receive_progress(body jsonb, idempotency_key text DEFAULT NULL,"
-        " job_prefix text DEFAULT NULL) RETURNS jsonb LANGUAGE plpgsql AS $$ DECLARE v text := body ->> 'message';"
+        " job_prefix text DEFAULT NULL, register boolean DEFAULT false) RETURNS jsonb LANGUAGE plpgsql"
+        " AS $$ DECLARE v text := body ->> 'message';"
         f" BEGIN IF {bad} THEN NULL; END IF; RETURN NULL; END $$"
     )
     web = start_web(db_url, TALLYMARK_LOG_LEVEL="info")

@@ -37,7 +37,7 @@ def live(web: "Web") -> None:
     report(web, "processing", 4, itemsByType={"issues": SECRET})
     report(web, "processing", 5, timestamp="2999-01-01T00:00:00Z")
     report(web, "failed", 6, error={"type": "TimeoutError", "message": SECRET})
-    report(web, "completed", 7, itemsByType={"issues": 5})
+    report(web, "completed", 7, itemsByType={"issues": 7})
     web.call("GET", "/api/internal/jobs/job", token="wrong-token-canary")
 
 
@@ -78,7 +78,7 @@ def test_each_line_says_its_level_the_request_and_the_job(start_web: Callable[..
     assert said[3][1].startswith("update taken with a warning: ")
     by_request = {line["request"]: line for line in lines_of(web)}
     assert by_request["request-4"]["problems"] == ["itemsByType.issues"]
-    assert by_request["request-7"]["counts"] == {"issues": 5}
+    assert by_request["request-7"]["counts"] == {"issues": 12}, "all that the job has counted"
     assert by_request["request-6"]["error"] == "TimeoutError"
     assert {"time", "level", "logger", "message"} <= set(by_request["request-1"])
 

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from tests.strange_settings import RELIED_ON, known
 
 from tallymark.functions.http import Statement
 from tallymark.settings import Settings
@@ -20,28 +21,12 @@ if TYPE_CHECKING:
 Connection = psycopg.Connection[Any]
 Update = Callable[..., dict[str, object]]
 
-#: Settings that an administrator may have made, each far from what PostgreSQL has by default.
+#: Settings that an administrator may have made, and what they are in a session of the endpoint.
 _STRANGE = {
-    "default_transaction_isolation": "serializable",
-    "default_transaction_deferrable": "on",
-    "search_path": "nowhere",
-    "DateStyle": "SQL, DMY",
-    "IntervalStyle": "iso_8601",
-    "TimeZone": "Asia/Kathmandu",
-    "bytea_output": "escape",
-    "extra_float_digits": "-15",
-    "client_encoding": "LATIN1",
-    "standard_conforming_strings": "off",
-    "array_nulls": "off",
-    "transform_null_equals": "on",
-    "row_security": "off",
-    "plan_cache_mode": "force_custom_plan",
-    "synchronous_commit": "off",
-    "statement_timeout": "1min",
-    "lock_timeout": "2min",
-    "idle_in_transaction_session_timeout": "3min",
-    "idle_session_timeout": "4min",
-    "transaction_timeout": "5min",
+    **RELIED_ON,
+    "statement_timeout": ("1min", "4321"),
+    "lock_timeout": ("2min", "987"),
+    "idle_in_transaction_session_timeout": ("3min", "10000"),
 }
 _SHOW = Statement(b"show", b"SELECT name, setting FROM pg_settings WHERE name = ANY ($1::text[]) ORDER BY name")
 
@@ -64,16 +49,15 @@ def strange(request: pytest.FixtureRequest, db: Connection, db_url: str) -> Iter
     db.execute(f"DROP OWNED BY {user}; DROP ROLE {user}".encode())
 
 
-def _known(db: Connection) -> dict[str, str]:
+def _strange(db: Connection) -> dict[str, str]:
     """Return the strange settings that this version of PostgreSQL has."""
-    names = {name for (name,) in db.execute("SELECT name FROM pg_settings")}
-    return {name: value for name, value in _STRANGE.items() if name in names}
+    return {name: value for name, (value, _) in _STRANGE.items() if name in known(db)}
 
 
 def test_a_session_has_what_we_rely_on(strange: tuple[Callable[..., None], str], db: Connection) -> None:
     """Every setting that may change what a statement means, or how long it may take."""
     make, url = strange
-    settings = _known(db)
+    settings = _strange(db)
     make(settings)
     database = Database(f"{url}&client_encoding=LATIN1", Settings(statement_timeout=4321, lock_timeout=987))
     try:
@@ -81,29 +65,7 @@ def test_a_session_has_what_we_rely_on(strange: tuple[Callable[..., None], str],
         found = {row[0]: row[1] for row in rows}
     finally:
         database.close()
-    expected = {
-        "default_transaction_isolation": "read committed",
-        "default_transaction_deferrable": "off",
-        "search_path": "pg_catalog, pg_temp",
-        "DateStyle": "ISO, MDY",
-        "IntervalStyle": "postgres",
-        "TimeZone": "UTC",
-        "bytea_output": "hex",
-        "extra_float_digits": "1",
-        "client_encoding": "UTF8",
-        "standard_conforming_strings": "on",
-        "array_nulls": "on",
-        "transform_null_equals": "off",
-        "row_security": "on",
-        "plan_cache_mode": "auto",
-        "synchronous_commit": "on",
-        "statement_timeout": "4321",
-        "lock_timeout": "987",
-        "idle_in_transaction_session_timeout": "10000",
-        "idle_session_timeout": "0",
-        "transaction_timeout": "0",
-    }
-    assert found == {name.encode(): value.encode() for name, value in expected.items() if name in settings}
+    assert found == {name.encode(): _STRANGE[name][1].encode() for name in settings}
 
 
 @pytest.mark.parametrize("value", ["local", "remote_write", "remote_apply"])
@@ -123,7 +85,7 @@ def test_crawlers_of_one_job_do_not_fail_each_other(
 ) -> None:
     """With all these settings, 8 of them report 200 times, and each update is answered 200; tokens and reads work."""
     make, url = strange
-    make(_known(db))
+    make(_strange(db))
     [token] = db.execute("SELECT tallymark.create_token('t', '{write,read}')").fetchone() or [""]
     web = start_web(url)
     assert web.register("jüb").status == 201

@@ -7,7 +7,9 @@ from typing import NoReturn
 
 import click
 
+from tallymark.plain import plain
 from tallymark.settings import Settings, SettingsError
+from tallymark.terminal.screen import say
 
 #: The commands, in the order in which the help lists them, and where they are.
 COMMANDS: dict[str, str] = {
@@ -18,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "tallymark.cli.database:doctor",
     "verify": "tallymark.cli.database:verify",
     "prune": "tallymark.cli.prune:prune",
+    "import-original": "tallymark.cli.original:import_original",
     "watchdog": "tallymark.cli.watchdog:watchdog",
     "url": "tallymark.cli.database:url",
     "jobs": "tallymark.cli.jobs:jobs",
@@ -71,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         code = cli.main(arguments, prog_name="tallymark", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+        say(error.format_message())
         sys.exit(0)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "tallymark"
@@ -92,7 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"tallymark: {message}", err=True)
+    # What PostgreSQL says may have several lines.
+    say(f"tallymark: {' '.join(plain(line.strip()) for line in message.splitlines())}", err=True)
     sys.exit(code)
 
 

@@ -1,6 +1,5 @@
 """What several commands share: options, the database they work on, and Ctrl-C."""
 
-import json
 import math
 import re
 import signal
@@ -15,14 +14,15 @@ from typing import Any, Self, TypeVar
 
 import click
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tallymark.functions import call
 from tallymark.functions.call import Connection
 from tallymark.functions.errors import NO_RIGHT, NOT_INSTALLED, NotGranted, TallymarkError, Unavailable
-from tallymark.functions.session import take_role
-from tallymark.schema.migrate import MigrationError, libpq_url
+from tallymark.functions.session import UNHURRIED, connect, take_role
+from tallymark.plain import plain_json
+from tallymark.schema.migrate import MigrationError
 from tallymark.settings import Settings, SettingsError
+from tallymark.terminal.screen import say
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Found = TypeVar("Found")
@@ -138,7 +138,7 @@ def _date(value: str, or_else: str) -> datetime:
 
 def print_json(document: object) -> None:
     """Print a document for scripts."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    say(plain_json(document, indent=2))
 
 
 # --- the database ----------------------------------------------------------------------------------------------------
@@ -188,9 +188,12 @@ def explained(*also: type[Exception], role: str = READER) -> Iterator[None]:
 
 
 @contextmanager
-def connected(url: str, role: str = READER) -> Iterator[Connection]:
-    """Connect, in autocommit, as a user that needs a role; what fails is explained as above."""
-    with explained(role=role), _connect(url) as connection:
+def connected(url: str, role: str = READER, *, unhurried: bool = False) -> Iterator[Connection]:
+    """Connect, in autocommit, as a user that needs a role; what fails is explained as above.
+
+    `unhurried` work has no limit of time.
+    """
+    with explained(role=role), connect(url, session=UNHURRIED if unhurried else None) as connection:
         take_role(connection, role, ADMIN)
         yield connection
 
@@ -206,10 +209,13 @@ class Away(Exception):  # noqa: N818 - reads as what it is in an except clause
 class Database:
     """A database that may be away for a while. It is located again then, since it may come back on another port."""
 
-    def __init__(self, find: Callable[[], str], *, application: str, role: str = READER) -> None:
-        """Connect to nothing yet. `application` is our name in the database's lists of connections."""
+    def __init__(
+        self, find: Callable[[], str], *, application: str, role: str = READER, unhurried: bool = False
+    ) -> None:
+        """Connect to nothing yet. `application` is our name in the server's lists; `unhurried` is as above."""
         self._find = find
         self._application = application
+        self._session = UNHURRIED if unhurried else None
         self._role = role
         self._connection: Connection | None = None
 
@@ -217,7 +223,9 @@ class Database:
         """Call a function with a connection; Away is raised where trying again may help, else CannotRun."""
         try:
             if self._connection is None:
-                self._connection = _connect(self._url(), {"application_name": self._application, **_WATCHFUL})
+                self._connection = connect(
+                    self._url(), application=self._application, session=self._session, **_WATCHFUL
+                )
                 take_role(self._connection, self._role, ADMIN)
             return ask(self._connection)
         except psycopg.OperationalError as error:
@@ -252,13 +260,6 @@ def server_time(connection: Connection) -> datetime:
     """Return the time by the server's clock, by which updates are recorded."""
     now: datetime = call.server_time(connection)
     return now
-
-
-def _connect(url: str, defaults: dict[str, str] | None = None) -> Connection:
-    given = conninfo_to_dict(libpq_url(url))
-    more = {name: value for name, value in (defaults or {}).items() if name not in given}
-    # Without prepared statements, so that a pooler between us may use another connection for each statement.
-    return psycopg.connect(make_conninfo(libpq_url(url), **more), autocommit=True, prepare_threshold=None)
 
 
 def _reason(error: BaseException) -> str:

@@ -1,6 +1,5 @@
 """Commands for the schema and the ledger: migrate, rollback, doctor, verify, url."""
 
-import json
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -23,13 +22,15 @@ from tallymark.cli.common import (
     print_json,
 )
 from tallymark.functions.call import Connection
+from tallymark.functions.session import libpq_url
+from tallymark.plain import plain, plain_json
 from tallymark.schema.comparison import Finding
 from tallymark.schema.doctor import DoctorError, findings
-from tallymark.schema.migrate import applied, libpq_url, migrate as run_migrate, rollback as run_rollback
+from tallymark.schema.migrate import applied, migrate as run_migrate, rollback as run_rollback
 from tallymark.schema.server_settings import Examined, examine
 from tallymark.settings import Settings, SettingsError
-from tallymark.terminal.screen import ProgressLine
-from tallymark.terminal.text import count, plain
+from tallymark.terminal.screen import ProgressLine, Styled, say
+from tallymark.terminal.text import count
 
 #: How many jobs `verify` asks for at a time, and after how many seconds it begins to show its progress.
 PAGE = 100
@@ -45,8 +46,8 @@ def migrate(url: str, *, break_lock: bool) -> None:
     Applies the pending migrations, then installs all functions and views. Running it again changes nothing.
     """
     with explained():
-        done = run_migrate(url, report=click.echo, break_lock=break_lock)
-    click.secho(f"{count(len(done), 'migration')} applied" if done else "nothing was pending", fg="green")
+        done = run_migrate(url, report=say, break_lock=break_lock)
+    say(Styled(f"{count(len(done), 'migration')} applied" if done else "nothing was pending", "green"))
 
 
 @click.command()
@@ -64,12 +65,12 @@ def rollback(url: str, *, steps: int, yes: bool) -> None:
         what = f"{' and '.join(newest)}, and drops what they created, with all data in it"
         if not sys.stdin.isatty():
             raise CannotRun(f"this takes back {what}; confirm with --yes")
-        if not click.confirm(f"This takes back {what}. Go on?"):
-            click.echo("nothing was taken back")
+        if not click.confirm(f"This takes back {plain(what)}. Go on?"):
+            say("nothing was taken back")
             return
     with explained():
-        done = run_rollback(url, steps=steps, report=click.echo)
-    click.secho(f"{count(len(done), 'migration')} taken back" if done else "nothing was applied", fg="green")
+        done = run_rollback(url, steps=steps, report=say)
+    say(Styled(f"{count(len(done), 'migration')} taken back" if done else "nothing was applied", "green"))
 
 
 @click.command()
@@ -85,21 +86,21 @@ def doctor(url: str, *, as_json: bool, settings: bool) -> None:
     does not change the exit status.
     """
     with explained(DoctorError, SettingsError):
-        found = findings(url, report=lambda line: click.secho(line, fg="yellow", err=True), spare_server=spare_server)
+        found = findings(url, report=lambda line: say(Styled(line, "yellow"), err=True), spare_server=spare_server)
         examined = examine(url, Settings.from_env()) if settings else Examined([], [])
     for item in examined.advice:
-        click.echo(f"{click.style(item.kind, fg='yellow')} {item.object}: {item.problem}", err=True)
-        click.echo(f"    {click.style('fix:', dim=True)} {item.fix}", err=True)
+        say(Styled(item.kind, "yellow"), f" {item.object}: {item.problem}", err=True)
+        say("    ", Styled("fix:", dim=True), f" {item.fix}", err=True)
     both = found + examined.findings
     if as_json:
         print_json([asdict(finding) for finding in both])
     else:
         if not found:
-            click.secho("The database is what the files say.", fg="green")
+            say(Styled("The database is what the files say.", "green"))
         for finding in both:
             _print_finding(finding)
         if both:
-            click.echo(count(len(both), "finding"))
+            say(count(len(both), "finding"))
     sys.exit(1 if both else 0)
 
 
@@ -135,7 +136,7 @@ def verify(jobs: tuple[str, ...], url: str, *, as_json: bool) -> None:
     wrong: list[dict[str, Any]] = []
     unknown: list[str] = []
     progress = ProgressLine(PATIENCE_SECONDS)
-    with connected(url) as connection:
+    with connected(url, unhurried=True) as connection:
         for job in jobs or _all_jobs(connection):
             progress.show(f"{count(checked, 'job')} checked")
             try:
@@ -148,16 +149,14 @@ def verify(jobs: tuple[str, ...], url: str, *, as_json: bool) -> None:
                 wrong.append({"job": job} | min(differences, key=lambda difference: difference.seq)._asdict())
     progress.clear()
     if as_json:
-        click.echo(json.dumps({"checked": checked, "wrong": wrong, "unknown": unknown}, indent=2))
+        print_json({"checked": checked, "wrong": wrong, "unknown": unknown})
     else:
         for item in wrong:
-            click.echo(
-                f"{click.style('job', fg='red')} {click.style(plain(item['job']), bold=True)}: {plain(_sentence(item))}"
-            )
+            say(Styled("job", "red"), " ", Styled(plain(item["job"]), bold=True), f": {plain(_sentence(item))}")
         for job in unknown:
-            click.echo(f"no job {plain(job)}", err=True)
+            say(f"no job {plain(job)}", err=True)
         differ = "differs" if len(wrong) == 1 else "differ"
-        click.secho(f"{count(checked, 'job')} checked, {len(wrong)} {differ}", fg="red" if wrong else "green")
+        say(Styled(f"{count(checked, 'job')} checked, {len(wrong)} {differ}", "red" if wrong else "green"))
     sys.exit(2 if unknown else 1 if wrong else 0)
 
 
@@ -171,14 +170,14 @@ def url(data: Path | None) -> None:
     Example: psql "$(tallymark url)"
     """
     with explained():
-        click.echo(libpq_url(find_database(None, data)))
+        say(libpq_url(find_database(None, data)))
 
 
 def _print_finding(finding: Finding) -> None:
-    click.echo(f"{click.style(finding.kind, fg='red')} {click.style(finding.object, bold=True)}: {finding.problem}")
+    say(Styled(finding.kind, "red"), " ", Styled(finding.object, bold=True), f": {finding.problem}")
     for label, text in (("expected", finding.expected), ("found", finding.found), ("fix", finding.fix)):
         if text:
-            click.echo(f"    {click.style(f'{label}:', dim=True)} {text}")
+            say("    ", Styled(f"{label}:", dim=True), f" {text}")
 
 
 def _all_jobs(connection: Connection) -> Iterator[str]:
@@ -191,5 +190,5 @@ def _all_jobs(connection: Connection) -> Iterator[str]:
 
 def _sentence(item: dict[str, Any]) -> str:
     """Say what differs in one line."""
-    stored, folded = (json.dumps(item[side], ensure_ascii=False) for side in ("stored", "folded"))
+    stored, folded = (plain_json(item[side]) for side in ("stored", "folded"))
     return f"event {item['seq']} differs in {item['field']}: stored {stored}, the ledger gives {folded}"

@@ -22,9 +22,10 @@ from tallymark.cli.common import (
     time_gone_by,
 )
 from tallymark.functions.call import Connection, Json
+from tallymark.plain import plain
 from tallymark.terminal import job_view, screen
 from tallymark.terminal.rows import Shown, table, totals
-from tallymark.terminal.text import plain, wrapped
+from tallymark.terminal.text import wrapped
 
 #: How many jobs `list_jobs` returns at most at a time.
 PAGE = 1_000
@@ -92,7 +93,7 @@ def jobs(
         rates, stalled = read_rates(connection, found), read_stalled(connection, found)
     if not found:
         is_filtered = any(value is not None for value in (*filters.values(), since, cursor))
-        click.echo(
+        screen.say(
             "no job matches" if is_filtered else "no jobs yet: register one with `tallymark job create JOB`", err=True
         )
         return
@@ -133,7 +134,7 @@ def create(job_id: str, url: str, attributes: dict[str, Any] | None, *, as_json:
         print_json(made)
     else:
         what = "is registered" if made["created"] else "was registered before"
-        click.secho(f"job {plain(job_id)} {what}", fg="green")
+        screen.say(screen.Styled(f"job {plain(job_id)} {what}", "green"))
 
 
 @job.command()
@@ -192,7 +193,8 @@ def command(job_id: str, url: str, command: str, by: str | None, *, as_json: boo
     if as_json:
         print_json(asked)
     else:
-        click.secho(f"job {plain(job_id)}, which is {asked['status']}, is asked to {asked['command']}", fg="green")
+        asks = f"job {plain(job_id)}, which is {asked['status']}, is asked to {asked['command']}"
+        screen.say(screen.Styled(asks, "green"))
 
 
 @job.command()

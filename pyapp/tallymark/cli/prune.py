@@ -34,9 +34,10 @@ from tallymark.cli.common import (
 )
 from tallymark.functions.call import Connection
 from tallymark.functions.errors import Conflict, JobNotFound, Unavailable
+from tallymark.plain import plain
 from tallymark.server.private_files import open_private
-from tallymark.terminal.screen import ProgressLine
-from tallymark.terminal.text import count, plain
+from tallymark.terminal.screen import ProgressLine, Styled, say
+from tallymark.terminal.text import count
 
 #: What the first line of an archive says it is; a later release may write another number.
 FORMAT = "tallymark job 1"
@@ -127,7 +128,7 @@ def prune(
         raise click.UsageError("nothing to prune; give --older-than, --delete-ended, or both")
     if delete_ended is not None and not dry_run and (archive is None) is not no_archive:
         raise click.UsageError("--delete-ended needs one of --archive DIR and --no-archive")
-    with connected(url, ADMIN) as connection:
+    with connected(url, ADMIN, unhurried=True) as connection:
         run = _Run(connection, share, dry_run=dry_run)
         if delete_ended is not None:
             run.delete_ended(_moment(connection, delete_ended), archive)
@@ -139,12 +140,12 @@ def prune(
         print_json(asdict(outcome))
     else:
         for job in outcome.passed_over:
-            click.echo(f"passed over {plain(job)}: it changed, or was locked", err=True)
+            say(f"passed over {plain(job)}: it changed, or was locked", err=True)
         would = "would be " if dry_run else ""
         parts = [f"{count(outcome.events, 'event')} of {count(outcome.jobs, 'job')} {would}pruned"]
         if outcome.deleted:
             parts.append(f"{count(outcome.deleted, 'job')} {would}{'archived and ' if archive else ''}deleted")
-        click.secho("; ".join(parts), fg="green")
+        say(Styled("; ".join(parts), "green"))
     sys.exit(1 if outcome.passed_over else 0)
 
 

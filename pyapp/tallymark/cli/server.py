@@ -7,7 +7,7 @@ import click
 
 from tallymark.cli.common import Command, data_option
 from tallymark.settings import Settings
-from tallymark.terminal.screen import make_console, room_of, show
+from tallymark.terminal.screen import make_console, room_of, say, show
 from tallymark.terminal.tables import folded_lines
 
 
@@ -40,7 +40,7 @@ def up(data: Path | None, host: str, port: int) -> None:
     settings = Settings.from_env()
     if data is not None:
         settings = replace(settings, data_dir=data.absolute())
-    run(settings, host=host, port=port, say=click.echo)
+    run(settings, host=host, port=port, say=say)
 
 
 @click.command()
@@ -52,7 +52,7 @@ def serve(host: str, port: int) -> None:
     settings = Settings.from_env()
     if settings.database_url is None:
         raise click.ClickException("DATABASE_URL is not set; set it, or use `tallymark up`, which needs none")
-    click.echo(f"serving on {host} port {port}", err=True)
+    say(f"serving on {host} port {port}", err=True)
     run(settings, host, port)
 
 

@@ -1,17 +1,18 @@
 """The command that tests a server with a crowd of crawlers: simulate."""
 
-import json
 import logging
 import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
 from tallymark.cli.common import INTERRUPTED, CannotRun, Interrupt, Number, data_option, json_option
+from tallymark.plain import plain_json
 from tallymark.settings import Settings, SettingsError
-from tallymark.terminal.screen import can_redraw, make_console, room_of, show
+from tallymark.terminal.screen import can_redraw, make_console, room_of, say, show
 
 if TYPE_CHECKING:
     from tallymark.simulate.picture import LineView, TableView
@@ -28,12 +29,14 @@ def _prefix(_context: click.Context, _option: click.Parameter, value: str) -> st
 
 @click.command()
 @click.option(
-    "--url", metavar="URL", help="Address of the server.  [env: TALLYMARK_URL; default: http://127.0.0.1:8000]"
+    "--url",
+    metavar="URL",
+    help="Address of the server.  [env: TALLYMARK_URL; default: that of a running `tallymark up`]",
 )
 @click.option(
     "--token",
     metavar="TOKEN",
-    help="Token with the scope admin.  [env: CRAWLER_API_TOKEN; default: that of `tallymark up`]",
+    help="Token with the scope admin.  [env: CRAWLER_API_TOKEN; default: that of the running `tallymark up`]",
 )
 @data_option
 @click.option("--jobs", type=click.IntRange(1, 1000), default=20, metavar="N", help="How many jobs at once.")
@@ -75,7 +78,7 @@ def simulate(
     try:
         Server(url, token).check()
     except (ServerError, ValueError) as error:
-        raise CannotRun(f"{error}; start `tallymark up`, or name the server with --url and --token") from error
+        raise CannotRun(f"{error}; check --url and --token") from error
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     options = Options(jobs=jobs, seconds=seconds, rate=rate, prefix=prefix, seed=seed, chaos=chaos)
     view = _view(as_json=as_json, svg=svg)
@@ -88,7 +91,7 @@ def simulate(
     finally:
         view.close()
     if as_json:
-        click.echo(json.dumps({**verdict.as_json(), "seed": seed}, ensure_ascii=False))
+        say(plain_json({**verdict.as_json(), "seed": seed}))
     else:
         from tallymark.simulate.picture import verdict_lines
 
@@ -100,24 +103,44 @@ def simulate(
 
 
 def _place(url: str | None, token: str | None, data: Path | None) -> tuple[str, str]:
-    """Find the server and a token, where they are not given."""
+    """Find the server and a token, where they are not given.
+
+    The token in a data directory goes to the server that runs on it, and to no other.
+    """
+    from tallymark.server import running_web_url
     from tallymark.server.private_files import read_private
 
     try:
         settings = Settings.from_env()
     except SettingsError as error:
         raise CannotRun(str(error)) from error
+    url = url or ("" if data else settings.url)
     if token is None and settings.crawler_api_tokens and data is None:
         token = settings.crawler_api_tokens[0]
-    if token is None:
-        path = (data or settings.data_dir) / "token"
-        try:
-            token = read_private(path).strip()
-        except OSError as error:
+    directory = (data or settings.data_dir).absolute()
+    try:
+        running = None if url and token else running_web_url(directory)
+        if not url and running is None:
+            raise CannotRun(f"no `tallymark up` runs on {directory}; start it, or name a server with --url and --token")
+        if url and token is None and (running is None or _place_of(url) != _place_of(running)):
             raise CannotRun(
-                f"no token: there is no --token, no CRAWLER_API_TOKEN, and {path} cannot be read ({error.strerror})"
-            ) from error
-    return (url or settings.url).rstrip("/"), token
+                f"no token for {url}: it is not the server of {directory}; give --token, or set CRAWLER_API_TOKEN"
+            )
+        token = token or read_private(directory / "token").strip()
+    except OSError as error:
+        raise CannotRun(f"cannot use the data directory {directory}: {error}; give --url and --token") from error
+    return (url or running or "").rstrip("/"), token
+
+
+def _place_of(url: str) -> tuple[str, str, int | None]:
+    """Return scheme, host and port of a URL; all names of this machine are one."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError as error:
+        raise CannotRun(f"{url} is not the address of a server: {error}") from error
+    host = parts.hostname or ""
+    return parts.scheme, "127.0.0.1" if host in {"localhost", "::1"} else host, port
 
 
 def _view(*, as_json: bool, svg: Path | None) -> "LineView | TableView":

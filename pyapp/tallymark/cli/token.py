@@ -1,13 +1,13 @@
 """Commands for the tokens that callers of the endpoint send: token create, list, revoke."""
 
-import json
 from datetime import UTC, datetime
 
 import click
 
 from tallymark import functions
 from tallymark.cli.common import ADMIN, connected, database_options, json_option, print_json, time_to_come
-from tallymark.terminal.screen import make_console, room_of, show
+from tallymark.plain import plain, plain_json
+from tallymark.terminal.screen import Styled, make_console, room_of, say, show
 from tallymark.terminal.tables import folded_lines
 
 
@@ -51,12 +51,11 @@ def create(name: str, url: str, scopes: tuple[str, ...], job_prefix: str, expire
     """
     with connected(url, ADMIN) as connection:
         made = functions.create_token(connection, name, scopes, job_prefix=job_prefix, expires_at=expires)
-    click.echo(made)
-    jobs = f"jobs that begin with {json.dumps(job_prefix, ensure_ascii=False)}" if job_prefix else "all jobs"
+    say(made)
+    jobs = f"jobs that begin with {plain_json(job_prefix)}" if job_prefix else "all jobs"
     until = f"until {_time(expires)}" if expires else "for ever"
-    click.echo(
-        f"Token {name}: {', '.join(dict.fromkeys(scopes))} on {jobs}, {until}. It cannot be shown again.", err=True
-    )
+    what = f"{', '.join(dict.fromkeys(scopes))} on {jobs}, {until}"
+    say(f"Token {plain(name)}: {what}. It cannot be shown again.", err=True)
 
 
 @token.command(name="list")
@@ -74,7 +73,7 @@ def list_(url: str, *, as_json: bool) -> None:
     elif known:
         _print_table(known)
     else:
-        click.echo("no tokens", err=True)
+        say("no tokens", err=True)
 
 
 @token.command()
@@ -87,7 +86,7 @@ def revoke(name: str, url: str) -> None:
     """
     with connected(url, ADMIN) as connection:
         at = functions.revoke_token(connection, name)
-    click.secho(f"token {name} is revoked since {_time(at)}", fg="green")
+    say(Styled(f"token {plain(name)} is revoked since {_time(at)}", "green"))
 
 
 def _time(at: datetime) -> str:

@@ -1,6 +1,5 @@
 """The command that follows jobs: watch. In a terminal it draws pictures, each over the one before."""
 
-import json
 import sys
 import time
 from collections import deque
@@ -28,10 +27,11 @@ from tallymark.cli.common import (
 from tallymark.cli.jobs import MOST_RATES, read_rate, read_stalled
 from tallymark.cli.watched import NamedJobs, RunningJobs
 from tallymark.functions.call import Connection, Json
+from tallymark.plain import plain, plain_json
 from tallymark.terminal import job_view
 from tallymark.terminal.rows import WIDE, Shown, table, totals
-from tallymark.terminal.screen import Screen, can_redraw, make_console, spaced
-from tallymark.terminal.text import clock, count, duration, plain
+from tallymark.terminal.screen import Screen, can_redraw, make_console, say, spaced
+from tallymark.terminal.text import clock, count, duration
 
 Watched = NamedJobs | RunningJobs
 
@@ -146,12 +146,12 @@ class _Lines:
             self._away = False
         for job in self._new:
             if self._as_json:
-                click.echo(json.dumps(job, ensure_ascii=False))
+                say(plain_json(job))
                 continue
             parts = [job["updatedAt"], job["id"], job["status"], job["summary"], job["progress"].get("stage")]
             if job["command"]:
                 parts.append(f"{job['command']} asked")
-            click.echo("  ".join(plain(text) for text in parts if text))
+            say("  ".join(plain(text) for text in parts if text))
 
     def away(self, reason: str) -> None:
         if not self._away:
@@ -163,7 +163,7 @@ class _Lines:
 
     def _note(self, what: str) -> None:
         """Print on standard error what is not a job's line."""
-        click.echo(f"tallymark: {plain(what)}", err=True)
+        say(f"tallymark: {plain(what)}", err=True)
 
 
 class _Picture:

@@ -1,16 +1,17 @@
 """The command that watches over jobs and tells operators: watchdog."""
 
-import json
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
 from tallymark.cli.common import ADMIN, Away, CannotRun, Database, Interrupt, Number, finder_options, json_option
+from tallymark.plain import plain, plain_json
 from tallymark.settings import Settings, SettingsError
-from tallymark.terminal.text import plain
+from tallymark.terminal.screen import Styled, say
 
 if TYPE_CHECKING:
     from tallymark.watchdog import Receivers, Round, Watchdog
@@ -86,7 +87,7 @@ def watchdog(
     if is_test:
         _send_test(receivers)
         return
-    database = Database(find, application="tallymark watchdog", role=ADMIN)
+    database = Database(find, application="tallymark watchdog", role=ADMIN, unhurried=True)
     dog = Watchdog(
         database.read,
         receivers,
@@ -95,8 +96,8 @@ def watchdog(
         most_errors=errors,
     )
     if not receivers and not as_json:
-        click.echo("no URLs to send to: alerts are kept in the database, and printed here", err=True)
-    with Interrupt() as interrupt:
+        say("no URLs to send to: alerts are kept in the database, and printed here", err=True)
+    with closing(database), Interrupt() as interrupt:
         dog.stop_when(lambda: interrupt.wait(0))
         rounds = _Rounds(as_json=as_json)
         while True:
@@ -123,17 +124,17 @@ class _Rounds:
         except Away as error:
             if not self.away:  # the reason changes while a server goes down and comes up
                 self.away = str(error)
-                click.echo(f"the database cannot be read: {self.away}", err=True)
+                say(f"the database cannot be read: {self.away}", err=True)
             return None
         if self.away:
             self.away = ""
-            click.echo("the database is back", err=True)
+            say("the database is back", err=True)
         if self._as_json:
-            click.echo(json.dumps(done._asdict(), ensure_ascii=False))
+            say(plain_json(done._asdict()))
         for line in () if self._as_json else done.sent:
-            click.echo(line)
+            say(line)
         for line in done.failed:
-            click.echo(f"not sent: {plain(line)}", err=True)
+            say(f"not sent: {plain(line)}", err=True)
         return done
 
 
@@ -143,4 +144,4 @@ def _send_test(receivers: "Receivers") -> None:
     outcome = receivers.send("Tallymark: a test", _TEST_BODY, recovered=True)
     if outcome.error:
         raise CannotRun(f"not sent: {plain(outcome.error)}")
-    click.secho(f"sent to {len(outcome.delivered_to)}", fg="green")
+    say(Styled(f"sent to {len(outcome.delivered_to)}", "green"))

@@ -45,6 +45,7 @@ class Channel:
         source: The recorder that fills the outbox; `listen`: receives the answers.
         is_over: Whether no more updates will come; `is_adopted`: whether another process left them.
         is_finished: Whether to delete the file once no update waits; `is_closed`: whether it is no longer served.
+        is_known: Whether the server was asked to register the job, or has acknowledged an update of it.
         was_registered: Whether the job was registered since its last acknowledged update.
         since: When the channel was made; monotonic, in seconds.
     """
@@ -58,7 +59,8 @@ class Channel:
         self.user: object = None
         self.source: Source | None = None
         self.listen: Listen | None = None
-        self.is_over = self.is_adopted = self.is_finished = self.is_closed = self.was_registered = False
+        self.is_over = self.is_adopted = self.is_finished = self.is_closed = False
+        self.is_known = self.was_registered = False
         self.since = time.monotonic()
         self._held_until = 0.0
         self._settled = 0
@@ -79,6 +81,11 @@ class Channel:
     def name(self) -> tuple[str, str | None]:
         """Identifies the channel."""
         return self.job_id, self.worker
+
+    @property
+    def must_register(self) -> bool:
+        """Whether to register the job before its first update is sent. The jobs of other processes are mostly known."""
+        return self.register and not (self.is_known or self.is_adopted)
 
     @property
     def is_held(self) -> bool:
@@ -209,6 +216,7 @@ class Channel:
             told.append((row, answer))
         outbox.settle(delivered, refused)
         self.was_registered = self.was_registered and not delivered
+        self.is_known = self.is_known or bool(delivered)
         for row, answer in told:
             if self.listen is not None:
                 self.listen(row.update_id, answer)

@@ -14,6 +14,7 @@ from typing import Any
 
 from tallymark.client.answers import (
     CREATED,
+    FORBIDDEN,
     OK,
     REFUSALS,
     TOO_LARGE,
@@ -21,6 +22,7 @@ from tallymark.client.answers import (
     Pauses,
     answers_to_each,
     error_of,
+    is_refusal,
 )
 from tallymark.client.bell import Bell
 from tallymark.client.channel import Channel
@@ -200,6 +202,8 @@ class Sender:
             # One channel per job: only the last `started` of a job in a batch is answered with where to go on.
             if left <= 0 or size <= 0 or channel.job_id in jobs or channel.is_held:
                 continue
+            if channel.must_register and len(channel.outbox) and not self._register(channel):
+                return
             if rows := channel.head(left, size):
                 batch.append((channel, rows))
                 jobs.add(channel.job_id)
@@ -240,6 +244,7 @@ class Sender:
             return None
 
     def _register(self, channel: Channel) -> bool:
+        """Register the job of a channel; return False if its updates must wait."""
         if channel.was_registered:
             why = f"the server registered the job {channel.job_id!r}, but does not know it"
             self._fail(why, self._pauses.failed(time.monotonic()))
@@ -250,13 +255,18 @@ class Sender:
         answer = self._post(JOBS_PATH, as_json(body), self._timeout)
         if answer is None:
             return False
-        if answer.status in REFUSALS:
-            _log.warning("job %s cannot be registered, so its updates will be refused: %s", channel.job_id, answer.body)
+        if answer.status == FORBIDDEN and is_refusal(answer) and not channel.is_known:
+            # The first update is answered the same, and waits for another token.
+            channel.is_known = True
+            return True
+        if is_refusal(answer):
+            why = "cannot be registered, so its updates are refused if the server does not know it"
+            _log.warning("job %s %s: %s", channel.job_id, why, answer.body)
             channel.register = False
         elif answer.status not in {OK, CREATED}:
             self._judge(answer, 1)
             return False
-        channel.was_registered = True
+        channel.is_known = channel.was_registered = True
         return True
 
     def _judge(self, answer: Answer, updates: int) -> None:

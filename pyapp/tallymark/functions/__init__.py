@@ -1,7 +1,7 @@
 """The stored functions as Python functions. Only this package and `schema` name functions of the database.
 
-`jobs`, `stats`, `tokens`, `retention`, `alerts` and `diagnosis` are for callers with a psycopg connection of their own,
-`http` has the endpoint's statements; `call` says how a call is made, `errors` what a refusal becomes.
+`jobs`, `stats`, `tokens`, `retention`, `alerts`, `diagnosis` and `original` are for callers with a psycopg connection
+of their own, `http` has the endpoint's statements; `call` says how a call is made, `errors` what a refusal becomes.
 """
 
 from tallymark.functions.alerts import (
@@ -51,6 +51,10 @@ from tallymark.functions.jobs import (
     timeline_page as timeline_page,
     verify_differences as verify_differences,
     verify_job as verify_job,
+)
+from tallymark.functions.original import (
+    import_original_job as import_original_job,
+    import_original_row as import_original_row,
 )
 from tallymark.functions.retention import (
     Ended as Ended,

@@ -90,7 +90,8 @@ def _rows(
     try:
         sent = [_as_sent(given) for given in parameters]
         with psycopg.RawCursor(connection, row_factory=tuple_row) as cursor:
-            return cursor.execute(query.encode(), sent).fetchall()
+            # In binary form, which means the same whatever the caller's session writes dates and the like as.
+            return cursor.execute(query.encode(), sent, binary=True).fetchall()
     except psycopg.Error as error:
         if error.sqlstate == NO_RIGHT and function:
             raise _not_granted(connection, function) from error
@@ -134,18 +135,6 @@ def _as_sent(given: object) -> object:
     if isinstance(given, list):
         return [_as_sent(element) for element in given]
     return str(given) if type(given) is int else given
-
-
-def is_pooled(connection: Connection) -> bool:
-    """Say whether a pooler such as PgBouncer is between us and the server.
-
-    A pooler tells its clients a process id of its own making, which differs from the server process's id.
-
-    Raises:
-        psycopg.Error: The database is away.
-    """
-    row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
-    return row is not None and row[0] != connection.info.backend_pid
 
 
 def server_time(connection: Connection) -> datetime:

@@ -138,6 +138,10 @@ READ_ONLY = (
     "DATABASE_URL must name the primary; `tallymark doctor` says where the setting was made."
 )
 DISK_FULL = "The disk of the database is full. Free space there, and updates are taken again."
+NOT_CONFIRMED = (
+    "The replica has not confirmed the update, because its wait for the replica was cancelled, by pg_cancel_backend, "
+    "for example. Send the request again: it is confirmed then, and counted once."
+)
 NO_CONNECTION_LEFT = (
     "The database server gives no more connections. Raise its max_connections or the CONNECTION LIMIT of the user, or "
     "close connections of other programs."

@@ -47,8 +47,8 @@ def _within(lock_timeout: str, call: Call) -> str:
 
 # --- reporting, registering, commands -----------------------------------------------------------------------------
 
-_receive_progress = Call("receive_progress", "body", "idempotency_key", "job_prefix")
-#: An update by itself; $4 is lock_timeout in milliseconds.
+_receive_progress = Call("receive_progress", "body", "idempotency_key", "job_prefix", register="$5")
+#: An update by itself; $4 is lock_timeout in milliseconds, $5 whether to register an unknown job.
 RECEIVE_PROGRESS = _writes(_receive_progress, f"SELECT {_within('$4', _receive_progress)}", takes_json=True)
 
 #: How many bodies the statements of RECEIVE_GROUP take, ascending.
@@ -66,6 +66,7 @@ def _receive_group(size: int) -> Statement:
         idempotency_keys=array(size + 1, "text"),
         job_prefixes=array(2 * size + 1, "text"),
         wait=f"set_config('lock_timeout', ${3 * size + 2}, true) IS NOT NULL AND ${3 * size + 1}::boolean",
+        register=f"${3 * size + 3}",
     )
     WRITING.append(call)
     sql = f"SELECT answer, refusal, held FROM {call}"
@@ -73,7 +74,8 @@ def _receive_group(size: int) -> Statement:
 
 
 #: Several bodies, by the size of the group. $1 and so on are the bodies, then come as many idempotency keys and as many
-#: prefixes, then whether to wait for held jobs, and lock_timeout in milliseconds. Rows: answer, refusal, held.
+#: prefixes, then whether to wait for held jobs, lock_timeout in milliseconds, and whether to register unknown jobs.
+#: Rows: answer, refusal, held.
 RECEIVE_GROUP = {size: _receive_group(size) for size in GROUP_SIZES}
 _receive_job = Call("receive_job", "body", "job_prefix")
 #: $3 is lock_timeout in milliseconds. Columns: whether the job is new, its id, the job.

@@ -1,21 +1,26 @@
-"""yoyo's connection to a database, with a lock that ends with its holder, and all migrations in one transaction."""
+"""yoyo's connections to a database, with a lock that ends with its holder, and all migrations in one transaction."""
 
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.exceptions import BadMigration
 
+from tallymark.functions.session import PATIENT, Connection, connect, identity, is_pooled, same_server
 from tallymark.schema.dependents import dependents, missing
+from tallymark.schema.records import SCHEMA
 
 Report = Callable[[str], None]
 
 #: Our name in pg_stat_activity.
 APPLICATION = "tallymark migrate"
+
+#: What yoyo's sessions are set to. Its statements name tables without their schema, and so do migrations of others.
+_SESSION = {**PATIENT, "search_path": SCHEMA}
 
 #: Every merge locks a job first. A migration that locks the whole table before anything else meets no running merge
 #: while it changes other tables, so it cannot deadlock with one; merges wait, as long as their own timeouts allow.
@@ -66,8 +71,35 @@ def explained(what: str) -> Iterator[None]:
         raise MigrationError(f"{what}{notes}: {error}".strip()) from error
 
 
+class Target(NamedTuple):
+    """The database that a URL has led to; in the place of yoyo's own form of a URL, which cannot say all that ours can.
+
+    Attributes:
+        url: For further connections to the same server.
+        database: Its name, for yoyo.
+        identity: What further connections must have in common with the first one.
+    """
+
+    url: str
+    database: str
+    identity: tuple[object, ...]
+
+
+def find_target(url: str) -> Target:
+    """Connect once, to learn which database a URL means."""
+    with explained("cannot connect"), connect(url, application=APPLICATION) as connection:
+        if is_pooled(connection):
+            raise MigrationError(
+                "this URL leads to a connection pooler, which may run each statement in another session: "
+                "name the server itself in the URL for migrate, rollback and doctor"
+            )
+        # The name tells our sessions from those of others, whatever the URL calls them.
+        pinned = same_server(url, connection, application_name=APPLICATION)
+        return Target(pinned, connection.info.dbname, identity(connection))
+
+
 class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo publishes no types
-    """yoyo's backend with another way of holding yoyo's lock row.
+    """yoyo's backend with connections of ours, and another way of holding yoyo's lock row.
 
     yoyo commits the row and deletes it afterwards, so that a killed process leaves it behind. Here the row is inserted
     and never committed: any other process that inserts it, a plain `yoyo apply` included, waits in the unique index
@@ -77,6 +109,17 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo publishes
     say: Report = staticmethod(silent)
     wait_seconds: float = 60
     _held = False
+
+    def connect(self, dburi: Target) -> Connection:
+        """Open a connection, for yoyo."""
+        connection = connect(dburi.url, session=_SESSION)
+        if identity(connection) != dburi.identity:
+            connection.close()
+            raise MigrationError(
+                f"a further connection by this URL led to another database than {dburi.database!r}, or its server was "
+                "restarted meanwhile: try again, with a URL that names one server"
+            )
+        return connection
 
     @contextmanager
     def lock(self, timeout: float = 0) -> Iterator[None]:  # noqa: ARG002 - yoyo passes it, we use wait_seconds
@@ -150,9 +193,6 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo publishes
 
     def _take_row(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
         """Insert the lock row, waiting until nobody else holds it, and leave the transaction open."""
-        # Neither waiting nor holding may end by a timeout that was set for ordinary queries.
-        connection.execute("SET statement_timeout = 0")
-        connection.execute("SET idle_in_transaction_session_timeout = 0")
         connection.execute("SET lock_timeout = '1s'")
         deadline = time.monotonic() + self.wait_seconds
         told = False

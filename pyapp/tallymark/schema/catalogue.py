@@ -140,7 +140,8 @@ WHERE c.relnamespace = to_regnamespace('tallymark') AND c.relkind NOT IN ('i', '
 """
 
 COLUMNS = f"""
-SELECT 'column', format('tallymark.%I.%I', c.relname, a.attname), format('tallymark.%I', c.relname),
+SELECT CASE c.relkind WHEN 'v' THEN 'view column' ELSE 'column' END,
+  format('tallymark.%I.%I', c.relname, a.attname), format('tallymark.%I', c.relname),
   jsonb_build_object(
   'type', format_type(a.atttypid, a.atttypmod),
   'not null', a.attnotnull,

@@ -14,7 +14,7 @@ from tallymark.schema.files import source_of, sql_root
 VERSION_DEPENDENT = {"definition", "standard body"}
 
 #: What every `tallymark migrate` installs again, with its comment and grants.
-REINSTALLED = {"function", "procedure", "aggregate", "view"}
+REINSTALLED = {"function", "procedure", "aggregate", "view", "view column"}
 
 _MIGRATE = "tallymark migrate"
 _RESTORE = "restore it from a backup; in a database without data: tallymark rollback, then tallymark migrate"
@@ -130,7 +130,8 @@ def _cut(text: str) -> str:
 
 def _source(kind: str, name: str, body: str | None = None, line: int = 0) -> str:
     """Name the file that an object comes from, with the line in it where that is known."""
-    path = source_of(_bare(name)) if kind in REINSTALLED else None
+    # A column of a view is in the view's file.
+    path = source_of(_bare(name.rpartition(".")[0] if kind == "view column" else name)) if kind in REINSTALLED else None
     if path is None:
         return ""
     where = f"sql/{path.relative_to(sql_root())}"
@@ -155,6 +156,8 @@ def _drop(kind: str, name: str, entry: Entry) -> str:
     """Say how to remove an object that is in no file."""
     if kind == "default privileges":
         return "revoke them with ALTER DEFAULT PRIVILEGES IN SCHEMA tallymark"
+    if kind == "view column":
+        return f"DROP VIEW {entry.parent}; then {_MIGRATE}"
     if kind in {"constraint", "column"}:
         return f"ALTER TABLE {entry.parent} DROP {kind.upper()} {_bare(name)};"
     return f"DROP {_named(kind, name, entry)};"
@@ -173,8 +176,9 @@ def _fix(
     if aspect == "owner":
         return f"ALTER {_named(kind, name, entry)} OWNER TO {wanted};"
     if kind in REINSTALLED:
-        # CREATE OR REPLACE changes neither the result nor the names of the arguments.
-        return f"{_drop(kind, name, entry)} then {_MIGRATE}" if aspect in {"arguments", "result"} else _MIGRATE
+        # CREATE OR REPLACE changes neither the result nor the names of the arguments, nor the type of a view's column.
+        drop = _drop(kind, name, entry).removesuffix(f" then {_MIGRATE}")
+        return f"{drop} then {_MIGRATE}" if aspect in {"arguments", "result", "type", "collation"} else _MIGRATE
     if aspect == "comment":
         return f"COMMENT ON {_named(kind, name, entry)} IS {sql.Literal(wanted).as_string()};"
     if aspect == "definition":
@@ -199,8 +203,8 @@ def _fix(
 
 def _grants(kind: str, name: str, entry: Entry, missing: Sequence[str], surplus: Sequence[str]) -> str:
     """The statements that take away privileges that are in no file, and give those that are missing."""
-    columns = f" ({_bare(name)})" if kind == "column" else ""
-    target = {"column": entry.parent, "view": name}.get(kind, _named(kind, name, entry))
+    columns = f" ({_bare(name)})" if kind in {"column", "view column"} else ""
+    target = {"column": entry.parent, "view column": entry.parent, "view": name}.get(kind, _named(kind, name, entry))
     statements = []
     for verb, preposition, grants in (("REVOKE", "FROM", surplus), ("GRANT", "TO", missing)):
         for grant in grants:

@@ -9,12 +9,12 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
+from tallymark.functions.session import PATIENT, connect, same_server
 from tallymark.schema.backend import Report, silent
 from tallymark.schema.catalogue import Catalogue, read_catalogue
 from tallymark.schema.comparison import Finding, compare
-from tallymark.schema.migrate import MigrationError, NotReadableError, applied, available, libpq_url, migrate
+from tallymark.schema.migrate import MigrationError, NotReadableError, available, migrate, readable_ids
 
 #: A scratch database older than this belongs to a run that was killed; a younger one may be in use.
 LEFTOVER_SECONDS = 600
@@ -38,20 +38,21 @@ def findings(url: str, *, report: Report = silent, spare_server: SpareServer | N
     DoctorError if the database cannot be read, or no reference can be made.
     """
     try:
-        with psycopg.connect(libpq_url(url), autocommit=True) as connection:
+        with connect(url, session=PATIENT) as connection:
             installed = read_catalogue(connection)
             if ("schema", "tallymark") not in installed.entries:
                 return [Finding("schema", "tallymark", "is missing", "", "", "tallymark migrate")]
+            migrations = _migration_findings(connection, report)
             reference = _reference(url, connection, report, spare_server)
-        return _migration_findings(url, report) + compare(reference, installed)
+        return migrations + compare(reference, installed)
     except (psycopg.Error, MigrationError) as error:
         raise DoctorError(str(error).strip()) from error
 
 
-def _migration_findings(url: str, report: Report) -> list[Finding]:
+def _migration_findings(connection: psycopg.Connection[Any], report: Report) -> list[Finding]:
     """List the migrations that the database or this release does not have, if the user may read which it has."""
     try:
-        here, there = available(), applied(url)
+        here, there = available(), readable_ids(connection)
     except NotReadableError as error:
         report(f"{error}. What they make is compared all the same")
         return []
@@ -95,7 +96,7 @@ def _reference(
 def _catalogue_of_files(url: str) -> Catalogue:
     """Migrate an empty database and read its catalogue."""
     migrate(url)
-    with psycopg.connect(url, autocommit=True) as connection:
+    with connect(url, session=PATIENT) as connection:
         return read_catalogue(connection)
 
 
@@ -119,7 +120,7 @@ def _scratch_database(url: str, connection: psycopg.Connection[Any]) -> Iterator
                 sql.Identifier(name), *(row or ("C", "C"))
             )
         )
-        yield make_conninfo(libpq_url(url), dbname=name)
+        yield same_server(url, connection, dbname=name)
     finally:
         # A standby has made none, and refuses to drop one.
         with suppress(psycopg.errors.ReadOnlySqlTransaction):

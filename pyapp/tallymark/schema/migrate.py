@@ -1,20 +1,18 @@
 """Installs, upgrades and takes back the schema, with yoyo as a library."""
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from urllib.parse import urlencode
+from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
-from yoyo import default_migration_table, read_migrations
-from yoyo.connections import parse_uri
+from yoyo import read_migrations
 
-from tallymark.functions.call import is_pooled
-from tallymark.schema.backend import APPLICATION, Backend, MigrationError, Report, explained, silent
+from tallymark.functions.session import connect, libpq_url
+from tallymark.schema.backend import Backend, MigrationError, Report, explained, find_target, silent
 from tallymark.schema.files import function_files, sql_root, view_files
 from tallymark.schema.obstacles import holders, obstacles
+from tallymark.schema.records import TABLE, applied_ids, gather
 
 __all__ = [
     "MigrationError",
@@ -24,12 +22,9 @@ __all__ = [
     "libpq_url",
     "migrate",
     "pending",
+    "readable_ids",
     "rollback",
-    "yoyo_url",
 ]
-
-#: Our migrations are called `NNNN-what`; other projects may keep theirs in the same yoyo table.
-OUR_MIGRATION = re.compile(r"\d{4}-")
 
 
 class NotReadableError(MigrationError):
@@ -38,24 +33,6 @@ class NotReadableError(MigrationError):
 
 #: A migration waits for a locked table for 2 seconds; it tries this often, with such pauses.
 _LOCK_ATTEMPTS, _LOCK_PAUSE_SECONDS = 20, 1.0
-
-
-def libpq_url(url: str) -> str:
-    """Turn a URL as yoyo and SQLAlchemy write it (`postgresql+psycopg://...`) into a libpq URL; keep any other."""
-    return re.sub(r"^postgres(ql)?\+\w+://", "postgresql://", url)
-
-
-def yoyo_url(url: str) -> str:
-    """Translate a libpq connection string for yoyo: `postgresql+psycopg:///?host=...&dbname=...`.
-
-    libpq's own parser takes it apart, and every part becomes a query parameter. So user names, passwords, socket
-    directories and options may have any character, which yoyo's splitting of `user:password@host` does not allow.
-    """
-    try:
-        parts = conninfo_to_dict(libpq_url(url))
-    except psycopg.ProgrammingError as error:
-        raise MigrationError(f"not a PostgreSQL connection string: {error}".strip()) from error
-    return "postgresql+psycopg:///?" + urlencode(parts)
 
 
 def migrate(url: str, *, report: Report = silent, break_lock: bool = False, wait_seconds: float = 60) -> list[str]:
@@ -76,7 +53,6 @@ def migrate(url: str, *, report: Report = silent, break_lock: bool = False, wait
     """
     with _open(url, report, wait_seconds, break_lock=break_lock) as backend:
         migrations = read_migrations(str(sql_root() / "migrations"))
-        _refuse_newer(backend.connection)
         pending_ones = list(backend.to_apply(migrations))
         _patiently(backend, lambda: backend.apply_together(pending_ones, migrations.post_apply))
         done = [migration.id for migration in pending_ones]
@@ -92,7 +68,6 @@ def rollback(url: str, *, steps: int = 1, report: Report = silent, wait_seconds:
     """
     with _open(url, report, wait_seconds, installs=False) as backend:
         migrations = read_migrations(str(sql_root() / "migrations"))
-        _refuse_newer(backend.connection)
         newest = list(backend.to_rollback(migrations))[:steps]
         if newest:
             _patiently(backend, lambda: backend.take_back_together(newest))
@@ -115,27 +90,28 @@ def applied(url: str) -> list[str]:
 
     Nothing is changed, while yoyo itself would create its tables.
     """
-    with explained("cannot read the applied migrations"), psycopg.connect(libpq_url(url)) as connection:
-        try:
-            return _applied_ids(connection)
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise NotReadableError(
-                f"this user of the database, {connection.info.user}, may not read which migrations were applied; "
-                "name the user that installed"
-            ) from error
+    with explained("cannot read the applied migrations"), connect(url) as connection:
+        return readable_ids(connection)
 
 
-def _applied_ids(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
-    """Read the ids of our applied migrations."""
-    if connection.execute("SELECT to_regclass(%s)", [default_migration_table]).fetchone() == (None,):
-        return []
-    rows = connection.execute("SELECT migration_id FROM _yoyo_migration ORDER BY applied_at_utc, migration_id")
-    return [str(row[0]) for row in rows if OUR_MIGRATION.match(str(row[0]))]
+def readable_ids(connection: psycopg.Connection[Any]) -> list[str]:
+    """Return the ids of our applied migrations, in the order in which they were applied.
+
+    Raises:
+        NotReadableError: The user may not read them.
+    """
+    try:
+        return applied_ids(connection)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise NotReadableError(
+            f"this user of the database, {connection.info.user}, may not read which migrations were applied; "
+            "name the user that installed"
+        ) from error
 
 
 def _refuse_newer(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     """Keep an old release from putting its functions over the tables of a newer one."""
-    unknown = sorted(set(_applied_ids(connection)) - set(available()))
+    unknown = sorted(set(applied_ids(connection)) - set(available()))
     if unknown:
         raise MigrationError(
             f"the database is newer than this release: it has {', '.join(unknown)}, which this release does not know; "
@@ -178,15 +154,10 @@ def _open(
 
     Before anything is changed, what stands in the way is looked for; `installs` is False for a rollback.
     """
+    target = find_target(url)
     with explained("cannot connect"):
-        place = parse_uri(f"{yoyo_url(url)}&{urlencode({'application_name': APPLICATION})}")
-        backend = Backend(place, default_migration_table)
+        backend = Backend(target, TABLE)
     with backend:
-        if is_pooled(backend.connection):
-            raise MigrationError(
-                "this URL leads to a connection pooler, which may run each statement in another session: "
-                "name the server itself in the URL for migrate, rollback and doctor"
-            )
         with explained("cannot look for what stands in the way"):
             if found := obstacles(backend.connection, installs=installs):
                 raise MigrationError("\n".join(found))
@@ -199,4 +170,7 @@ def _open(
         with backend.lock():
             with explained("cannot prepare yoyo's tables"):
                 backend.ensure_internal_schema_updated()
+            _refuse_newer(backend.connection)
+            with explained("cannot move the record of applied migrations to the schema public"):
+                gather(backend.connection, say)
             yield backend

@@ -12,8 +12,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from tallymark.functions.session import open_session
 from tallymark.schema.comparison import Finding
-from tallymark.schema.migrate import libpq_url
 from tallymark.schema.obstacles import OLDEST
 from tallymark.schema.session_settings import wrong_settings
 from tallymark.settings import Settings
@@ -54,7 +54,9 @@ def examine(
     What the database user has no right to see is left out. `now` is our clock, in seconds since 1970.
     """
     limits = limits or Limits()
-    with psycopg.connect(libpq_url(url), autocommit=True, prepare_threshold=None, row_factory=dict_row) as connection:
+    # The session is as the server, the database and the user have it: that is what is looked at.
+    with open_session(url, psycopg.Connection) as connection:
+        connection.row_factory = dict_row
         values = {row["name"]: row for row in connection.execute("SELECT name, setting, source FROM pg_settings")}
         findings = [
             *wrong_settings(connection),

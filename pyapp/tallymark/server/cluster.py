@@ -7,6 +7,7 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
+from tallymark.functions.session import without_libpq
 from tallymark.server.data_dir import SUPERUSER
 from tallymark.server.postgres_user import PostgresUser
 from tallymark.server.private_files import keep_secret
@@ -81,7 +82,8 @@ def make_cluster(cluster: Path, password: Path, programs: Path, user: PostgresUs
 def check_version(cluster: Path, programs: Path) -> None:
     """Refuse another major version's cluster, before the server does so less clearly."""
     made_by = (cluster / "PG_VERSION").read_text(encoding="ascii").strip()
-    answer = subprocess.run([str(programs / "postgres"), "--version"], capture_output=True, text=True, check=True)
+    command = [str(programs / "postgres"), "--version"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, env=environment())
     ours = answer.stdout.split()[-1].split(".")[0]
     if made_by != ours:
         raise ClusterError(
@@ -92,5 +94,5 @@ def check_version(cluster: Path, programs: Path) -> None:
 
 def environment() -> dict[str, str]:
     """Return our environment without what would change PostgreSQL's programs; they write English, which we read."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
+    kept = {name: value for name, value in without_libpq(os.environ).items() if not name.startswith("LC_")}
     return {**kept, "LC_ALL": "C.UTF-8"}

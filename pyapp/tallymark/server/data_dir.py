@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlencode
 
 import psutil
 
@@ -15,6 +16,17 @@ from tallymark.server.private_files import open_private, read_private
 HOST = "127.0.0.1"
 DATABASE = "tallymark"
 SUPERUSER = "postgres"
+#: What libpq would otherwise take from the environment, such as PGHOSTADDR, PGSSLMODE and PGOPTIONS. The server has no
+#: TLS and no GSSAPI.
+_SAID = {
+    "hostaddr": HOST,
+    "sslmode": "disable",
+    "sslrootcert": "",
+    "gssencmode": "disable",
+    "channel_binding": "disable",
+    "target_session_attrs": "any",
+    "options": "",
+}
 
 
 class DataDirInUseError(Exception):
@@ -110,6 +122,9 @@ def running_url(data_dir: Path) -> str | None:
 
 
 def url_of(data_dir: Path, port: int, database: str) -> str:
-    """Return the libpq URL of a database of the server. It carries the password: do not log it."""
+    """Return the libpq URL of a database of the server. It carries the password: do not log it.
+
+    It leaves nothing to the environment, which may be meant for another server.
+    """
     password = read_private(data_dir / "password").strip()
-    return f"postgresql://{SUPERUSER}:{password}@{HOST}:{port}/{database}"
+    return f"postgresql://{SUPERUSER}:{password}@{HOST}:{port}/{database}?{urlencode(_SAID)}"

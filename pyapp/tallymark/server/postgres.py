@@ -18,6 +18,7 @@ from typing import Self
 import psycopg
 from psycopg import sql
 
+from tallymark.functions.session import connect
 from tallymark.server.cluster import ClusterError, bin_dir, check_version, environment, make_cluster
 from tallymark.server.data_dir import DATABASE, HOST, DataDirInUseError, DataLock, end_leftover_server, url_of
 from tallymark.server.lifeline import bound_to_us
@@ -233,7 +234,7 @@ class EmbeddedPostgres:
 
     def _make_database(self) -> None:
         try:
-            with psycopg.connect(self._url("postgres"), autocommit=True, connect_timeout=30) as connection:
+            with connect(self._url("postgres"), connect_timeout=30) as connection:
                 known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
                 if known is None:
                     connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))

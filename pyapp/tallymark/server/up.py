@@ -13,16 +13,18 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
+from tallymark.functions.session import without_libpq
 from tallymark.schema.migrate import migrate
 from tallymark.server import EmbeddedPostgres
 from tallymark.server.granian import WebServer, check_port
 from tallymark.server.private_files import keep_secret
+from tallymark.server.web_address import WebAddress
 from tallymark.settings import Settings
 
 #: Ctrl-C, what service managers send, and a terminal that was closed.
@@ -56,11 +58,15 @@ def up(settings: Settings, *, host: str, port: int, say: Callable[[str], None]) 
     with _stopped_by_signals(hurry), ExitStack() as parts:
         settings, postgres = _with_database(settings, parts, hurry, say)
         settings = _with_secret_key(_with_token(settings))
-        web = WebServer(settings, host, port, _environment(settings))
+        web = WebServer(settings, host, port, _environment(settings, embedded=postgres is not None))
         hurry.actions.insert(0, web.hurry)
         # Registered before it starts, so that it is stopped if its start is interrupted.
         parts.callback(web.stop)
         web.start()
+        address = WebAddress(settings.data_dir)
+        parts.callback(address.remove)
+        with suppress(OSError):  # a server with a database and tokens of its own needs no data directory
+            address.write(web.url)
         for line in _welcome(web.url, settings, embedded=postgres is not None):
             say(line)
         _watch(web, postgres)
@@ -121,10 +127,13 @@ def _with_secret_key(settings: Settings) -> Settings:
     return replace(settings, secret_key=key)
 
 
-def _environment(settings: Settings) -> dict[str, str]:
-    """Return the environment in which the application finds the database and the tokens."""
+def _environment(settings: Settings, *, embedded: bool) -> dict[str, str]:
+    """Return the environment in which the application finds the database and the tokens.
+
+    The URL of the embedded database says everything; another one may rely on libpq's variables.
+    """
     return {
-        **os.environ,
+        **(without_libpq(os.environ) if embedded else os.environ),
         "DATABASE_URL": settings.database_url or "",
         "CRAWLER_API_TOKEN": ",".join(settings.crawler_api_tokens),
         "TALLYMARK_SECRET_KEY": settings.secret_key,

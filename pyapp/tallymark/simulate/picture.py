@@ -6,16 +6,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
 from rich.console import Console
 from rich.text import Text
 
+from tallymark.plain import plain
 from tallymark.simulate.crawler import Crawler
 from tallymark.simulate.crowd import Crowd
 from tallymark.simulate.verdict import Difference, Verdict, add_up
-from tallymark.terminal.screen import Screen, picture
+from tallymark.terminal.screen import Screen, picture, say
 from tallymark.terminal.tables import Column, table_lines
-from tallymark.terminal.text import bar, count, plain, status_style, wrapped
+from tallymark.terminal.text import bar, count, status_style, wrapped
 
 #: From this width on each kind of mischief has its own column.
 _WIDE = 110
@@ -82,7 +82,7 @@ class LineView:
         """Print how far it is, every few seconds."""
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _LINE_SECONDS
-            click.echo(_summary(add_up(crowd.crawlers), doing).plain, err=True)
+            say(_summary(add_up(crowd.crawlers), doing).plain, err=True)
 
     def close(self) -> None:
         """Do nothing: every line is out."""

@@ -8,9 +8,10 @@ from rich.text import Text
 
 from tallymark import functions
 from tallymark.functions.call import Json
+from tallymark.plain import plain
 from tallymark.terminal.rows import Shown, left_text, progress_text, rate_text, status_text
 from tallymark.terminal.tables import Column, table_lines
-from tallymark.terminal.text import ago, bar, clock, compact, count, cut, duration, instant, plain, speed, wrapped
+from tallymark.terminal.text import ago, bar, clock, compact, count, cut, duration, instant, speed, wrapped
 
 #: Where the text beside a label begins.
 _INDENT = 14
@@ -76,7 +77,7 @@ def counts(job: Json, room: int | None, most: int) -> list[Text]:
     largest = found[0][1] or 1
     cells = _HEAD_BAR if room is None else max(min(room // 2, _WIDEST_BAR), 10)
     rows = [
-        [Text(plain(name)), Text(compact(number)), _proportion(number / largest, cells)]
+        [Text(plain(name) or "further types"), Text(compact(number)), _proportion(number / largest, cells)]
         for name, number in found[:most]
     ]
     lines = table_lines(_COUNTS, rows, room)

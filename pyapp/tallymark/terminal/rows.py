@@ -8,19 +8,9 @@ from typing import NamedTuple
 from rich.text import Text
 
 from tallymark.functions.call import Json
+from tallymark.plain import plain
 from tallymark.terminal.tables import Column, table_lines
-from tallymark.terminal.text import (
-    STATUS_STYLES,
-    ago,
-    bar,
-    count,
-    cut,
-    duration,
-    instant,
-    plain,
-    speed,
-    status_style,
-)
+from tallymark.terminal.text import STATUS_STYLES, ago, bar, count, cut, duration, instant, speed, status_style
 
 #: From this width on a job has one line; below `_TINY` the table has only three columns.
 WIDE, _TINY = 130, 60

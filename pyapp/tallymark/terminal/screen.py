@@ -4,12 +4,15 @@ import io
 import sys
 import time
 from collections.abc import Iterable
+from typing import NamedTuple
 
+import click
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from tallymark.terminal.text import cut, plain
+from tallymark.plain import plain, plain_lines
+from tallymark.terminal.text import cut
 
 #: What stands for what a terminal without Unicode cannot show.
 _ASCII = str.maketrans("━╸─…→", "#=-~>")
@@ -22,6 +25,29 @@ def make_console() -> Console:
         # An id may have letters that this terminal lacks: that must not end the command.
         sys.stdout.reconfigure(errors="replace")
     return Console(highlight=False, markup=False, emoji=False)
+
+
+class Styled(NamedTuple):
+    """A part of a line in a colour, or bold or dim."""
+
+    text: str
+    colour: str | None = None
+    bold: bool | None = None
+    dim: bool | None = None
+
+
+def say(*parts: str | Styled, err: bool = False) -> None:
+    """Print lines on standard output or standard error: what all commands print that is no picture and no table.
+
+    What others wrote may be in it. Where that must stay on one line, it goes through `plain` first.
+    """
+    click.echo("".join(_drawn(part if isinstance(part, Styled) else Styled(part)) for part in parts), err=err)
+
+
+def _drawn(part: Styled) -> str:
+    text = plain_lines(part.text)
+    styled = click.style(text, fg=part.colour, bold=part.bold, dim=part.dim)
+    return styled if part[1:] != (None, None, None) else text
 
 
 def room_of(console: Console) -> int | None:
@@ -39,6 +65,9 @@ def picture(console: Console, lines: Iterable[Text]) -> Text:
     text = Text("\n", no_wrap=True, overflow="crop").join(lines)
     if console.options.ascii_only:
         text.plain = text.plain.translate(_ASCII)
+    if not text.plain.replace("\n", "").isprintable():
+        # Whoever made the lines has forgotten `plain`, which tells more. The lengths stay, and with them the colours.
+        text.plain = "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text.plain)
     return text
 
 

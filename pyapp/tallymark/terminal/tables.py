@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tallymark.terminal.text import cut, plain
+from tallymark.plain import plain
+from tallymark.terminal.text import cut
 
 _GAP = 2
 #: As wide as any table gets where nothing is cut.

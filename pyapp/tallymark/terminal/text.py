@@ -1,12 +1,13 @@
 """Text, durations, rates and bars as people read them in a terminal."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.text import Text
+
+from tallymark.plain import plain, plain_json
 
 #: How a job's status is coloured; any other has no colour. Legible on light and on dark. In the order of a job's life.
 STATUS_STYLES = {
@@ -38,20 +39,9 @@ _MANY = 100
 _CONSOLE = Console()
 
 
-def plain(value: object) -> str:
-    r"""Spell out control characters and other invisible ones, such as `\x1b`, so that the text is one harmless line."""
-    text = str(value)
-    if text.isprintable():
-        return text
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape", "backslashreplace").decode()
-        for letter in text
-    )
-
-
 def compact(value: Any) -> str:  # noqa: ANN401 - any JSON
     """Write JSON on one harmless line; a string without its quotes."""
-    return plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return plain(value) if isinstance(value, str) else plain_json(value)
 
 
 def cut(text: Text, cells: int, *, middle: bool = False) -> Text:

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import quote
 
 from tallymark import functions
+from tallymark.addresses import job_page
 from tallymark.functions.call import Connection
-from tallymark.terminal.text import plain
+from tallymark.plain import plain
 from tallymark.watchdog.receivers import Receivers
 
 Found = TypeVar("Found")
@@ -164,7 +164,7 @@ class Watchdog:
     def _body(self, message: functions.Message) -> str:
         lines = [message.body]
         if self._public_url:
-            lines.append(f"{self._public_url}/jobs/{quote(message.job_id, safe='')}")
+            lines.append(self._public_url + job_page(message.job_id))
         # A receiver recognises a second copy by it, if a watchdog died while it was sending.
         lines.append(f"alert {message.message_id}")
         return "\n".join(lines)

@@ -101,6 +101,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         wake=queue.wake,
         woken=queue.woken,
         seen=counters.group_size.observe,
+        register=settings.register_on_first_report,
     )
     bodies = Bodies(settings)
     add_handlers(app)

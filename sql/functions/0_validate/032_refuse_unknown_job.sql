@@ -16,7 +16,8 @@ BEGIN
   END IF;
   RAISE EXCEPTION USING ERRCODE = 'TK404', MESSAGE = 'Job not found',
     DETAIL = format('There is no job %s.', quote_literal(refuse_unknown_job.job_id)),
-    HINT = 'Register it first: tallymark job create, POST /api/internal/jobs, or tallymark.create_job(job_id) in SQL.';
+    HINT = 'Register it first: tallymark job create, POST /api/internal/jobs, or tallymark.create_job(job_id) in SQL. '
+      'With TALLYMARK_REGISTER_ON_FIRST_REPORT=1 the endpoint does so by itself.';
 END
 $$;
 

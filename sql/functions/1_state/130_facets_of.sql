@@ -10,7 +10,8 @@ BEGIN
     'stage', facets_of.progress -> 'stage',
     'operationType', facets_of.progress -> 'operationType',
     'currentDataType', facets_of.progress -> 'currentDataType',
-    'itemTypes', (SELECT jsonb_agg(t.name) FROM jsonb_object_keys(facets_of.progress -> 'itemsByType') AS t (name))));
+    'itemTypes', (SELECT jsonb_agg(t.name) FROM jsonb_object_keys(facets_of.progress -> 'itemsByType') AS t (name)
+      WHERE t.name <> ''))); -- the sum of further types, see within_limits
 END
 $$;
 

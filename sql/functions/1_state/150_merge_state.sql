@@ -100,6 +100,9 @@ BEGIN
 
   -- 3. What follows from the rest. Where no facet can be new, it is enough to check that the known ones still hold.
   IF v_new_facet OR NOT job.progress @> (job.facets - 'itemTypes') THEN
+    IF pg_column_size(job.progress) > 8 * tallymark.most_names() THEN -- too many names take more than that
+      job := tallymark.within_limits(job);
+    END IF;
     job.facets := tallymark.facets_of(job.progress);
   END IF;
   RETURN job;

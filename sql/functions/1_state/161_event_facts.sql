@@ -16,9 +16,7 @@ BEGIN
   END IF;
   IF event_facts.event = 'completion' THEN
     v_facts := v_facts || jsonb_build_object(
-      'finalCounts', jsonb_build_object('processedItems', after.progress -> 'processedItems',
-        'totalItems', after.progress -> 'totalItems',
-        'itemsByType', coalesce(after.progress -> 'itemsByType', '{}')),
+      'finalCounts', tallymark.final_counts(after.progress),
       'duration', (extract(epoch FROM event_facts.at - after.started_at) * 1000)::bigint,
       'summary', tallymark.progress_summary(after.progress));
   END IF;

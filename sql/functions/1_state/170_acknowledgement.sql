@@ -35,11 +35,13 @@ BEGIN
         'Areas discovery processed for task %s: %s groups, %s projects', job.id,
         acknowledgement.payload #>> '{lastAreasDiscovery,groupsCount}',
         acknowledgement.payload #>> '{lastAreasDiscovery,projectsCount}'));
-    ELSIF v_status LIKE 'credential\_%' THEN
+    ELSIF starts_with(v_status, 'credential_') THEN
       v_ack := v_ack || jsonb_build_object(
         'message', format('Credential status update processed for task %s: %s', job.id, v_status),
         'credentialGuidance',
           tallymark.credential_guidance(v_status, acknowledgement.payload -> 'credentialStatus'));
+    ELSIF acknowledgement.with_resume AND tallymark.is_terminal(tallymark.job_status(v_status)) THEN
+      v_ack := v_ack || jsonb_build_object('finalCounts', tallymark.final_counts(job.progress));
     END IF;
   END IF;
   RETURN v_ack;
@@ -50,11 +52,12 @@ COMMENT ON FUNCTION tallymark.acknowledgement(tallymark.job, bigint, boolean, js
 'Builds the answer to an update that was accepted.
 Arguments: job: its state after the update; seq: the number of the update''s event; duplicate: whether the update was
 in the ledger already; payload: the update; warnings: an array of texts; with_resume: whether the answer may have
-resume, newestTimestamp and worker.
+resume, newestTimestamp, worker and finalCounts.
 Returns: the acknowledgement of the wire protocol. For the status started it has resume {"lastProcessedId",
 "resumeState", "itemsByType", "processedItems"}, from which a restarted crawler continues, newestTimestamp, the time
 of the job''s newest update in UTC with microseconds, and worker {"processedItems", "itemsByType"}, the highest running
-totals that the update''s worker (or the unnamed one) has reported. For credential_* it has credentialGuidance, lines
-for the admin.';
+totals that the update''s worker (or the unnamed one) has reported. For the statuses that end a job it has finalCounts,
+the job''s counts with this update in them (see final_counts). For credential_* it has credentialGuidance, lines for the
+admin.';
 
 REVOKE ALL ON FUNCTION tallymark.acknowledgement(tallymark.job, bigint, boolean, jsonb, jsonb, boolean) FROM PUBLIC;

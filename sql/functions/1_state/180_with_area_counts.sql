@@ -11,6 +11,9 @@ BEGIN
   SELECT v_items || jsonb_object_agg(g.key, coalesce((v_items -> g.key)::numeric, 0) + g.value::numeric) INTO v_items
   FROM jsonb_each(with_area_counts.grown) AS g;
   job.progress := job.progress || jsonb_build_object('itemsByType', v_items);
+  IF pg_column_size(job.progress) > 8 * tallymark.most_names() THEN
+    job := tallymark.within_limits(job);
+  END IF;
   job.facets := tallymark.facets_of(job.progress);
   RETURN job;
 END

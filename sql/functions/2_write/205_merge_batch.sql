@@ -92,11 +92,13 @@ BEGIN
     command_seq = s.command_seq, last_seq = s.last_seq, updated_at = v_now
   FROM unnest(v_states) AS s WHERE j.id = s.id;
 
-  -- 5. Acknowledge each, by the state after all of them. What a restarted crawler needs may be large: of several that
-  -- started the same job only the last one gets it.
+  -- 5. Acknowledge each, by the state after all of them. What a restarted crawler needs, and the final counts, may be
+  -- large: of several updates that started the same job, or ended it, only the last one gets them.
   v_numbers := ARRAY(
     SELECT max(u.number) FROM unnest(v_updates) AS u
-    WHERE u.refusal IS NULL AND lower((u.payload ->> 'status') COLLATE "C") = 'started' GROUP BY u.job_id);
+    WHERE u.refusal IS NULL AND lower((u.payload ->> 'status') COLLATE "C") <> 'processing'
+    GROUP BY u.job_id, tallymark.is_terminal(tallymark.job_status(u.payload ->> 'status')),
+      lower((u.payload ->> 'status') COLLATE "C") = 'started');
   RETURN (
     SELECT coalesce(jsonb_agg(CASE WHEN u.refusal IS NOT NULL THEN u.refusal
       WHEN u.seq IS NOT NULL

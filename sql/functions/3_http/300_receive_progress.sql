@@ -1,7 +1,7 @@
 -- Where updates arrive from HTTP: what the wire protocol requires beyond merge_progress.
 
 CREATE OR REPLACE FUNCTION tallymark.receive_progress(
-  body jsonb, idempotency_key text DEFAULT NULL, job_prefix text DEFAULT NULL
+  body jsonb, idempotency_key text DEFAULT NULL, job_prefix text DEFAULT NULL, register boolean DEFAULT false
 ) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -11,6 +11,10 @@ DECLARE
   v_update jsonb := receive_progress.body;
   v_job_id text;
 BEGIN
+  IF receive_progress.register THEN -- before any job is locked
+    PERFORM tallymark.register_reported(
+      ARRAY[receive_progress.body], c_required, ARRAY[receive_progress.job_prefix], true);
+  END IF;
   IF jsonb_typeof(v_update) = 'array' THEN
     RETURN tallymark.merge_batch(v_update, c_required, receive_progress.job_prefix);
   END IF;
@@ -33,17 +37,19 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION tallymark.receive_progress(jsonb, text, text) IS
+COMMENT ON FUNCTION tallymark.receive_progress(jsonb, text, text, boolean) IS
 'Merges an update, or a batch of updates, as it arrives over HTTP. Unlike a SQL caller of merge_progress, a crawler
 must give taskId, status and timestamp.
 Arguments: body: the body of the request, an object or an array of at most 1000; idempotency_key: the header of that
 name, used as updateId where body has none, ignored for a batch; job_prefix: the beginning of the ids of the caller''s
-jobs, null or empty for all jobs.
+jobs, null or empty for all jobs; register: whether a job that is not there is registered, without attributes, by its
+first update that can be accepted.
 Returns: the acknowledgement of merge_progress; for a batch the array of merge_progress_batch, where the status of a
 refused update may also be 403.
 Errors: TK400, TK404 and TK413 as merge_progress and merge_progress_batch; TK403 where the id of a single update''s job
 does not begin with job_prefix. MESSAGE is what the wire protocol answers as error.
+With register there is no TK404.
 Callers: tallymark_writer, tallymark_admin.';
 
-REVOKE ALL ON FUNCTION tallymark.receive_progress(jsonb, text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tallymark.receive_progress(jsonb, text, text) TO tallymark_writer, tallymark_admin;
+REVOKE ALL ON FUNCTION tallymark.receive_progress(jsonb, text, text, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.receive_progress(jsonb, text, text, boolean) TO tallymark_writer, tallymark_admin;

@@ -2,19 +2,21 @@
 -- transaction, so this costs less than half of merging each by itself.
 
 CREATE OR REPLACE FUNCTION tallymark.receive_group(
-  bodies jsonb[], idempotency_keys text[] DEFAULT '{}', job_prefixes text[] DEFAULT '{}', wait boolean DEFAULT false
+  bodies jsonb[], idempotency_keys text[] DEFAULT '{}', job_prefixes text[] DEFAULT '{}', wait boolean DEFAULT false,
+  register boolean DEFAULT false
 ) RETURNS TABLE (answer jsonb, refusal jsonb, held text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+  c_required CONSTANT text[] := '{taskId,status,timestamp}'; -- as in receive_progress
   c_most_bodies CONSTANT integer := 1000;
   v_size CONSTANT integer := coalesce(cardinality(receive_group.bodies), 0);
   v_none CONSTANT jsonb[] := array_fill(NULL::jsonb, ARRAY[v_size]);
   v_answers jsonb[] := v_none;
   v_refusals jsonb[] := v_none;
   v_held text[] := array_fill(NULL::text, ARRAY[v_size]);
-  v_order CONSTANT integer[] := ARRAY(
+  v_order integer[] := ARRAY(
     SELECT b.number FROM unnest(receive_group.bodies) WITH ORDINALITY AS b (body, number)
     WHERE b.body IS NOT NULL ORDER BY b.number);
   v_jobs CONSTANT text[] := ARRAY(
@@ -27,6 +29,19 @@ BEGIN
   IF v_size > c_most_bodies THEN
     RAISE EXCEPTION USING ERRCODE = 'TK413', MESSAGE = 'Too many updates', DETAIL = format(
       'The group has %s bodies; at most %s are taken.', v_size, c_most_bodies);
+  END IF;
+  IF receive_group.register THEN
+    -- Before any job is locked, and outside what a refusal undoes.
+    v_busy := tallymark.register_reported(
+      receive_group.bodies, c_required, receive_group.job_prefixes, receive_group.wait);
+    IF v_busy <> '{}' THEN -- others register these at this moment
+      v_held := ARRAY(
+        SELECT (SELECT i.id FROM unnest(tallymark.jobs_of(b.body, b.job_prefix)) AS i (id)
+          WHERE i.id = ANY (v_busy) LIMIT 1)
+        FROM unnest(receive_group.bodies, receive_group.job_prefixes) WITH ORDINALITY AS b (body, job_prefix, number)
+        ORDER BY b.number);
+      v_order := ARRAY(SELECT o.number FROM unnest(v_order) AS o (number) WHERE v_held[o.number] IS NULL);
+    END IF;
   END IF;
   BEGIN
     -- Lock order: all jobs, in the order of their ids, before anything is merged. Then each body is merged as if it were
@@ -66,12 +81,12 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION tallymark.receive_group(jsonb[], text[], text[], boolean) IS
+COMMENT ON FUNCTION tallymark.receive_group(jsonb[], text[], text[], boolean, boolean) IS
 'Merges the bodies of several requests in one transaction, in the order in which they are given. Each gets what
 receive_progress would give it alone: a body that is refused, or whose job another transaction holds, affects no other.
 Arguments: bodies: at most 1000, each an update or a batch; a null is passed over. idempotency_keys, job_prefixes: those
 of receive_progress for each body, in the same order; a missing one is null. wait: whether to wait for jobs that other
-transactions hold, as long as lock_timeout allows for each.
+transactions hold, as long as lock_timeout allows for each; register: that of receive_progress, for all bodies.
 Returns: a row for each body, in order: answer: what receive_progress returns, or null; refusal: null, or where it was
 refused {"sqlstate", "message", "detail", "hint"}: the fields of the error that receive_progress raises; held: null, or
 without wait a job of the body that another transaction holds, or whose state is so large that it would hold up the
@@ -81,5 +96,5 @@ Callers: tallymark_writer, tallymark_admin.
 Locks: the jobs'' rows, in the order of their ids (by their bytes), before anything is merged, until the end of the
 transaction. As a rule it holds none of them while it waits for another.';
 
-REVOKE ALL ON FUNCTION tallymark.receive_group(jsonb[], text[], text[], boolean) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tallymark.receive_group(jsonb[], text[], text[], boolean) TO tallymark_writer, tallymark_admin;
+REVOKE ALL ON FUNCTION tallymark.receive_group(jsonb[], text[], text[], boolean, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.receive_group(jsonb[], text[], text[], boolean, boolean) TO tallymark_writer, tallymark_admin;

@@ -24,6 +24,8 @@ BEGIN
     FROM jsonb_array_elements(note_intake.entries) WITH ORDINALITY AS x (value, number)
     JOIN tallymark.job AS j ON j.id = x.value ->> 'jobId'
     WHERE x.value ->> 'outcome' IN ('duplicate', 'refused')
+      -- It was refused because the job was not there, and now it is: the crawler's first report comes again.
+      AND (x.value ->> 'outcome' = 'refused' AND x.value ->> 'code' IN ('404', 'TK404')) IS NOT TRUE
   ), kept AS (
     -- In the order of the key, so that two endpoints cannot deadlock.
     INSERT INTO tallymark.job_intake AS i (job_id, outcome, code, times, first_at, last_at, last_problem)
@@ -49,8 +51,8 @@ outcome and code, to which this adds, so that a crawler that repeats itself for 
 Arguments: entries: an array of {"jobId", "outcome": duplicate or refused, "code": at most 64 characters, "times": how
 many, 1 where it is left out, "at": when the last of them came, null for now, "problem": of which 500 characters are
 kept, or null}.
-Returns: how many entries were counted. Entries of jobs that are not registered or with another outcome are ignored,
-and so is a value that is not an array.
+Returns: how many entries were counted. Entries of jobs that are not registered or with another outcome are ignored, and
+so are refusals with the code 404, which came before the job was registered, and a value that is not an array.
 Callers: tallymark_writer, tallymark_admin.
 Locks: the rows that it adds to, in the order of their keys; no job.';
 

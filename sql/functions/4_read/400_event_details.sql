@@ -1,7 +1,8 @@
--- Gives an event's details in the original's shape: what the update gave and what was known only during the merge.
+-- Gives an event's details in the original's shape: what the update gave and what was known only during the merge. The
+-- view events calls it with the rights of who selects, so it has its owner's for the functions that it calls.
 
 CREATE OR REPLACE FUNCTION tallymark.event_details(payload jsonb, facts jsonb) RETURNS jsonb
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -13,7 +14,7 @@ BEGIN
   END IF;
   -- Events are read by the thousand, so the faster function removes the nulls where no value has members of its own.
   v_details := jsonb_strip_nulls(jsonb_build_object(
-    'status', coalesce(lower((p ->> 'status') COLLATE "C"), 'processing'),
+    'status', tallymark.update_status(p),
     'processedItems', p -> 'processedItems', 'totalItems', p -> 'totalItems',
     'currentDataType', p -> 'currentDataType', 'stage', p -> 'stage', 'operationType', p -> 'operationType',
     'groupCount', p -> 'groupCount', 'projectCount', p -> 'projectCount',
@@ -40,13 +41,15 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.event_details(jsonb, jsonb) IS
-'Gives the details of a timeline event in the original''s shape.
+'Gives the details of a timeline event in the original''s shape. Pure: it reads no table.
 Arguments: payload: the update that the event stands for, null for an event of the crawler''s own; facts: what the
 ledger keeps beside the update.
 Returns: an object with those of status, processedItems, totalItems, itemsByType, currentDataType, stage,
 operationType, groupCount, projectCount, groupTotal, projectTotal, groupsCount, projectsCount, totalDiscovered (how
 many areas of each type), lastProcessedId, message, workerId, credentialStatus, errorType, errorMessage, errorCode,
 stack, context that the update gave, and with fromStage, toStage, finalCounts, duration (milliseconds), summary,
-newGroups, newProjects where the event has them.';
+newGroups, newProjects where the event has them.
+Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.event_details(jsonb, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.event_details(jsonb, jsonb) TO tallymark_reader, tallymark_admin;

@@ -27,7 +27,7 @@ BEGIN
   ELSIF v_recent <= '0'::interval THEN
     PERFORM tallymark.refuse_query('window', 'must be greater than 0');
   END IF;
-  v_left := (v_job.progress -> 'totalItems')::numeric - coalesce((v_job.progress -> 'processedItems')::numeric, 0);
+  v_left := (v_job.progress -> 'totalItems')::numeric - tallymark.processed_items(v_job.progress);
   -- The window of a young job begins with its first event; the items of that event were done before it.
   SELECT greatest(v_now - v_recent, min(e.recorded_at)) INTO v_begin
   FROM tallymark.job_event AS e WHERE e.job_id = job_rate.job_id AND e.seq = 1;
@@ -83,8 +83,8 @@ end of the window, null for now.
 Returns: {"id", "windowSeconds", "updates": how many updates in the window gave counts, "itemsPerSecond", "low" and
 "high": the 95 % confidence interval of the rate, "itemsLeft", "etaSeconds", "etaSecondsLow", "etaSecondsHigh", "eta":
 the instant, where it is within a century}. A value that is not known is null, and so is etaSecondsHigh where the job
-may never be done. The rate is that of processedItems, or where the job has none the sum of itemsByType. A job that is
-not running has no rate; a running job without updates has the rate 0.
+may never be done. The rate is that of processed_items. A job that is not running has no rate; a running job without
+updates has the rate 0.
 Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long, or where recent is not
 greater than 0.
 Callers: tallymark_reader, tallymark_admin.';

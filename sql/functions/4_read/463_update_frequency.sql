@@ -21,6 +21,8 @@ BEGIN
     FROM (
       SELECT e.seq, e.recorded_at FROM tallymark.job_event AS e
       WHERE e.job_id = update_frequency.job_id AND e.payload IS NOT NULL
+        -- An import makes two updates at the same moment. That is not the habit of a crawler.
+        AND e.update_key IS DISTINCT FROM '=import-original'
       ORDER BY e.seq DESC LIMIT least(greatest(coalesce(update_frequency.max_updates, 100), 0), 10000)
     ) AS n
   ) AS g;

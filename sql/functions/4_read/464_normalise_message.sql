@@ -8,13 +8,14 @@ DECLARE
   c_longest CONSTANT integer := 1000;
   v_text text := left(normalise_message.message, c_longest);
 BEGIN
+  -- Texts with a backslash are written as E'...': the caller's session says what it means in others.
   -- The order matters: a URL may contain all of the others, and a UUID contains numbers.
   v_text := regexp_replace(v_text, '[[:alpha:]][[:alnum:]+.-]*://[^[:space:]"''<>]+', '<url>', 'g');
-  v_text := regexp_replace(v_text, '\y[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\y', '<uuid>', 'gi');
+  v_text := regexp_replace(v_text, E'\\y[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\\y', '<uuid>', 'gi');
   v_text := regexp_replace(v_text, '"[^"]*"|`[^`]*`', '<string>', 'g');
   -- An apostrophe inside a word is not a quotation mark.
-  v_text := regexp_replace(v_text, '(^|[^[:alnum:]])''[^'']*''(?![[:alnum:]])', '\1<string>', 'g');
-  v_text := regexp_replace(v_text, '\y(0x[0-9a-f]+|(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{8,})\y', '<hex>', 'gi');
+  v_text := regexp_replace(v_text, '(^|[^[:alnum:]])''[^'']*''(?![[:alnum:]])', E'\\1<string>', 'g');
+  v_text := regexp_replace(v_text, E'\\y(0x[0-9a-f]+|(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{8,})\\y', '<hex>', 'gi');
   v_text := regexp_replace(v_text, '[0-9]+([.,:][0-9]+)*', '<number>', 'g');
   RETURN btrim(regexp_replace(v_text, '[[:space:]]+', ' ', 'g'));
 END

@@ -12,7 +12,7 @@ AS $$
 DECLARE
   c_parts CONSTANT integer := 24;
   v_now CONSTANT timestamptz := statement_timestamp();
-  v_since CONSTANT timestamptz := coalesce(error_groups.since, v_now - interval '1 day');
+  v_since CONSTANT timestamptz := coalesce(error_groups.since, v_now - interval '24 hours');
   -- Minus infinity cannot be divided into equal parts, and nothing was recorded before the epoch.
   v_begin CONSTANT timestamptz := greatest(v_since, 'epoch');
   v_part CONSTANT numeric := CASE WHEN v_begin < v_now THEN extract(epoch FROM v_now - v_begin) / c_parts END;

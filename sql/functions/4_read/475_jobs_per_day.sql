@@ -24,7 +24,7 @@ BEGIN
     SELECT (j.finished_at AT TIME ZONE 'UTC')::date AS day, count(*) FILTER (WHERE j.status = 'finished') AS finished,
       count(*) FILTER (WHERE j.status = 'failed') AS failed,
       count(*) FILTER (WHERE j.status = 'cancelled') AS cancelled,
-      sum((j.progress -> 'processedItems')::numeric) AS items,
+      sum(tallymark.processed_items(j.progress)) AS items,
       percentile_cont(0.5) WITHIN GROUP (ORDER BY j.finished_at - j.started_at) AS median_duration
     FROM tallymark.job AS j
     WHERE j.finished_at >= v_from AND j.finished_at < v_to
@@ -41,7 +41,7 @@ counted.
 Arguments: days: how many days, today included, 0 to 3660, null for 30; id_prefix: only jobs whose ids begin with
 this, null for all; as_of: the moment for which to answer, null for now.
 Returns: a row for each day, the oldest first: day; finished, failed and cancelled (how many ended that way); items
-(the sum of their processedItems); median_duration (from their first report to their end, null where none ended);
+(the sum of their processed_items); median_duration (from their first report to their end, null where none ended);
 success_rate (finished jobs among those that finished or failed, 0 to 1, null where there are none).
 Callers: tallymark_reader, tallymark_admin.
 Cost: reads the jobs that ended on these days, found by an index (job_finished_idx).';

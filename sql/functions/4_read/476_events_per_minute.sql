@@ -5,6 +5,7 @@ CREATE OR REPLACE FUNCTION tallymark.events_per_minute(
 ) RETURNS TABLE (minute timestamptz, events bigint, errors bigint, jobs bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET TimeZone = 'UTC' -- in which every minute has its seconds
 SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE

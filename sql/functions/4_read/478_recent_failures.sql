@@ -8,7 +8,7 @@ SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
-  v_since CONSTANT timestamptz := coalesce(recent_failures.since, statement_timestamp() - interval '1 day');
+  v_since CONSTANT timestamptz := coalesce(recent_failures.since, statement_timestamp() - interval '24 hours');
 BEGIN
   RETURN jsonb_build_object('jobs', coalesce((
     SELECT jsonb_agg(tallymark.job_row(f.job) ORDER BY (f.job).finished_at DESC, (f.job).id)

@@ -8,7 +8,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_now CONSTANT timestamptz := statement_timestamp();
-  v_since CONSTANT timestamptz := coalesce(errors_page.since, v_now - interval '1 day');
+  v_since CONSTANT timestamptz := coalesce(errors_page.since, v_now - interval '24 hours');
 BEGIN
   RETURN (
     SELECT jsonb_build_object('since', tallymark.iso_timestamp(v_since), 'until', tallymark.iso_timestamp(v_now),

@@ -5,6 +5,7 @@ CREATE OR REPLACE FUNCTION tallymark.prune_job(
 ) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET TimeZone = 'UTC' -- the form of times in JSON
 AS $$
 DECLARE
   c_pruning CONSTANT integer := 1886548590; -- the class of our advisory locks, "prun"

@@ -3,6 +3,7 @@
 CREATE OR REPLACE FUNCTION tallymark.job_record(job_id text) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET TimeZone = 'UTC' -- the form of times in JSON
 AS $$
 DECLARE
   v_record jsonb;

@@ -5,6 +5,7 @@ CREATE OR REPLACE FUNCTION tallymark.ledger_page(
 ) RETURNS TABLE (seq bigint, event jsonb)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET TimeZone = 'UTC' -- the form of times in JSON
 AS $$
 DECLARE
   c_most_bytes CONSTANT bigint := tallymark.page_byte_limit();

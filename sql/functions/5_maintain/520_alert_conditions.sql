@@ -24,10 +24,11 @@ BEGIN
     'summary', tallymark.progress_summary(j.progress))
   FROM tallymark.job AS j
   -- By our clock; the crawler's clock only narrows the search, and may be days behind where updates lay in a spool.
-  WHERE j.status = 'failed' AND j.finished_at >= v_since - interval '7 days' AND j.updated_at >= v_since
+  WHERE j.status = 'failed' AND j.finished_at >= v_since - interval '168 hours' AND j.updated_at >= v_since
   UNION ALL
   SELECT j.id, 'credentials', jsonb_build_object('since', tallymark.iso_timestamp(j.newest_at), 'status', j.status,
-    'said', tallymark.credential_guidance(j.status, j.progress -> 'credentialStatus') -> 0)
+    'said', coalesce(j.progress #>> '{credentialStatus,message}', j.progress ->> 'message'),
+    'guidance', tallymark.credential_guidance(j.status, j.progress -> 'credentialStatus') -> 0)
   FROM tallymark.job AS j
   WHERE j.status IN ('credential_expired', 'waiting_credential_renewal') AND j.updated_at >= v_since
   UNION ALL
@@ -58,8 +59,8 @@ note_verification).
 Arguments: max_age: what began longer ago is left out, except a mismatch, null for a day; most_errors: how many errors
 are too many; errors_within: the time in which they are counted, up to now.
 Returns: rows of job_id, kind, facts: an object with those members that fit the kind: "since": when it began, "said":
-what the crawler said about it, or what to do, or null, "summary", "seq", "allowedSeconds", "status", "errors",
-"withinSeconds", "difference".
+what the crawler said about it, or null, "guidance": what to do about its credentials, "summary", "seq",
+"allowedSeconds", "status", "errors", "withinSeconds", "difference".
 Callers: tallymark_reader, tallymark_admin.
 Cost: that of stalled_jobs, and of reading the events of errors_within.';
 

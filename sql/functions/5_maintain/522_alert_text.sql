@@ -6,7 +6,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_facts CONSTANT jsonb := alert.facts;
-  v_said text := left(v_facts ->> 'said', 300);
+  c_most CONSTANT integer := 300;
+  v_said text := left(v_facts ->> 'said', c_most);
 BEGIN
   IF alert_text.recovered THEN
     RETURN CASE alert.kind
@@ -32,14 +33,14 @@ BEGIN
       'database by hand; tallymark verify names each difference.' END,
     v_facts ->> 'since', coalesce(v_facts ->> 'allowedSeconds', v_facts ->> 'errors'))
     || coalesce(' Its progress was ' || (v_facts ->> 'summary') || '.', '')
-    || coalesce(E'\n' || v_said, '');
+    || coalesce(E'\n' || nullif(v_said, ''), '') || coalesce(E'\n' || left(v_facts ->> 'guidance', c_most), '');
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.alert_text(tallymark.alert, boolean) IS
 'Writes the text of an alert for people.
 Arguments: alert: a row of tallymark.alert; recovered: whether to say that the condition is over.
-Returns: a few sentences: what is wrong since when, and what to do about it; on a line of its own what the crawler
-said.';
+Returns: a few sentences: what is wrong since when, and what to do about it; on lines of their own what the crawler
+said, and what to do about its credentials.';
 
 REVOKE ALL ON FUNCTION tallymark.alert_text(tallymark.alert, boolean) FROM PUBLIC;

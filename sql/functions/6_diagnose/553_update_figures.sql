@@ -3,6 +3,7 @@
 CREATE OR REPLACE FUNCTION tallymark.update_figures(job_id text, max_updates integer) RETURNS jsonb
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET TimeZone = 'UTC' -- the form of times in JSON
 AS $$
 DECLARE
   c_large CONSTANT integer := 10240; -- bytes
@@ -12,7 +13,7 @@ BEGIN
   -- No cast may fail here: the ledger may be damaged, and reporting that is left to verify.
   WITH updates AS MATERIALIZED (
     SELECT e.seq, e.occurred_at, e.recorded_at, e.event, coalesce(e.payload ->> 'workerId', '') AS worker,
-      lower((e.payload ->> 'status') COLLATE "C") AS status, octet_length(e.payload::text) AS bytes,
+      tallymark.update_status(e.payload) AS status, octet_length(e.payload::text) AS bytes,
       tallymark.parse_timestamp(e.payload ->> 'timestamp') AS said_at,
       max(e.occurred_at) OVER (ORDER BY e.seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS newest_before,
       CASE WHEN jsonb_typeof(e.payload -> 'processedItems') = 'number'

@@ -26,7 +26,7 @@ BEGIN
     GROUP BY i.outcome ORDER BY i.outcome DESC
   LOOP
     v_found := v_found || CASE v_row.outcome WHEN 'refused' THEN tallymark.finding('refused',
-        CASE WHEN v_row.last_at > v_now - interval '1 day' THEN 'warning' ELSE 'note' END,
+        CASE WHEN v_row.last_at > v_now - interval '24 hours' THEN 'warning' ELSE 'note' END,
         format('%s of its updates %s refused, the last one %s ago: %s.', v_row.times,
           CASE v_row.times WHEN 1 THEN 'was' ELSE 'were' END, tallymark.duration_text(v_now - v_row.last_at),
           v_row.said),

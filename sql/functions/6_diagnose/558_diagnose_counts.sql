@@ -52,7 +52,8 @@ BEGIN
   END IF;
   IF v_processed > v_total THEN
     v_found := v_found || tallymark.finding('processed_above_total', 'warning',
-      format('It has processed %s of %s items, more than there are.', v_processed, v_total),
+      format('It has processed %s of %s %s, more than there are.', v_processed, v_total,
+        CASE v_total WHEN 1 THEN 'item' ELSE 'items' END),
       'The processedItems of all workers are summed, so totalItems must be the total of the whole job, no two workers '
         'may process the same items, and a crawler that finds more items should send the new total.', v_facts);
   END IF;

@@ -11,9 +11,12 @@ DECLARE
   c_least CONSTANT bigint := 20; -- fewer updates give no meaningful rate
   c_seldom CONSTANT interval := '5 minutes';
   c_long_ledger CONSTANT bigint := 100000;
+  c_many_names CONSTANT bigint := tallymark.most_names();
   f CONSTANT jsonb := diagnose_performance.figures;
   v_items CONSTANT numeric := (f ->> 'itemsPerUpdate')::numeric;
   v_events CONSTANT bigint := job.last_seq - job.pruned_seq;
+  v_types CONSTANT bigint := coalesce(jsonb_array_length(job.facets -> 'itemTypes'), 0);
+  v_fields CONSTANT bigint := (SELECT count(*) FROM jsonb_object_keys(job.progress));
   v_habit record;
   v_largest record;
   v_rate numeric;
@@ -74,6 +77,15 @@ BEGIN
         'There are too few updates yet to tell how often they come') || '.', NULL, v_facts);
   END IF;
 
+  IF greatest(v_types, v_fields) >= c_many_names THEN
+    v_found := v_found || tallymark.finding('many_names', 'warning', format(
+        'Its state has %s types of items and %s %s, as many as a state names. What further types count is summed, further '
+        'fields are only in the ledger, and each update costs several times as much as others.',
+        v_types, v_fields, CASE v_fields WHEN 1 THEN 'field' ELSE 'fields' END),
+      'Types and fields are kinds, such as issues. Do not name them after single items, pages or days: put these into a '
+        'value, such as lastProcessedId.', jsonb_build_object('types', v_types, 'fields', v_fields));
+  END IF;
+
   v_found := v_found || tallymark.finding(CASE WHEN v_events > c_long_ledger THEN 'long_ledger' ELSE 'ledger' END,
     CASE WHEN v_events > c_long_ledger THEN 'note' ELSE 'ok' END,
     format('Its ledger has %s %s', v_events, CASE v_events WHEN 1 THEN 'event' ELSE 'events' END)
@@ -86,9 +98,9 @@ $$;
 
 COMMENT ON FUNCTION tallymark.diagnose_performance(tallymark.job, jsonb) IS
 'Diagnoses performance: the size of updates against 10 KB, the items in each against 10 to 50, how often updates come,
-and the length of the ledger.
+how many names the state has, and the length of the ledger.
 Arguments: job: a row of tallymark.job; figures: as update_figures gives them.
 Returns: an array of findings: large_updates or small_updates; too_often, too_seldom, few_items, many_items or
-good_frequency; ledger or long_ledger.';
+good_frequency; many_names; ledger or long_ledger.';
 
 REVOKE ALL ON FUNCTION tallymark.diagnose_performance(tallymark.job, jsonb) FROM PUBLIC;

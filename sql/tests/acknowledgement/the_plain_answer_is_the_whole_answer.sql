@@ -8,11 +8,12 @@ SELECT tallymark.create_job('job');
 CREATE FUNCTION pg_temp.plain(payload jsonb, warnings jsonb DEFAULT '[]', command text DEFAULT NULL) RETURNS jsonb
 LANGUAGE sql AS $$
   SELECT tallymark.plain_acknowledgement(j.id, command, 7, payload, warnings) FROM tallymark.job AS j
+  WHERE j.id = 'job'
 $$;
 
 SELECT is(pg_temp.plain('{"status": "processing", "stage": "s"}'),
   tallymark.acknowledgement(j, 7, false, '{"status": "processing", "stage": "s"}', '[]'), 'progress has the plain answer')
-FROM tallymark.job AS j;
+FROM tallymark.job AS j WHERE j.id = 'job';
 SELECT is(pg_temp.plain('{"status": "processing"}') ->> 'message', 'Progress update acknowledged for task job',
   'with the message of the protocol');
 SELECT is(pg_temp.plain('{"status": "started"}'), NULL, 'a start is told more');

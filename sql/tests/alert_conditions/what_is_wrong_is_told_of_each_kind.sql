@@ -1,17 +1,19 @@
 -- There is one job for each kind, and some healthy jobs. What began long ago is left out.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(8);
+SELECT plan(9);
 
 DO $$
 BEGIN
   PERFORM tallymark.create_job(id)
-  FROM unnest('{well,silent,long silent,failed,failed long ago,expired,erring,wrong}'::text[]) AS j (id);
+  FROM unnest('{well,silent,long silent,failed,failed long ago,expired,brief,erring,wrong}'::text[]) AS j (id);
   PERFORM tallymark.merge_progress(id, '{"message": "page 7", "processedItems": 5, "totalItems": 10}')
   FROM unnest('{well,silent,long silent,wrong}'::text[]) AS j (id);
   PERFORM tallymark.merge_progress('failed', '{"status": "failed", "error": {"type": "E", "message": "no answer"}}');
   PERFORM tallymark.merge_progress('failed long ago', '{"status": "failed", "timestamp": "2025-01-06T10:00:00Z"}');
-  PERFORM tallymark.merge_progress('expired', '{"status": "credential_expiry"}');
+  PERFORM tallymark.merge_progress('expired', '{"status": "credential_expiry", "message": "stopped", "credentialStatus":
+    {"message": "token of gitlab.example was revoked", "adminGuidance": ["Ask the owner."]}}');
+  PERFORM tallymark.merge_progress('brief', '{"status": "credential_expiry", "message": "401 from the server"}');
   PERFORM tallymark.merge_progress('erring', jsonb_build_object('error', 'boom ' || n))
   FROM generate_series(1, 10) AS n;
   PERFORM tallymark.merge_progress('well', '{"error": "once"}');
@@ -25,21 +27,27 @@ BEGIN
   PERFORM tallymark.note_verification(id) FROM unnest('{well,wrong}'::text[]) AS j (id);
 END
 $$;
-CREATE TEMPORARY VIEW found AS SELECT * FROM tallymark.alert_conditions();
+CREATE TEMPORARY VIEW found AS SELECT * FROM tallymark.alert_conditions()
+WHERE job_id IN ('well', 'silent', 'long silent', 'failed', 'failed long ago', 'expired', 'erring', 'wrong');
 SELECT set_eq('SELECT job_id, kind FROM found',
-  $$VALUES ('silent', 'stalled'), ('failed', 'failed'), ('expired', 'credentials'), ('erring', 'errors'),
+  $$VALUES ('silent', 'stalled'), ('failed', 'failed'), ('expired', 'credentials'), ('brief', 'credentials'),
+    ('erring', 'errors'),
     ('wrong', 'mismatch')$$, 'each kind once, and no other');
 SELECT is(facts - 'since', '{"said": "page 7", "summary": "5/10 items (50%)", "allowedSeconds": 900}',
   'the facts of a stalled job') FROM found WHERE kind = 'stalled';
 SELECT is(facts ->> 'said', 'no answer', 'the facts of a failed job') FROM found WHERE kind = 'failed';
-SELECT ok(facts ->> 'said' <> '', 'the facts about credentials') FROM found WHERE kind = 'credentials';
+SELECT is(facts - 'since', '{"status": "credential_expired", "said": "token of gitlab.example was revoked",
+  "guidance": "Ask the owner."}', 'what the crawler said about its credentials, and what to do')
+FROM found WHERE job_id = 'expired';
+SELECT is(facts ->> 'said', '401 from the server', 'or what it said otherwise') FROM found WHERE job_id = 'brief';
 SELECT is(facts - 'since', '{"said": "boom 10", "errors": 10, "withinSeconds": 300}',
   'the number of errors, and the last one')
 FROM found WHERE kind = 'errors';
 SELECT is(facts #>> '{difference,field}', 'processedItems', 'the difference') FROM found WHERE kind = 'mismatch';
-SELECT set_eq($$SELECT job_id FROM tallymark.alert_conditions('3 days') WHERE kind = 'stalled'$$,
+SELECT set_eq($$SELECT job_id FROM tallymark.alert_conditions('3 days')
+  WHERE kind = 'stalled' AND job_id LIKE '%silent'$$,
   $$VALUES ('silent'), ('long silent')$$, 'with a longer max_age both silent jobs are listed');
-SELECT is_empty($$SELECT job_id FROM tallymark.alert_conditions(most_errors => 11) WHERE kind = 'errors'$$,
+SELECT is_empty($$SELECT job_id FROM tallymark.alert_conditions(most_errors => 11) WHERE job_id = 'erring'$$,
   'ten errors are fewer than eleven');
 
 SELECT * FROM finish();

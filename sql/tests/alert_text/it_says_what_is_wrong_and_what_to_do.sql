@@ -1,7 +1,7 @@
 -- Each kind has a text for its beginning and one for its end, and no text has a gap.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(4);
+SELECT plan(5);
 
 CREATE TEMPORARY VIEW texts AS
 SELECT k.kind, r.recovered, tallymark.alert_text(jsonb_populate_record(NULL::tallymark.alert, jsonb_build_object(
@@ -11,7 +11,8 @@ FROM (VALUES
   ('stalled', '{"since": "2025-01-06T09:00:00.000Z", "allowedSeconds": 90, "said": "100% %s",
     "summary": "5 items"}'::jsonb),
   ('failed', '{"since": "2025-01-06T09:00:00.000Z", "said": null, "summary": null}'),
-  ('credentials', '{"since": "2025-01-06T09:00:00.000Z", "status": "credential_expired", "said": "Renew it."}'),
+  ('credentials', '{"since": "2025-01-06T09:00:00.000Z", "status": "credential_expired", "said": "It was revoked.",
+    "guidance": "Renew it."}'),
   ('errors', '{"since": "2025-01-06T09:00:00.000Z", "errors": 12, "withinSeconds": 300, "said": "boom"}'),
   ('mismatch', '{"since": "2025-01-06T09:00:00.000Z", "difference": {"seq": 7, "field": "status"}}')
   ) AS k (kind, facts),
@@ -23,6 +24,8 @@ SELECT is_empty($$SELECT kind, text FROM texts WHERE NOT recovered AND text NOT 
 SELECT is(text, 'The job has had no update since 2025-01-06T09:00:00.000Z; by its habit one was due within 90 s. '
   'Check whether its crawler is running and can reach the server. Its progress was 5 items.' || E'\n100% %s',
   'what the crawler said is not used as a format') FROM texts WHERE kind = 'stalled' AND NOT recovered;
+SELECT is(text, 'The job has been waiting for credentials since 2025-01-06T09:00:00.000Z.' || E'\nIt was revoked.\nRenew it.',
+  'the crawler''s own message, then what to do') FROM texts WHERE kind = 'credentials' AND NOT recovered;
 SELECT ok(text LIKE '%12 errors%' AND text LIKE '%boom', 'it has the number of errors and the last one') FROM texts
 WHERE kind = 'errors' AND NOT recovered;
 

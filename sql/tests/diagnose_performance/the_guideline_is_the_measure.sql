@@ -2,7 +2,7 @@
 -- they cause harm.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(8);
+SELECT plan(11);
 
 INSERT INTO tallymark.job (id, status, last_seq) VALUES ('Q job', 'running', 9);
 INSERT INTO tallymark.job_event (job_id, seq, event, occurred_at, recorded_at, payload)
@@ -26,6 +26,18 @@ SELECT is(pg_temp.codes('{"large": 1, "updates": 10}'), 'large_updates note, goo
 SELECT is(pg_temp.codes('{"large": 1}'), 'large_updates warning, good_frequency ok, ledger ok', 'many large ones');
 SELECT is(pg_temp.codes('{}', 100001), 'small_updates ok, good_frequency ok, long_ledger note', 'a long ledger');
 SELECT is(pg_temp.codes('{"updates": 0, "itemsPerUpdate": null}'), 'ledger ok', 'nothing at all');
+CREATE FUNCTION pg_temp.named(types integer, fields integer) RETURNS text LANGUAGE sql
+BEGIN ATOMIC
+  UPDATE tallymark.job SET facets = jsonb_build_object('itemTypes', (
+      SELECT coalesce(jsonb_agg('t' || n), '[]') FROM generate_series(1, types) AS n)),
+    progress = (SELECT coalesce(jsonb_object_agg('f' || n, n), '{}') FROM generate_series(1, fields) AS n)
+  WHERE id = 'Q job';
+  SELECT pg_temp.codes('{}');
+END;
+SELECT is(pg_temp.named(999, 999), 'small_updates ok, good_frequency ok, ledger ok', 'names');
+SELECT is(pg_temp.named(1000, 0), 'small_updates ok, good_frequency ok, many_names warning, ledger ok', 'many types');
+SELECT is(pg_temp.named(0, 1000), 'small_updates ok, good_frequency ok, many_names warning, ledger ok', 'many fields');
+DO $$ BEGIN PERFORM pg_temp.named(0, 0); END $$;
 UPDATE tallymark.job_event SET recorded_at = now() - (9 - seq) * interval '6 min' WHERE job_id = 'Q job';
 SELECT is(pg_temp.codes('{}'), 'small_updates ok, too_seldom warning, ledger ok', 'long silences');
 

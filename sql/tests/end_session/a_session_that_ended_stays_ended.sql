@@ -6,7 +6,7 @@ SELECT plan(14);
 
 CREATE FUNCTION pg_temp.id(name text) RETURNS bytea LANGUAGE sql RETURN sha256(convert_to(name, 'UTF8'));
 INSERT INTO tallymark.ended_session (digest, kept_until)
-SELECT pg_temp.id('old ' || n), clock_timestamp() - n * interval '1 s' FROM generate_series(1, 25) AS n
+SELECT pg_temp.id('old ' || n), clock_timestamp() - interval '10 years' - n * interval '1 s' FROM generate_series(1, 25) AS n
 UNION ALL SELECT pg_temp.id('new ' || n), clock_timestamp() + interval '1 minute' FROM generate_series(1, 25) AS n;
 CREATE FUNCTION pg_temp.rows(prefix text) RETURNS bigint LANGUAGE sql RETURN (
   SELECT count(*) FROM tallymark.ended_session AS s, generate_series(1, 25) AS n

@@ -15,7 +15,7 @@ SELECT is(t.event || ' ' || t.details::text, 'credential_status_change {"status"
   '{"type": "expiry", "providerId": "gitlab", "adminGuidance": ["renew it"]}}', 'the event') FROM
     tallymark.timeline('job') AS t;
 SELECT is(j.progress -> 'credentialStatus' ->> 'providerId' || ' ' || j.status, 'gitlab credential_expired',
-  'and the job') FROM tallymark.job AS j;
+  'and the job') FROM tallymark.job AS j WHERE j.id = 'job';
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -18,7 +18,7 @@ CREATE FUNCTION pg_temp.line(id text) RETURNS jsonb LANGUAGE sql RETURN (
   SELECT tallymark.job_row(j) FROM tallymark.job AS j WHERE j.id = line.id);
 
 SELECT ok(pg_temp.line('busy') @> '{"id": "busy", "status": "running", "percentage": 30, "summary":
-  "150/500 issues (30%)", "stage": "s", "operationType": "discovery", "processedItems": 150, "totalItems": 500,
+  "150/500 items (30%)", "stage": "s", "operationType": "discovery", "processedItems": 150, "totalItems": 500,
   "itemTypes": 2, "credentialStatus": {"status": "ok"}, "command": "pause", "lastSeq": 2, "finishedAt": null}',
   'what a line shows');
 SELECT is(pg_temp.line('busy') -> 'error', jsonb_build_object('type', repeat('t', 200), 'message', repeat('e', 200)),

@@ -16,9 +16,10 @@ $$;
 SELECT set_eq($$ SELECT jsonb_object_keys(tallymark.jobs_by_status() -> 'statuses') $$,
   $$ SELECT tallymark.job_status(s) FROM unnest('{processing,completed,failed,paused,cancelled,credential_expiry,
     credential_renewal,credential_resumed}'::text[]) AS s UNION SELECT 'queued' $$, 'each status that a job can have');
-SELECT is(tallymark.jobs_by_status() - 'statuses', '{"jobs": 6, "more": false}', 'all of them');
-SELECT is(tallymark.jobs_by_status() #> '{statuses,queued}', '{"jobs": 4, "more": false}', 'those of one');
-SELECT is(tallymark.jobs_by_status() #> '{statuses,finished}', '{"jobs": 0, "more": false}', 'one that no job has');
+SELECT is(tallymark.jobs_by_status(at_most => 1000000) - 'statuses', jsonb_build_object('jobs', count(*), 'more', false),
+  'all of them') FROM tallymark.job;
+SELECT is(tallymark.jobs_by_status('S ') #> '{statuses,queued}', '{"jobs": 4, "more": false}', 'those of one');
+SELECT is(tallymark.jobs_by_status('S ') #> '{statuses,finished}', '{"jobs": 0, "more": false}', 'one that no job has');
 SELECT is(tallymark.jobs_by_status('S ') - 'statuses', '{"jobs": 5, "more": false}', 'with id_prefix');
 SELECT is(tallymark.jobs_by_status('S ', 3) #> '{statuses,queued}', '{"jobs": 3, "more": true}', 'up to a limit');
 SELECT is(tallymark.jobs_by_status('S ', 4) #> '{statuses,queued}', '{"jobs": 4, "more": false}',

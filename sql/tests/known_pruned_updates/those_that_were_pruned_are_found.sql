@@ -13,8 +13,8 @@ $$;
 CREATE TEMPORARY VIEW batch AS
 SELECT tallymark.judge_batch('[{"taskId": "a", "updateId": "1"}, {"taskId": "a", "updateId": "2"},
   {"taskId": "b", "updateId": "1"}, {"taskId": "c", "updateId": "1"}]', '{}', '') AS updates;
-SELECT is(tallymark.known_pruned_updates(updates, ARRAY(SELECT j FROM tallymark.job AS j)), '{1}', 'the first one')
-FROM batch;
+SELECT is(tallymark.known_pruned_updates(updates, ARRAY(SELECT j FROM tallymark.job AS j WHERE j.id IN ('a', 'b'))), '{1}',
+  'the first one') FROM batch;
 SELECT is(tallymark.known_pruned_updates(updates, '{}'), '{}', 'none of jobs that are not there') FROM batch;
 
 SELECT * FROM finish();

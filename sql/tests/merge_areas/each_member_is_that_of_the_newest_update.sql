@@ -9,8 +9,8 @@ DECLARE
   v_grown CONSTANT jsonb := tallymark.merge_areas('job', at::timestamptz, key, areas);
 BEGIN
   RETURN v_grown::text || ' ' || coalesce((
-    SELECT string_agg(a.full_path || ' ' || a.details::text, ', ' ORDER BY a.full_path) FROM tallymark.job_area AS a),
-      'none');
+    SELECT string_agg(a.full_path || ' ' || a.details::text, ', ' ORDER BY a.full_path) FROM tallymark.job_area AS a
+    WHERE a.job_id = 'job'), 'none');
 END
 $$;
 SELECT is(pg_temp.merged(c.at, c.key, c.areas), c.merged, c.why)
@@ -35,7 +35,7 @@ FROM (VALUES
     '{"groups": 2, "projects": 0} G {"type": "group"}, g {"x": {"a": 1}, "y": [0], "name": "2", "type": "group"}',
     'several at once')) AS c (number, at, key, areas, merged, why) ORDER BY c.number;
 SELECT is(discovered_at, '2025-01-06T10:00Z', 'an area was discovered when it was first seen') FROM tallymark.job_area
-  WHERE full_path = 'g';
+  WHERE full_path = 'g' AND job_id = 'job';
 SELECT is(tallymark.merge_areas('other', '2025-01-06T10:00Z', '=a', '[{"fullPath": "g", "type": "group"}]'),
   '{"groups": 1, "projects": 0}',
   'another job discovers it for itself');

@@ -24,9 +24,10 @@ SELECT is(pg_temp.commands('[{"taskId": "a", "timestamp": "2025-01-06T10:02:00Z"
       "2025-01-06T10:03:00Z"}]'),
   '[null, null, null, "cancel"]', 'a command that one of them obeyed is in none');
 SELECT is((SELECT jsonb_object_agg(j.id, coalesce(j.requested_command, '-') || coalesce(j.command_seq::text, '-')) FROM
-  tallymark.job AS j),
+  tallymark.job AS j WHERE j.id IN ('a', 'b')),
   '{"a": "--", "b": "cancel2"}', 'the rows say so');
-SELECT ok(bool_and(tallymark.verify_job(j.id)), 'the ledgers fold to the states') FROM tallymark.job AS j;
+SELECT ok(bool_and(tallymark.verify_job(j.id)), 'the ledgers fold to the states') FROM tallymark.job AS j
+WHERE j.id IN ('a', 'b');
 DO $$ BEGIN PERFORM tallymark.request_command('a', 'resume'); END $$;
 SELECT is(pg_temp.commands('[{"taskId": "a", "status": "processing", "timestamp": "2025-01-06T10:01:30Z"},
   {"taskId": "a", "status": "processing", "timestamp": "2025-01-06T10:01:40Z"}]'), '["resume", "resume"]',
@@ -35,7 +36,8 @@ SELECT is(pg_temp.commands('[{"taskId": "a", "status": "processing", "timestamp"
   {"taskId": "a", "status": "processing", "timestamp": "2025-01-06T10:04:00Z"}, {"taskId": "a", "status": "paused",
     "timestamp": "2025-01-06T10:05:00Z"}]'),
   '[null, null, null]', 'of several combined updates the last one obeys');
-SELECT ok(bool_and(tallymark.verify_job(j.id)), 'the ledgers fold to the states') FROM tallymark.job AS j;
+SELECT ok(bool_and(tallymark.verify_job(j.id)), 'the ledgers fold to the states') FROM tallymark.job AS j
+WHERE j.id IN ('a', 'b');
 
 SELECT * FROM finish();
 ROLLBACK;

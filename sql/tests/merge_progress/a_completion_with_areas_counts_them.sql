@@ -19,7 +19,7 @@ SELECT is(details -> 'finalCounts', '{"totalItems": 3, "itemsByType": {"groups":
   'its final counts hold the areas') FROM tallymark.timeline('job', 1);
 SELECT is(details -> 'totalDiscovered', '2', 'and its details how many they were') FROM tallymark.timeline('job', 1);
 SELECT is(progress -> 'itemsByType', '{"groups": 1, "issues": 3, "projects": 1}', 'as the job has them') FROM
-  tallymark.job;
+  tallymark.job WHERE id = 'job';
 SELECT ok(tallymark.verify_job('job'), 'the ledger folds to the state');
 
 SELECT * FROM finish();

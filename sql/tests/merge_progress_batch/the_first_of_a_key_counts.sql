@@ -28,8 +28,10 @@ FROM answer;
 SELECT is(jsonb_agg(jsonb_array_length(value -> 'warnings') ORDER BY number), '[0, null, 0, 1, 0, 1, 0, 0, 0, 0, 0]',
   'other content is warned of') FROM answer;
 SELECT is(progress -> 'processedItems', '2', 'and does not count') FROM tallymark.job WHERE id = 'job';
-SELECT ok(bool_and(tallymark.verify_job(j.id)), 'the ledgers fold to the states') FROM tallymark.job AS j;
-SELECT is((SELECT count(*) FROM tallymark.job_event), 8::bigint, 'no duplicate is in the ledger');
+SELECT ok(bool_and(tallymark.verify_job(j.id)), 'the ledgers fold to the states') FROM tallymark.job AS j
+WHERE j.id IN ('job', 'Job', 'é', 'a');
+SELECT is((SELECT count(*) FROM tallymark.job_event WHERE job_id IN ('job', 'Job', 'é', 'a')), 8::bigint,
+  'no duplicate is in the ledger');
 
 SELECT * FROM finish();
 ROLLBACK;

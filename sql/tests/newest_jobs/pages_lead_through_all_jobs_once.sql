@@ -38,7 +38,7 @@ SELECT is(pg_temp.ids(1000), ids, 'in one page') FROM expected;
 SELECT is(pg_temp.ids(n), ids, format('in pages of %s', n)) FROM expected, unnest('{1,3,5,20}'::integer[]) AS n;
 SELECT is(pg_temp.ids(3, true), ids, 'while jobs come and change') FROM expected;
 SELECT is(tallymark.newest_jobs(id_prefix => 'N ', max_jobs => 0), '{"jobs": [], "next": null}', 'a page of none');
-SELECT is(jsonb_array_length(tallymark.newest_jobs(max_jobs => NULL) -> 'jobs'), 26, 'null is the default');
+SELECT is(jsonb_array_length(tallymark.newest_jobs(id_prefix => 'N ', max_jobs => NULL) -> 'jobs'), 26, 'null is the default');
 SELECT throws_ok(format('SELECT tallymark.newest_jobs(cursor => %L)', c), 'TK400', NULL, format('%s is no cursor', c))
 FROM unnest(ARRAY['x', encode('N 10', 'hex'), encode('12345678901234567 N', 'hex')]) AS c;
 SELECT is(tallymark.newest_jobs(id_prefix => 'N ', cursor => encode('0 ', 'hex')), '{"jobs": [], "next": null}',

@@ -15,9 +15,9 @@ $$;
 SELECT results_eq($$SELECT * FROM tallymark.pending_command('job')$$,
   $$VALUES ('pause', 2::bigint, '2025-01-06T10:05:00Z'::timestamptz)$$, 'the command is still pending');
 SELECT tallymark.merge_progress('job', '{"updateId": "2", "timestamp": "2025-01-06T10:04:00Z", "status": "paused"}');
-SELECT is((SELECT requested_command FROM tallymark.job), 'pause', 'an update from before it does not obey it');
+SELECT is((SELECT requested_command FROM tallymark.job WHERE id = 'job'), 'pause', 'an update from before it does not obey it');
 SELECT tallymark.merge_progress('job', '{"updateId": "3", "timestamp": "2025-01-06T10:06:00Z", "status": "paused"}');
-SELECT is((SELECT requested_command FROM tallymark.job), NULL, 'a newer update does');
+SELECT is((SELECT requested_command FROM tallymark.job WHERE id = 'job'), NULL, 'a newer update does');
 SELECT results_eq($$SELECT * FROM tallymark.pending_command('job')$$,
   $$VALUES (NULL::text, NULL::bigint, NULL::timestamptz)$$, 'the ledger says so, too');
 SELECT is_empty($$SELECT * FROM tallymark.verify_differences('job')$$, 'and the job verifies');

@@ -1,7 +1,7 @@
 -- The percentage is unknown while the total is, and never over 100, although the total may be an estimate.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(10);
+SELECT plan(13);
 
 SELECT is(tallymark.progress_percentage(c.progress), c.percentage, c.progress::text)
 FROM (VALUES (1, '{"processedItems": 150, "totalItems": 500}'::jsonb, 30.0), (2,
@@ -10,7 +10,10 @@ FROM (VALUES (1, '{"processedItems": 150, "totalItems": 500}'::jsonb, 30.0), (2,
   (5, '{"processedItems": 0, "totalItems": 500}', 0), (6, '{"totalItems": 500}', 0), (7, '{"processedItems": 150}',
     NULL),
   (8, '{"processedItems": 0, "totalItems": 0}', NULL), (9, '{}', NULL),
-  (10, '{"processedItems": 9007199254740991, "totalItems": 9007199254740991}', 100)) AS c (number, progress, percentage)
+  (10, '{"processedItems": 9007199254740991, "totalItems": 9007199254740991}', 100),
+  (11, '{"itemsByType": {"issues": 200, "notes": 100}, "totalItems": 600}', 50),
+  (12, '{"itemsByType": {"issues": 600}, "totalItems": 600}', 100),
+  (13, '{"processedItems": 0, "itemsByType": {"issues": 600}, "totalItems": 600}', 0)) AS c (number, progress, percentage)
 ORDER BY c.number;
 
 SELECT * FROM finish();

@@ -3,6 +3,13 @@ BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(15);
 
+-- What else is wrong in a database in use is noticed first.
+CREATE TEMPORARY TABLE others AS SELECT (tallymark.raise_alerts() -> 'open')::integer AS open;
+-- What raise_alerts says, without the alerts that are open anyway.
+CREATE FUNCTION pg_temp.raised(max_age interval DEFAULT '1 day') RETURNS jsonb LANGUAGE sql AS $$
+  SELECT jsonb_set(r, '{open}', to_jsonb((r -> 'open')::integer - o.open))
+  FROM others AS o, tallymark.raise_alerts(max_age) AS r
+$$;
 DO $$
 BEGIN
   PERFORM tallymark.create_job(id), tallymark.merge_progress(id, '{"updateId": "1", "message": "m"}')
@@ -18,40 +25,40 @@ BEGIN
   PERFORM tallymark.note_verification('wrong');
 END
 $$;
-SELECT is(tallymark.raise_alerts(), '{"open": 6, "opened": 6, "recovered": 0}', 'all are noticed');
-SELECT is(tallymark.raise_alerts(), '{"open": 6, "opened": 0, "recovered": 0}', 'and nothing more the next time');
+SELECT is(pg_temp.raised(), '{"open": 6, "opened": 6, "recovered": 0}', 'all are noticed');
+SELECT is(pg_temp.raised(), '{"open": 6, "opened": 0, "recovered": 0}', 'and nothing more the next time');
 UPDATE tallymark.job SET updated_at = updated_at, started_at = started_at WHERE id = 'silent';
-SELECT is(tallymark.raise_alerts('1 minute'), '{"open": 6, "opened": 0, "recovered": 0}',
+SELECT is(pg_temp.raised('1 minute'), '{"open": 6, "opened": 0, "recovered": 0}',
   'a condition older than max_age keeps its alert open');
 
 SELECT tallymark.merge_progress('silent', '{"updateId": "2"}');
 SELECT tallymark.merge_progress('failing', '{"updateId": "2", "status": "started"}');
 SELECT tallymark.merge_progress('expired', '{"updateId": "2", "status": "credential_renewal"}');
-SELECT is(tallymark.raise_alerts(), '{"open": 4, "opened": 0, "recovered": 2}', 'two are over, one still waits');
+SELECT is(pg_temp.raised(), '{"open": 4, "opened": 0, "recovered": 2}', 'two are over, one still waits');
 SELECT tallymark.merge_progress('expired', '{"updateId": "3", "status": "credential_resumed"}');
 UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '10 minutes' WHERE job_id = 'erring' AND seq <= 5;
-SELECT is(tallymark.raise_alerts(), '{"open": 3, "opened": 0, "recovered": 1}', 'of ten errors six are left: not over');
+SELECT is(pg_temp.raised(), '{"open": 3, "opened": 0, "recovered": 1}', 'of ten errors six are left: not over');
 UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '10 minutes' WHERE job_id = 'erring' AND seq = 6;
-SELECT is(tallymark.raise_alerts(), '{"open": 2, "opened": 0, "recovered": 1}', 'with half of them it is over');
+SELECT is(pg_temp.raised(), '{"open": 2, "opened": 0, "recovered": 1}', 'with half of them it is over');
 UPDATE tallymark.job SET progress = progress || '{"message": "m"}' WHERE id = 'wrong';
-SELECT is(tallymark.raise_alerts(), '{"open": 2, "opened": 0, "recovered": 0}',
+SELECT is(pg_temp.raised(), '{"open": 2, "opened": 0, "recovered": 0}',
   'repaired, but not verified yet: still open');
 SELECT is(tallymark.note_verification('wrong'), true, 'it verifies');
-SELECT is(tallymark.raise_alerts(), '{"open": 1, "opened": 0, "recovered": 1}', 'so it is over');
+SELECT is(pg_temp.raised(), '{"open": 1, "opened": 0, "recovered": 1}', 'so it is over');
 SELECT tallymark.delete_job('gone');
-SELECT is(tallymark.raise_alerts(), '{"open": 0, "opened": 0, "recovered": 1}', 'an alert of a deleted job is over');
+SELECT is(pg_temp.raised(), '{"open": 0, "opened": 0, "recovered": 1}', 'an alert of a deleted job is over');
 
 SELECT tallymark.merge_progress('failing', '{"updateId": "3", "status": "failed"}');
-SELECT is(tallymark.raise_alerts(), '{"open": 1, "opened": 1, "recovered": 0}', 'it failed again: another episode');
+SELECT is(pg_temp.raised(), '{"open": 1, "opened": 1, "recovered": 0}', 'it failed again: another episode');
 SELECT tallymark.merge_progress('failing', '{"updateId": "4", "status": "started"}');
 SELECT tallymark.merge_progress('failing', '{"updateId": "5", "status": "failed"}');
-SELECT is(tallymark.raise_alerts(), '{"open": 1, "opened": 1, "recovered": 1}',
+SELECT is(pg_temp.raised(), '{"open": 1, "opened": 1, "recovered": 1}',
   'restarted and failed between two rounds');
 SELECT tallymark.merge_progress('failing', '{"updateId": "6", "status": "failed", "message": "once more"}');
-SELECT is(tallymark.raise_alerts(), '{"open": 1, "opened": 0, "recovered": 0}',
+SELECT is(pg_temp.raised(), '{"open": 1, "opened": 0, "recovered": 0}',
   'a failure that is reported twice is one episode');
 SELECT is(count(*), 3::bigint, 'three episodes') FROM tallymark.list_alerts(false) WHERE job_id = 'failing';
-SELECT is((SELECT count(*) FROM tallymark.current_alerts), 1::bigint, 'one of which the view shows');
+SELECT is(count(*), 1::bigint, 'one of which the view shows') FROM tallymark.current_alerts WHERE job_id = 'failing';
 
 SELECT * FROM finish();
 ROLLBACK;

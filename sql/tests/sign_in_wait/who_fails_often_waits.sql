@@ -30,7 +30,8 @@ SELECT is(pg_temp.later(899), 0, 'a quarter of an hour after the last failure');
 DO $$ BEGIN PERFORM pg_temp.later(2); PERFORM tallymark.note_failed_sign_in('here'); END $$;
 SELECT is(tallymark.sign_in_wait('here'), 0, 'all are forgotten');
 SELECT is((SELECT failures FROM tallymark.sign_in WHERE source = 'here'), 1::bigint, 'and counting begins again');
-DO $$ BEGIN UPDATE tallymark.sign_in SET failures = 1000000; PERFORM tallymark.note_failed_sign_in('here'); END $$;
+DO $$ BEGIN UPDATE tallymark.sign_in SET failures = 1000000 WHERE source = 'here';
+  PERFORM tallymark.note_failed_sign_in('here'); END $$;
 SELECT is(tallymark.sign_in_wait('here'), 60, 'however many there were');
 
 SELECT * FROM finish();

@@ -1,7 +1,7 @@
 -- One JSON document has the minutes and the rates of the last 60 seconds, which no single minute shows.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(6);
+SELECT plan(7);
 
 DO $$
 BEGIN
@@ -16,12 +16,15 @@ BEGIN
 END
 $$;
 
-SELECT is(tallymark.throughput_page(0), '{"minutes": [], "eventsPerSecond": 1.017, "errorsPerMinute": 1}',
+SELECT is(tallymark.throughput_page(0, 'P '), '{"minutes": [], "eventsPerSecond": 1.017, "errorsPerMinute": 1}',
   'the rates of the last 60 seconds');
 SELECT is(tallymark.throughput_page(0, 'P 1'), '{"minutes": [], "eventsPerSecond": 1, "errorsPerMinute": 0}',
   'with id_prefix');
+SELECT is((tallymark.throughput_page(0) -> 'errorsPerMinute')::bigint, count(*), 'without it, those of all jobs')
+FROM tallymark.job_event AS e
+WHERE e.event = 'error' AND e.payload IS NOT NULL AND e.recorded_at > statement_timestamp() - interval '60 seconds';
 SELECT is((SELECT sum((m -> 'events')::bigint)
-  FROM jsonb_array_elements(tallymark.throughput_page(5) -> 'minutes') AS m),
+  FROM jsonb_array_elements(tallymark.throughput_page(5, 'P ') -> 'minutes') AS m),
   91::numeric, 'all events are in their minutes');
 SELECT is((SELECT array_agg(k ORDER BY k) FROM jsonb_object_keys(tallymark.throughput_page(1) #> '{minutes,0}') AS k),
   '{errors,events,jobs,minute}'::text[], 'a minute has these members');

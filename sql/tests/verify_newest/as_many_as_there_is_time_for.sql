@@ -13,13 +13,13 @@ BEGIN
 END
 $$;
 
-SELECT is(tallymark.verify_newest(), '{"checked": 5, "exact": 4, "differing": ["V 3"], "skipped": 0}', 'all jobs');
+SELECT is(tallymark.verify_newest(id_prefix => 'V '), '{"checked": 5, "exact": 4, "differing": ["V 3"], "skipped": 0}', 'all jobs');
 SELECT is(tallymark.verify_newest(2), '{"checked": 2, "exact": 2, "differing": [], "skipped": 0}', 'the newest');
-SELECT is(tallymark.verify_newest(most_events => 9), '{"checked": 2, "exact": 2, "differing": [], "skipped": 3}',
+SELECT is(tallymark.verify_newest(id_prefix => 'V ', most_events => 9), '{"checked": 2, "exact": 2, "differing": [], "skipped": 3}',
   'at most most_events events');
-SELECT is(tallymark.verify_newest(most_events => 4), '{"checked": 1, "exact": 1, "differing": [], "skipped": 4}',
+SELECT is(tallymark.verify_newest(id_prefix => 'V ', most_events => 4), '{"checked": 1, "exact": 1, "differing": [], "skipped": 4}',
   'a long one is skipped, and a shorter one after it is not');
-SELECT is(tallymark.verify_newest(most_events => 0), '{"checked": 0, "exact": 0, "differing": [], "skipped": 5}',
+SELECT is(tallymark.verify_newest(id_prefix => 'V ', most_events => 0), '{"checked": 0, "exact": 0, "differing": [], "skipped": 5}',
   'none');
 SELECT is(tallymark.verify_newest(0), '{"checked": 0, "exact": 0, "differing": [], "skipped": 0}', 'no jobs');
 SELECT is(tallymark.verify_newest(-1, -1), '{"checked": 0, "exact": 0, "differing": [], "skipped": 0}',

@@ -10,6 +10,7 @@ from tests.web.dashboard.seeding import execute, job_page, new_id, scalar, seed
 from tests.web.dashboard.test_cut_off import shown, shown_to_the_end
 from tests.web.watching import ledger
 
+from tallymark import addresses
 from tallymark.functions.tokens import create_token
 
 if TYPE_CHECKING:
@@ -248,3 +249,52 @@ def test_who_may_only_read_has_no_buttons_and_who_is_for_other_jobs_sees_nothing
     admin.goto("/job")
     admin.get_by_role("link", name="overview", exact=True).click()
     expect(admin.locator("[data-job='nobody']")).to_be_visible()
+
+
+def test_a_job_that_pauses_has_no_rate_and_no_time_left(shared: "Site") -> None:
+    """Also not those that were read while it was running, however long the next answer takes."""
+    job_id, url = new_id(), shared.web.database_url
+    counts = [{"processedItems": 10 * number, "totalItems": 1000} for number in range(1, 6)]
+    seed(url, job_id, counts)
+    execute(
+        url,
+        "UPDATE tallymark.job_event SET recorded_at = recorded_at - (6 - seq) * interval '1 s' WHERE job_id = %s",
+        job_id,
+    )
+    page = shared.open(job_page(job_id))
+    head = page.get_by_role("region", name="Progress")
+    for name in ("Rate", "Time left"):
+        expect(head.get_by_text(name, exact=True)).to_be_visible()
+    page.route("**/rate", lambda _route: None)  # this answer never comes
+    seed(url, job_id, [{"status": "paused"}])
+    expect(page.locator(".job-title")).to_contain_text("paused")
+    for name in ("Rate", "Time left"):
+        expect(head.get_by_text(name, exact=True)).to_have_count(0)
+    expect(head).to_contain_text("50/1,000 items")
+    page.unroute("**/rate")
+
+
+def test_a_job_that_counts_only_by_type_shows_how_far_it_is(shared: "Site") -> None:
+    """On its page and in the overview, as SQL says; when it is done it is at 100%."""
+    job_id, url = new_id(), shared.web.database_url
+    seed(url, job_id, [{"status": "started", "totalItems": 300}, {"itemsByType": {"issues": 100, "notes": 50}}])
+    page = shared.open(job_page(job_id))
+    bar = page.get_by_label("Progress of the job")
+    expect(page.get_by_role("region", name="Progress")).to_contain_text("150/300 items")
+    expect(bar).to_have_attribute("value", "50")
+    seed(url, job_id, [{"status": "completed", "itemsByType": {"notes": 150}}])
+    expect(page.get_by_role("region", name="Progress")).to_contain_text("300/300 items")
+    expect(bar).to_have_attribute("value", "100")
+    page.goto(f"/?q={job_id}")
+    line = page.locator(f"tr[data-job='{job_id}']")
+    expect(line).to_contain_text("100%")
+    expect(line).to_contain_text("300/300 items")
+
+
+def test_the_link_of_an_alert_shows_the_job(shared: "Site") -> None:
+    """Whatever its id is, and after signing in."""
+    job_id = f'{new_id()}/a & "b" ? # % + ü 鍵'
+    seed(shared.web.database_url, job_id, [{"status": "failed", "error": "no answer in 30 s"}])
+    page = shared.open(addresses.job_page(job_id))
+    expect(page.get_by_role("heading", level=1)).to_have_text(job_id)
+    expect(page.locator(".job-title")).to_contain_text("failed")

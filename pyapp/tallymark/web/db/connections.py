@@ -23,6 +23,7 @@ from tallymark.functions.errors import (
     Unavailable,
 )
 from tallymark.web.db.share import Share
+from tallymark.web.db.stuck import Calls, cut_after
 
 _logger = logging.getLogger("tallymark.web.database")
 
@@ -34,6 +35,9 @@ _RETRY_SECONDS = 0.04
 #: How many of these there are for a connection that the server is about to end.
 _MOST_RETRIES = 25
 
+#: How long a server may take to answer what it can answer at once.
+_ANSWER_SECONDS = 5.0
+
 #: How many times to read what the server sent unasked.
 _MOST_READS = 4
 
@@ -42,6 +46,8 @@ _ALL_IN_USE = "All connections to the database are in use."
 #: How servers and poolers refuse a further connection. libpq gives no SQLSTATE for that, so in another language the
 #: caller is refused sooner, and is not told this reason.
 _IS_FULL = re.compile(r"too many (clients|connections)|connection slots are reserved|no more connections allowed")
+#: What libpq says of a server that is not there, or is no primary. These texts are its own, and not translated.
+_IS_AWAY = re.compile(r"refused|timed out|timeout expired|unreachable|No route|resolve|reset by|read-only|hot standby")
 
 
 class Connection(psycopg.Connection[Any]):
@@ -54,6 +60,8 @@ class Connection(psycopg.Connection[Any]):
         left: How many further connections the server would give.
         opened_at: When it was asked for.
         free_since: When it was put back.
+        server: When its server was started, which tells it from any other one.
+        is_unconfirmed: Whether a commit did not wait for the replica that must confirm it.
     """
 
     known: set[bytes]
@@ -62,6 +70,8 @@ class Connection(psycopg.Connection[Any]):
     left: int
     opened_at: float
     free_since: float
+    server: str
+    is_unconfirmed: bool
 
     def is_cut(self) -> bool:
         """Return whether the server has closed it, as far as is known here. This sends nothing, and takes 1 us."""
@@ -131,6 +141,7 @@ class Pool:
         #: In the order in which they were put back.
         self.free: list[Connection] = []
         self.line: deque[_Place] = deque()
+        self._calls = Calls()
         with share.lock:
             share.pools.append(self)
 
@@ -142,6 +153,7 @@ class Pool:
         """
         while (connection := self._take()).is_cut():
             self.put_broken(connection)
+        self._calls.since[connection] = time.monotonic()
         return connection
 
     def _take(self) -> Connection:
@@ -166,6 +178,7 @@ class Pool:
 
     def put(self, connection: Connection) -> None:
         """Put back a connection that may be used again."""
+        self._calls.since.pop(connection, None)
         with self._share.lock:
             if connection.opened_at > self._trusted_from and self._share.may_stay(self, connection):
                 if self.line:
@@ -181,6 +194,7 @@ class Pool:
 
         They may have broken with it, and the caller's next one must not.
         """
+        self._calls.since.pop(connection, None)
         with self._share.lock:
             self._trusted_from = time.monotonic()
             others, self.free = self.free, []
@@ -227,7 +241,8 @@ class Pool:
                 return None
             connection = self.free.pop(0)
         try:
-            left = self._count_left(connection)
+            with cut_after(connection, _ANSWER_SECONDS):
+                left = self._count_left(connection)
         except psycopg.Error:
             self.put_broken(connection)
             return None
@@ -239,6 +254,21 @@ class Pool:
         if not is_trusted:
             self.drop([connection])
         return left
+
+    def cut_stuck(self) -> None:
+        """Cut calls that take long, unless their server still answers. Must be called without the lock."""
+        self._calls.cut_stuck(self._find_server)
+
+    def _find_server(self) -> str | None:
+        """Connect, and return which server answered; None if there was none. Unavailable: it gives no connection."""
+        try:
+            connection = self._connect()
+        except psycopg.Error as error:
+            if _IS_FULL.search(str(error)):
+                raise _full() from error
+            return None
+        connection.close()
+        return connection.server
 
     def owes(self, other: "Pool") -> bool:
         """Return whether this pool has to give a connection to another one that waits for one. Needs the lock."""
@@ -308,10 +338,11 @@ class Pool:
     def _pause_after(self, error: psycopg.Error, attempts: int, place: _Place) -> float | None:
         """Return how long to wait after a failed attempt; None if the place is in line again. Raise if it is over."""
         is_full = bool(_IS_FULL.search(str(error)))
+        is_away = not is_full and _IS_AWAY.search(str(error))
         with self._share.lock:
             if attempts <= _MOST_RETRIES and self._share.is_one_ending():
                 return _RETRY_SECONDS
-            if self._share.has_any():
+            if self._share.has_any() and not is_away:
                 # The server is there, so it gives no more than these.
                 self.size -= 1
                 self.is_opening = False
@@ -349,7 +380,8 @@ class Pool:
 
 def _works(connection: Connection) -> bool:
     try:
-        connection.execute("")
+        with cut_after(connection, _ANSWER_SECONDS):
+            connection.execute("")
     except psycopg.Error:
         return False
     return True

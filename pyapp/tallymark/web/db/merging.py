@@ -8,10 +8,10 @@ One call at a time is made for all of them: with two at a time the groups were h
 four fifths as many updates a second. Batches and large updates have a few lines beside it, each by itself.
 
 A call for several updates does not wait for a job that another transaction holds, such as that of a SQL caller, and a
-call for one waits 20 ms at most: the updates of that job are given back unmerged. They go into a line of that job's
-own. Most jobs are held by another group, or a batch, so the line's calls first wait for 50 ms. Only if the job is
-still held then, they wait for as long as `lock_timeout` allows; there are only a few such calls at once. So a job
-that is held for long keeps its own crawlers waiting, and nobody else's.
+call for one waits 20 ms at most, or 1 ms if a job was held lately: the updates of that job are given back unmerged.
+They go into a line of that job's own. Most jobs are held by another group, or a batch, so the line's calls first wait
+for 50 ms. Only if the job is still held then, they wait for as long as `lock_timeout` allows; there are only a few such
+calls at once. So a job that is held for long keeps its own crawlers waiting, and nobody else's.
 """
 
 import json
@@ -47,8 +47,9 @@ _BRIEF = b"50"
 _SLOW_SECONDS = 0.25
 _SLOW_FOR_SECONDS = 60.0
 _MOST_SLOW = 1000
-#: For how long after a job was held no call of the common line waits for any.
+#: For how long after a job was held a call of the common line waits so many milliseconds for one, at most.
 _CAREFUL_SECONDS = 30.0
+_GLANCE = b"1"
 _ARRAY = re.compile(rb"\s*\[")
 
 
@@ -117,6 +118,7 @@ class Merger:
         wake: Callable[[Sequence[Lock]], None],
         woken: Callable[[], None],
         seen: Callable[[int], None],
+        register: bool = False,
     ) -> None:
         """Take the database and the limits.
 
@@ -129,6 +131,7 @@ class Merger:
             wake: Called with the locks of the threads that may go on.
             woken: Called by each of these threads.
             seen: Called with the size of each group.
+            register: Whether an unknown job is registered by its first update.
         """
         self._database = database
         self._max_waiting = max_waiting
@@ -137,6 +140,7 @@ class Merger:
         self._wake = wake
         self._woken = woken
         self._seen = seen
+        self._register = b"true" if register else b"false"
         self._lock = Lock()
         self._line = _Line()
         #: Where batches and large updates are merged one by one.
@@ -321,18 +325,18 @@ class Merger:
         If that was not the last attempt, updates of jobs that are still held come back as such.
         """
         try:
-            # One by itself is merged faster so, but would wait for its job for 20 ms, and the line with it: this is not
-            # done while jobs are held, or were a while ago.
-            is_calm = time.monotonic() > self._careful_until
-            if len(group) == 1 and lock_timeout is None and not group[0].goes_alone and is_calm:
+            # One by itself is merged faster so, but may wait for its job, and the line with it: hardly at all while
+            # jobs are held, or were a while ago.
+            if len(group) == 1 and lock_timeout is None and not group[0].goes_alone:
                 [alone] = group
                 began = time.monotonic()
-                [answer] = database.call(RECEIVE_PROGRESS, alone.body, alone.key, alone.prefix, MOMENT)
+                at_most = _GLANCE if began < self._careful_until else MOMENT
+                [answer] = database.call(RECEIVE_PROGRESS, alone.body, alone.key, alone.prefix, at_most, self._register)
                 if time.monotonic() - began > _SLOW_SECONDS:
                     self._note_slow(job_of(alone.body))
                 return [answer or b""]
             statement, parameters = _grouped(group, lock_timeout)
-            rows = database.rows(statement, *parameters)
+            rows = database.rows(statement, *parameters, self._register)
             return [_outcome(*rows[number]) for number in range(len(group))]
         except TallymarkError as error:
             if error.sqlstate == LOCK_NOT_AVAILABLE and not is_last:
@@ -353,7 +357,7 @@ def _at_most(milliseconds: bytes, lock_timeout: bytes) -> bytes:
 
 
 def _grouped(group: list[_Update], lock_timeout: bytes | None) -> tuple[Statement, list[bytes | None]]:
-    """Return the statement for a group of this size, and its parameters; places that are left are empty."""
+    """Return the statement for a group of this size, and its parameters but the last; places left over are empty."""
     size = next(size for size in GROUP_SIZES if size >= len(group))
     empty = [None] * (size - len(group))
     return RECEIVE_GROUP[size], [

@@ -16,21 +16,20 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from multiprocessing.util import Finalize
 from threading import Lock
-from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, abc
 
-from tallymark.functions.call import is_pooled
 from tallymark.functions.errors import (
     CONNECTION_BROKEN,
     IS_PREPARED,
     IS_READ_ONLY,
     NO_RIGHT,
     NO_SPACE,
+    NOT_CONFIRMED,
     NOT_INSTALLED,
     InvalidUpdate,
     Remedy,
@@ -41,10 +40,12 @@ from tallymark.functions.errors import (
     is_refusal,
 )
 from tallymark.functions.http import Statement
-from tallymark.functions.session import configure
+from tallymark.functions.session import configure, is_pooled, libpq_url, open_session
 from tallymark.settings import Settings
 from tallymark.web.db.connections import Connection, Pool
+from tallymark.web.db.hosts import Hosts
 from tallymark.web.db.share import Share
+from tallymark.web.db.stuck import cut_after
 
 _logger = logging.getLogger("tallymark.web.database")
 
@@ -57,6 +58,8 @@ _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count
 #: first, and pools are closed at 0.
 BEFORE_POOLS_CLOSE = 10
 
+#: What setting up a connection may take; opening it has a limit of its own.
+_LEAST_SET_UP_SECONDS = 2.0
 #: A connection that is younger than this shows what a new one would.
 _NEW_SECONDS = 2.0
 
@@ -79,6 +82,9 @@ SELECT least(
       THEN d.datconnlimit - (SELECT count(*) FROM session AS s WHERE s.datid = d.oid) END)
 FROM pg_roles AS r, pg_database AS d WHERE r.rolname = session_user AND d.datname = current_database()
 """
+_STARTED_AT = "SELECT pg_catalog.pg_postmaster_start_time()::text"
+#: Where PostgreSQL gives the warning that a commit did not wait for its replica: somebody has cancelled the wait.
+_WAIT_FOR_REPLICA = "SyncRepWaitForLSN"
 #: One row if the role could be taken.
 _SET_ROLE = """
 SELECT set_config('role', %(role)s, false)
@@ -107,6 +113,9 @@ def run(connection: Connection, statement: Statement, parameters: tuple[bytes | 
             result = pgconn.exec_prepared(statement.name, parameters)  # type: ignore[arg-type]  # it takes None, too
         if result.status != ExecStatus.TUPLES_OK:
             raise _failure(connection, result, statement, parameters)
+        if connection.is_unconfirmed:
+            connection.is_unconfirmed = False
+            raise Unavailable("Database unavailable", explanation=NOT_CONFIRMED)
     except psycopg.OperationalError as error:
         # libpq got no result at all.
         raise Unavailable("Database unavailable", sqlstate=CONNECTION_BROKEN, remedy=Remedy.NEW_CONNECTION) from error
@@ -181,6 +190,12 @@ def _left(connection: Connection) -> int:
     return 1
 
 
+def _notice(connection: Connection, notice: psycopg.errors.Diagnostic) -> None:
+    """Note that a commit did not wait for its replica."""
+    if notice.source_function == _WAIT_FOR_REPLICA:
+        connection.is_unconfirmed = True
+
+
 class Database:
     """A pool of connections to one database, opened by the first call."""
 
@@ -200,7 +215,9 @@ class Database:
         server have the same `share`. Each call is made within `waiting`.
         """
         self._waiting = waiting
-        self._url = url
+        self._hosts = None if url is None else Hosts(libpq_url(url))
+        #: Whether the URL leads to a standby where there is one.
+        self.prefers_standby = "prefer-standby" in (url or "")
         self._settings = settings
         self._role = role
         self._session = {
@@ -280,11 +297,19 @@ class Database:
     def _connect(self) -> Connection:
         """Open a connection and set it up."""
         opened_at = time.monotonic()
-        if self._url is None:
+        if self._hosts is None:
             raise psycopg.InterfaceError("DATABASE_URL is not set")
-        connection = Connection.connect(**self._parameters(self._url))
+        connection = open_session(
+            self._hosts.url(),
+            Connection,
+            fallback_application_name="tallymark",
+            connect_timeout=self._hosts.timeout(self._settings.pool_timeout),
+            **_KEEPALIVE,
+        )
+        self._hosts.prefer(connection.info.host, connection.info.port)
         try:
-            self._set_up(connection)
+            with cut_after(connection, max(_LEAST_SET_UP_SECONDS, self._settings.pool_timeout)):
+                self._set_up(connection)
         except psycopg.Error:
             connection.close()
             raise
@@ -297,22 +322,14 @@ class Database:
                 Finalize(None, self.close, exitpriority=0)
         return connection
 
-    def _parameters(self, url: str) -> dict[str, Any]:
-        """Return the connection parameters; those in the URL override ours, but for the encoding."""
-        return {
-            "application_name": "tallymark",
-            "connect_timeout": max(1, round(self._settings.pool_timeout)),
-            **_KEEPALIVE,
-            **conninfo_to_dict(url),
-            "client_encoding": "UTF8",
-            "autocommit": True,
-        }
-
     def _set_up(self, connection: Connection) -> None:
         connection.is_pooled = is_pooled(connection)
         if not connection.is_pooled:
             configure(connection, self._session)
         connection.left = _left(connection)
+        [(connection.server,)] = connection.execute(_STARTED_AT, prepare=False).fetchall()
+        connection.is_unconfirmed = False
+        connection.add_notice_handler(partial(_notice, connection))
         connection.lacks_role = False
         if self._role is not None and not connection.is_pooled:
             connection.lacks_role = connection.execute(_SET_ROLE, {"role": self._role}).fetchone() is None

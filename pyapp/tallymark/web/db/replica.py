@@ -22,6 +22,8 @@ _MEASURE_SECONDS = 1.0
 _IDLE_SECONDS = 30.0
 #: How long positions of the primary are kept; a longer lag is reported as this one.
 _MEMORY_SECONDS = 3600.0
+#: How often a standby is looked for where the URL prefers one and led to the primary: there may be one again.
+_LOOK_SECONDS = 30.0
 #: A lag that cannot be measured because the primary is away; the replica is then read from.
 _UNKNOWN = -1.0
 #: A statement that took too long here would take as long on the primary.
@@ -53,6 +55,7 @@ class Reader:
         self._lock = Lock()
         self._measuring = False
         self._used_at = 0.0
+        self._looked_at = 0.0
         self._lag = Lag(used=False, seconds=None)
         #: Times and positions of the primary, the oldest first.
         self._positions: deque[tuple[float, int]] = deque()
@@ -148,11 +151,18 @@ class Reader:
             is_replica, replayed = self._replica.call(WAL_POSITION)
         except TallymarkError:
             return None
-        if is_replica == b"f":
+        if is_replica == b"f" and int(replayed or b"0") >= int(written or b"0"):
+            self._look_for_standby(self._replica)
             return 0.0  # not a replica: another primary, or another address of this one
         if written is None:
             return _UNKNOWN
         return self._behind(int(replayed or b"0"))
+
+    def _look_for_standby(self, replica: Database) -> None:
+        """Have connections opened again once in a while: a standby that was promoted keeps those that it has."""
+        if replica.prefers_standby and time.monotonic() > self._looked_at + _LOOK_SECONDS:
+            self._looked_at = time.monotonic()
+            replica.close()
 
     def _behind(self, replayed: int) -> float:
         """Return how long ago the primary was at the replica's position."""

@@ -155,6 +155,8 @@ class Share:
         while True:
             time.sleep(1.0)
             seconds += 1
+            for each in self.pools:
+                each.cut_stuck()
             if seconds % _LOOK_SECONDS == 0:
                 self._look()
             with self.lock:

@@ -14,6 +14,7 @@ from flask.json import dumps
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
+from tallymark.addresses import PAGES
 from tallymark.functions.errors import TallymarkError
 from tallymark.functions.http import LAST_FAILURES
 from tallymark.web.auth.tokens import Caller, Tokens
@@ -21,9 +22,6 @@ from tallymark.web.db.replica import CanCall
 from tallymark.web.http.answers import Problem
 from tallymark.web.pages.documents import page
 from tallymark.web.routes.lists import read_page
-
-#: The addresses for which the script has a page; see pyapp/dashboard/src/main.tsx.
-_PAGES = ("/", "/job", "/errors", "/history", "/areas", "/system")
 
 
 def add_dashboard(app: Flask, tokens: Tokens, reader: CanCall) -> None:
@@ -46,7 +44,7 @@ def add_dashboard(app: Flask, tokens: Tokens, reader: CanCall) -> None:
         failed = _jobs(lambda: reader.call(LAST_FAILURES, who.sql_prefix)[0]) if is_overview else "null"
         return page("dashboard.html", boot=_boot(who, first, failed))
 
-    for address in _PAGES:
+    for address in PAGES:
         app.add_url_rule(address, f"show {address}", show, methods=["GET"])
 
 

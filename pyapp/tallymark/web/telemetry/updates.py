@@ -37,6 +37,8 @@ _LATE_SECONDS = 60.0
 _MILESTONES = {"started", "completed", "paused", "cancelled"}
 _CREDENTIALS = ("credential_expiry", "credential_renewal", "credential_resumed")
 _DEFAULT_STATUS = "processing"
+#: How many types of items a line of the log names.
+_MOST_TYPES = 20
 
 Json = dict[str, Any]
 
@@ -107,7 +109,7 @@ class UpdateLog:
         if _logger.isEnabledFor(logging.DEBUG):
             _logger.debug("update received", extra={"job": job, "status": status, "payload": update})
         if not duplicate:
-            _log_milestone(job, status, update)
+            _log_milestone(job, status, update, outcome)
         if (warnings := outcome.get("warnings")) and self._may_log(f"{job} {warnings[0][:20]}"):
             _logger.warning("update taken with a warning: %s", "; ".join(warnings), extra={"job": job})
 
@@ -217,7 +219,7 @@ def _as_text(given: str) -> str:
     return given.replace("\0", "").encode(errors="ignore").decode()
 
 
-def _log_milestone(job: str, status: str, update: Json) -> None:
+def _log_milestone(job: str, status: str, update: Json, outcome: Json) -> None:
     """Log the statuses that operators want to know."""
     if status == "failed":
         error = update.get("error")
@@ -226,8 +228,18 @@ def _log_milestone(job: str, status: str, update: Json) -> None:
     elif status in _CREDENTIALS:
         _logger.warning("credentials of a job: %s", status, extra={"job": job})
     elif status in _MILESTONES:
-        counts = update.get("itemsByType") if status == "completed" else None
-        _logger.info("job %s", status, extra={"job": job, "counts": counts})
+        _logger.info("job %s", status, extra={"job": job, "counts": _counts(outcome.get("finalCounts"))})
+
+
+def _counts(final: Json | None) -> Json | None:
+    """Return the counts of a job that has ended, by type where there are types; a line of the log has a limit."""
+    if final is None:
+        return None
+    types = sorted(final["itemsByType"].items(), key=lambda item: (-item[1], item[0]))
+    if not types:
+        return None if final["processedItems"] is None else {"processedItems": final["processedItems"]}
+    more = {"more types": len(types) - _MOST_TYPES} if len(types) > _MOST_TYPES else {}
+    return {**dict(types[:_MOST_TYPES]), **more}
 
 
 def _instant(given: object) -> float | None:

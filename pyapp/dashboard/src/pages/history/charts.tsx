@@ -1,4 +1,4 @@
-import { count, duration, figure } from "../../lib/format";
+import { count, duration, figure, plural } from "../../lib/format";
 import type { Day } from "../../lib/types";
 import { Card } from "../../parts/basics";
 import { DayChart } from "./day_chart";
@@ -37,7 +37,7 @@ export function Charts({ days, sums }: { days: Day[]; sums: Sums }) {
                 show: whole,
               },
             ]}
-            description={`${count(sums.ended)} jobs ended in ${days.length} days; most on ${day(busiest.day)}: ${count(busiest.finished)} finished, ${count(busiest.failed)} failed, ${count(busiest.cancelled)} were cancelled.`}
+            description={`${plural(sums.ended, "job")} ended in ${days.length} days; most on ${day(busiest.day)}: ${count(busiest.finished)} finished, ${count(busiest.failed)} failed, ${count(busiest.cancelled)} cancelled.`}
           />
         </Card>
       </div>
@@ -53,7 +53,7 @@ export function Charts({ days, sums }: { days: Day[]; sums: Sums }) {
                 show: short,
               },
             ]}
-            description={`${figure(sums.items)} items in ${days.length} days; most on ${day(richest.day)}: ${figure(richest.items)}.`}
+            description={`${figure(sums.items)} ${sums.items === 1 ? "item" : "items"} in ${days.length} days; most on ${day(richest.day)}: ${figure(richest.items)}.`}
           />
         </Card>
       </div>

@@ -11,7 +11,9 @@ import { LongText, Said } from "./values";
 export function Head({ job, past }: { job: Job; past: boolean }) {
   const { progress } = job;
   const goes = !past && !hasEnded(job) && job.status !== "queued";
-  const rate = useLoaded<Rate>(goes ? jobPath(job.id, "rate") : null, {}, 5).data;
+  const frequency = useLoaded<Rate>(goes ? jobPath(job.id, "rate") : null, {}, 5).data;
+  // What was read while the job was running is out of date when it pauses or waits.
+  const rate = job.status === "running" ? frequency : null;
   return (
     <section class="card mb-3" aria-label="Progress">
       <div class="card-body">
@@ -31,12 +33,12 @@ export function Head({ job, past }: { job: Job; past: boolean }) {
           <Fact name="Stage">{text(progress.stage)}</Fact>
           <Fact name="Operation">{text(progress.operationType?.replaceAll("_", " "))}</Fact>
           <Fact name="Data type">{text(progress.currentDataType)}</Fact>
-          {goes && rate?.itemsPerSecond != null && (
+          {rate?.itemsPerSecond != null && (
             <Fact name="Rate" beside={interval(rate.low, rate.high, speed)}>
               <span class="tabular">{speed(rate.itemsPerSecond)}</span>
             </Fact>
           )}
-          {goes && rate?.etaSeconds != null && (
+          {rate?.etaSeconds != null && (
             <Fact
               name="Time left"
               beside={
@@ -64,7 +66,7 @@ export function Head({ job, past }: { job: Job; past: boolean }) {
             </Fact>
           )}
           {job.startedAt && job.finishedAt && <Fact name="Took">{took(job.startedAt, job.finishedAt)}</Fact>}
-          <Fact name="Last update" beside={goes ? habit(rate) : null}>
+          <Fact name="Last update" beside={goes ? habit(frequency) : null}>
             {job.startedAt ? <Time at={job.updatedAt} as={past ? "clock" : "ago"} /> : "none yet"}
           </Fact>
         </dl>

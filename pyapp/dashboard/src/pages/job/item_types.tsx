@@ -1,11 +1,13 @@
 import { useState } from "preact/hooks";
-import { count } from "../../lib/format";
+import { count, plural } from "../../lib/format";
 import type { Progress } from "../../lib/types";
 import { Card, Empty } from "../../parts/basics";
 import { Said } from "./values";
 
 const COLOURS = ["bg-blue", "bg-teal", "bg-orange", "bg-purple", "bg-pink", "bg-lime", "bg-cyan", "bg-yellow"];
 const REST = "bg-secondary";
+/** What stands under the empty name: the server names so many types and sums the others. */
+const FURTHER = "further types";
 /** How many types have a bar each; the others share a line that unfolds. */
 const MOST = 10;
 
@@ -50,7 +52,7 @@ export function ItemTypes({ progress }: { progress: Progress }) {
 function Sum({ types, items }: { types: number; items: number }) {
   return (
     <span class="text-secondary tabular">
-      {count(items)} {items === 1 ? "item" : "items"}, {count(types)} {types === 1 ? "type" : "types"}
+      {plural(items, "item")}, {plural(types, "type")}
     </span>
   );
 }
@@ -59,7 +61,7 @@ function Sum({ types, items }: { types: number; items: number }) {
 function Distribution({ types }: { types: Counted[] }) {
   const named = types.slice(0, COLOURS.length);
   const other = types.slice(COLOURS.length).reduce((all, type) => all + type.share, 0);
-  const told = named.slice(0, 3).map((type) => `${type.name} ${share(type.share)}`);
+  const told = named.slice(0, 3).map((type) => `${type.name || FURTHER} ${share(type.share)}`);
   const description = `Distribution of the items: ${told.join(", ")}${types.length > 3 ? " and others" : ""}`;
   return (
     <div class="lane mb-3" role="img" aria-label={description} data-chart="distribution">
@@ -70,7 +72,7 @@ function Distribution({ types }: { types: Counted[] }) {
             key={type.name}
             class={type.colour}
             style={{ flexGrow: type.share }}
-            title={`${type.name}: ${share(type.share)}`}
+            title={`${type.name || FURTHER}: ${share(type.share)}`}
           />
         ))}
       {other > 0 && <div class={REST} style={{ flexGrow: other }} title={`others: ${share(other)}`} />}
@@ -83,9 +85,9 @@ function Bars({ types, largest }: { types: Counted[]; largest: number }) {
     <ul class="type-bars" aria-label="Items by type">
       {types.map((type) => (
         <li key={type.name} data-type={type.name}>
-          <span class="type-name text-truncate" title={type.name}>
+          <span class="type-name text-truncate" title={type.name || FURTHER}>
             <span class={`colour-dot ${type.colour}`} aria-hidden="true" />
-            <Said>{type.name}</Said>
+            {type.name ? <Said>{type.name}</Said> : FURTHER}
           </span>
           <span class="type-count tabular">{count(type.items)}</span>
           <span class="type-share tabular text-secondary">{share(type.share)}</span>
@@ -109,7 +111,7 @@ function Rest({ types, largest }: { types: Counted[]; largest: number }) {
   return (
     <details open={open} onToggle={(toggled) => setOpen(toggled.currentTarget.open)} class="mt-2">
       <summary class="tabular">
-        {count(types.length)} more types with {count(items)} {items === 1 ? "item" : "items"}
+        {plural(types.length, "more type")} with {plural(items, "item")}
       </summary>
       {open && <Bars types={types} largest={largest} />}
     </details>

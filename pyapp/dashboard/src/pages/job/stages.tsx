@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
 import { jobPath } from "../../lib/api";
-import { count, duration } from "../../lib/format";
+import { count, duration, plural } from "../../lib/format";
 import { useLoaded } from "../../lib/hooks";
 import type { Job } from "../../lib/types";
 import { Card, Failure } from "../../parts/basics";
@@ -71,7 +71,7 @@ function Lane({ stages, colours: colour }: { stages: Stage[]; colours: Map<strin
     <div
       class="lane lane-tall mb-3"
       role="img"
-      aria-label={`${stages.length} stages in ${duration(whole)}, see the table`}
+      aria-label={`${plural(stages.length, "stage")} in ${duration(whole)}, see the table`}
     >
       {stages.map((stage) => (
         <div

@@ -149,8 +149,8 @@ function typeCounts(d: Details): Words {
   types.sort(([, one], [, other]) => Number(other) - Number(one));
   const named = types
     .slice(0, MOST_TYPES)
-    .map(([name, value]) => [plainly(value), " ", <Said key={name}>{name}</Said>]);
-  return listed([...named, types.length > MOST_TYPES && `${count(types.length - MOST_TYPES)} more types`]);
+    .map(([name, value]) => [<Said key={name}>{name}</Said>, " ", plainly(value)]);
+  return listed([...named, types.length > MOST_TYPES && plural(types.length - MOST_TYPES, "more type")]);
 }
 
 function tail(d: Details): Words[] {

@@ -1,0 +1,58 @@
+-- Keeps the names in a job's state within their limit, because every update writes the state again. The ledger has all
+-- names.
+--
+-- Which names stay must depend on the set of the updates only, and not on their order. So the shortest stay, and of those
+-- with the same length the first by their bytes: a name that once went can never come back, because more names only
+-- come before it. Real types have short names; ids and addresses have long ones.
+
+CREATE OR REPLACE FUNCTION tallymark.within_limits(job tallymark.job) RETURNS tallymark.job
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_most CONSTANT integer := tallymark.most_names();
+  v_items CONSTANT jsonb := job.progress -> 'itemsByType';
+  v_over text[];
+  v_rest numeric;
+BEGIN
+  -- jsonb has its names in this order. No type can be called '': the sum of the types that went stands there.
+  v_over := ARRAY(
+    SELECT t.name FROM jsonb_object_keys(v_items) WITH ORDINALITY AS t (name, place) WHERE t.name <> ''
+    ORDER BY t.place OFFSET c_most);
+  IF v_over <> '{}' THEN
+    -- Only increments go there. To add up running totals of names that went, each would have to be remembered.
+    SELECT sum((v_items -> o.name)::numeric - coalesce((
+      SELECT sum((w.value -> 'itemsByType' -> o.name)::numeric) FROM jsonb_each(job.workers) AS w), 0))
+    INTO v_rest FROM unnest(v_over) AS o (name);
+    job.workers := (
+      SELECT jsonb_object_agg(w.key, CASE WHEN w.value ? 'itemsByType'
+        THEN jsonb_set(w.value, '{itemsByType}', (w.value -> 'itemsByType') - v_over) ELSE w.value END)
+      FROM jsonb_each(job.workers) AS w);
+    job.progress := job.progress || jsonb_build_object('itemsByType', (v_items - v_over)
+      || jsonb_build_object('', trim_scale(coalesce((v_items -> '')::numeric, 0) + v_rest)));
+  END IF;
+
+  v_over := ARRAY(
+    SELECT f.name FROM jsonb_object_keys(job.progress) WITH ORDINALITY AS f (name, place)
+    WHERE tallymark.member_rule(f.name) IS NULL AND f.name NOT IN ('errorTimestamp', 'lastAreasDiscovery')
+    ORDER BY f.place OFFSET c_most);
+  IF v_over <> '{}' THEN
+    job.progress := job.progress - v_over;
+    job.clocks := job.clocks - v_over;
+    job.newest_fields := ARRAY(
+      SELECT n.name FROM unnest(job.newest_fields) WITH ORDINALITY AS n (name, place)
+      WHERE n.name <> ALL (v_over) ORDER BY n.place);
+  END IF;
+  RETURN job;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.within_limits(tallymark.job) IS
+'Keeps the names in a job''s state within most_names: the types of items, and the fields that the wire protocol does not
+know. The shortest names stay, of the same length the first by their bytes, so that the state does not depend on the
+order of the updates. What further types counted as increments is summed under the name ''''; their running totals, and
+the further fields, are only in the ledger.
+Arguments: job: the state.
+Returns: the state with fewer names, or as it was.';
+
+REVOKE ALL ON FUNCTION tallymark.within_limits(tallymark.job) FROM PUBLIC;

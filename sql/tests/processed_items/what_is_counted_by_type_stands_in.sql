@@ -1,0 +1,38 @@
+-- How many items a job has processed: its processedItems, and where no crawler ever gave that, the sum of its types. The
+-- stored field stays absent, and everything that shows how far the job is says the same.
+BEGIN;
+SET LOCAL search_path = tap, public;
+SELECT plan(13);
+
+SELECT is(tallymark.processed_items(c.progress), c.items, c.progress::text)
+FROM (VALUES (1, '{"processedItems": 150, "itemsByType": {"a": 9}}'::jsonb, 150::numeric),
+  (2, '{"processedItems": 0, "itemsByType": {"a": 9}}', 0), (3, '{"itemsByType": {"a": 9, "b": 1}}', 10),
+  (4, '{"itemsByType": {}}', 0), (5, '{}', 0),
+  (6, '{"itemsByType": {"a": 9007199254740991, "b": 9007199254740991}}', 18014398509481982)) AS c (number, progress, items)
+ORDER BY c.number;
+
+DO $$
+BEGIN
+  PERFORM tallymark.create_job('job');
+  PERFORM tallymark.merge_progress('job', '{"status": "started", "totalItems": 300}');
+  PERFORM tallymark.merge_progress('job', '{"itemsByType": {"issues": 100}, "updateId": "1"}');
+  PERFORM tallymark.merge_progress('job', '{"itemsByType": {"issues": 50}, "updateId": "2"}');
+END
+$$;
+SELECT ok(tallymark.get_job('job') @> '{"percentage": 50, "summary": "150/300 issues (50%)"}', 'a running job');
+SELECT is(tallymark.job_rate('job') -> 'itemsLeft', '150', 'what is left of it');
+SELECT is((SELECT tallymark.job_row(j) ->> 'summary' FROM tallymark.job AS j WHERE j.id = 'job'), '150/300 issues (50%)',
+  'its line in the overview');
+DO $$
+BEGIN
+  PERFORM tallymark.merge_progress('job', '{"status": "completed", "itemsByType": {"notes": 150}, "updateId": "3"}');
+END
+$$;
+SELECT is(tallymark.get_job('job') -> 'percentage', '100.0', 'when it is finished, all is done');
+SELECT is(details ->> 'summary', '300/300 items (100%)', 'the summary of its completion')
+FROM tallymark.timeline('job', 3);
+SELECT is(tallymark.get_job('job') -> 'progress' ? 'processedItems', false, 'the field stays absent');
+SELECT is((SELECT d.items FROM tallymark.jobs_per_day(1) AS d), 300::numeric, 'the items of the day');
+
+SELECT * FROM finish();
+ROLLBACK;
