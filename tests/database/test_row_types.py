@@ -64,7 +64,7 @@ def test_a_database_of_the_release_before_takes_one_too(
     db.execute(_OLD_SIGNATURE.encode())
     db.execute("DELETE FROM _yoyo_migration WHERE migration_id = ANY (%s)", [later])
     if "0007-retention" in later:
-        db.execute("ALTER TABLE tallymark.job DROP COLUMN pruned_seq")
+        db.execute("ALTER TABLE tallymark.job DROP COLUMN pruned_seq CASCADE")
     files = tmp_path / "sql"
     shutil.copytree(sql_root(), files)
     (files / "migrations" / "9000-mine.sql").write_text(_ADD_COLUMN.format(last=available()[-1]))
