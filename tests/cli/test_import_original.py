@@ -190,6 +190,34 @@ def test_the_columns_may_be_spelled_and_typed_either_way(
     assert row == ("paused", {"processedItems": 5}, {"page": 1}, True)
 
 
+def test_the_session_settings_of_the_originals_user_do_no_harm(
+    db: Connection, db_url: str, original: Connection
+) -> None:
+    """The table is that of its search path; formats and time zone change nothing, and hidden rows are an error."""
+    name = original.info.dbname
+    original.execute(
+        f"""CREATE SCHEMA old; ALTER TABLE job SET SCHEMA old; ALTER TABLE old.job ALTER updated_at TYPE timestamptz;
+            CREATE ROLE tallymark_test_original LOGIN PASSWORD 'p';
+            GRANT USAGE ON SCHEMA old TO tallymark_test_original; GRANT SELECT ON old.job TO tallymark_test_original;
+            ALTER ROLE tallymark_test_original SET search_path = old;
+            ALTER ROLE tallymark_test_original SET DateStyle = 'German, DMY';
+            ALTER ROLE tallymark_test_original SET TimeZone = 'Asia/Kathmandu';
+            ALTER DATABASE "{name}" SET statement_timeout = '1min';
+            INSERT INTO old.job (id, status, progress, updated_at)
+              VALUES ('job', 'paused', '{{}}', '1900-01-06 10:00:00Z')""".encode()
+    )
+    url = make_conninfo(url_of(original), user="tallymark_test_original", password="p")
+    try:
+        told = CliRunner().invoke(import_original, [url, "--database-url", db_url])
+        original.execute("ALTER TABLE old.job ENABLE ROW LEVEL SECURITY")
+        hidden = CliRunner().invoke(import_original, [url, "--database-url", db_url])
+    finally:
+        original.execute("DROP OWNED BY tallymark_test_original; DROP ROLE tallymark_test_original")
+    assert (told.exit_code, told.output) == (0, "1 row read, 1 taken over\n")
+    assert db.execute("SELECT newest_at = '1900-01-06 10:00:00Z' FROM tallymark.job").fetchone() == (True,)
+    assert (hidden.exit_code, "row-level security" in hidden.output) == (2, True)
+
+
 def test_the_table_may_be_in_tallymarks_own_database(db: Connection, db_url: str) -> None:
     """An id may be a number or a uuid there."""
     db.execute("CREATE TABLE public.job (id bigint PRIMARY KEY, status text, progress jsonb)")
