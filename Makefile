@@ -44,6 +44,7 @@ PGSPOT_FILES = tests/database/owned_schema.sql $(filter-out $(RELEASED_MIGRATION
 	$(wildcard sql/functions/*/*.sql) $(wildcard sql/views/*.sql)
 
 POSTGRES_BIN ?= /usr/lib/postgresql/15/bin
+export POSTGRES_BIN
 
 # Passed on to the program that a target runs: make run ARGS='--port 9000', make test ARGS='-k merge'
 ARGS ?=

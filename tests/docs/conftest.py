@@ -1,6 +1,8 @@
 """A server of its own for the documents: they make roles with fixed names, which belong to the whole server."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,12 +22,14 @@ class Place:
         server: The server.
         url: The database, as a superuser.
         db: A connection to it, in autocommit.
+        notes: What a fixture has seen, for its tests.
     """
 
     def __init__(self, server: EmbeddedPostgres) -> None:
         self.server = server
         self.url = server.url
         self.db: Connection = psycopg.connect(server.url, autocommit=True)
+        self.notes: dict[str, Any] = {}
 
     def url_for(self, user: str, database: str = "") -> str:
         """Return the URL of a database, by default this one, for a user whose password is `p`."""
@@ -38,10 +42,10 @@ class Place:
         return row[0] if row else None
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A database whose server allows prepared transactions and counts what functions cost."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("documents") / "data") as server:
+@contextmanager
+def made_place(directory: Path) -> Iterator[Place]:
+    """Make a database whose server allows prepared transactions and counts what functions cost."""
+    with EmbeddedPostgres(directory / "data") as server:
         with psycopg.connect(server.url, autocommit=True) as db:
             db.execute("ALTER SYSTEM SET max_prepared_transactions = 5")
             db.execute("ALTER SYSTEM SET track_functions = 'pl'")
@@ -52,6 +56,20 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         made = Place(server)
         yield made
         made.db.close()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A place that the tests of a module share."""
+    with made_place(tmp_path_factory.mktemp("documents")) as made:
+        yield made
+
+
+@pytest.fixture
+def own_place(tmp_path: Path) -> Iterator[Place]:
+    """A place that only one test has."""
+    with made_place(tmp_path) as made:
+        yield made
 
 
 class Connect:

@@ -211,26 +211,25 @@ def test_the_maintenance_of_the_page_runs(ready: "Place") -> None:
     assert run(ready.url, "doctor", "--no-settings").exit_code == 0
 
 
-def test_uninstalling_leaves_nothing(ready: "Place") -> None:
+def test_uninstalling_leaves_nothing(own_place: "Place") -> None:
     """Neither schema nor tables nor roles; afterwards docs/operations.md installs it again, and that goes, too."""
-    # The last test of the module: it takes the schema away from the others.
-    assert len(_tables(ready.db)) > 10
-    ready.db.execute("CREATE ROLE tallymark_web LOGIN IN ROLE tallymark_writer, tallymark_reader")
-    ready.db.execute(
-        f"GRANT CONNECT ON DATABASE {ready.value('SELECT current_database()')} TO tallymark_reader".encode()
+    assert len(_tables(own_place.db)) > 10
+    own_place.db.execute("CREATE ROLE tallymark_web LOGIN IN ROLE tallymark_writer, tallymark_reader")
+    own_place.db.execute(
+        f"GRANT CONNECT ON DATABASE {own_place.value('SELECT current_database()')} TO tallymark_reader".encode()
     )
-    _uninstall(ready, ready.db)
+    _uninstall(own_place, own_place.db)
     made = fenced(section(read("docs/operations.md"), "## On a PostgreSQL server of your own"), "sql")[0]
     for statement in made.replace("'...'", "'p'").replace("DATABASE tallymark ", "DATABASE second ").split(";\n"):
-        ready.db.execute(statement.encode())
-    url = ready.url_for("tallymark_installer", "second")
-    _installs_and_checks(ready, "tallymark_installer", url)
-    with psycopg.connect(ready.url, dbname="second", autocommit=True) as second:
+        own_place.db.execute(statement.encode())
+    url = own_place.url_for("tallymark_installer", "second")
+    _installs_and_checks(own_place, "tallymark_installer", url)
+    with psycopg.connect(own_place.url, dbname="second", autocommit=True) as second:
         assert len(_tables(second)) > 10
-        _uninstall(ready, second)
+        _uninstall(own_place, second)
         second.execute("DROP OWNED BY tallymark_installer")
-    ready.db.execute("DROP DATABASE second WITH (FORCE)")
-    ready.db.execute("DROP ROLE tallymark_installer")
+    own_place.db.execute("DROP DATABASE second WITH (FORCE)")
+    own_place.db.execute("DROP ROLE tallymark_installer")
 
 
 def _uninstall(ready: "Place", db: "psycopg.Connection[Any]") -> None:

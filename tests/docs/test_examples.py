@@ -4,7 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,14 +48,20 @@ def _psql(_directory: Path) -> list[str]:
 def _node(directory: Path) -> list[str]:
     node = _program("node", "the example for node-postgres")
     cache = user_cache_path("tallymark-tests") / NODE_POSTGRES
-    if not (cache / "node_modules" / "pg").exists():
+    if not cache.exists():
         npm = _program("npm", "the example for node-postgres")
-        cache.mkdir(parents=True, exist_ok=True)
+        cache.parent.mkdir(parents=True, exist_ok=True)
         command = [npm, "install", "--silent", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
-        try:
-            subprocess.run([*command, NODE_POSTGRES], cwd=cache, check=True, capture_output=True, timeout=60)
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-            pytest.skip(f"NOT TESTED: the example for node-postgres, since npm could not fetch {NODE_POSTGRES}")
+        with tempfile.TemporaryDirectory(dir=cache.parent) as fetched:
+            whole = Path(fetched) / "whole"
+            whole.mkdir()
+            try:
+                subprocess.run([*command, NODE_POSTGRES], cwd=whole, check=True, capture_output=True, timeout=60)
+            except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+                pytest.skip(f"NOT TESTED: the example for node-postgres, since npm could not fetch {NODE_POSTGRES}")
+            # Moved as a whole, because another worker may do the same.
+            with suppress(OSError):
+                whole.rename(cache)
     # A module is looked for beside the program.
     (directory / "node_modules").symlink_to(cache / "node_modules")
     return [node, str(shutil.copy(EXAMPLES / "report.mjs", str(directory)))]

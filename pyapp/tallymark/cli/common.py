@@ -1,11 +1,13 @@
 """What several commands share: options, the database they work on, and Ctrl-C."""
 
 import math
+import os
 import re
+import select
 import signal
-import threading
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial, wraps
 from pathlib import Path
@@ -299,7 +301,13 @@ class Interrupt:
     """
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
+        self._asked = False
+        # The handler runs in the main thread, in the middle of whatever that does. A lock that is held there, such as
+        # that of a `threading.Event` that is waited for, would never be released; so a wait is ended by a byte.
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        for end in (self._reader, self._writer):
+            weakref.finalize(self, os.close, end)
         self._open = False
         self._before: dict[int, Any] = {}
 
@@ -317,7 +325,7 @@ class Interrupt:
         """Let a signal break the block off, with Interrupted: it waits for others, and leaves nothing half done."""
         self._open = True
         try:
-            if self._asked.is_set():
+            if self._asked:
                 raise Interrupted
             yield
         finally:
@@ -325,10 +333,16 @@ class Interrupt:
 
     def wait(self, seconds: float) -> bool:
         """Wait; return True, at once, when this process was asked to end."""
-        return self._asked.wait(seconds)
+        if not self._asked and seconds > 0:
+            ends = select.poll()
+            ends.register(self._reader, select.POLLIN)  # the byte is never read, so all threads that wait notice it
+            ends.poll(seconds * 1000)
+        return self._asked
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        self._asked.set()
+        self._asked = True
+        with suppress(BlockingIOError):
+            os.write(self._writer, b"!")
         if self._open:
             self._open = False
             raise Interrupted
