@@ -11,6 +11,7 @@ import click
 import psycopg
 from psycopg import sql
 from psycopg.rows import tuple_row
+from psycopg.types.json import Jsonb
 
 from tallymark import functions
 from tallymark.cli.common import (
@@ -31,6 +32,7 @@ from tallymark.functions.errors import (
     TallymarkError,
     Unavailable,
 )
+from tallymark.functions.session import open_session
 from tallymark.plain import plain, plain_json
 from tallymark.terminal.screen import ProgressLine
 from tallymark.terminal.text import bar, count
@@ -43,6 +45,15 @@ _ATTEMPTS = 5
 #: No such schema, no such function.
 _NOT_INSTALLED = {"3F000", "42883"}
 _BAR_CELLS = 20
+#: Set while the original's table is read: its transaction waits between two pages while jobs are written, and a policy
+#: that hides rows is an error.
+_WHILE_READING = {
+    "idle_in_transaction_session_timeout": "0",
+    "statement_timeout": "0",
+    "transaction_timeout": "0",  # from PostgreSQL 17 on
+    "TimeZone": "UTC",
+    "row_security": "off",
+}
 #: Columns without which a table is not the original's. The stored function knows the others, in either spelling.
 _NEEDED = {"id", "status", "progress"}
 
@@ -100,7 +111,11 @@ def import_original(url: str, original: str, table: str, *, dry_run: bool, as_js
     interrupted.
     """
     run = _Run(dry_run=dry_run, as_json=as_json)
-    with _rows_of(original, table) as (total, rows), connected(url, ADMIN) as connection, Interrupt() as interrupt:
+    with (
+        _rows_of(original, table) as (total, rows),
+        connected(url, ADMIN, unhurried=True) as connection,
+        Interrupt() as interrupt,
+    ):
         for row in rows:
             run.take(connection, row)
             run.show(total)
@@ -215,13 +230,16 @@ def _rows_of(url: str, table: str) -> Iterator[tuple[int, Iterator[Row]]]:
     """Open the original's table: give the number of its rows, and the rows in the order of their ids, page by page."""
     with ExitStack() as stack:
         with _named():
-            connection = stack.enter_context(connected(url))
-            connection.execute("SET client_encoding TO 'UTF8'")
+            # It is not Tallymark's: the user's own search path and rights decide which table is meant, and may be read.
+            session = open_session(url, psycopg.Connection, fallback_application_name="tallymark")
+            connection = stack.enter_context(session)
             stack.enter_context(connection.transaction())
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            # It waits between two pages while jobs are written.
-            for name in ("idle_in_transaction_session_timeout", "statement_timeout"):
-                connection.execute("SELECT pg_catalog.set_config(%s, '0', true)", [name])
+            connection.execute(
+                "SELECT pg_catalog.set_config(s.name, o.value, true) FROM pg_catalog.pg_settings AS s"
+                " JOIN pg_catalog.jsonb_each_text(%s) AS o (name, value) ON o.name = s.name",
+                [Jsonb(_WHILE_READING)],
+            )
             place = _find(connection, table)
             [(total,)] = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(place)).fetchall()
             cursor = stack.enter_context(psycopg.ServerCursor[Any](connection, "original", row_factory=tuple_row))
@@ -259,8 +277,6 @@ def _named() -> Iterator[None]:
     try:
         yield
     except CannotRun as error:
-        cause = error.__cause__
-        reason = str(cause) if isinstance(cause, psycopg.Error) else error.message
-        raise OriginalFailed(reason) from error
+        raise OriginalFailed(error.message) from error
     except psycopg.Error as error:
         raise OriginalFailed(str(error)) from error
