@@ -65,7 +65,7 @@ class Stub:
 
 def _ack(update: dict[str, Any]) -> dict[str, Any]:
     resume: dict[str, Any] = {"lastProcessedId": None, "resumeState": None, "itemsByType": {}, "processedItems": 0}
-    started = {"resume": resume, "newestTimestamp": None} if update["status"] == "started" else {}
+    started = {"resume": resume, "newestTimestamp": None} if update.get("status") == "started" else {}
     return {"status": "received", "seq": 1, "duplicate": False, "warnings": [], "command": None, **started}
 
 

@@ -10,7 +10,6 @@ from tallymark.client.records import Waiting
 from tallymark.client.transport import Answer, as_json
 
 OK = 200
-CREATED = 201
 BAD = 400
 UNAUTHORIZED = 401
 FORBIDDEN = 403
@@ -78,17 +77,10 @@ def answers_to_each(answer: Answer, updates: int) -> list[Mapping[str, Any]] | N
         return None
     if answer.status == OK:
         return [body] if body.get("status") == "received" else None
-    return [body] if is_refusal(answer) else None
-
-
-def is_refusal(answer: Answer) -> bool:
-    """Return whether the server refuses a request. A 404 of another server, at a wrong address, is no refusal."""
-    body = answer.body
-    if answer.status == TOO_LARGE:
-        return True
-    if answer.status not in REFUSALS or not isinstance(body, dict):
-        return False
-    return isinstance(body.get("error"), str) and body.get("status") == answer.status
+    # A 404 of another server, at a wrong address, is not a refusal of the update.
+    if answer.status in REFUSALS and isinstance(body.get("error"), str) and body.get("status") == answer.status:
+        return [body]
+    return None
 
 
 def error_of(answer: Answer) -> str | None:

@@ -13,16 +13,12 @@ import time
 from typing import Any
 
 from tallymark.client.answers import (
-    CREATED,
-    FORBIDDEN,
-    OK,
     REFUSALS,
     TOO_LARGE,
     UNAUTHORIZED,
     Pauses,
     answers_to_each,
     error_of,
-    is_refusal,
 )
 from tallymark.client.bell import Bell
 from tallymark.client.channel import Channel
@@ -47,6 +43,8 @@ _LEFTOVERS_AGAIN_SECONDS = 5.0
 _LEFTOVERS_TIMEOUT_SECONDS = 3.0
 #: Seconds that the sender waits for the other threads when the client closes.
 _JOIN_SECONDS = 5.0
+#: Answers from here on are failures of the server, or of a proxy in front of it.
+_SERVER_ERROR = 500
 
 
 class Sender:
@@ -255,19 +253,20 @@ class Sender:
         answer = self._post(JOBS_PATH, as_json(body), self._timeout)
         if answer is None:
             return False
-        if answer.status == FORBIDDEN and is_refusal(answer) and not channel.is_known:
-            # The first update is answered the same, and waits for another token.
+        if isinstance(answer.body, dict) and answer.body.get("id") == channel.job_id:
+            channel.is_known = channel.was_registered = True
+            return True
+        if channel.must_register and answer.status < _SERVER_ERROR and answer.status != UNAUTHORIZED:
+            # The job may be known all the same, or only updates are let through: the answer to the first one tells.
             channel.is_known = True
             return True
-        if is_refusal(answer):
-            why = "cannot be registered, so its updates are refused if the server does not know it"
-            _log.warning("job %s %s: %s", channel.job_id, why, answer.body)
+        if answer.status in REFUSALS:
+            _log.warning("job %s cannot be registered, so its updates will be refused: %s", channel.job_id, answer.body)
             channel.register = False
-        elif answer.status not in {OK, CREATED}:
-            self._judge(answer, 1)
-            return False
-        channel.is_known = channel.was_registered = True
-        return True
+            channel.was_registered = True
+            return True
+        self._judge(answer, 1)
+        return False
 
     def _judge(self, answer: Answer, updates: int) -> None:
         """Handle an answer that does not say what became of each update."""
