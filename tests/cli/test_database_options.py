@@ -83,6 +83,17 @@ def test_a_bad_database_url_is_named_as_everywhere(monkeypatch: pytest.MonkeyPat
     assert result.output == "Error: bad settings: DATABASE_URL must be a URL that starts with postgresql://\n"
 
 
+@pytest.mark.parametrize("words", [["jobs"], ["verify"], ["job", "create", "x"], ["token", "list"]])
+def test_a_database_without_tallymark_is_named(empty_url: str, words: list[str]) -> None:
+    """It is nothing that went wrong inside the server: somebody forgot to migrate."""
+    result = run(*words, "--database-url", empty_url)
+    assert (result.exit_code, "run `tallymark migrate`" in result.output, "Internal" in result.output) == (
+        2,
+        True,
+        False,
+    )
+
+
 def test_the_printed_url_can_be_used_as_it_is(tmp_path: Path) -> None:
     """Every program that accepts a libpq URL can use it, such as psql."""
     with EmbeddedPostgres(tmp_path / "data"), psycopg.connect(run("url").output.strip()) as connection:
