@@ -24,6 +24,8 @@ from tallymark.server.ports import some_free_port
 if TYPE_CHECKING:
     from tests.docs.conftest import Place
 
+pytestmark = pytest.mark.slow
+
 PAGE = read("docs/dba-handbook.md")
 READER, WRITER, ADMIN = "tallymark_reader", "tallymark_writer", "tallymark_admin"
 
