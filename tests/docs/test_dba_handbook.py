@@ -85,6 +85,7 @@ def ready(place: "Place") -> "Place":
     place.db.execute("SELECT tallymark.create_token('given', '{read}')")
     place.db.execute("CREATE SCHEMA source")
     place.db.execute("CREATE TABLE source.original (id text PRIMARY KEY, status text, progress jsonb)")
+    place.db.execute("INSERT INTO source.original VALUES ('imported', 'queued', '{}')")
     return place
 
 
