@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.json import Jsonb
+from tests.docs.test_examples import BEHIND_A_POOLER, LANGUAGES, PGX
 from tests.web.conftest import Web
 from tests.web.test_merging import Crowd, check_counts, go_on, groups_of, locked, rejected, taken
 from tests.web.watching import wait_until
@@ -304,3 +305,21 @@ def test_the_schema_is_not_changed_through_it(pgbouncer: PgBouncer) -> None:
     assert told.returncode == 2
     assert "connection pooler" in told.stderr
     assert "name the server itself" in told.stderr
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_examples_for_sql_callers_work_behind_it(
+    pgbouncer: PgBouncer, db: Connection, tmp_path: Path, language: str
+) -> None:
+    """Three of them at once, over two sessions; each page is stored and counted once."""
+    db.execute("SELECT tallymark.create_job('job')")
+    db.execute("CREATE TABLE page (url text NOT NULL)")
+    db.execute(f"GRANT INSERT ON page TO {pgbouncer.user}".encode())
+    command = [*LANGUAGES[language](tmp_path), "job", *(f"page {number}" for number in range(12))]
+    # As docs/calling-from-sql.md has it for pgx.
+    url = f"{pgbouncer.url}?{BEHIND_A_POOLER[PGX]}" if PGX and language.endswith(".go") else pgbouncer.url
+    running = [subprocess.Popen(command, env={**os.environ, "DATABASE_URL": url}) for _ in range(3)]
+    assert [one.wait(60) for one in running] == [0, 0, 0]
+    counted = db.execute("SELECT tallymark.get_job('job', 0) -> 'progress' -> 'itemsByType' -> 'pages'").fetchone()
+    stored = db.execute("SELECT count(*), count(DISTINCT url) FROM page").fetchone()
+    assert (counted, stored) == ((12,), (12, 12))
