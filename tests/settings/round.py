@@ -219,7 +219,8 @@ def _first_of_stream(port: int) -> str:
         lines: list[str] = []
         while line := answer.readline().decode():
             lines.append(line)
-            if line.startswith("data: ") and "lastSeq" in line:
+            # The job, or that there is none: then only beats follow.
+            if (line.startswith("data: ") and "lastSeq" in line) or lines.count("event: beat\n") == 2:
                 break
         return "".join(line for line in lines if not line.startswith("id: "))
     finally:
