@@ -276,6 +276,23 @@ def test_the_commands_that_read_and_prune_work_through_it(pgbouncer: PgBouncer, 
     assert run("verify", *at).stdout == "12 jobs checked, 0 differ\n"
 
 
+def test_settings_of_the_user_change_no_command(pgbouncer: PgBouncer, db: Connection) -> None:
+    """Nothing is set in the sessions, so dates and encodings are read whatever the sessions are set to."""
+    for setting in ("DateStyle = 'German'", "IntervalStyle = 'sql_standard'", "TimeZone = 'Asia/Kathmandu'"):
+        db.execute(f"ALTER ROLE {pgbouncer.user} SET {setting}")
+    db.execute(f"ALTER ROLE {pgbouncer.user} SET client_encoding = 'LATIN1'")
+    db.execute("SELECT tallymark.create_job('j')")
+    db.execute("SELECT tallymark.merge_progress('j', %s)", [Jsonb({**update("j", 1), "message": "\u65e5"})])
+    at = ("--database-url", pgbouncer.url)
+    for command in (["job", "show", "j"], ["token", "create", "t", "--scope", "read", "--expires", "2999-01-02"]):
+        done = run(*command, *at)
+        assert done.returncode == 0, done.stderr
+    assert "2999-01-02" in run("token", "list", *at).stdout
+    assert run("watchdog", "--once", *at).returncode == 0
+    pruned = run("prune", "--older-than", "0s", "--keep", "0", *at)
+    assert pruned.stdout == "1 event of 1 job pruned\n", pruned.stderr
+
+
 def test_the_schema_is_not_changed_through_it(pgbouncer: PgBouncer) -> None:
     """A migration needs a session of its own; the message says what to do."""
     told = run("migrate", "--database-url", pgbouncer.url)

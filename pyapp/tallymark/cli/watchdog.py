@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,7 @@ def watchdog(
     )
     if not receivers and not as_json:
         click.echo("no URLs to send to: alerts are kept in the database, and printed here", err=True)
-    with Interrupt() as interrupt:
+    with closing(database), Interrupt() as interrupt:
         dog.stop_when(lambda: interrupt.wait(0))
         rounds = _Rounds(as_json=as_json)
         while True:
