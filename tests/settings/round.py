@@ -155,7 +155,7 @@ def _in_a_process(words: list[str], url: str) -> str:
     """Run a command as a process of its own; return its exit code and what it printed, as bytes where it must."""
     command = [sys.executable, "-c", "from tallymark.cli import main; main()", *_options(words, url)]
     environ = {**os.environ, "DATABASE_URL": url, "COLUMNS": "120"}
-    done = subprocess.run(command, capture_output=True, check=False, env=environ, stdin=subprocess.DEVNULL, timeout=60)
+    done = subprocess.run(command, capture_output=True, check=False, env=environ, stdin=subprocess.DEVNULL, timeout=300)
     said = [stream.decode("utf-8", "backslashreplace") for stream in (done.stdout, done.stderr)]
     return "\n".join([f"exit {done.returncode}", *said])
 
