@@ -190,7 +190,9 @@ def _endpoint(url: str) -> Answers:
             ask("GET", f"/api/internal/{page}", moving=page in _MOVING)
         for job in (HARD, _WEB, "pruned"):
             for part in _PARTS:
-                ask("GET", f"/api/internal/jobs/{quote(job, safe='')}{part}")
+                # What is found out about a job that reports just now depends on how fast it does.
+                moving = job == _WEB and part in {"/rate", "/diagnosis"}
+                ask("GET", f"/api/internal/jobs/{quote(job, safe='')}{part}", moving=moving)
     return answers
 
 
