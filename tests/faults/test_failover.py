@@ -95,14 +95,16 @@ def _commands(cluster: Cluster, tally: Tally, directory: Path) -> Iterator[None]
     environ = {**os.environ, "DATABASE_URL": cluster.url()}
 
     def verify() -> None:
-        while not done.wait(1.0):
+        while not done.wait(10.0):
             ended = subprocess.run([*CLI, "verify"], env=environ, capture_output=True, timeout=120, check=False)
             tally.count(f"verify: exit {ended.returncode}")
             if ended.returncode not in {0, 2}:
                 tally.surprise(f"verify: {ended.stdout!r} {ended.stderr!r}")
 
     with (directory / "watchdog.log").open("wb") as log:
-        watchdog = subprocess.Popen([*CLI, "watchdog", "--interval", "0.5"], env=environ, stdout=log, stderr=log)
+        watchdog = subprocess.Popen(
+            [*CLI, "watchdog", "--interval", "1", "--verify", "100"], env=environ, stdout=log, stderr=log
+        )
     verifier = threading.Thread(target=verify, daemon=True)
     verifier.start()
     try:
@@ -113,8 +115,8 @@ def _commands(cluster: Cluster, tally: Tally, directory: Path) -> Iterator[None]
     finally:
         done.set()
         verifier.join()
-        watchdog.terminate()
-        watchdog.wait(60)
+        watchdog.kill()
+        watchdog.wait()
 
 
 def _acknowledged(tally: Tally) -> int:
