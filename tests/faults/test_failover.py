@@ -150,6 +150,13 @@ def _hand_over(cluster: Cluster, primary: Node) -> None:
     cluster.wait_for_primary(other_than=primary)
 
 
+def _is_read(node: Node) -> bool:
+    """Return whether a node is a replica that the endpoint reads from."""
+    query = "SELECT pg_is_in_recovery() AND EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'tallymark')"
+    with psycopg.connect(node.url()) as connection:
+        return connection.execute(query).fetchone() == (True,)
+
+
 def _check(cluster: Cluster, crawlers: list[Crawler], tally: Tally) -> None:
     """Check that each acknowledged update is in the ledger once, and that each job has the state of its updates."""
     sent = [one for crawler in crawlers for one in crawler.notebook.sent]
@@ -225,6 +232,7 @@ def test_no_acknowledged_update_is_lost_with_synchronous_replication(
                         primary.start()
                     assert not tally.surprises, "\n".join(tally.surprises[:20])
                 cluster.wait_until_whole()
+                wait_for(lambda: any(map(_is_read, cluster.nodes)), "a replica to be read from")
         finally:
             for name, count in sorted(tally.counts.items()):
                 _say(f"  {name:<50}{count:>8}")
