@@ -352,6 +352,14 @@ def test_a_clock_that_is_off_is_found(db_url: str, off: float, word: str) -> Non
     assert found(db_url, now=lambda: time.time() + off / 5) == {}
 
 
+def test_a_clock_is_read_exactly_whatever_the_user_has_set(db_url: str, make_role: Callable[..., str]) -> None:
+    """A user whose floats are written with few digits finds no wrong clock."""
+    role = make_role()
+    with psycopg.connect(db_url, autocommit=True) as connection:
+        connection.execute(f"ALTER ROLE {role} SET extra_float_digits = '-10'".encode())
+    assert "clock" not in found(make_conninfo(db_url, user=role, password="p"))
+
+
 def test_a_missing_replica_is_advice_where_one_is_configured(db: Connection, db_url: str) -> None:
     """Without DATABASE_READ_URL there is no such advice."""
     assert "replication" not in advised(db_url)

@@ -160,7 +160,7 @@ def _clock(connection: Connection, limits: Limits, now: Callable[[], float]) -> 
     before = now()
     row = connection.execute("SELECT extract(epoch FROM clock_timestamp()) AS now").fetchone()
     after = now()
-    # A numeric: sessions may write floating-point numbers with fewer digits.
+    # A numeric: how a float is written depends on extra_float_digits.
     off = (float(row["now"]) if row else before) - (before + after) / 2
     if abs(off) - (after - before) / 2 > limits.clock_seconds:
         yield _setting(
