@@ -1,5 +1,6 @@
 """The command import-original: takes over the jobs of the original system, a row and a transaction each."""
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -66,6 +67,14 @@ _WORDS = {
     "refused": "refused",
     "passed over": "passed over",
 }
+#: PostgreSQL's refusals of an escape that its type json takes, but jsonb does not.
+_NO_TEXT = {"22P02", "22P05"}
+#: Escapes of JSON: a whole surrogate pair; half of one, or the character U+0000; any other, so that the second of two
+#: backslashes begins none.
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u0000|u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+_WAS_NO_TEXT = {"field": "", "mended": "the character U+0000, or half a surrogate pair, was replaced by U+FFFD"}
 _SAME_ID = {"field": "id", "problem": "another row of the table has this id, too"}
 
 
@@ -163,6 +172,10 @@ class _Run:
                     connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [_LOCK_TIMEOUT])
                     return functions.import_original_row(connection, row.original)
             except InvalidUpdate as error:
+                mended = _ESCAPE.sub(_mend, row.original) if error.sqlstate in _NO_TEXT else row.original
+                if mended != row.original:
+                    done = self._outcome_of(connection, row._replace(original=mended))
+                    return done | {"mended": [*done.get("mended", []), _WAS_NO_TEXT]}
                 return {"outcome": "refused", "problems": error.details}
             except Unavailable as error:
                 if error.sqlstate == LOCK_NOT_AVAILABLE:
@@ -219,6 +232,10 @@ class _Run:
         if self.interrupted:
             line += "; interrupted, so run it again for the others"
         say(Styled(line, colour="yellow" if self.interrupted or self.is_amiss else "green"))
+
+
+def _mend(found: re.Match[str]) -> str:
+    return r"\ufffd" if found[1] else found[0]
 
 
 # --- the original's database -----------------------------------------------------------------------------------------
