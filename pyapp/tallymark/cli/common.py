@@ -35,6 +35,7 @@ _WATCHFUL = {
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
 }
+_LOCK_TIMEOUT = "2s"
 #: No such schema, no such function: that may be so while another release is being installed.
 NO_SUCH_FUNCTION = {"3F000", "42883"}
 
@@ -248,6 +249,17 @@ class Database:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+@contextmanager
+def short_lock(connection: Connection, *, undo: bool = False) -> Iterator[None]:
+    """Run the block in a transaction of its own that does not wait for a lock for long; `undo` takes it back.
+
+    A crawler in a long transaction may hold a job's row.
+    """
+    with connection.transaction(force_rollback=undo):
+        connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [_LOCK_TIMEOUT])
+        yield
 
 
 def server_time(connection: Connection) -> datetime:

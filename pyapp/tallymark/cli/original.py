@@ -1,6 +1,5 @@
 """The command import-original: takes over the jobs of the original system, a row and a transaction each."""
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from tallymark.cli.common import (
     database_options,
     json_option,
     one_line,
+    short_lock,
 )
 from tallymark.cli.interrupt import INTERRUPTED, Interrupt
 from tallymark.functions.call import Connection, Json
@@ -35,13 +35,11 @@ from tallymark.functions.errors import (
 )
 from tallymark.functions.session import open_session
 from tallymark.plain import plain, plain_json
-from tallymark.terminal.screen import ProgressLine
+from tallymark.terminal.screen import ProgressLine, Styled, say
 from tallymark.terminal.text import bar, count
 
 #: How many rows are read at a time. A row may be large, since it holds its job's timeline.
 PAGE = 10
-#: A crawler in a long transaction may lock a job's row: it is waited for this long, then the next job is taken.
-_LOCK_TIMEOUT = "2s"
 _ATTEMPTS = 5
 _BAR_CELLS = 20
 #: Set while the original's table is read: its transaction waits between two pages while jobs are written, and a policy
@@ -157,8 +155,7 @@ class _Run:
     def _outcome_of(self, connection: Connection, row: Row) -> Json:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with connection.transaction(force_rollback=self._dry_run):
-                    connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [_LOCK_TIMEOUT])
+                with short_lock(connection, undo=self._dry_run):
                     return functions.import_original_row(connection, row.original)
             except InvalidUpdate as error:
                 return {"outcome": "refused", "problems": error.details}
@@ -179,7 +176,7 @@ class _Run:
 
     def _tell(self, done: Json) -> None:
         if self._as_json:
-            click.echo(plain_json(done))
+            say(plain_json(done))
             return
         if done["problems"] or done["mended"]:
             self._progress.clear()
@@ -190,8 +187,8 @@ class _Run:
 
     def _line(self, job: str | None, field: str, said: str, colour: str) -> None:
         who = "a row without an id" if job is None else f"job {plain(job)}"
-        where = f"{click.style(plain(field), fg=colour)}: " if field else ""
-        click.echo(f"{click.style(who, bold=True)}: {where}{plain(said)}")
+        where = (Styled(plain(field), colour), ": ") if field else ()
+        say(Styled(who, bold=True), ": ", *where, plain(said))
 
     def show(self, total: int) -> None:
         """Show how far the run is."""
@@ -206,7 +203,7 @@ class _Run:
         if self._as_json:
             outcomes = {name: self._outcomes[name] for name in _WORDS}
             summary = {**sums, "mended": self._mended, "outcomes": outcomes}
-            click.echo(json.dumps({"summary": summary | {"dryRun": self._dry_run, "interrupted": self.interrupted}}))
+            say(plain_json({"summary": summary | {"dryRun": self._dry_run, "interrupted": self.interrupted}}))
             return
         words = [f"{self._outcomes[name]:,} {words}" for name, words in _WORDS.items() if self._outcomes[name]]
         line = f"{count(sums['rows'], 'row', ',')} read" + "".join(f", {part}" for part in words)
@@ -216,7 +213,7 @@ class _Run:
             line += "; nothing was changed, because of --dry-run"
         if self.interrupted:
             line += "; interrupted, so run it again for the others"
-        click.secho(line, fg="yellow" if self.interrupted or self.is_amiss else "green")
+        say(Styled(line, "yellow" if self.interrupted or self.is_amiss else "green"))
 
 
 # --- the original's database -----------------------------------------------------------------------------------------
