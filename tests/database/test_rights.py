@@ -1,12 +1,14 @@
 """A missing right is named for what it is, in Python and on the command line, and a role that may be taken is taken."""
 
 import secrets
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from psycopg.conninfo import make_conninfo
 
 from tallymark import functions
@@ -17,9 +19,23 @@ Connection = psycopg.Connection[Any]
 MakeLogin = Callable[..., str]
 
 
-def run(url: str, *arguments: str) -> Result:
+class Done(NamedTuple):
+    """What came of a command."""
+
+    exit_code: int
+    output: str
+    stderr: str
+
+
+def run(url: str, *arguments: str) -> Done:
     """Run a command."""
-    return CliRunner().invoke(cli, [*arguments, "--database-url", url])
+    command = [*arguments, "--database-url", url]
+    if arguments[0] == "watchdog":  # it keeps its connection until its process ends
+        program = [sys.executable, "-c", "from tallymark.cli import main; main()", *command]
+        ended = subprocess.run(program, capture_output=True, text=True, check=False, timeout=120)
+        return Done(ended.returncode, ended.stdout, ended.stderr)
+    done = CliRunner().invoke(cli, command)
+    return Done(done.exit_code, done.output, done.stderr)
 
 
 @pytest.fixture

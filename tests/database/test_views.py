@@ -18,7 +18,7 @@ _GUIDE = Path(__file__).parents[2] / "docs" / "calling-from-sql.md"
 
 
 def examples() -> list[str]:
-    """Return the statements in the guide's section on the views."""
+    """Return the statements in the guide's section on SELECT."""
     section = _GUIDE.read_text(encoding="utf-8").partition("\n### Views: read with SELECT\n")[2].partition("\n## ")[0]
     return re.findall(r"^```sql\n(.*?)^```$", section, flags=re.MULTILINE | re.DOTALL)
 

@@ -95,14 +95,16 @@ def _commands(cluster: Cluster, tally: Tally, directory: Path) -> Iterator[None]
     environ = {**os.environ, "DATABASE_URL": cluster.url()}
 
     def verify() -> None:
-        while not done.wait(1.0):
+        while not done.wait(10.0):
             ended = subprocess.run([*CLI, "verify"], env=environ, capture_output=True, timeout=120, check=False)
             tally.count(f"verify: exit {ended.returncode}")
             if ended.returncode not in {0, 2}:
                 tally.surprise(f"verify: {ended.stdout!r} {ended.stderr!r}")
 
     with (directory / "watchdog.log").open("wb") as log:
-        watchdog = subprocess.Popen([*CLI, "watchdog", "--interval", "0.5"], env=environ, stdout=log, stderr=log)
+        watchdog = subprocess.Popen(
+            [*CLI, "watchdog", "--interval", "1", "--verify", "100"], env=environ, stdout=log, stderr=log
+        )
     verifier = threading.Thread(target=verify, daemon=True)
     verifier.start()
     try:
@@ -113,8 +115,8 @@ def _commands(cluster: Cluster, tally: Tally, directory: Path) -> Iterator[None]
     finally:
         done.set()
         verifier.join()
-        watchdog.terminate()
-        watchdog.wait(60)
+        watchdog.kill()
+        watchdog.wait()
 
 
 def _acknowledged(tally: Tally) -> int:
@@ -146,6 +148,13 @@ def _hand_over(cluster: Cluster, primary: Node) -> None:
     """Hand over to the synchronous replica, as for maintenance."""
     primary.switch_over()
     cluster.wait_for_primary(other_than=primary)
+
+
+def _is_read(node: Node) -> bool:
+    """Return whether a node is a replica that the endpoint reads from."""
+    query = "SELECT pg_is_in_recovery() AND EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'tallymark')"
+    with psycopg.connect(node.url()) as connection:
+        return connection.execute(query).fetchone() == (True,)
 
 
 def _check(cluster: Cluster, crawlers: list[Crawler], tally: Tally) -> None:
@@ -223,6 +232,7 @@ def test_no_acknowledged_update_is_lost_with_synchronous_replication(
                         primary.start()
                     assert not tally.surprises, "\n".join(tally.surprises[:20])
                 cluster.wait_until_whole()
+                wait_for(lambda: any(map(_is_read, cluster.nodes)), "a replica to be read from")
         finally:
             for name, count in sorted(tally.counts.items()):
                 _say(f"  {name:<50}{count:>8}")

@@ -49,7 +49,7 @@ def check(db: Connection, case: Case) -> None:
 
 
 @given(case=cases())
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_job_that_its_first_update_registers_is_as_if_it_had_been_there(db: Connection, case: Case) -> None:
     """Answers, refusals and state, one by one and in groups; a job is there if and only if an update was accepted."""
     check(db, case)
@@ -127,7 +127,7 @@ def test_an_update_waits_for_a_transaction_that_is_registering_its_job(
 
 
 CONNECTIONS = 8
-ROUNDS = 25
+ROUNDS = 10
 
 
 def test_first_reports_over_many_connections_at_once_register_each_job_once_and_never_deadlock(

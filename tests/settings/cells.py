@@ -83,7 +83,18 @@ SESSION = (
         "deferrable and serializable",
         {"default_transaction_deferrable": "on", "default_transaction_isolation": "'serializable'"},
     ),
-    Cell("read only", {"default_transaction_read_only": "on"}),
+    Cell(
+        "read only",
+        {"default_transaction_read_only": "on"},
+        differs={
+            "migrate.*|rollback.*|token (?!list).*|GET /readyz": _READ_ONLY,
+            "POST .*": f"{_READ_ONLY}|^40[04]",
+            "doctor": "read_only",
+            ".*": "",
+        },
+        reason="who made a database read-only wants no updates; the rest differs because nothing is written",
+        spoils=True,
+    ),
     Cell(
         "statements end soon",
         {"statement_timeout": "'10s'"},

@@ -187,7 +187,7 @@ class _Run:
 
     def _line(self, job: str | None, field: str, said: str, colour: str) -> None:
         who = "a row without an id" if job is None else f"job {plain(job)}"
-        where = (Styled(plain(field), colour), ": ") if field else ()
+        where = (Styled(plain(field), colour=colour), ": ") if field else ()
         say(Styled(who, bold=True), ": ", *where, plain(said))
 
     def show(self, total: int) -> None:
@@ -213,7 +213,7 @@ class _Run:
             line += "; nothing was changed, because of --dry-run"
         if self.interrupted:
             line += "; interrupted, so run it again for the others"
-        say(Styled(line, "yellow" if self.interrupted or self.is_amiss else "green"))
+        say(Styled(line, colour="yellow" if self.interrupted or self.is_amiss else "green"))
 
 
 # --- the original's database -----------------------------------------------------------------------------------------

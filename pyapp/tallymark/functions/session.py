@@ -62,8 +62,10 @@ UNHURRIED = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0
 PATIENT = {**UNHURRIED, "lock_timeout": "0"}
 
 #: Set in SQL, because poolers do not pass on the `options` of a URL. What was acknowledged must be on disk;
-#: `synchronous_commit` may be stricter than `on`, or `local`, but not off.
+#: `synchronous_commit` may be stricter than `on`, or `local`, but not off. The search path comes first: a schema before
+#: pg_catalog may have operators and types of the names that follow.
 _SET = """
+SET search_path = pg_catalog, pg_temp;
 SELECT pg_catalog.set_config(name, value, false)
 FROM ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[])) AS setting (name, value)
 UNION ALL SELECT pg_catalog.set_config('synchronous_commit', 'on', false)

@@ -12,8 +12,13 @@ DECLARE
   v_job_id text;
 BEGIN
   IF receive_progress.register THEN -- before any job is locked
-    PERFORM tallymark.register_reported(
-      ARRAY[receive_progress.body], c_required, ARRAY[receive_progress.job_prefix], true);
+    -- As a rule it is an update of a job that is there. A number may be too long to be written as text.
+    IF NOT EXISTS (SELECT FROM tallymark.job AS j
+      WHERE j.id = CASE jsonb_typeof(v_update -> 'taskId') WHEN 'string' THEN v_update ->> 'taskId' END)
+    THEN
+      PERFORM tallymark.register_reported(
+        ARRAY[receive_progress.body], c_required, ARRAY[receive_progress.job_prefix], true);
+    END IF;
   END IF;
   IF jsonb_typeof(v_update) = 'array' THEN
     RETURN tallymark.merge_batch(v_update, c_required, receive_progress.job_prefix);
