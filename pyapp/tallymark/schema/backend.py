@@ -11,8 +11,8 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.exceptions import BadMigration
 
 from tallymark.functions.session import PATIENT, TO_TAKE, Connection, connect, identity, is_pooled, same_server
+from tallymark.schema.applied_migrations import SCHEMA
 from tallymark.schema.dependents import dependents, missing
-from tallymark.schema.records import SCHEMA
 
 Report = Callable[[str], None]
 

@@ -7,7 +7,7 @@ import psycopg
 from psycopg.rows import namedtuple_row
 
 from tallymark.functions.session import TO_TAKE
-from tallymark.schema.places import places
+from tallymark.schema.setting_places import places
 
 #: The oldest version that is supported.
 OLDEST = 15
