@@ -63,7 +63,7 @@ def test_calls_on_a_primary_that_hangs_are_made_again_on_the_new_one(pair: Pair,
     finally:
         web.stop()
     assert pair.on_replica("SELECT last_seq FROM tallymark.job") == 7
-    assert "were cut off" in web.log.read_text()
+    assert "calls cut off" in web.log.read_text()
     assert "Traceback" not in web.log.read_text()
 
 
