@@ -119,10 +119,6 @@ def test_only_what_may_reads_tables() -> None:
 def test_each_migration_depends_on_the_one_before() -> None:
     """So there is one order, in which all are applied and, backwards, taken back."""
     names = sorted(path.stem for path in (SQL / "migrations").glob("*.sql") if not path.stem.endswith(".rollback"))
-    depends = {
-        name: re.findall(
-            r"^-- depends: (.*)$", (SQL / "migrations" / f"{name}.sql").read_text(encoding="utf-8"), re.MULTILINE
-        )
-        for name in names
-    }
+    texts = {name: (SQL / "migrations" / f"{name}.sql").read_text(encoding="utf-8") for name in names}
+    depends = {name: re.findall(r"^-- depends: (.*)$", text, re.MULTILINE) for name, text in texts.items()}
     assert depends == {names[0]: []} | {name: [before] for before, name in pairwise(names)}
