@@ -81,9 +81,9 @@ def test_a_view_of_a_reader_shows_somebody_else_a_part(reader: Connection) -> No
     reader.execute("GRANT SELECT ON shop_jobs TO pg_monitor")
     reader.execute("RESET ROLE")
     reader.execute("SET ROLE pg_monitor")
-    assert reader.execute("SELECT id, processed_items FROM shop_jobs ORDER BY id").fetchall() == [
-        ("shop-1", 50),
-        ("shop-2", 100),
+    assert reader.execute("SELECT id, items_by_type FROM shop_jobs ORDER BY id").fetchall() == [
+        ("shop-1", {"pages": 40, "images": 10}),
+        ("shop-2", {"pages": 40, "images": 20}),
     ]
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         reader.execute("SELECT id FROM tallymark.jobs")

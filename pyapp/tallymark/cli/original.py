@@ -16,13 +16,15 @@ from psycopg.types.json import Jsonb
 from tallymark import functions
 from tallymark.cli.common import (
     ADMIN,
-    INTERRUPTED,
+    NO_SUCH_FUNCTION,
     CannotRun,
-    Interrupt,
     connected,
     database_options,
     json_option,
+    one_line,
+    short_lock,
 )
+from tallymark.cli.interrupt import INTERRUPTED, Interrupt
 from tallymark.functions.call import Connection, Json
 from tallymark.functions.errors import (
     LOCK_NOT_AVAILABLE,
@@ -39,11 +41,7 @@ from tallymark.terminal.text import bar, count
 
 #: How many rows are read at a time. A row may be large, since it holds its job's timeline.
 PAGE = 10
-#: A crawler in a long transaction may lock a job's row: it is waited for this long, then the next job is taken.
-_LOCK_TIMEOUT = "2s"
 _ATTEMPTS = 5
-#: No such schema, no such function.
-_NOT_INSTALLED = {"3F000", "42883"}
 _BAR_CELLS = 20
 #: Set while the original's table is read: its transaction waits between two pages while jobs are written, and a policy
 #: that hides rows is an error.
@@ -82,9 +80,7 @@ class OriginalFailed(CannotRun):
     """The original's database is away, or refused what was asked."""
 
     def __init__(self, reason: str) -> None:
-        # Without the guesses that libpq adds in indented lines.
-        lines = [line for line in reason.splitlines() if line and not line[0].isspace()]
-        super().__init__(f"the original's database: {' '.join(lines)}")
+        super().__init__(f"the original's database: {one_line(reason)}")
 
 
 class Row(NamedTuple):
@@ -168,8 +164,7 @@ class _Run:
     def _outcome_of(self, connection: Connection, row: Row) -> Json:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with connection.transaction(force_rollback=self._dry_run):
-                    connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [_LOCK_TIMEOUT])
+                with short_lock(connection, undo=self._dry_run):
                     return functions.import_original_row(connection, row.original)
             except InvalidUpdate as error:
                 mended = _ESCAPE.sub(_mend, row.original) if error.sqlstate in _NO_TEXT else row.original
@@ -184,7 +179,7 @@ class _Run:
                 if error.remedy is not Remedy.SAME_CONNECTION or attempt == _ATTEMPTS:
                     raise
             except TallymarkError as error:
-                if error.sqlstate in _NOT_INSTALLED:
+                if error.sqlstate in NO_SUCH_FUNCTION:
                     raise CannotRun(NOT_INSTALLED) from error
                 if (error.sqlstate or "")[:2] not in {"22", "54"}:
                     raise

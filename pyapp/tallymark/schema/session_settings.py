@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from tallymark.schema.comparison import Finding
-from tallymark.schema.places import Place, places
+from tallymark.schema.setting_places import Place, places
 
 Connection = psycopg.Connection[dict[str, Any]]
 
