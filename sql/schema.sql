@@ -276,8 +276,9 @@ CREATE VIEW tallymark.jobs ( -- views/jobs.sql
   stage text,             -- The stage that the crawler is in, as it calls it; null where it gave none.
   operation_type text,    -- discovery, branch_crawling, data_collection or finalization; null where no crawler gave it.
   current_data_type text, -- The type of what is crawled now; null where no crawler gave it.
-  processed_items bigint, -- processedItems: the highest that each worker reported, summed over the workers; null where
-                          -- none ever gave it. A sum beyond bigint is shown as the largest bigint.
+  processed_items bigint, -- How many items were processed, from which percentage and summary are computed:
+                          -- processedItems, or the sum of items_by_type where no crawler ever gave it; 0 where nothing
+                          -- was counted. See processed_items. A sum beyond bigint is shown as the largest bigint.
   total_items bigint,     -- totalItems: how many items are expected; null where that is not known.
   percentage numeric,     -- How much is done, 0 to 100 with one decimal, as progress_percentage computes it; null while
                           -- the total is not known.

@@ -1,6 +1,6 @@
 -- Changes no table. No argument of a function has a default of a row type any more: PostgreSQL 15.20 refuses to add a
 -- column with a default to a table whose row type is in such a default.
--- depends: 0013-groups
+-- depends: 0014-where-yoyo-records
 
 SET LOCAL lock_timeout = '2s';
 SET LOCAL search_path = pg_catalog, pg_temp;

@@ -1,5 +1,5 @@
 -- Keeps the names in the states of jobs within the limit that the functions of this release keep: see within_limits.
--- depends: 0013-groups
+-- depends: 0016-original
 
 SET LOCAL lock_timeout = '2s';
 SET LOCAL search_path = pg_catalog, pg_temp;

@@ -1,5 +1,5 @@
 -- Changes no table. Its rollback drops the views jobs and events, and the functions that came with them.
--- depends: 0013-groups
+-- depends: 0017-counts-and-names
 
 SET LOCAL lock_timeout = '2s';
 SET LOCAL search_path = pg_catalog, pg_temp;

@@ -15,8 +15,7 @@ SELECT
   j.progress ->> 'operationType' AS operation_type,
   j.progress ->> 'currentDataType' AS current_data_type,
   -- The sum over many workers may be too large for bigint.
-  CASE WHEN j.progress ? 'processedItems'
-    THEN least((j.progress -> 'processedItems')::numeric, 9223372036854775807)::bigint END AS processed_items,
+  least(tallymark.processed_items(j.progress), 9223372036854775807)::bigint AS processed_items,
   (j.progress -> 'totalItems')::bigint AS total_items,
   tallymark.progress_percentage(j.progress) AS percentage,
   tallymark.progress_summary(j.progress) AS summary,
@@ -52,8 +51,9 @@ COMMENT ON COLUMN tallymark.jobs.operation_type IS
 'discovery, branch_crawling, data_collection or finalization; null where no crawler gave it.';
 COMMENT ON COLUMN tallymark.jobs.current_data_type IS 'The type of what is crawled now; null where no crawler gave it.';
 COMMENT ON COLUMN tallymark.jobs.processed_items IS
-'processedItems: the highest that each worker reported, summed over the workers; null where none ever gave it. A sum
-beyond bigint is shown as the largest bigint.';
+'How many items were processed, from which percentage and summary are computed: processedItems, or the sum of
+items_by_type where no crawler ever gave it; 0 where nothing was counted. See processed_items. A sum beyond bigint is
+shown as the largest bigint.';
 COMMENT ON COLUMN tallymark.jobs.total_items IS
 'totalItems: how many items are expected; null where that is not known.';
 COMMENT ON COLUMN tallymark.jobs.percentage IS

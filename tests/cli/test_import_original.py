@@ -231,18 +231,18 @@ def test_the_table_may_be_in_tallymarks_own_database(db: Connection, db_url: str
 def test_rows_that_cannot_be_jobs_are_named_and_the_others_taken(
     db: Connection, db_url: str, original: Connection
 ) -> None:
-    """No id, an id that is too long, the same id twice, and a character that no text here can hold."""
+    """No id, an id that is too long, the same id twice, and a number that is too large."""
     original.execute("ALTER TABLE job DROP CONSTRAINT job_pkey, ALTER id DROP NOT NULL, ALTER progress TYPE json")
     original.execute(
         r"""INSERT INTO job (id, status, progress) VALUES (NULL, 'running', '{}'), (repeat('x', 256), 'running', '{}'),
-            ('nul', 'running', '{"a": "\u0000"}'), ('twice', 'running', '{"processedItems": 1}'),
+            ('huge', 'running', '{"a": 1e200000}'), ('twice', 'running', '{"processedItems": 1}'),
             ('twice', 'paused', '{"processedItems": 2}'), (E'b\u001b[2J', 'running', '{"processedItems": -1}')"""
     )
     result = run(original, db_url)
     assert result.exit_code == 1
     assert "6 rows read, 2 taken over, 1 taken over again, 3 refused" in result.stdout
     assert "job twice: id: another row of the table has this id, too" in result.stdout
-    assert r"job nul: must not contain the character \u0000" in result.stdout
+    assert "job huge: contains a number that is too large to be kept" in result.stdout
     assert "a row without an id: id: must be a string of 1 to 255 characters" in result.stdout
     assert "\x1b" not in result.stdout, "nothing that a terminal would obey"
     before = everything(db)
@@ -250,6 +250,31 @@ def test_rows_that_cannot_be_jobs_are_named_and_the_others_taken(
     assert everything(db) == before
     jobs = db.execute("SELECT id, progress FROM tallymark.job ORDER BY id").fetchall()
     assert jobs == [("b\x1b[2J", {}), ("twice", {"processedItems": 2})]
+
+
+def test_what_json_holds_and_no_text_here_can_is_replaced_and_all_else_of_the_row_taken(
+    db: Connection, db_url: str, original: Connection
+) -> None:
+    """A column of the type json may have the character U+0000 and half a surrogate pair."""
+    original.execute("ALTER TABLE job ALTER progress TYPE json, ALTER resumestate TYPE json")
+    original.execute(
+        r"""INSERT INTO job (id, status, progress, resumestate) VALUES
+            ('half', 'running', '{"processedItems": 7, "message": "cut \uD83d", "whole": "\ud83d\ude00"}', '"\udE00"'),
+            ('nul', 'running', '{"processedItems": 8, "message": "a\u0000b", "path": "c:\\u0000"}', NULL)"""
+    )
+    result = run(original, db_url)
+    assert result.exit_code == 0, result.stdout
+    assert "job half: the character U+0000, or half a surrogate pair, was replaced by U+FFFD" in result.stdout
+    jobs = db.execute(
+        "SELECT id, progress - 'facets', resume_state, tallymark.verify_job(id) FROM tallymark.job ORDER BY id"
+    ).fetchall()
+    assert jobs == [
+        ("half", {"processedItems": 7, "message": "cut \ufffd", "whole": "\U0001f600"}, "\ufffd", True),
+        ("nul", {"processedItems": 8, "message": "a\ufffdb", "path": r"c:\u0000"}, None, True),
+    ]
+    before = everything(db)
+    assert "2 unchanged" in run(original, db_url).stdout
+    assert everything(db) == before
 
 
 def test_a_job_that_a_crawler_holds_is_passed_over(db: Connection, db_url: str, original: Connection) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tallymark.cli.common import Interrupt, Interrupted
+from tallymark.cli.interrupt import Interrupt, Interrupted
 
 
 def signalled_at(moment: int, interrupt: Interrupt) -> tuple[bool, bool]:

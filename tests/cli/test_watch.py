@@ -128,11 +128,11 @@ def test_it_goes_on_when_the_database_is_back(tmp_path: Path, monkeypatch: pytes
             report(db, "j", processedItems=1)
         place = ("--data", str(data))
         with in_terminal("watch", *FAST, *place) as terminal, piped("j", *place) as lines:
-            terminal.until(lambda screen: "1 items" in screen)
-            assert "1 items" in lines.line()
+            terminal.until(lambda screen: "1 item " in screen)
+            assert lines.line().endswith("  1 item")
             server.stop()
             screen = terminal.until(lambda screen: "the database is away, trying again" in screen)
-            assert "1 items" in screen
+            assert "1 item " in screen
             with EmbeddedPostgres(data) as again:
                 terminal.until(lambda screen: "the database is away" not in screen)
                 with psycopg.connect(again.url, autocommit=True) as db:

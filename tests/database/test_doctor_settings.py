@@ -156,9 +156,6 @@ _WRONG = {
     "track_counts": "false",
     "default_transaction_read_only": "on",
     "default_transaction_isolation": "serializable",
-    "standard_conforming_strings": "off",
-    "array_nulls": "off",
-    "transform_null_equals": "on",
 }
 
 
@@ -189,9 +186,6 @@ def test_the_settings_of_another_database_and_of_other_users_are_their_own_affai
         db.execute(f"ALTER ROLE {role} SET default_transaction_isolation = 'repeatable read'")
     db.execute(f"ALTER ROLE {writer} IN DATABASE postgres SET synchronous_commit = off")
     assert [found_of(db_url, role) for role in (stranger, reader, writer)] == [{}, {}, {}]
-    # Of what a reader reads, the texts must be right.
-    db.execute(f"ALTER ROLE {reader} SET standard_conforming_strings = off")
-    assert set(found_of(db_url, reader)) == {"standard_conforming_strings"}
 
 
 def test_a_setting_that_another_one_overrides_is_not_found(

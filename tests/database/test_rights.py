@@ -1,12 +1,14 @@
 """A missing right is named for what it is, in Python and on the command line, and a role that may be taken is taken."""
 
 import secrets
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from psycopg.conninfo import make_conninfo
 
 from tallymark import functions
@@ -17,9 +19,23 @@ Connection = psycopg.Connection[Any]
 MakeLogin = Callable[..., str]
 
 
-def run(url: str, *arguments: str) -> Result:
+class Done(NamedTuple):
+    """What came of a command."""
+
+    exit_code: int
+    output: str
+    stderr: str
+
+
+def run(url: str, *arguments: str) -> Done:
     """Run a command."""
-    return CliRunner().invoke(cli, [*arguments, "--database-url", url])
+    command = [*arguments, "--database-url", url]
+    if arguments[0] == "watchdog":  # it keeps its connection until its process ends
+        program = [sys.executable, "-c", "from tallymark.cli import main; main()", *command]
+        ended = subprocess.run(program, capture_output=True, text=True, check=False, timeout=120)
+        return Done(ended.returncode, ended.stdout, ended.stderr)
+    done = CliRunner().invoke(cli, command)
+    return Done(done.exit_code, done.output, done.stderr)
 
 
 @pytest.fixture
@@ -119,7 +135,7 @@ def test_a_character_that_a_session_cannot_have_is_no_fault_of_the_update(db: Co
     db.execute("SELECT tallymark.create_job('日')")
     with psycopg.connect(db_url, autocommit=True, client_encoding="LATIN1") as connection:
         with pytest.raises(Unavailable) as caught:
-            functions.get_job(connection, "j") if functions.job_ids(connection) else None
+            functions.job_ids(connection)
         assert "client_encoding" in caught.value.explanation
         connection.execute("SET client_encoding = 'UTF8'")
         assert functions.job_ids(connection) == ["日"]

@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.database.test_migrate import entries, yoyo_apply
 from tests.strange_settings import RELIED_ON, known
 
+from tallymark.functions import session
 from tallymark.functions.session import PATIENT, connect, identity, open_session, same_server
 from tallymark.schema.migrate import available, migrate, rollback
 
@@ -54,6 +55,7 @@ def test_a_session_has_what_we_rely_on(strange: tuple[str, Set]) -> None:
         found = dict(rows.fetchall())
     assert found == {name: settings[name][1] for name in found}
     assert found.keys() >= RELIED_ON.keys() - {"transaction_timeout"}
+    assert RELIED_ON.keys() >= session.RELIED_ON.keys()
 
 
 def test_a_user_who_may_only_read_keeps_that(strange: tuple[str, Set]) -> None:

@@ -114,3 +114,11 @@ def test_only_what_may_reads_tables() -> None:
     """Validation and the state's algebra depend on their arguments only."""
     reading = {name for name in FILES if re.search(r"\b(FROM|JOIN) tallymark\.\w+ AS\b", code(FILES[name]))}
     assert {name for name in reading if folder(name) in {"0_validate", "1_state"}} == {"heed_command"}
+
+
+def test_each_migration_depends_on_the_one_before() -> None:
+    """So there is one order, in which all are applied and, backwards, taken back."""
+    names = sorted(path.stem for path in (SQL / "migrations").glob("*.sql") if not path.stem.endswith(".rollback"))
+    texts = {name: (SQL / "migrations" / f"{name}.sql").read_text(encoding="utf-8") for name in names}
+    depends = {name: re.findall(r"^-- depends: (.*)$", text, re.MULTILINE) for name, text in texts.items()}
+    assert depends == {names[0]: []} | {name: [before] for before, name in pairwise(names)}

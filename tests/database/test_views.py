@@ -19,7 +19,7 @@ _GUIDE = Path(__file__).parents[2] / "docs" / "calling-from-sql.md"
 
 def examples() -> list[str]:
     """Return the statements in the guide's section on SELECT."""
-    section = _GUIDE.read_text(encoding="utf-8").partition("\n## Read with SELECT\n")[2].partition("\n## ")[0]
+    section = _GUIDE.read_text(encoding="utf-8").partition("\n### Views: read with SELECT\n")[2].partition("\n## ")[0]
     return re.findall(r"^```sql\n(.*?)^```$", section, flags=re.MULTILINE | re.DOTALL)
 
 
@@ -81,9 +81,9 @@ def test_a_view_of_a_reader_shows_somebody_else_a_part(reader: Connection) -> No
     reader.execute("GRANT SELECT ON shop_jobs TO pg_monitor")
     reader.execute("RESET ROLE")
     reader.execute("SET ROLE pg_monitor")
-    assert reader.execute("SELECT id, processed_items FROM shop_jobs ORDER BY id").fetchall() == [
-        ("shop-1", 50),
-        ("shop-2", 100),
+    assert reader.execute("SELECT id, items_by_type FROM shop_jobs ORDER BY id").fetchall() == [
+        ("shop-1", {"pages": 40, "images": 10}),
+        ("shop-2", {"pages": 40, "images": 20}),
     ]
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         reader.execute("SELECT id FROM tallymark.jobs")

@@ -19,6 +19,8 @@ from tests.web.watching import wait_until
 if TYPE_CHECKING:
     from tests.docs.conftest import Connect, Place
 
+pytestmark = pytest.mark.slow
+
 Connection = psycopg.Connection[Any]
 
 PAGE = read("docs/calling-from-sql.md")

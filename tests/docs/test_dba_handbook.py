@@ -24,6 +24,8 @@ from tallymark.server.ports import some_free_port
 if TYPE_CHECKING:
     from tests.docs.conftest import Place
 
+pytestmark = pytest.mark.slow
+
 PAGE = read("docs/dba-handbook.md")
 READER, WRITER, ADMIN = "tallymark_reader", "tallymark_writer", "tallymark_admin"
 
@@ -83,6 +85,7 @@ def ready(place: "Place") -> "Place":
     place.db.execute("SELECT tallymark.create_token('given', '{read}')")
     place.db.execute("CREATE SCHEMA source")
     place.db.execute("CREATE TABLE source.original (id text PRIMARY KEY, status text, progress jsonb)")
+    place.db.execute("INSERT INTO source.original VALUES ('imported', 'queued', '{}')")
     return place
 
 

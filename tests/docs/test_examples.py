@@ -19,14 +19,20 @@ from tests.web.watching import wait_until
 if TYPE_CHECKING:
     from tests.docs.conftest import Connect, Place
 
+pytestmark = pytest.mark.slow
+
 Connection = psycopg.Connection[Any]
 Command = Callable[[Path], list[str]]
 
 EXAMPLES = DOCS / "examples" / "sql"
 #: The version that is tested; node-postgres is fetched once, and kept.
 NODE_POSTGRES = "pg@8.23.1"
-#: Where Debian's golang-github-jackc-pgx-v4-dev has the sources of pgx.
-DEBIAN_GO = Path(os.environ.get("TALLYMARK_TEST_GOCODE", "/usr/share/gocode"))
+#: Where the sources of pgx and of what it needs are; Debian's golang-github-jackc-pgx-v4-dev puts them there.
+GO_SOURCES = Path(os.environ.get("TALLYMARK_TEST_GOCODE", "/usr/share/gocode"))
+#: The release of pgx that is there. Debian 12 has the one before; what the example uses is the same in it.
+PGX = next((name for name in ("v5", "v4") if (GO_SOURCES / "src/github.com/jackc/pgx" / name).exists()), None)
+#: What a URL needs behind a pooler.
+BEHIND_A_POOLER = {"v5": "default_query_exec_mode=exec", "v4": "statement_cache_mode=describe"}
 
 
 def _program(name: str, what: str) -> str:
@@ -69,15 +75,15 @@ def _node(directory: Path) -> list[str]:
 
 def _go(directory: Path) -> list[str]:
     go = _program("go", "the example for pgx (Debian: golang-go, golang-github-jackc-pgx-v4-dev)")
-    program = directory / "report"
-    environ = os.environ | {"GOCACHE": str(user_cache_path("tallymark-tests") / "go"), "GOFLAGS": "-mod=mod"}
-    source = (EXAMPLES / "pgx" / "main.go").read_text(encoding="utf-8")
-    if (DEBIAN_GO / "src/github.com/jackc/pgx/v4").exists():
-        # Debian has the release before; what the example uses is the same in it.
-        source = source.replace("jackc/pgx/v5", "jackc/pgx/v4")
-        environ |= {"GO111MODULE": "off", "GOPATH": str(DEBIAN_GO), "GOFLAGS": ""}
-    else:
+    if PGX is None:
         pytest.skip("NOT TESTED: the example for pgx, since Debian's golang-github-jackc-pgx-v4-dev is not installed")
+    program = directory / "report"
+    environ = os.environ | {
+        "GOCACHE": str(user_cache_path("tallymark-tests") / "go"),
+        "GO111MODULE": "off",
+        "GOPATH": str(GO_SOURCES),
+    }
+    source = (EXAMPLES / "pgx" / "main.go").read_text(encoding="utf-8").replace("jackc/pgx/v5", f"jackc/pgx/{PGX}")
     (directory / "main.go").write_text(source, encoding="utf-8")
     command = [go, "build", "-o", str(program), str(directory / "main.go")]
     done = subprocess.run(command, cwd=directory, env=environ, capture_output=True, text=True, check=False)

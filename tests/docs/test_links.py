@@ -1,4 +1,4 @@
-"""Every link between the documents leads somewhere, and every document can be reached from the README."""
+"""Every link between the documents leads somewhere, the README leads to every document, and none is unfinished."""
 
 import re
 import subprocess
@@ -39,6 +39,12 @@ def test_each_link_leads_to_a_file_and_a_heading(page: Path) -> None:
         elif anchor and anchor not in anchors(target.read_text(encoding="utf-8")):
             dead.append(f"{target}#{anchor}")
     assert dead == []
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_figure_is_left_to_be_filled_in(page: Path) -> None:
+    """What stands for one until it was measured looks like @THIS@."""
+    assert re.findall(r"@[A-Z]+@", page.read_text(encoding="utf-8")) == []
 
 
 def test_every_document_and_example_can_be_reached_from_the_readme() -> None:

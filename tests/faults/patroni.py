@@ -23,7 +23,7 @@ from .debian import POSTGRES_BIN, Programs
 HOST = "127.0.0.1"
 #: Seconds after which a leader that has not renewed its key is no leader any more. Patroni's default is 30.
 TTL = 10
-_PATIENCE_SECONDS = 120.0
+_PATIENCE_SECONDS = 240.0
 _SUPERUSER = {"username": "postgres", "password": "super"}
 _REPLICATOR = {"username": "replicator", "password": "follow"}
 

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.json import Jsonb
+from tests.docs.test_examples import BEHIND_A_POOLER, LANGUAGES, PGX
 from tests.web.conftest import Web
 from tests.web.test_merging import Crowd, check_counts, go_on, groups_of, locked, rejected, taken
 from tests.web.watching import wait_until
@@ -281,9 +282,44 @@ def test_the_commands_that_read_and_prune_work_through_it(pgbouncer: PgBouncer, 
     assert run("verify", *at).stdout == "12 jobs checked, 0 differ\n"
 
 
+def test_settings_of_the_user_change_no_command(pgbouncer: PgBouncer, db: Connection) -> None:
+    """Nothing is set in the sessions, so dates and encodings are read whatever the sessions are set to."""
+    for setting in ("DateStyle = 'German'", "IntervalStyle = 'sql_standard'", "TimeZone = 'Asia/Kathmandu'"):
+        db.execute(f"ALTER ROLE {pgbouncer.user} SET {setting}")
+    db.execute(f"ALTER ROLE {pgbouncer.user} SET client_encoding = 'LATIN1'")
+    db.execute("SELECT tallymark.create_job('j')")
+    db.execute("SELECT tallymark.merge_progress('j', %s)", [Jsonb({**update("j", 1), "message": "\u65e5"})])
+    at = ("--database-url", pgbouncer.url)
+    for command in (["job", "show", "j"], ["token", "create", "t", "--scope", "read", "--expires", "2999-01-02"]):
+        done = run(*command, *at)
+        assert done.returncode == 0, done.stderr
+    assert "2999-01-02" in run("token", "list", *at).stdout
+    assert run("watchdog", "--once", *at).returncode == 0
+    pruned = run("prune", "--older-than", "0s", "--keep", "0", *at)
+    assert pruned.stdout == "1 event of 1 job pruned\n", pruned.stderr
+
+
 def test_the_schema_is_not_changed_through_it(pgbouncer: PgBouncer) -> None:
     """A migration needs a session of its own; the message says what to do."""
     told = run("migrate", "--database-url", pgbouncer.url)
     assert told.returncode == 2
     assert "connection pooler" in told.stderr
     assert "name the server itself" in told.stderr
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_examples_for_sql_callers_work_behind_it(
+    pgbouncer: PgBouncer, db: Connection, tmp_path: Path, language: str
+) -> None:
+    """Three of them at once, over two sessions; each page is stored and counted once."""
+    db.execute("SELECT tallymark.create_job('job')")
+    db.execute("CREATE TABLE page (url text NOT NULL)")
+    db.execute(f"GRANT INSERT ON page TO {pgbouncer.user}".encode())
+    command = [*LANGUAGES[language](tmp_path), "job", *(f"page {number}" for number in range(12))]
+    # As docs/calling-from-sql.md has it for pgx.
+    url = f"{pgbouncer.url}?{BEHIND_A_POOLER[PGX]}" if PGX and language.endswith(".go") else pgbouncer.url
+    running = [subprocess.Popen(command, env={**os.environ, "DATABASE_URL": url}) for _ in range(3)]
+    assert [one.wait(60) for one in running] == [0, 0, 0]
+    counted = db.execute("SELECT tallymark.get_job('job', 0) -> 'progress' -> 'itemsByType' -> 'pages'").fetchone()
+    stored = db.execute("SELECT count(*), count(DISTINCT url) FROM page").fetchone()
+    assert (counted, stored) == ((12,), (12, 12))

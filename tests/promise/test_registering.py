@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 
 from .model import Json, expected
 from .test_batches import batch_of
-from .test_groups import JOBS, Case, accepted, alone, calls, cases, state_of, together
+from .test_groups import JOBS, Body, Case, accepted, alone, calls, cases, state_of, together
 from .test_held_jobs import NO_WAIT
 
 Connection = psycopg.Connection[Any]
@@ -49,7 +49,7 @@ def check(db: Connection, case: Case) -> None:
 
 
 @given(case=cases())
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_job_that_its_first_update_registers_is_as_if_it_had_been_there(db: Connection, case: Case) -> None:
     """Answers, refusals and state, one by one and in groups; a job is there if and only if an update was accepted."""
     check(db, case)
@@ -126,8 +126,73 @@ def test_an_update_waits_for_a_transaction_that_is_registering_its_job(
     assert counts(db) == {"new": 1}
 
 
+FULL = {f"m{number}": 1 for number in range(996)}
+
+
+@pytest.mark.parametrize(
+    ("more", "key"), [({}, "k" * 256), (FULL, "one member too many"), ({"pad": ["x" * 9000] * 116}, "k" * 255)]
+)
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_key_that_makes_an_update_too_large_registers_no_job(
+    db: Connection, more: Json, key: str, *, wait: bool
+) -> None:
+    """The key is part of the update that is judged, also before it is registered."""
+    [update] = batch_of(["new"], "u")
+    del update["updateId"]
+    if "pad" in more:
+        left = 1_048_576 - len(json.dumps(update | more, separators=(",", ":"))) - 20
+        more = more | {"rest": "y" * left}
+    body = [json.dumps(update | more)]
+    refused = db.execute(
+        "SELECT refusal ->> 'sqlstate'"
+        " FROM tallymark.receive_group(%s::text[]::jsonb[], %s, wait => %s, register => true)",
+        [body, [key], wait],
+    ).fetchall()
+    assert refused in ([("TK400",)], [("TK413",)])
+    assert counts(db) == {}
+    with pytest.raises(psycopg.DatabaseError):
+        db.execute("SELECT tallymark.receive_progress(%s::jsonb, %s, register => true)", [*body, key])
+    assert counts(db) == {}
+    assert db.execute(
+        "SELECT answer -> 'seq' FROM tallymark.receive_group(%s::text[]::jsonb[], wait => %s, register => true)",
+        [body, wait],
+    ).fetchone() == (1,), "without the key it is taken"
+
+
+@pytest.mark.parametrize("how", ["single", "batch", "group"])
+def test_an_update_of_a_job_that_is_being_deleted_registers_it_again(
+    db: Connection, db_url: str, wait_for_lock_wait: Callable[[Connection, int], None], how: str
+) -> None:
+    """It waits for the deletion, and is then told to come again, not that there is no such job."""
+    [old] = batch_of(["new"], "old")
+    [update] = batch_of(["new"], "u")
+    alone(db, Body(json.dumps(old | {"status": "completed"})), register=True)
+
+    def send(connection: Connection) -> None:
+        if how == "group":
+            group(connection, [BAD, update], wait=True)
+        else:
+            body = [update] if how == "batch" else update
+            connection.execute("SELECT tallymark.receive_progress(%s::jsonb, register => true)", [json.dumps(body)])
+
+    with (
+        psycopg.connect(db_url) as other,
+        psycopg.connect(db_url, autocommit=True) as sender,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        other.execute("SELECT tallymark.delete_job('new')")
+        call = threads.submit(send, sender)
+        wait_for_lock_wait(db, sender.info.backend_pid)
+        other.commit()
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            call.result(30)
+        assert counts(db) == {}
+        send(sender)
+    assert counts(db) == {"new": 1}
+
+
 CONNECTIONS = 8
-ROUNDS = 25
+ROUNDS = 10
 
 
 def test_first_reports_over_many_connections_at_once_register_each_job_once_and_never_deadlock(

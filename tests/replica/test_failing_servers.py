@@ -63,7 +63,7 @@ def test_calls_on_a_primary_that_hangs_are_made_again_on_the_new_one(pair: Pair,
     finally:
         web.stop()
     assert pair.on_replica("SELECT last_seq FROM tallymark.job") == 7
-    assert "were cut off" in web.log.read_text()
+    assert "calls cut off" in web.log.read_text()
     assert "Traceback" not in web.log.read_text()
 
 
@@ -86,6 +86,28 @@ def test_reads_from_a_replica_that_hangs_are_answered_by_the_primary(pair: Pair,
     finally:
         web.stop()
     assert "Traceback" not in web.log.read_text()
+
+
+def test_a_server_that_follows_the_primary_no_more_is_not_read_from(pair: Pair, tmp_path: Path) -> None:
+    """It is no replica any more, and what it has grows old."""
+    environ = {"DATABASE_READ_URL": pair.replica.url, "TALLYMARK_MAX_REPLICA_LAG": "1"}
+    web = Web(pair.primary.url, tmp_path / "web.log", environ)
+    numbers = iter(range(1, 10_000))
+
+    def is_left() -> bool:
+        report(web, "job", next(numbers))
+        return not is_used(web)
+
+    try:
+        web.register("job")
+        wait_until(lambda: is_used(web))
+        pair.on_replica("SELECT pg_promote()")
+        wait_until(is_left)
+        last = next(numbers)
+        report(web, "job", last)
+        assert processed(web, "job") == last
+    finally:
+        web.stop()
 
 
 #: The endpoint's session whose commit waits for a replica, for longer than the timeouts of the test.

@@ -155,7 +155,7 @@ def _in_a_process(words: list[str], url: str) -> str:
     """Run a command as a process of its own; return its exit code and what it printed, as bytes where it must."""
     command = [sys.executable, "-c", "from tallymark.cli import main; main()", *_options(words, url)]
     environ = {**os.environ, "DATABASE_URL": url, "COLUMNS": "120"}
-    done = subprocess.run(command, capture_output=True, check=False, env=environ, stdin=subprocess.DEVNULL, timeout=60)
+    done = subprocess.run(command, capture_output=True, check=False, env=environ, stdin=subprocess.DEVNULL, timeout=300)
     said = [stream.decode("utf-8", "backslashreplace") for stream in (done.stdout, done.stderr)]
     return "\n".join([f"exit {done.returncode}", *said])
 
@@ -190,7 +190,9 @@ def _endpoint(url: str) -> Answers:
             ask("GET", f"/api/internal/{page}", moving=page in _MOVING)
         for job in (HARD, _WEB, "pruned"):
             for part in _PARTS:
-                ask("GET", f"/api/internal/jobs/{quote(job, safe='')}{part}")
+                # What is found out about a job that reports just now depends on how fast it does.
+                moving = job == _WEB and part in {"/rate", "/diagnosis"}
+                ask("GET", f"/api/internal/jobs/{quote(job, safe='')}{part}", moving=moving)
     return answers
 
 
@@ -219,7 +221,8 @@ def _first_of_stream(port: int) -> str:
         lines: list[str] = []
         while line := answer.readline().decode():
             lines.append(line)
-            if line.startswith("data: ") and "lastSeq" in line:
+            # The job, or that there is none: then only beats follow.
+            if (line.startswith("data: ") and "lastSeq" in line) or lines.count("event: beat\n") == 2:
                 break
         return "".join(line for line in lines if not line.startswith("id: "))
     finally:

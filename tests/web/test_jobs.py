@@ -306,7 +306,13 @@ def test_a_user_that_lacks_a_role_is_told_so(
     finally:
         db.execute(f"DROP ROLE {name}")
     assert [(answer.status, answer.json["error"]) for answer in refused] == [(503, "Database unavailable")] * 4
-    assert {answer.json["detail"] for answer in refused} == {NOT_GRANTED}
+    lacks = "This user of the database lacks {}: grant it that role."
+    assert [answer.json["detail"] for answer in refused] == [
+        lacks.format("tallymark_writer"),
+        NOT_GRANTED,
+        lacks.format("tallymark_reader"),
+        NOT_GRANTED,
+    ]
     assert (ready.status, ready.json["replica"]) == (200, {"used": False, "lagSeconds": None})
     assert read.status == 200
 

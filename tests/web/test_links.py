@@ -67,9 +67,13 @@ def test_every_link_between_documents_leads_somewhere(path: Path) -> None:
 
 def paths_in_texts() -> set[str]:
     """Return the paths of ours that documents and examples name."""
-    files = [*DOCUMENTS, *(ROOT / "docs" / "ops").iterdir(), *(ROOT / "docs" / "examples").iterdir()]
+    files = [*DOCUMENTS, *(ROOT / "docs" / "ops").iterdir(), *(ROOT / "docs" / "examples").rglob("*.*")]
     # What an old version did, and which addresses it had.
-    files = [file for file in files if file.name != "CHANGELOG.md" and "adr" not in file.parts]
+    files = [
+        file
+        for file in files
+        if file.is_file() and file.suffix != ".pyc" and file.name != "CHANGELOG.md" and "adr" not in file.parts
+    ]
     found = {
         "".join(groups).rstrip(".,;/") for file in files for groups in _PATH.findall(file.read_text(encoding="utf-8"))
     }

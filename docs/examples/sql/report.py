@@ -45,7 +45,9 @@ def main(job: str, pages: list[str]) -> None:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 if connection is None or connection.closed:
-                    connection = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
+                    # Without prepared statements, because there may be a pooler in between.
+                    url = os.environ["DATABASE_URL"]
+                    connection = psycopg.connect(url, autocommit=True, prepare_threshold=None)
                 report(connection, job, page)
                 break
             except psycopg.Error as error:

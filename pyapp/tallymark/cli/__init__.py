@@ -1,5 +1,6 @@
 """The command `tallymark`. Each command is in a module that is imported only when the command is used."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         SystemExit: Always: 0 done, 1 failed, 2 called wrongly or unable to run, 130 interrupted.
     """
     try:
-        code = cli.main(arguments, prog_name="tallymark", standalone_mode=False)
+        code = cli.main(_given() if arguments is None else arguments, prog_name="tallymark", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         say(error.format_message())
         sys.exit(0)
@@ -106,3 +107,14 @@ def _debug() -> bool:
     except SettingsError:
         # Bad settings are being reported already.
         return False
+
+
+def _given() -> list[str]:
+    """Return this process's arguments, read as UTF-8 also where the locale says nothing of it, as in cron."""
+    arguments = []
+    for argument in sys.argv[1:]:
+        try:
+            arguments.append(os.fsencode(argument).decode())
+        except UnicodeDecodeError:
+            arguments.append(argument)
+    return arguments

@@ -1,18 +1,13 @@
-"""What several commands share: options, the database they work on, and Ctrl-C."""
+"""What several commands share: options, and the database they work on."""
 
 import math
-import os
 import re
-import select
-import signal
-import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial, wraps
 from pathlib import Path
-from types import FrameType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import click
 import psycopg
@@ -29,12 +24,9 @@ from tallymark.terminal.screen import say
 Command = TypeVar("Command", bound=Callable[..., Any])
 Found = TypeVar("Found")
 
-#: What a shell says of a command that Ctrl-C ended.
-INTERRUPTED = 130
 READER, WRITER, ADMIN = "tallymark_reader", "tallymark_writer", "tallymark_admin"
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: A command that runs for hours notices within seconds that the database or the network has gone without a word.
 _WATCHFUL = {
     "connect_timeout": "5",
@@ -43,8 +35,9 @@ _WATCHFUL = {
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
 }
+_LOCK_TIMEOUT = "2s"
 #: No such schema, no such function: that may be so while another release is being installed.
-_NOT_INSTALLED = {"3F000", "42883"}
+NO_SUCH_FUNCTION = {"3F000", "42883"}
 
 
 class CannotRun(click.ClickException):
@@ -236,7 +229,7 @@ class Database:
         except psycopg.Error as error:
             raise CannotRun(str(error).strip()) from error
         except TallymarkError as error:
-            if error.sqlstate in _NOT_INSTALLED:
+            if error.sqlstate in NO_SUCH_FUNCTION:
                 self.close()
                 raise Away(NOT_INSTALLED) from error
             if isinstance(error, Unavailable) and error.sqlstate != NO_RIGHT:
@@ -258,16 +251,31 @@ class Database:
             self._connection = None
 
 
+@contextmanager
+def short_lock(connection: Connection, *, undo: bool = False) -> Iterator[None]:
+    """Run the block in a transaction of its own that does not wait for a lock for long; `undo` takes it back.
+
+    A crawler in a long transaction may hold a job's row.
+    """
+    with connection.transaction(force_rollback=undo):
+        connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [_LOCK_TIMEOUT])
+        yield
+
+
 def server_time(connection: Connection) -> datetime:
     """Return the time by the server's clock, by which updates are recorded."""
     now: datetime = call.server_time(connection)
     return now
 
 
+def one_line(reason: str) -> str:
+    """Return what PostgreSQL or libpq says in one line, without the guesses that libpq adds in indented ones."""
+    return " ".join(line for line in reason.splitlines() if line and not line[0].isspace())
+
+
 def _reason(error: BaseException) -> str:
-    """Say in one line why a connection failed, without the guesses that libpq adds in indented lines."""
-    lines = [line for line in str(error).splitlines() if line and not line[0].isspace()]
-    return " ".join(lines).removeprefix("connection failed: ") or type(error).__name__
+    """Say in one line why a connection failed."""
+    return one_line(str(error)).removeprefix("connection failed: ") or type(error).__name__
 
 
 def _unreachable(error: psycopg.Error) -> str:
@@ -287,64 +295,3 @@ def _sentence(error: TallymarkError, role: str) -> str:
     # What PostgreSQL answered is more exact than what the wire protocol does.
     reason = error.explanation or str(error.__cause__ or "").strip()
     return " ".join(filter(None, (f"{error}.", reason, error.hint)))
-
-
-# --- Ctrl-C ----------------------------------------------------------------------------------------------------------
-
-
-class Interrupted(BaseException):
-    """This process was asked to end while it waited for something else. No library is meant to catch it."""
-
-
-class Interrupt:
-    """Whether this process was asked to end, by Ctrl-C or SIGTERM; a context manager, for the main thread.
-
-    So a command that draws until it is stopped ends after a whole picture.
-    """
-
-    def __init__(self) -> None:
-        self._asked = False
-        # The handler runs in the main thread, in the middle of whatever that does. A lock that is held there, such as
-        # that of a `threading.Event` that is waited for, would never be released; so a wait is ended by a byte.
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._writer, False)
-        for end in (self._reader, self._writer):
-            weakref.finalize(self, os.close, end)
-        self._open = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        for number in _SIGNALS:
-            self._before[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, *_raised: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    @contextmanager
-    def breaks(self) -> Iterator[None]:
-        """Let a signal break the block off, with Interrupted: it waits for others, and leaves nothing half done."""
-        self._open = True
-        try:
-            if self._asked:
-                raise Interrupted
-            yield
-        finally:
-            self._open = False
-
-    def wait(self, seconds: float) -> bool:
-        """Wait; return True, at once, when this process was asked to end."""
-        if not self._asked and seconds > 0:
-            ends = select.poll()
-            ends.register(self._reader, select.POLLIN)  # the byte is never read, so all threads that wait notice it
-            ends.poll(seconds * 1000)
-        return self._asked
-
-    def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        self._asked = True
-        with suppress(BlockingIOError):
-            os.write(self._writer, b"!")
-        if self._open:
-            self._open = False
-            raise Interrupted

@@ -1,6 +1,6 @@
 """The command import-original: takes over the jobs of the original system, a row and a transaction each."""
 
-import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -16,13 +16,15 @@ from psycopg.types.json import Jsonb
 from tallymark import functions
 from tallymark.cli.common import (
     ADMIN,
-    INTERRUPTED,
+    NO_SUCH_FUNCTION,
     CannotRun,
-    Interrupt,
     connected,
     database_options,
     json_option,
+    one_line,
+    short_lock,
 )
+from tallymark.cli.interrupt import INTERRUPTED, Interrupt
 from tallymark.functions.call import Connection, Json
 from tallymark.functions.errors import (
     LOCK_NOT_AVAILABLE,
@@ -34,16 +36,12 @@ from tallymark.functions.errors import (
 )
 from tallymark.functions.session import open_session
 from tallymark.plain import plain, plain_json
-from tallymark.terminal.screen import ProgressLine
+from tallymark.terminal.screen import ProgressLine, Styled, say
 from tallymark.terminal.text import bar, count
 
 #: How many rows are read at a time. A row may be large, since it holds its job's timeline.
 PAGE = 10
-#: A crawler in a long transaction may lock a job's row: it is waited for this long, then the next job is taken.
-_LOCK_TIMEOUT = "2s"
 _ATTEMPTS = 5
-#: No such schema, no such function.
-_NOT_INSTALLED = {"3F000", "42883"}
 _BAR_CELLS = 20
 #: Set while the original's table is read: its transaction waits between two pages while jobs are written, and a policy
 #: that hides rows is an error.
@@ -67,6 +65,14 @@ _WORDS = {
     "refused": "refused",
     "passed over": "passed over",
 }
+#: PostgreSQL's refusals of an escape that its type json takes, but jsonb does not.
+_NO_TEXT = {"22P02", "22P05"}
+#: Escapes of JSON: a whole surrogate pair; half of one, or the character U+0000; any other, so that the second of two
+#: backslashes begins none.
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u0000|u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+_WAS_NO_TEXT = {"field": "", "mended": "the character U+0000, or half a surrogate pair, was replaced by U+FFFD"}
 _SAME_ID = {"field": "id", "problem": "another row of the table has this id, too"}
 
 
@@ -74,9 +80,7 @@ class OriginalFailed(CannotRun):
     """The original's database is away, or refused what was asked."""
 
     def __init__(self, reason: str) -> None:
-        # Without the guesses that libpq adds in indented lines.
-        lines = [line for line in reason.splitlines() if line and not line[0].isspace()]
-        super().__init__(f"the original's database: {' '.join(lines)}")
+        super().__init__(f"the original's database: {one_line(reason)}")
 
 
 class Row(NamedTuple):
@@ -160,10 +164,13 @@ class _Run:
     def _outcome_of(self, connection: Connection, row: Row) -> Json:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with connection.transaction(force_rollback=self._dry_run):
-                    connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [_LOCK_TIMEOUT])
+                with short_lock(connection, undo=self._dry_run):
                     return functions.import_original_row(connection, row.original)
             except InvalidUpdate as error:
+                mended = _ESCAPE.sub(_mend, row.original) if error.sqlstate in _NO_TEXT else row.original
+                if mended != row.original:
+                    done = self._outcome_of(connection, row._replace(original=mended))
+                    return done | {"mended": [*done.get("mended", []), _WAS_NO_TEXT]}
                 return {"outcome": "refused", "problems": error.details}
             except Unavailable as error:
                 if error.sqlstate == LOCK_NOT_AVAILABLE:
@@ -172,7 +179,7 @@ class _Run:
                 if error.remedy is not Remedy.SAME_CONNECTION or attempt == _ATTEMPTS:
                     raise
             except TallymarkError as error:
-                if error.sqlstate in _NOT_INSTALLED:
+                if error.sqlstate in NO_SUCH_FUNCTION:
                     raise CannotRun(NOT_INSTALLED) from error
                 if (error.sqlstate or "")[:2] not in {"22", "54"}:
                     raise
@@ -182,7 +189,7 @@ class _Run:
 
     def _tell(self, done: Json) -> None:
         if self._as_json:
-            click.echo(plain_json(done))
+            say(plain_json(done))
             return
         if done["problems"] or done["mended"]:
             self._progress.clear()
@@ -193,8 +200,8 @@ class _Run:
 
     def _line(self, job: str | None, field: str, said: str, colour: str) -> None:
         who = "a row without an id" if job is None else f"job {plain(job)}"
-        where = f"{click.style(plain(field), fg=colour)}: " if field else ""
-        click.echo(f"{click.style(who, bold=True)}: {where}{plain(said)}")
+        where = (Styled(plain(field), colour=colour), ": ") if field else ()
+        say(Styled(who, bold=True), ": ", *where, plain(said))
 
     def show(self, total: int) -> None:
         """Show how far the run is."""
@@ -209,7 +216,7 @@ class _Run:
         if self._as_json:
             outcomes = {name: self._outcomes[name] for name in _WORDS}
             summary = {**sums, "mended": self._mended, "outcomes": outcomes}
-            click.echo(json.dumps({"summary": summary | {"dryRun": self._dry_run, "interrupted": self.interrupted}}))
+            say(plain_json({"summary": summary | {"dryRun": self._dry_run, "interrupted": self.interrupted}}))
             return
         words = [f"{self._outcomes[name]:,} {words}" for name, words in _WORDS.items() if self._outcomes[name]]
         line = f"{count(sums['rows'], 'row', ',')} read" + "".join(f", {part}" for part in words)
@@ -219,7 +226,11 @@ class _Run:
             line += "; nothing was changed, because of --dry-run"
         if self.interrupted:
             line += "; interrupted, so run it again for the others"
-        click.secho(line, fg="yellow" if self.interrupted or self.is_amiss else "green")
+        say(Styled(line, colour="yellow" if self.interrupted or self.is_amiss else "green"))
+
+
+def _mend(found: re.Match[str]) -> str:
+    return r"\ufffd" if found[1] else found[0]
 
 
 # --- the original's database -----------------------------------------------------------------------------------------

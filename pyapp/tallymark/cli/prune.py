@@ -12,7 +12,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,10 +29,11 @@ from tallymark.cli.common import (
     json_option,
     print_json,
     server_time,
+    short_lock,
     time_gone_by,
 )
 from tallymark.functions.call import Connection
-from tallymark.functions.errors import Conflict, JobNotFound, Unavailable
+from tallymark.functions.errors import LOCK_NOT_AVAILABLE, Conflict, JobNotFound, Unavailable
 from tallymark.plain import plain
 from tallymark.server.private_files import open_private
 from tallymark.terminal.screen import ProgressLine, Styled, say
@@ -43,9 +43,6 @@ from tallymark.terminal.text import count
 FORMAT = "tallymark job 1"
 #: How many jobs are asked for at a time.
 PAGE = 1_000
-#: A crawler in a long transaction may lock a job's row: it is waited for this long, then the next job is taken.
-_LOCK_TIMEOUT = "2s"
-_LOCK_NOT_AVAILABLE = "55P03"
 #: Most file systems refuse names of more than 255 bytes; ids may have 255 characters.
 _MOST_NAME_BYTES = 180
 
@@ -171,7 +168,7 @@ class _Run:
             except JobNotFound:
                 continue  # deleted meanwhile
             except Unavailable as error:
-                if error.sqlstate != _LOCK_NOT_AVAILABLE:
+                if error.sqlstate != LOCK_NOT_AVAILABLE:
                     raise
                 self.outcome.passed_over.append(job.id)
         if self.outcome.events and not self._dry_run:
@@ -184,7 +181,7 @@ class _Run:
     def _fold_job(self, job_id: str, older_than: datetime, keep: int) -> None:
         while True:
             began = time.monotonic()
-            with self._short_lock():
+            with short_lock(self._connection):
                 pruned = functions.prune_job(self._connection, job_id, older_than, keep_newest=keep)
             self.outcome.events += pruned.events
             done = f"{count(self.outcome.events, 'event')} of {count(self.outcome.jobs, 'job')}"
@@ -215,12 +212,12 @@ class _Run:
         try:
             path = None if archive is None else archive_job(self._connection, job, archive)
             # It may have been updated while it was written. Then it stays, and so does the file, which does no harm.
-            with self._short_lock():
+            with short_lock(self._connection):
                 functions.delete_job(self._connection, job.id, expected_seq=job.last_seq)
         except JobNotFound:
             return False
         except (Conflict, Unavailable) as error:
-            if not isinstance(error, Conflict) and error.sqlstate != _LOCK_NOT_AVAILABLE:
+            if not isinstance(error, Conflict) and error.sqlstate != LOCK_NOT_AVAILABLE:
                 raise
             self.outcome.passed_over.append(job.id)
             return False
@@ -229,13 +226,6 @@ class _Run:
         if path is not None:
             self.outcome.archives.append(str(path))
         return True
-
-    @contextmanager
-    def _short_lock(self) -> Iterator[None]:
-        """Run the block in a transaction of its own that does not wait for a lock for long."""
-        with self._connection.transaction():
-            self._connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [_LOCK_TIMEOUT])
-            yield
 
     def _rest(self, began: float) -> None:
         """Pause for as long as the share asks for."""

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from tallymark.cli.common import INTERRUPTED, CannotRun, Interrupt, Number, data_option, json_option
+from tallymark.cli.common import CannotRun, Number, data_option, json_option
+from tallymark.cli.interrupt import INTERRUPTED, Interrupt
 from tallymark.plain import plain_json
 from tallymark.settings import Settings, SettingsError
 from tallymark.terminal.screen import can_redraw, make_console, room_of, say, show

@@ -13,17 +13,15 @@ from rich.text import Text
 
 from tallymark import functions
 from tallymark.cli.common import (
-    INTERRUPTED,
     Away,
     CannotRun,
     Database,
-    Interrupt,
-    Interrupted,
     Number,
     finder_options,
     json_option,
     server_time,
 )
+from tallymark.cli.interrupt import INTERRUPTED, Interrupt, Interrupted
 from tallymark.cli.jobs import MOST_RATES, read_rate, read_stalled
 from tallymark.cli.watched import NamedJobs, RunningJobs
 from tallymark.functions.call import Connection, Json

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallymark.cli.common import ADMIN, Away, CannotRun, Database, Interrupt, Number, finder_options, json_option
+from tallymark.cli.common import ADMIN, Away, CannotRun, Database, Number, finder_options, json_option
+from tallymark.cli.interrupt import Interrupt
 from tallymark.plain import plain, plain_json
 from tallymark.settings import Settings, SettingsError
 from tallymark.terminal.screen import Styled, say

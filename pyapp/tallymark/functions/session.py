@@ -62,8 +62,10 @@ UNHURRIED = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0
 PATIENT = {**UNHURRIED, "lock_timeout": "0"}
 
 #: Set in SQL, because poolers do not pass on the `options` of a URL. What was acknowledged must be on disk;
-#: `synchronous_commit` may be stricter than `on`, or `local`, but not off.
+#: `synchronous_commit` may be stricter than `on`, or `local`, but not off. The search path comes first: a schema before
+#: pg_catalog may have operators and types of the names that follow.
 _SET = """
+SET search_path = pg_catalog, pg_temp;
 SELECT pg_catalog.set_config(name, value, false)
 FROM ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[])) AS setting (name, value)
 UNION ALL SELECT pg_catalog.set_config('synchronous_commit', 'on', false)
@@ -203,13 +205,14 @@ def _without_environment() -> Iterator[None]:
             os.environ.update(hidden)
 
 
+#: SQL: what pg_has_role is asked for to know whether a user may take a role. Before version 16, each member may.
+TO_TAKE = "CASE WHEN pg_catalog.current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END"
 #: The first of these roles that the user may take, if it has the rights of none of them without that.
-_TAKE = """
+_TAKE = f"""
 SELECT set_config('role', found.role, false) FROM (
   SELECT r.rolname AS role FROM unnest(%(roles)s::text[]) WITH ORDINALITY AS wanted (name, place)
     JOIN pg_roles AS r ON r.rolname = wanted.name
-  WHERE pg_has_role(session_user, r.oid,
-    CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+  WHERE pg_has_role(session_user, r.oid, {TO_TAKE})
   ORDER BY wanted.place LIMIT 1) AS found
 WHERE current_user = session_user
   AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = ANY (%(roles)s) AND pg_has_role(r.oid, 'USAGE'))

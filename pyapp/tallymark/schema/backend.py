@@ -10,9 +10,9 @@ import psycopg
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.exceptions import BadMigration
 
-from tallymark.functions.session import PATIENT, Connection, connect, identity, is_pooled, same_server
+from tallymark.functions.session import PATIENT, TO_TAKE, Connection, connect, identity, is_pooled, same_server
+from tallymark.schema.applied_migrations import SCHEMA
 from tallymark.schema.dependents import dependents, missing
-from tallymark.schema.records import SCHEMA
 
 Report = Callable[[str], None]
 
@@ -40,13 +40,12 @@ $$
 _DROP_OLD_DEFAULT = "DROP FUNCTION IF EXISTS tallymark.combine_updates(tallymark.batch_update[], tallymark.job[])"
 
 #: A user that does not inherit the rights of the schema's owner has them when it takes that role.
-_BECOME_OWNER = """
+_BECOME_OWNER = f"""
 SELECT pg_catalog.set_config('role', 'tallymark_owner', true) FROM pg_catalog.pg_namespace AS n
 WHERE n.nspname = 'tallymark' AND n.nspowner = pg_catalog.to_regrole('tallymark_owner')::oid
   AND NOT pg_catalog.pg_has_role(session_user, n.nspowner, 'USAGE')
-  AND pg_catalog.pg_has_role(session_user, n.nspowner,
-    CASE WHEN pg_catalog.current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END)
-"""
+  AND pg_catalog.pg_has_role(session_user, n.nspowner, {TO_TAKE})
+"""  # noqa: S608 - made of constants
 
 
 class MigrationError(Exception):

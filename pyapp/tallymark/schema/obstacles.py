@@ -6,7 +6,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import namedtuple_row
 
-from tallymark.schema.places import places
+from tallymark.functions.session import TO_TAKE
+from tallymark.schema.setting_places import places
 
 #: The oldest version that is supported.
 OLDEST = 15
@@ -15,17 +16,16 @@ _WITH_ADMIN_OPTION = 16
 
 _YOYO_TABLES = ["_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock"]
 
-_STATE = """
+_STATE = f"""
 SELECT pg_is_in_recovery() AS is_standby, current_setting('default_transaction_read_only')::boolean AS is_read_only,
   pg_encoding_to_char(d.encoding) AS encoding, current_setting('server_version_num')::integer / 10000 AS version,
   r.rolname AS name, quote_ident(r.rolname) AS usr, quote_ident(d.datname) AS db,
   r.rolsuper AS is_super, r.rolcreaterole AS makes_roles,
   has_database_privilege(d.oid, 'CREATE') AS may_create, to_regnamespace('tallymark') IS NOT NULL AS is_installed,
-  ARRAY(SELECT n FROM unnest('{tallymark_owner,tallymark_writer,tallymark_reader,tallymark_admin}'::text[]) AS n
+  ARRAY(SELECT n FROM unnest('{{tallymark_owner,tallymark_writer,tallymark_reader,tallymark_admin}}'::text[]) AS n
     WHERE to_regrole(n) IS NULL) AS missing_roles,
   -- Of a role that is not there, the rights are null.
-  pg_has_role(r.oid, to_regrole('tallymark_owner')::oid,
-    CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END) AS may_be_owner,
+  pg_has_role(r.oid, to_regrole('tallymark_owner')::oid, {TO_TAKE}) AS may_be_owner,
   pg_has_role(r.oid, to_regrole('tallymark_owner')::oid, 'MEMBER WITH ADMIN OPTION') AS may_grant_owner,
   has_schema_privilege(to_regnamespace('public')::oid, 'CREATE') IS TRUE
     OR 4 = (SELECT count(*) FROM pg_class AS c
@@ -35,7 +35,7 @@ SELECT pg_is_in_recovery() AS is_standby, current_setting('default_transaction_r
       AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
         AND has_table_privilege(c.oid, 'DELETE')) ORDER BY 1) AS closed_tables
 FROM pg_database AS d, pg_roles AS r WHERE d.datname = current_database() AND r.rolname = session_user
-"""
+"""  # noqa: S608 - made of constants
 
 _HOLDERS = """
 SELECT DISTINCT ON (l.pid, l.virtualtransaction) c.oid::regclass::text AS held, l.pid, a.usename,

@@ -57,6 +57,8 @@ def examine(
     # The session is as the server, the database and the user have it: that is what is looked at.
     with open_session(url, psycopg.Connection) as connection:
         connection.row_factory = dict_row
+        # What the session is set to is looked at; but what the queries read is PostgreSQL's own.
+        connection.execute("SET search_path = pg_catalog, pg_temp")
         values = {row["name"]: row for row in connection.execute("SELECT name, setting, source FROM pg_settings")}
         findings = [
             *wrong_settings(connection),

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from tallymark.schema.comparison import Finding
-from tallymark.schema.places import Place, places
+from tallymark.schema.setting_places import Place, places
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -39,12 +39,9 @@ class _Rule:
     is_wrong: Callable[[str], bool]
     problem: str
     right: str
-    #: Whether it also matters for users that only read.
-    for_readers: bool = False
 
 
 _FORGETFUL = "a crash of the server can lose acknowledged updates"
-_GARBLES = "text in stored functions is read in another way, so groups of errors fall apart"
 _RULES = {
     "fsync": _Rule(_is_off, "a power failure can lose acknowledged updates, or the whole database", "on"),
     "full_page_writes": _Rule(_is_off, "a page that was half written in a power failure cannot be repaired", "on"),
@@ -68,9 +65,6 @@ _RULES = {
         "most updates of a busy job fail, in SQL and behind a pooler, where the endpoint cannot set it",
         "read committed",
     ),
-    "standard_conforming_strings": _Rule(_is_off, _GARBLES, "on", for_readers=True),
-    "array_nulls": _Rule(_is_off, "NULL in an array is read as a text", "on", for_readers=True),
-    "transform_null_equals": _Rule(_is_on, "a comparison with NULL is read in another way", "off", for_readers=True),
 }
 
 #: The users whose settings count: those with a role of ours, who asks, and those that an endpoint logs in as. What
@@ -99,7 +93,7 @@ def wrong_settings(connection: Connection) -> Iterator[Finding]:
     for name, rule in _RULES.items():
         if name not in settings:
             continue  # this version does not have it
-        concerned = {user for user, writes in users.items() if writes or rule.for_readers}
+        concerned = {user for user, writes in users.items() if writes}
         made = places(connection, name)
         for place in made:
             if rule.is_wrong(place.value) and _counts(place, made, concerned, rule):

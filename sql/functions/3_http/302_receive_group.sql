@@ -31,9 +31,15 @@ BEGIN
       'The group has %s bodies; at most %s are taken.', v_size, c_most_bodies);
   END IF;
   IF receive_group.register THEN
-    -- Before any job is locked, and outside what a refusal undoes.
+    -- Before any job is locked, and outside what a refusal undoes. With their keys, because these may be what is wrong.
     v_busy := tallymark.register_reported(
-      receive_group.bodies, c_required, receive_group.job_prefixes, receive_group.wait);
+      ARRAY(
+        SELECT CASE WHEN b.key IS NOT NULL AND jsonb_typeof(b.body) = 'object'
+            AND coalesce(b.body -> 'updateId', 'null') = 'null'
+          THEN b.body || jsonb_build_object('updateId', b.key) ELSE b.body END
+        FROM unnest(receive_group.bodies, receive_group.idempotency_keys) WITH ORDINALITY AS b (body, key, number)
+        ORDER BY b.number),
+      c_required, receive_group.job_prefixes, receive_group.wait);
     IF v_busy <> '{}' THEN -- others register these at this moment
       v_held := ARRAY(
         SELECT (SELECT i.id FROM unnest(tallymark.jobs_of(b.body, b.job_prefix)) AS i (id)
@@ -76,6 +82,13 @@ BEGIN
       v_held[v_number] := v_outcome.held;
     END LOOP;
   END;
+  IF receive_group.register AND EXISTS (
+    SELECT FROM unnest(v_answers, v_refusals) AS o (answer, refusal)
+    WHERE o.answer @> '[{"status": 404}]' OR o.refusal ->> 'sqlstate' = 'TK404')
+  THEN
+    RAISE EXCEPTION USING ERRCODE = '40001', MESSAGE = 'A job was deleted while an update of it arrived',
+      HINT = 'Call the function again: that registers the job.';
+  END IF;
   RETURN QUERY SELECT v_answers[n.number], v_refusals[n.number], v_held[n.number]
   FROM generate_series(1, v_size) AS n (number);
 END
@@ -91,7 +104,7 @@ Returns: a row for each body, in order: answer: what receive_progress returns, o
 refused {"sqlstate", "message", "detail", "hint"}: the fields of the error that receive_progress raises; held: null, or
 without wait a job of the body that another transaction holds, or whose state is so large that it would hold up the
 others of the group. Nothing of a body was merged that has no answer.
-Errors: TK413 where there are more than 1000 bodies.
+Errors: TK413 where there are more than 1000 bodies; 40001 as receive_progress with register.
 Callers: tallymark_writer, tallymark_admin.
 Locks: the jobs'' rows, in the order of their ids (by their bytes), before anything is merged, until the end of the
 transaction. As a rule it holds none of them while it waits for another.';

@@ -15,8 +15,10 @@ DECLARE
   f CONSTANT jsonb := diagnose_performance.figures;
   v_items CONSTANT numeric := (f ->> 'itemsPerUpdate')::numeric;
   v_events CONSTANT bigint := job.last_seq - job.pruned_seq;
-  v_types CONSTANT bigint := coalesce(jsonb_array_length(job.facets -> 'itemTypes'), 0);
-  v_fields CONSTANT bigint := (SELECT count(*) FROM jsonb_object_keys(job.progress));
+  -- A state that somebody has changed by hand may be anything.
+  v_types CONSTANT bigint := jsonb_array_length(jsonb_path_query_array(job.facets, '$.itemTypes[*]'));
+  v_fields CONSTANT bigint := (
+    SELECT count(*) FROM jsonb_object_keys(CASE jsonb_typeof(job.progress) WHEN 'object' THEN job.progress ELSE '{}' END));
   v_habit record;
   v_largest record;
   v_rate numeric;

@@ -28,7 +28,7 @@ BEGIN
 END
 $$;
 CREATE TEMPORARY VIEW found AS SELECT * FROM tallymark.alert_conditions()
-WHERE job_id IN ('well', 'silent', 'long silent', 'failed', 'failed long ago', 'expired', 'erring', 'wrong');
+WHERE job_id IN ('well', 'silent', 'long silent', 'failed', 'failed long ago', 'expired', 'brief', 'erring', 'wrong');
 SELECT set_eq('SELECT job_id, kind FROM found',
   $$VALUES ('silent', 'stalled'), ('failed', 'failed'), ('expired', 'credentials'), ('brief', 'credentials'),
     ('erring', 'errors'),

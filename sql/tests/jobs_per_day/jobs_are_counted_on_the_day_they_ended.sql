@@ -2,6 +2,9 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SET LOCAL TimeZone = 'Asia/Kathmandu';
+-- As the texts below are written.
+SET LOCAL DateStyle = 'ISO';
+SET LOCAL IntervalStyle = 'postgres';
 SELECT plan(5);
 
 INSERT INTO tallymark.job (id, status, progress, started_at, finished_at)

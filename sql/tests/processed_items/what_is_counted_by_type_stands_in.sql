@@ -13,26 +13,26 @@ ORDER BY c.number;
 
 DO $$
 BEGIN
-  PERFORM tallymark.create_job('job');
-  PERFORM tallymark.merge_progress('job', '{"status": "started", "totalItems": 300}');
-  PERFORM tallymark.merge_progress('job', '{"itemsByType": {"issues": 100}, "updateId": "1"}');
-  PERFORM tallymark.merge_progress('job', '{"itemsByType": {"issues": 50}, "updateId": "2"}');
+  PERFORM tallymark.create_job('processed items');
+  PERFORM tallymark.merge_progress('processed items', '{"status": "started", "totalItems": 300}');
+  PERFORM tallymark.merge_progress('processed items', '{"itemsByType": {"issues": 100}, "updateId": "1"}');
+  PERFORM tallymark.merge_progress('processed items', '{"itemsByType": {"issues": 50}, "updateId": "2"}');
 END
 $$;
-SELECT ok(tallymark.get_job('job') @> '{"percentage": 50, "summary": "150/300 issues (50%)"}', 'a running job');
-SELECT is(tallymark.job_rate('job') -> 'itemsLeft', '150', 'what is left of it');
-SELECT is((SELECT tallymark.job_row(j) ->> 'summary' FROM tallymark.job AS j WHERE j.id = 'job'), '150/300 issues (50%)',
+SELECT ok(tallymark.get_job('processed items') @> '{"percentage": 50, "summary": "150/300 issues (50%)"}', 'a running job');
+SELECT is(tallymark.job_rate('processed items') -> 'itemsLeft', '150', 'what is left of it');
+SELECT is((SELECT tallymark.job_row(j) ->> 'summary' FROM tallymark.job AS j WHERE j.id = 'processed items'), '150/300 issues (50%)',
   'its line in the overview');
 DO $$
 BEGIN
-  PERFORM tallymark.merge_progress('job', '{"status": "completed", "itemsByType": {"notes": 150}, "updateId": "3"}');
+  PERFORM tallymark.merge_progress('processed items', '{"status": "completed", "itemsByType": {"notes": 150}, "updateId": "3"}');
 END
 $$;
-SELECT is(tallymark.get_job('job') -> 'percentage', '100.0', 'when it is finished, all is done');
+SELECT is(tallymark.get_job('processed items') -> 'percentage', '100.0', 'when it is finished, all is done');
 SELECT is(details ->> 'summary', '300/300 items (100%)', 'the summary of its completion')
-FROM tallymark.timeline('job', 3);
-SELECT is(tallymark.get_job('job') -> 'progress' ? 'processedItems', false, 'the field stays absent');
-SELECT is((SELECT d.items FROM tallymark.jobs_per_day(1) AS d), 300::numeric, 'the items of the day');
+FROM tallymark.timeline('processed items', 3);
+SELECT is(tallymark.get_job('processed items') -> 'progress' ? 'processedItems', false, 'the field stays absent');
+SELECT is((SELECT d.items FROM tallymark.jobs_per_day(1, 'processed items') AS d), 300::numeric, 'the items of the day');
 
 SELECT * FROM finish();
 ROLLBACK;

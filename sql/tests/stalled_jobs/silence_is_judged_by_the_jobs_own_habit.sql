@@ -2,6 +2,9 @@
 -- stalled.
 BEGIN;
 SET LOCAL search_path = tap, public;
+-- As the texts below are written.
+SET LOCAL DateStyle = 'ISO';
+SET LOCAL IntervalStyle = 'postgres';
 SELECT plan(7);
 
 INSERT INTO tallymark.job (id, status, updated_at)

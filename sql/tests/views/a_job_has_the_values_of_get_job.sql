@@ -1,7 +1,7 @@
 -- The view shows what get_job gives, column by column, for a job of every sort and for one that nobody reported on.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(7);
+SELECT plan(8);
 \ir ../helpers.psql
 
 DO $$ BEGIN PERFORM pg_temp.make_job_of_every_sort(); END $$;
@@ -36,9 +36,19 @@ SELECT is(j.progress ->> 'color', 'green', 'what has none is in progress') FROM 
 SELECT results_eq(
   $$SELECT status, processed_items, total_items, percentage, items_by_type, message, error, last_seq, started_at
     FROM tallymark.jobs WHERE id = 'nobody'$$,
-  $$VALUES ('queued', NULL::bigint, NULL::bigint, NULL::numeric, '{}'::jsonb, NULL, NULL::jsonb, 0::bigint,
+  $$VALUES ('queued', 0::bigint, NULL::bigint, NULL::numeric, '{}'::jsonb, NULL, NULL::jsonb, 0::bigint,
     NULL::timestamptz)$$,
   'of a job without reports nothing is known, but for its counts, which are empty');
+
+DO $$ BEGIN
+  PERFORM tallymark.create_job('by type');
+  PERFORM tallymark.merge_progress('by type', '{"updateId": "a", "status": "processing", "totalItems": 40,
+    "itemsByType": {"issues": 7, "notes": 3}}');
+END $$;
+SELECT results_eq(
+  $$SELECT processed_items, percentage, summary FROM tallymark.jobs WHERE id = 'by type'$$,
+  $$VALUES (10::bigint, 25.0, '10/40 items (25%)')$$,
+  'the processed items are those that the percentage and the summary are computed from');
 
 -- 1025 workers with the largest total each are more than a bigint holds.
 DO $$ BEGIN PERFORM tallymark.create_job('huge'); END $$;

@@ -40,7 +40,7 @@ from tallymark.functions.errors import (
     is_refusal,
 )
 from tallymark.functions.http import Statement
-from tallymark.functions.session import configure, is_pooled, libpq_url, open_session
+from tallymark.functions.session import TO_TAKE, configure, is_pooled, libpq_url, open_session
 from tallymark.settings import Settings
 from tallymark.web.db.connections import Connection, Pool
 from tallymark.web.db.hosts import Hosts
@@ -86,10 +86,9 @@ _STARTED_AT = "SELECT pg_catalog.pg_postmaster_start_time()::text"
 #: Where PostgreSQL gives the warning that a commit did not wait for its replica: somebody has cancelled the wait.
 _WAIT_FOR_REPLICA = "SyncRepWaitForLSN"
 #: One row if the role could be taken.
-_SET_ROLE = """
+_SET_ROLE = f"""
 SELECT set_config('role', %(role)s, false)
-WHERE pg_has_role(session_user, to_regrole(%(role)s)::oid,
-  CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+WHERE pg_has_role(session_user, to_regrole(%(role)s)::oid, {TO_TAKE})
 """
 #: Not the value itself, whose text may have gigabytes.
 _IS_JSON = b"SELECT $1::jsonb IS NULL"

@@ -25,7 +25,7 @@ _logger = logging.getLogger("tallymark.web.database")
 
 #: After how long a call is looked into, and how often.
 _LONG_SECONDS = 10.0
-_CUT = "%d calls were cut off: their database server does not answer any more, or another one has taken its place"
+_CUT = "calls cut off: %d; their database server does not answer any more, or another one has taken its place"
 
 
 def cut(connection: psycopg.Connection[Any]) -> None:

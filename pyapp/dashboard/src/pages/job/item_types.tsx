@@ -33,7 +33,10 @@ export function ItemTypes({ progress }: { progress: Progress }) {
     }));
   const [first, rest] = types.length > MOST + 1 ? [types.slice(0, MOST), types.slice(MOST)] : [types, []];
   return (
-    <Card title="Items by type" beside={types.length > 0 && <Sum types={types.filter(({ name }) => name).length} items={sum} />}>
+    <Card
+      title="Items by type"
+      beside={types.length > 0 && <Sum types={types.filter(({ name }) => name).length} items={sum} />}
+    >
       {types.length === 0 ? (
         <Empty title="Nothing counted yet">
           Bars appear when the crawler reports <code>itemsByType</code>.
