@@ -288,7 +288,7 @@ def _sentence(error: TallymarkError, role: str) -> str:
         if isinstance(error, NotGranted) and error.lacks.startswith("USAGE"):
             return f"this user of the database lacks {error.lacks}: {error.hint}"
         return f"this user of the database lacks {role}; grant that role to it, or name another user in the URL"
-    if error.sqlstate in _NOT_INSTALLED:
+    if error.sqlstate in NO_SUCH_FUNCTION:
         return NOT_INSTALLED
     if error.details:
         return f"{error}: " + "; ".join(f"{problem['field']} {problem['problem']}" for problem in error.details)
