@@ -103,6 +103,22 @@ def test_a_job_that_another_transaction_is_registering_keeps_no_other_of_the_gro
     assert counts(db) == {"free": 2, "new": 2}
 
 
+def test_a_batch_that_waits_for_one_of_its_jobs_registers_no_other_meanwhile(db: Connection, db_url: str) -> None:
+    """It may wait in vain. Whether the job that is held is there, or is being registered, makes no difference."""
+    db.execute("SELECT tallymark.create_job('there')")
+    with psycopg.connect(db_url) as other, psycopg.connect(db_url, autocommit=True) as sender:
+        other.execute("SELECT FROM tallymark.job WHERE id = 'there' FOR UPDATE")
+        other.execute("SELECT tallymark.create_job('new')")
+        for held in ("there", "new"):
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                group(sender, [batch_of(["first", held], "u")])
+        other.rollback()
+        assert db.execute("SELECT id FROM tallymark.job").fetchall() == [("there",)]
+        [acks] = group(sender, [batch_of(["first", "there", "new"], "u")])
+        assert [ack["seq"] for ack in acks] == [1, 1, 1]
+    assert counts(db) == {"first": 1, "new": 1, "there": 1}
+
+
 @pytest.mark.parametrize("ends", ["commit", "rollback"])
 def test_an_update_waits_for_a_transaction_that_is_registering_its_job(
     db: Connection, db_url: str, ends: str, wait_for_lock_wait: Callable[[Connection, int], None]

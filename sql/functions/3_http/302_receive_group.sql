@@ -89,6 +89,12 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = '40001', MESSAGE = 'A job was deleted while an update of it arrived',
       HINT = 'Call the function again: that registers the job.';
   END IF;
+  IF receive_group.register AND v_size = 1 AND v_held[1] IS NOT NULL AND EXISTS (
+    SELECT FROM tallymark.job AS j WHERE j.id = ANY (v_jobs) AND j.last_seq = 0)
+  THEN
+    -- A batch that waits for one of its jobs, and may wait in vain, leaves none that it has registered.
+    RAISE EXCEPTION USING ERRCODE = '55P03', MESSAGE = format('Job %L is held by another transaction', v_held[1]);
+  END IF;
   RETURN QUERY SELECT v_answers[n.number], v_refusals[n.number], v_held[n.number]
   FROM generate_series(1, v_size) AS n (number);
 END
@@ -104,7 +110,8 @@ Returns: a row for each body, in order: answer: what receive_progress returns, o
 refused {"sqlstate", "message", "detail", "hint"}: the fields of the error that receive_progress raises; held: null, or
 without wait a job of the body that another transaction holds, or whose state is so large that it would hold up the
 others of the group. Nothing of a body was merged that has no answer.
-Errors: TK413 where there are more than 1000 bodies; 40001 as receive_progress with register.
+Errors: TK413 where there are more than 1000 bodies; with register also 40001 as receive_progress, and 55P03 for one body
+alone instead of held, where a job of it has no events yet.
 Callers: tallymark_writer, tallymark_admin.
 Locks: the jobs'' rows, in the order of their ids (by their bytes), before anything is merged, until the end of the
 transaction. As a rule it holds none of them while it waits for another.';
