@@ -10,30 +10,23 @@ DECLARE
   c_required CONSTANT text[] := '{taskId,status,timestamp}';
   v_update jsonb := receive_progress.body;
   v_job_id text;
-  v_answer jsonb;
 BEGIN
   IF receive_progress.idempotency_key IS NOT NULL AND jsonb_typeof(v_update) = 'object'
     AND coalesce(v_update -> 'updateId', 'null') = 'null'
   THEN
     v_update := v_update || jsonb_build_object('updateId', receive_progress.idempotency_key);
   END IF;
-  IF receive_progress.register THEN -- before any job is locked
-    -- As a rule it is an update of a job that is there. A number may be too long to be written as text.
+  IF receive_progress.register THEN
+    -- Before any job is locked. As a rule it is an update of a job that is there. A number may be too long to be written as
+    -- text.
     IF NOT EXISTS (SELECT FROM tallymark.job AS j
       WHERE j.id = CASE jsonb_typeof(v_update -> 'taskId') WHEN 'string' THEN v_update ->> 'taskId' END)
     THEN
       PERFORM tallymark.register_reported(ARRAY[v_update], c_required, ARRAY[receive_progress.job_prefix], true);
     END IF;
-    BEGIN
-      v_answer := tallymark.receive_progress(v_update, NULL, receive_progress.job_prefix);
-    EXCEPTION WHEN SQLSTATE 'TK404' THEN
-      v_answer := '[{"status": 404}]';
-    END;
-    IF v_answer @> '[{"status": 404}]' THEN
-      RAISE EXCEPTION USING ERRCODE = '40001', MESSAGE = 'A job was deleted while an update of it arrived',
-        HINT = 'Call the function again: that registers the job.';
-    END IF;
-    RETURN v_answer;
+    -- Another transaction may have deleted one while this one waited for it.
+    PERFORM tallymark.lock_jobs(tallymark.jobs_of(v_update, receive_progress.job_prefix));
+    PERFORM tallymark.register_reported(ARRAY[v_update], c_required, ARRAY[receive_progress.job_prefix], true);
   END IF;
   IF jsonb_typeof(v_update) = 'array' THEN
     RETURN tallymark.merge_batch(v_update, c_required, receive_progress.job_prefix);
@@ -63,8 +56,7 @@ Returns: the acknowledgement of merge_progress; for a batch the array of merge_p
 refused update may also be 403.
 Errors: TK400, TK404 and TK413 as merge_progress and merge_progress_batch; TK403 where the id of a single update''s job
 does not begin with job_prefix. MESSAGE is what the wire protocol answers as error.
-With register there is no TK404, but 40001 where a job is deleted at that moment: nothing was
-merged, and the same call again registers it.
+With register there is no TK404.
 Callers: tallymark_writer, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.receive_progress(jsonb, text, text, boolean) FROM PUBLIC;
