@@ -247,7 +247,7 @@ class Environment:
     reason: str = ""
 
 
-_ASCII = {"jobs|job show (?!.*--json).*|token list": r"\?"}
+_ASCII = {"jobs|job show crawl(?!.*--json).*|token list": r"\?"}
 _SERVICE = "[elsewhere]\nhost={host}\nport={port}\ndbname={database}\nuser=installer\npassword=p\n"
 
 ENVIRONMENTS = (
