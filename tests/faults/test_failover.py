@@ -291,7 +291,7 @@ def test_asynchronous_replication_loses_what_was_not_replicated_and_nobody_takes
             assert (now.status, now.json["lastSeq"], lost.json["lastSeq"]) == (HTTPStatus.OK, 2, 2)
             assert now.json["progress"]["message"] == "m3", "update 2 is lost, and update 3 has its number"
             again = web.report(_update(2)).json
-            assert (again["duplicate"], again["seq"]) == (False, 3), "whoever still has it brings it back"
+            assert (again["duplicate"], again["seq"]) == (False, 3), "who still has it brings it back"
         finally:
             web.stop()
 

@@ -55,7 +55,7 @@ BEGIN
   PERFORM tallymark.revoke_token('live ' || n) FROM generate_series(1, 5) AS n;
   PERFORM tallymark.note_failed_sign_in('live ' || n) FROM generate_series(1, 5) AS n, generate_series(1, 20);
   PERFORM tallymark.end_session(sha256(convert_to('live ' || n, 'UTF8')), 3600) FROM generate_series(1, 30) AS n;
-  -- A few differ from their ledgers, which operators are told of.
+  -- A few differ from their ledgers: alerts tell operators about it.
   UPDATE tallymark.job AS j SET progress = j.progress || '{"message": "of another hand"}' FROM live AS l
   WHERE l.id = j.id AND l.n IN (105, 206, 307);
   PERFORM tallymark.verify_next_jobs(max_jobs => 500);

@@ -1,4 +1,4 @@
--- The answer to a status that ends the job has all that the job has counted, so that whoever sent it need not read the job.
+-- The answer to a status that ends the job has all that the job has counted, so that its sender need not read the job.
 -- Of several ends of a job in a batch, only the last answer has them, because they may be large.
 BEGIN;
 SET LOCAL search_path = tap, public;
