@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -186,19 +187,27 @@ def test_a_second_signal_hurries(start: Start) -> None:
     """A request may hold the web server for its whole grace; a second Ctrl-C does not wait for it."""
     up = start()
     # A request whose body never comes.
-    with socket.create_connection(("127.0.0.1", up.port)) as held:
+    with socket.create_connection(("127.0.0.1", up.port), timeout=60) as held:
         token = next(line.split()[1] for line in up.lines if line.startswith("Token:"))
         held.sendall(
             b"POST /api/internal/jobs/progress HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            + f"Authorization: Bearer {token}\r\nContent-Length: 100\r\n\r\n".encode()
+            + f"Authorization: Bearer {token}\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n".encode()
         )
-        time.sleep(0.5)
+        assert held.recv(100).startswith(b"HTTP/1.1 100 "), "it waits for the body"
         up.process.send_signal(signal.SIGINT)
-        time.sleep(0.5)
+        _wait_until_refused(up.port)
         began = time.monotonic()
         assert up.end(signal.SIGINT) == 0
         assert time.monotonic() - began < 5
     assert up.left() == []
+
+
+def _wait_until_refused(port: int) -> None:
+    """Wait until the web server accepts no connections any more."""
+    with suppress(ConnectionRefusedError):
+        while True:
+            socket.create_connection(("127.0.0.1", port), timeout=60).close()
+            time.sleep(0.05)
 
 
 def test_variables_for_another_server_change_nothing(start: Start) -> None:

@@ -74,7 +74,10 @@ def up(settings: Settings, *, host: str, port: int, say: Callable[[str], None]) 
 
 @contextmanager
 def _stopped_by_signals(hurry: _Hurry) -> Iterator[None]:
-    """Turn the first signal into an orderly end of the block, also while the parts are still starting."""
+    """Turn the first signal into an orderly end of the block, also while the parts are still starting.
+
+    After a signal the process is about to end, and the handlers stay: another signal must not break that off.
+    """
 
     def first(_signal: int, _frame: FrameType | None) -> None:
         for number in _STOP_SIGNALS:
@@ -89,8 +92,9 @@ def _stopped_by_signals(hurry: _Hurry) -> Iterator[None]:
         # A stop that was asked for is no failure.
         return
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if signal.getsignal(signal.SIGINT) is first:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _with_database(
