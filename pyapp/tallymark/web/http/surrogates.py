@@ -22,7 +22,7 @@ _PROBLEM = "has half a surrogate pair (such as \\ud83d) in a name or an id: send
 _MAX_NAMED = 20
 #: PostgreSQL's refusals of such a body: of the escape, and of the bytes.
 _NOT_JSON = {"22P02", "22021"}
-_IDENTITIES = frozenset({"taskId", "updateId", "workerId", "fullPath", "parentPath"})
+_IDENTITIES = frozenset({"taskId", "updateId", "workerId", "itemKeys", "fullPath", "parentPath"})
 #: Escapes of JSON: a whole pair; half of one; any other, so that the second backslash of \\ begins none. And the bytes
 #: that some encoders make of half a pair, which are not UTF-8.
 _ESCAPE = re.compile(
