@@ -21,7 +21,7 @@ _PACKAGES = {
     "simulate": {"client", "plain", "terminal"},
     "web": {"addresses", "functions", "settings", "logs"},
     "server": {"functions", "schema", "settings", "web"},
-    "cli": {"functions", "plain", "schema", "server", "settings", "simulate", "terminal", "watchdog"},
+    "cli": {"client", "functions", "plain", "schema", "server", "settings", "simulate", "terminal", "watchdog"},
 }
 _PACKAGES_OF_WEB = {
     "http": set(),

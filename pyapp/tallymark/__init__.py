@@ -5,6 +5,7 @@ Each is imported when it is first used, so that a crawler loads nothing of the s
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
         ProgressClient as ProgressClient,
         Resume as Resume,
     )
+    from tallymark.client.tqdm_bars import tqdm as tqdm, trange as trange
     from tallymark.functions import *  # noqa: F403 - all that is public there is public here
     from tallymark.settings import Settings as Settings
     from tallymark.web import create_app as create_app
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 #: Where the names are that are not in `tallymark.functions`.
 _HOMES = {
     **dict.fromkeys(("DeliveryError", "Job", "ProgressClient", "Resume"), "tallymark.client"),
+    **dict.fromkeys(("tqdm", "trange"), "tallymark.client.tqdm_bars"),
     "Settings": "tallymark.settings",
     "create_app": "tallymark.web",
 }
@@ -30,7 +33,9 @@ def __getattr__(name: str) -> object:
     """Import a public name when it is first used."""
     if name == "__all__":
         functions = vars(import_module("tallymark.functions")).items()
-        return sorted({*_HOMES, *(public for public, value in functions if callable(value) and public[0] != "_")})
+        names = {*_HOMES, *(public for public, value in functions if callable(value) and public[0] != "_")}
+        # They need a library that not everybody has.
+        return sorted(names if find_spec("tqdm") else names - {"tqdm", "trange"})
     home = import_module(_HOMES.get(name, "tallymark.functions")) if not name.startswith("_") else None
     if home is None or not callable(value := getattr(home, name, None)):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

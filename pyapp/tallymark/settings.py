@@ -70,6 +70,12 @@ def _tokens(text: str) -> tuple[str, ...]:
     return found
 
 
+def _token(text: str) -> str:
+    if len(_tokens(text)) != 1:
+        raise ValueError("must be one token")
+    return text
+
+
 def _secret(text: str) -> str:
     if len(text) < 12:  # noqa: PLR2004 - too many to be found by trial
         raise ValueError("must have at least 12 characters, such as the output of `openssl rand -hex 32`")
@@ -287,8 +293,21 @@ class Settings:
         "TALLYMARK_URL",
         "",
         _url("http", "https"),
-        "The server that `tallymark simulate` uses.",
+        "The server that `tallymark run`, `tallymark count` and `tallymark simulate` use.",
         shown="that of `tallymark up`",
+    )
+    token: str = _setting(
+        "TALLYMARK_TOKEN",
+        "",
+        _token,
+        "The token with which `tallymark run` and `tallymark count` report.",
+        shown="the first of CRAWLER_API_TOKEN",
+    )
+    spool: Path = _setting(
+        "TALLYMARK_SPOOL",
+        lambda: platformdirs.user_state_path("tallymark") / "spool",
+        _path,
+        "Where `tallymark run` and `tallymark count` keep updates that the server does not have yet.",
     )
     alert_urls: tuple[str, ...] = _setting(
         "TALLYMARK_ALERT_URLS",
@@ -360,7 +379,7 @@ def _shown(value: object, item: Field[Any]) -> str:
         return _default(item)
     if item.name in {"crawler_api_tokens", "alert_urls"} and isinstance(value, tuple):
         return ", ".join("****" for _ in value)
-    if item.name == "secret_key":
+    if item.name in {"secret_key", "token"}:
         return "****"
     if item.name in {"database_url", "database_read_url"}:
         return mask_password(str(value))

@@ -27,6 +27,8 @@ COMMANDS: dict[str, str] = {
     "jobs": "tallymark.cli.jobs:jobs",
     "job": "tallymark.cli.jobs:job",
     "watch": "tallymark.cli.watch:watch",
+    "run": "tallymark.cli.run:run",
+    "count": "tallymark.cli.count:count",
     "simulate": "tallymark.cli.simulate:simulate",
     "token": "tallymark.cli.token:token",
     "settings": "tallymark.cli.server:settings",

@@ -26,7 +26,8 @@ class Interrupt:
     """
 
     def __init__(self) -> None:
-        self._asked = False
+        #: The signal that came.
+        self.number: int | None = None
         # The handler runs in the main thread, in the middle of whatever that does. A lock that is held there, such as
         # that of a `threading.Event` that is waited for, would never be released; so a wait is ended by a byte.
         self._reader, self._writer = os.pipe()
@@ -50,7 +51,7 @@ class Interrupt:
         """Let a signal break the block off, with Interrupted: it waits for others, and leaves nothing half done."""
         self._open = True
         try:
-            if self._asked:
+            if self.number is not None:
                 raise Interrupted
             yield
         finally:
@@ -58,14 +59,18 @@ class Interrupt:
 
     def wait(self, seconds: float) -> bool:
         """Wait; return True, at once, when this process was asked to end."""
-        if not self._asked and seconds > 0:
+        if self.number is None and seconds > 0:
             ends = select.poll()
             ends.register(self._reader, select.POLLIN)  # the byte is never read, so all threads that wait notice it
             ends.poll(seconds * 1000)
-        return self._asked
+        return self.number is not None
 
-    def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        self._asked = True
+    def fileno(self) -> int:
+        """Return the number of a file that can be read when a signal has come, to wait for it beside others."""
+        return self._reader
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self.number = number
         with suppress(BlockingIOError):
             os.write(self._writer, b"!")
         if self._open:

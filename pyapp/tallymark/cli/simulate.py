@@ -5,14 +5,13 @@ import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 
 from tallymark.cli.common import CannotRun, Number, data_option, json_option
 from tallymark.cli.interrupt import INTERRUPTED, Interrupt
+from tallymark.cli.reporting import find_server
 from tallymark.plain import plain_json
-from tallymark.settings import Settings, SettingsError
 from tallymark.terminal.screen import can_redraw, make_console, room_of, say, show
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def simulate(
 
     # Its warnings are of what is done to it on purpose, and would break the picture.
     logging.getLogger("tallymark.client").addHandler(logging.NullHandler())
-    url, token = _place(url, token, data)
+    url, token = find_server(url, token, data)
     try:
         Server(url, token).check()
     except (ServerError, ValueError) as error:
@@ -101,47 +100,6 @@ def simulate(
     if stopped:
         sys.exit(INTERRUPTED)
     sys.exit(0 if verdict.is_exact else 1)
-
-
-def _place(url: str | None, token: str | None, data: Path | None) -> tuple[str, str]:
-    """Find the server and a token, where they are not given.
-
-    The token in a data directory goes to the server that runs on it, and to no other.
-    """
-    from tallymark.server import running_web_url
-    from tallymark.server.private_files import read_private
-
-    try:
-        settings = Settings.from_env()
-    except SettingsError as error:
-        raise CannotRun(str(error)) from error
-    url = url or ("" if data else settings.url)
-    if token is None and settings.crawler_api_tokens and data is None:
-        token = settings.crawler_api_tokens[0]
-    directory = (data or settings.data_dir).absolute()
-    try:
-        running = None if url and token else running_web_url(directory)
-        if not url and running is None:
-            raise CannotRun(f"no `tallymark up` runs on {directory}; start it, or name a server with --url and --token")
-        if url and token is None and (running is None or _place_of(url) != _place_of(running)):
-            raise CannotRun(
-                f"no token for {url}: it is not the server of {directory}; give --token, or set CRAWLER_API_TOKEN"
-            )
-        token = token or read_private(directory / "token").strip()
-    except OSError as error:
-        raise CannotRun(f"cannot use the data directory {directory}: {error}; give --url and --token") from error
-    return (url or running or "").rstrip("/"), token
-
-
-def _place_of(url: str) -> tuple[str, str, int | None]:
-    """Return scheme, host and port of a URL; all names of this machine are one."""
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError as error:
-        raise CannotRun(f"{url} is not the address of a server: {error}") from error
-    host = parts.hostname or ""
-    return parts.scheme, "127.0.0.1" if host in {"localhost", "::1"} else host, port
 
 
 def _view(*, as_json: bool, svg: Path | None) -> "LineView | TableView":

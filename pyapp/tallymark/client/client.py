@@ -9,8 +9,10 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
+from tallymark.client.aside import to_its_end
+from tallymark.client.failure import is_interrupt, name_of_interrupt
 from tallymark.client.job import Job
 from tallymark.client.process import InheritedError, current
 from tallymark.client.records import Position
@@ -45,6 +47,7 @@ class ProgressClient:
         timeout: float = 30.0,
         start_timeout: float = 10.0,
         end_timeout: float = 15.0,
+        on_sigterm: Literal["pause"] | None = "pause",
         transport: Transport | None = None,
     ) -> None:
         """Prepare the client; nothing is connected yet.
@@ -62,6 +65,11 @@ class ProgressClient:
             timeout: Seconds that a request may take.
             start_timeout: Seconds that the start of a job waits for the server.
             end_timeout: Seconds that the end of a job waits for the server.
+            on_sigterm: With `pause`, SIGTERM and SIGHUP end the jobs that are open as paused, and then the process, as
+                they would without the client: by an exception in the main thread, as Ctrl-C does, or after 5 seconds
+                at the latest. A handler that the crawl has set before the job starts is called instead, and decides
+                when the process ends; a signal that it ignores stays ignored. Handlers are set by a job that is started
+                in the main thread, and restored when the last one ends. With None, signals are left alone.
             transport: Replaces HTTP.
 
         Raises:
@@ -71,12 +79,15 @@ class ProgressClient:
             raise ValueError(
                 "every_items, every_seconds, max_bytes, spool_limit and timeout must be above 0, and retries at least 0"
             )
+        if on_sigterm not in {"pause", None}:
+            raise ValueError("on_sigterm must be 'pause' or None")
         self._habits = Habits(
             every_items=every_items,
             every_seconds=every_seconds,
             max_bytes=max_bytes,
             start_timeout=start_timeout,
             end_timeout=end_timeout,
+            heeds_signals=on_sigterm is not None,
         )
         self._end_timeout = end_timeout
         self._sender = Sender(
@@ -144,6 +155,8 @@ class ProgressClient:
     def close(self, timeout: float | None = None) -> None:
         """Deliver what can be delivered, then end. Open jobs report no end, so that a later run can continue them.
 
+        Jobs that a signal asked to stop are reported as paused.
+
         Args:
             timeout: Seconds to wait at most; `end_timeout` if None.
         """
@@ -165,10 +178,27 @@ class ProgressClient:
         return self
 
     def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if self._pid != current.pid:
+            return
+        if error is not None and is_interrupt(error):
+            # It may have come before a job's own block was entered, or after that was left.
+            for job in self._sender.channels.users():
+                job.ask_to_stop(name_of_interrupt(error))
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._pid == current.pid:
-            self.close()
+            await to_its_end(lambda: self.__exit__(kind, error, trace))
+
+    def __reduce__(self) -> str:
+        raise TypeError("a ProgressClient cannot be sent to another process: make one there")
 
 
 def _close_what_is_left(client: "weakref.ref[ProgressClient]") -> None:

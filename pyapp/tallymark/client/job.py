@@ -12,9 +12,11 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
+from tallymark.client import opened
+from tallymark.client.aside import to_its_end
 from tallymark.client.begun import Begun, Places, cursor_of, left_to_do
 from tallymark.client.checks import MOST, as_state, check_fields, check_type, is_whole, parts_of
-from tallymark.client.failure import describe
+from tallymark.client.failure import describe, is_interrupt, name_of_interrupt
 from tallymark.client.frontier import Node
 from tallymark.client.keys import as_sent, check_key, digest, digest_of_any_type
 from tallymark.client.listener import Listener
@@ -25,7 +27,8 @@ from tallymark.client.recorder import Recorder
 from tallymark.client.records import Position
 from tallymark.client.resume import DeliveryError, Habits, Resume
 from tallymark.client.sender import Sender
-from tallymark.client.tracking import Tracker, as_cursor, follow, follow_async, wants_bar
+from tallymark.client.signals import guard
+from tallymark.client.tracking import Tracker, as_cursor, follow, follow_async, length_of, warn_of_taker
 from tallymark.client.updates import Fields, clean, prepare, updates_wait
 
 Item = TypeVar("Item")
@@ -35,10 +38,13 @@ _log = logging.getLogger("tallymark.client")
 class Job:
     """A run of a job, made by `ProgressClient.job`. Safe across threads, and in signal handlers.
 
-    A context manager: entering reports `started`, leaving reports how the run ended. The client's own threads send all
-    reports, so only `start`, `flush` and the methods that end the job wait for the server, and `refused` for the disk.
-    The keys of counts are in memory, about 115 MB for a million, and of those that the server counts no more than a
-    million. In the child of a fork, all methods raise a RuntimeError, and leaving the block does nothing.
+    A context manager, also with `async with`: entering reports `started`, leaving reports how the run ended: completed;
+    failed, after an exception; paused, after Ctrl-C, SIGTERM, SIGHUP or the cancellation of a task, and after
+    `sys.exit()` with 0 or with the status of such a signal, as 143. The client's own threads send all reports, so only
+    `start`, `flush` and the methods that end the job wait for the server, and `refused` for the disk. The keys of
+    counts are in memory, about 115 MB for a million, and of those that the server counts no more than a million. In the
+    child of a fork, all methods raise a RuntimeError, and leaving the block does nothing. A job cannot be sent to
+    another process: make a client there.
 
     Attributes:
         id: The job's id.
@@ -67,6 +73,8 @@ class Job:
         self._listener: Listener | None = None
         self._places: Places | None = None
         self._saw_stop = False
+        #: The signal that asked this process to end.
+        self._signal: str | None = None
 
     # --- start and end ------------------------------------------------------------------------------------------------
 
@@ -81,13 +89,17 @@ class Job:
         if self._recorder is not None:
             raise RuntimeError(f"job {self.id!r} was started before: make another one with client.job()")
         try:
+            if self.heeds_signals:
+                guard.install()
             channel = self._sender.channels.open(self.id, self._position.worker, self)
             self._recorder = Recorder.resume(channel, self._position, self._habits)
             self._listener = listener = Listener(self.id, self._recorder, self._on_command)
             channel.listen = listener.take_answer
             self._sender.add(channel)
+            opened.add(self)
+            opened.enter(self)
             until = time.monotonic() + self._habits.start_timeout
-            while not listener.is_answered and not self._cannot_answer() and time.monotonic() < until:
+            while not (listener.is_answered or self._cannot_answer() or self._signal) and time.monotonic() < until:
                 listener.answered.wait(0.05)
             if not listener.is_answered and not self._sender.is_sender():
                 self._sender.give_up()
@@ -95,23 +107,30 @@ class Job:
             progress = self._recorder.progress
             self.resume = progress.resume
             self._places = Places(self._recorder, progress.frontier.told)
+            if self.resume.source == "nothing":
+                _log.warning("job %s starts without a cursor: the server did not send one, the spool has none", self.id)
+            guard.raise_waiting()
         except BaseException as error:
             self._break_off(error)
             raise
-        if self.resume.source == "nothing":
-            _log.warning("job %s starts without a cursor: the server did not send one, the spool has none", self.id)
         return self
 
     def _break_off(self, error: BaseException) -> None:
-        """Make the job free for another start in this client, because this one failed."""
+        """Report the end of a run whose start or end was interrupted, or make the job free for another start."""
         recorder = self._recorder
-        if recorder is not None and self._sender.runs(recorder.channel):
-            # The server may have `started` already. It is not waited for.
-            status, fields, described = _end_of(error)
-            self._say_end(recorder, status, prepare(fields), None, described)
-        else:
+        if recorder is None or not self._sender.runs(recorder.channel):
             self._recorder = self._listener = None
             self._sender.channels.give_back(self.id, self._position.worker, self)
+        elif not recorder.has_ended:
+            # The server may have `started` already. It is not waited for.
+            status, fields, described = self._end_of(error)
+            self._say_end(recorder, status, prepare(fields), None, described)
+        self._close()
+
+    def _close(self) -> None:
+        """Note that this run is over."""
+        opened.remove(self)
+        guard.settle()
 
     def complete(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
         """Report that the crawl is complete. `fields`: other fields, such as `message`."""
@@ -136,6 +155,7 @@ class Job:
         """Report how the job ended, once, and wait for the server, `end_timeout` at most."""
         recorder = self._started()
         if recorder.has_ended:
+            self._close()
             return
         # Values that are not JSON raise an exception here, before anything has changed.
         seq = self._say_end(recorder, status, prepare(fields), state, error)
@@ -147,6 +167,7 @@ class Job:
             _log.error("job %s: %s in memory only; give the client a spool", self.id, updates_wait(len(channel.outbox)))
         elif not delivered:
             _log.warning("job %s: %s in %s", self.id, updates_wait(len(channel.outbox)), channel.outbox.path)
+        self._close()
 
     def _say_end(
         self, recorder: Recorder, status: str, fields: Fields, state: object, error: Mapping[str, Any] | None
@@ -155,7 +176,7 @@ class Job:
         reply: Reply = SimpleQueue()
         recorder.say(Progress.end, status, fields, state, error, reply=reply)
         recorder.has_ended = True
-        for tracker in recorder.trackers():
+        for tracker in reversed(recorder.trackers()):
             tracker.end()
         return self._wait(recorder, reply)
 
@@ -167,21 +188,56 @@ class Job:
     ) -> None:
         if self._pid != current.pid:
             return
-        if error is None:
+        try:
+            self._leave(error)
+        except Exception:  # noqa: BLE001 - the crawl is not broken by a report, and its own error is not hidden
+            _log.exception("job %s: its end could not be reported", self.id)
+        except BaseException as interrupt:
+            self._break_off(interrupt)
+            raise
+        guard.raise_waiting()
+
+    def _leave(self, error: BaseException | None) -> None:
+        """Report how the block was left."""
+        if error is None and self._signal is not None:
+            self._end("paused", {"message": f"interrupted ({self._signal})"})
+        elif error is None:
             command = self.command if self._saw_stop else None
             {"cancel": self.cancel, "pause": self.pause}.get(command or "", self.complete)()
         else:
-            status, fields, described = _end_of(error)
+            status, fields, described = self._end_of(error)
             self._end(status, fields, error=described)
 
     async def __aenter__(self) -> Self:
-        return await asyncio.to_thread(self.start)
+        # Here, because only the main thread can.
+        self._check_process()
+        if self.heeds_signals:
+            guard.install()
+        try:
+            await to_its_end(self.start)
+        except asyncio.CancelledError as error:
+            # It is started by now.
+            self._break_off(error)
+            raise
+        finally:
+            guard.settle()
+        opened.enter(self)
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._pid == current.pid:
-            await asyncio.to_thread(self.__exit__, kind, error, trace)
+            try:
+                await to_its_end(lambda: self.__exit__(kind, error, trace))
+            finally:
+                guard.settle()
+
+    def __reduce__(self) -> str:
+        raise TypeError(
+            f"job {self.id!r} cannot be sent to another process: make a ProgressClient there, and name the worker,"
+            " as in client.job(id, worker='a')"
+        )
 
     # --- counting -------------------------------------------------------------------------------------------------
 
@@ -364,24 +420,34 @@ class Job:
         id: Callable[[Item], object] | None = None,  # noqa: A002
         bar: bool | None = None,
     ) -> Iterator[Item]:
-        """Iterate over items and count each one when its turn of the loop is done. Stops when an operator asks to.
+        """Iterate over items and count each one when its turn of the loop is done.
 
-        An item whose turn ended with an exception or `break` is not counted.
+        An item whose turn ended with an exception or `break` is not counted. The loop ends early when an operator asks
+        to pause or cancel, and after SIGTERM.
+
+        The turn must do the work, not hand it over: `executor.map(f, job.track(urls))` takes all items at once, so they
+        count, and the cursor moves, before anything is done. Give an executor or a pool the plain items, and count
+        where one is done: `with job.item(url):` in the function that works on it, or `advance` after its result.
+
+        Loops may follow each other and be inside each other. What is expected in all is then what is done, and what
+        the loops that run still lack; after `job.total(...)` it is that.
 
         Args:
             items: Any iterable.
-            total: How many items there are; `len(items)` if None and the iterable has a length. They are expected in
-                addition to the items counted so far.
+            total: How many items there are; `len(items)` if None and the iterable has a length.
             type: The items' type.
-            id: Returns the id of an item, which becomes the cursor.
-            bar: Whether to draw a progress bar; if None, only where standard error is a terminal.
+            id: Returns the id of an item, which becomes the cursor. If it raises for a later item than the first, that
+                is logged, and the cursor stays at the item before.
+            bar: Whether to draw a progress bar on standard error; if None, only where that is a terminal.
 
         Yields:
             The items.
 
         Raises:
-            ValueError: The total is out of range, the type is longer than 100 characters, or an id longer than 255.
+            ValueError: The total is out of range, the type is longer than 100 characters, or the id of the first item
+                longer than 255.
         """
+        warn_of_taker(self.id, 1)
         tracker = self._begin_loop(items, total, type, bar)
         try:
             yield from follow(items, tracker, self._is_told_to_stop, self._look_at_loop, id)
@@ -408,14 +474,12 @@ class Job:
     def _begin_loop(self, items: object, total: int | None, type_: str, bar: bool | None) -> Tracker:
         recorder = self._started()
         check_type(type_)
-        if total is None and hasattr(items, "__len__"):
-            total = len(items)
-        if total is not None:
-            if not isinstance(total, int) or not 0 <= total <= MOST:  # type: ignore[redundant-expr]
-                raise ValueError("the total must be a whole number from 0 to 2^53 - 1")
-            self._say(Progress.expect_more, total)
+        if total is None:
+            total = length_of(items)
+        elif not isinstance(total, int) or not 0 <= total <= MOST:  # type: ignore[redundant-expr]
+            raise ValueError("the total must be a whole number from 0 to 2^53 - 1")
         wake_at = 0 if recorder.has_ended else self._habits.every_items
-        tracker = Tracker(type_, total, bar=wants_bar(bar), wake_at=wake_at)
+        tracker = Tracker(type_, total, bar=bar, wake_at=wake_at)
         recorder.begin_loop(tracker)
         return tracker
 
@@ -543,7 +607,10 @@ class Job:
 
     @property
     def should_stop(self) -> bool:
-        """Whether an operator asks to pause or cancel. If it was True, leaving the block reports that it was obeyed."""
+        """Whether to stop: an operator asks to pause or cancel, or a signal asks the process to end.
+
+        If it was True, leaving the block reports that it was obeyed.
+        """
         return self._is_told_to_stop()
 
     def _is_told_to_stop(self) -> bool:
@@ -627,22 +694,41 @@ class Job:
 
     def put_away(self) -> None:
         """Put all reports into the outbox and accept no more, because the client closes."""
+        if self._signal is not None:
+            self.end_interrupted(self._signal)
         if self._recorder is not None and not self._recorder.has_ended:
             reply: Reply = SimpleQueue()
             self._recorder.say(Progress.put_away, reply=reply)
             self._recorder.has_ended = True
             self._wait(self._recorder, reply)
+        self._close()
+
+    # --- signals ----------------------------------------------------------------------------------------------------
+
+    @property
+    def heeds_signals(self) -> bool:
+        """Whether SIGTERM and SIGHUP end the job as paused; see `ProgressClient`."""
+        return self._habits.heeds_signals
+
+    def ask_to_stop(self, name: str) -> None:
+        """Note that a signal asks this process to end. Called in its handler."""
+        self._signal = name
+        if self._listener is not None:
+            self._listener.must_stop = self._listener.asks_to_stop = True
+
+    def end_interrupted(self, why: str) -> None:
+        """End the job as paused, if it is open."""
+        if self._recorder is not None:
+            self._end("paused", {"message": f"interrupted ({why})"})
 
     def _cannot_answer(self) -> bool:
         return self._sender.is_away or self._sender.is_sender()
 
-
-def _end_of(error: BaseException) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
-    """Return how a run that an exception ended has to be reported: status, fields and error."""
-    stopped = (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
-    if isinstance(error, stopped) or (isinstance(error, SystemExit) and not error.code):
-        return "paused", {"message": f"interrupted ({type(error).__name__})"}, None
-    return "failed", {}, clean(describe(error, {}))
+    def _end_of(self, error: BaseException) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
+        """Return how a run that an exception ended has to be reported: status, fields and error."""
+        if is_interrupt(error):
+            return "paused", {"message": f"interrupted ({self._signal or name_of_interrupt(error)})"}, None
+        return "failed", {}, clean(describe(error, {}))
 
 
 def _as_count(type_: object, n: object, processed: int | None, last_id: object) -> Count:
@@ -657,3 +743,7 @@ def _as_count(type_: object, n: object, processed: int | None, last_id: object) 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+# The end of a job must not be lost between two of their lines.
+guard.keep_whole(Job.start, Job.__enter__, Job.__exit__, Job._end)  # noqa: SLF001 - here

@@ -21,13 +21,14 @@ _MOST_WARNINGS = 100
 class Listener:
     """Receives the answers, in the sender's thread.
 
-    `command`: the operator's command in the last acknowledgement; `asks_to_stop`: whether it is pause or cancel.
+    `command`: the operator's command in the last acknowledgement; `asks_to_stop`: whether it is pause or cancel, or
+    whether the crawl `must_stop` because a signal asks the process to end.
     `is_answered`: whether the start was answered; `answered` rings then.
     """
 
     def __init__(self, job_id: str, recorder: Recorder, on_command: Callable[[str], object] | None) -> None:
         self.command: str | None = None
-        self.asks_to_stop = self.is_answered = False
+        self.asks_to_stop = self.must_stop = self.is_answered = False
         self.answered = Bell()
         self._job_id = job_id
         self._recorder = recorder
@@ -49,7 +50,7 @@ class Listener:
         command = answer.get("command")
         if answer.get("status") == "received" and command != self.command:
             self.command = command
-            self.asks_to_stop = command in _STOPS
+            self.asks_to_stop = self.must_stop or command in _STOPS
             if command is not None and self._on_command is not None:
                 self._call(self._on_command, command)
 

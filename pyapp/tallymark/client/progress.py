@@ -55,7 +55,12 @@ class Progress:
         #: What to log about the changes since the last copy.
         self.notices: list[str] = []
         self._clock = clock
+        #: How many items are expected in all, as the crawl itself says.
         self._total: int | None = None
+        #: Else the loops tell: those with a total, the ones that ended with items left, and whether there were any.
+        self.loops: dict[Tracker, int] = {}
+        self.left: dict[Tracker, int] = {}
+        self._has_loops = False
         self._total_sent: int | None = None
 
     def copy(self) -> "Progress":
@@ -64,6 +69,8 @@ class Progress:
         new.position = replace(self.position, items_by_type=self.position.items_by_type.copy())
         new.pending, new.frontier = self.pending.copy(), self.frontier.copy()
         new.sealed, new.replies, new.tracked = self.sealed.copy(), self.replies.copy(), self.tracked.copy()
+        if self._has_loops:
+            new.loops, new.left = self.loops.copy(), self.left.copy()
         new.notices = []
         return new
 
@@ -202,12 +209,36 @@ class Progress:
             before = self.tracked.get(tracker, 0)
             if done > before and not tracker.is_over:
                 self.tracked[tracker] = done
+                if tracker.is_only_shown:
+                    continue
                 number = done - int(before)
                 self.count((tracker.type, number, None, last_id))
 
+    def begin_loop(self, tracker: Tracker, total: int) -> None:
+        """Expect the items of a loop, in addition to all others. Those that an earlier loop left are not done now."""
+        self.loops[tracker] = total
+        self.left = {}
+        self._has_loops = True
+        if (expected := self._expected()) is not None:
+            self.give({"totalItems": (expected, len(str(expected)) + 12)})
+
     def end_loop(self, tracker: Tracker) -> None:
         """Stop counting a loop: its last sample was taken."""
+        done = self.tracked.get(tracker, 0)
+        if (total := self.loops.pop(tracker, None)) is not None and done < total:
+            self.left[tracker] = total - int(done)
         self.tracked[tracker] = math.inf
+
+    def _expected(self) -> int | None:
+        """Return how many items are expected in all: what the crawl says, else what is done and what the loops lack."""
+        processed = sum(self.position.items_by_type.values()) if self.sums else self.position.processed_items
+        if self._total is not None:
+            # The server refuses an update with more items processed than expected.
+            return max(self._total, processed)
+        if not self._has_loops:
+            return None
+        lacking = sum(max(total - int(self.tracked.get(loop, 0)), 0) for loop, total in self.loops.items())
+        return min(processed + lacking + sum(self.left.values()), MOST)
 
     def forget_loops(self) -> None:
         """Forget the loops that have ended."""
@@ -244,15 +275,10 @@ class Progress:
         self.is_urgent = True
 
     def expect(self, number: int) -> None:
-        """Set how many items are expected in all."""
+        """Set how many items are expected in all. The totals of loops do not change that."""
         self._total = number
         total = max(number, self.position.processed_items)
         self.give({"totalItems": (total, len(str(total)) + 12)})
-
-    def expect_more(self, number: int) -> None:
-        """Set how many items are expected in addition to those counted."""
-        counted = sum(self.position.items_by_type.values()) if self.sums else self.position.processed_items
-        self.expect(min(number + counted, MOST))
 
     def checkpoint(self, fields: Fields, state: Any, last_id: str | None) -> None:  # noqa: ANN401 - any JSON
         """Set the resume state and the cursor."""
@@ -348,11 +374,8 @@ class Progress:
         }
         if (pending.counts or pending.item_keys) and not self.sums:
             payload["processedItems"] = self.position.processed_items
-        if self._total is not None:
-            # The server refuses an update with more items processed than expected.
-            total = max(self._total, self.position.processed_items)
-            if total != self._total_sent:
-                payload["totalItems"] = self._total_sent = total
+        if (total := self._expected()) is not None and (total != self._total_sent or "totalItems" in payload):
+            payload["totalItems"] = self._total_sent = total
         self.position.clock = stamp.microseconds
         self.sealed.append(Update(stamp.update_id, payload, tuple(pending.keys), tuple(pending.sent)))
         return stamp.update_id

@@ -237,6 +237,8 @@ class Recorder:
     def begin_loop(self, tracker: Tracker) -> None:
         """Take samples of a loop from now on."""
         self._trackers.append(tracker)
+        if tracker.total is not None:
+            self.say(Progress.begin_loop, tracker, tracker.total)
 
     def end_loop(self, tracker: Tracker) -> None:
         """Take the last sample of a loop."""
@@ -270,8 +272,6 @@ class Recorder:
             notes = self._fold()
             progress = self._cut(now)
         self._tell(notes)
-        for tracker in self.trackers():
-            tracker.draw()
         if progress is None:
             return
         try:

@@ -31,10 +31,11 @@ class Resume:
 
 @dataclass(frozen=True, kw_only=True)
 class Habits:
-    """When the updates of a job are sent, and how long its start and end wait: arguments of `ProgressClient`."""
+    """How a job reports: arguments of `ProgressClient`."""
 
     every_items: int
     every_seconds: float
     max_bytes: int
     start_timeout: float
     end_timeout: float
+    heeds_signals: bool = True

@@ -1,0 +1,171 @@
+"""The command that counts the lines of a pipe: count."""
+
+import hashlib
+import os
+import select
+import signal
+import sys
+import threading
+from contextlib import suppress
+
+import click
+
+from tallymark.cli.interrupt import Interrupt
+from tallymark.cli.reporting import BY_SIGNAL, Place, end_by, fill_standard_streams, make_job, reporting_options
+from tallymark.client import Job
+from tallymark.terminal.screen import say
+
+_READ_BYTES = 65536
+#: A pipe takes so many bytes at once, without waiting, when it says that it takes any.
+_WRITE_BYTES = select.PIPE_BUF
+#: Keys that wait for the start of the job.
+_MOST_WAITING = 10_000
+_LONGEST_KEY = 1000
+_INPUT, _OUTPUT = 0, 1
+
+
+@click.command()
+@click.argument("job_id", metavar="JOB")
+@click.option("--type", "type_", metavar="TYPE", default="lines", help="What a line counts as.")
+@click.option("--key", is_flag=True, help="Count equal lines once in the whole of JOB.")
+@click.option("--total", type=click.IntRange(min=0), metavar="N", help="How many lines are expected.")
+@reporting_options
+def count(job_id: str, type_: str, total: int | None, place: Place, worker: str | None, *, key: bool) -> None:
+    """Pass standard input on to standard output, and count its lines in JOB.
+
+    Every byte is passed on as it is, as soon as it comes. A line counts when it has been written; a last line without
+    an end counts, too. At the end of the input JOB is completed; it is paused on Ctrl-C and SIGTERM, and where the
+    reader of the output goes away, as `head` does; and failed where the output cannot be written.
+
+    How the other commands of the pipe ended is not known here: see `tallymark run`.
+
+    Exits 0 at the end of the input, 1 if the output cannot be written, 141 if its reader has gone away.
+    """
+    fill_standard_streams()
+    # SQLite and the network must not be opened by a number that the pipe uses: the streams are there by now.
+    client, job = make_job(place, job_id, worker, None)
+    with client, Interrupt() as interrupt:
+        counter = _Counter(job, type_, total, keyed=key)
+        problem = _pass_on(counter, interrupt)
+        counter.finish()
+        if isinstance(problem, BrokenPipeError):
+            job.pause(message="the reader of the output went away")
+        elif problem is not None:
+            job.fail(problem)
+        elif interrupt.number is not None:
+            job.pause(message=f"interrupted ({signal.Signals(interrupt.number).name})")
+        else:
+            job.complete()
+    if isinstance(problem, BrokenPipeError):
+        sys.exit(BY_SIGNAL + signal.SIGPIPE)
+    if problem is not None:
+        say(f"tallymark: standard output: {problem.strerror or problem}", err=True)
+        sys.exit(1)
+    if interrupt.number is not None:
+        end_by(interrupt.number)
+
+
+def _pass_on(counter: "_Counter", interrupt: Interrupt) -> OSError | None:
+    """Copy standard input to standard output, until either ends; return why the output could not be written."""
+    while _is_ready(_INPUT, select.POLLIN, interrupt):
+        try:
+            data = os.read(_INPUT, _READ_BYTES)
+        except BlockingIOError:
+            continue
+        except OSError as error:
+            return error
+        if not data:
+            break
+        view = memoryview(data)
+        while view:
+            if not _is_ready(_OUTPUT, select.POLLOUT, interrupt):
+                return None
+            try:
+                written = os.write(_OUTPUT, view[:_WRITE_BYTES])
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                return error
+            counter.take(view[:written])
+            view = view[written:]
+    return None
+
+
+def _is_ready(number: int, event: int, interrupt: Interrupt) -> bool:
+    """Wait until a stream can be read or written; return False if this process was asked to end."""
+    ends = select.poll()
+    ends.register(number, event)
+    ends.register(interrupt, select.POLLIN)
+    ends.poll()
+    return interrupt.number is None
+
+
+class _Counter:
+    """Counts lines in a job. The job starts in a thread of its own, because the pipe must not wait for the server."""
+
+    def __init__(self, job: Job, type_: str, total: int | None, *, keyed: bool) -> None:
+        self._job = job
+        self._type = type_
+        self._keyed = keyed
+        self._number = 0
+        self._keys: list[str] = []
+        self._begun = b""
+        self._total = total
+        self._has_total = False
+        self._starting = threading.Thread(target=job.start, name="tallymark-start", daemon=True)
+        self._starting.start()
+
+    def take(self, data: memoryview) -> None:
+        """Count the lines of what was written."""
+        text = bytes(data)
+        ends = text.count(b"\n")
+        if self._keyed:
+            *lines, rest = text.split(b"\n")
+            if lines:
+                lines[0] = self._begun + lines[0]
+                self._begun = rest
+            else:
+                self._begun += rest
+            self._keys += map(_key_of, lines)
+        else:
+            if ends:
+                self._begun = b""
+            # Whether a line has begun is all that matters.
+            self._begun = self._begun or text[-1:].strip(b"\n")
+            self._number += ends
+        if len(self._keys) > _MOST_WAITING:
+            self._starting.join()
+        self._report()
+
+    def finish(self) -> None:
+        """Count the last line, if it has no end, and report all."""
+        if self._begun:
+            if self._keyed:
+                self._keys.append(_key_of(self._begun))
+            else:
+                self._number += 1
+        self._starting.join()
+        self._report()
+
+    def _report(self) -> None:
+        if self._starting.is_alive():
+            return
+        if self._total is not None and not self._has_total:
+            self._job.total(self._total)
+            self._has_total = True
+        if self._number:
+            self._job.advance(self._type, self._number)
+            self._number = 0
+        for key in self._keys:
+            self._job.advance(self._type, key=key)
+        self._keys = []
+
+
+def _key_of(line: bytes) -> str:
+    """Return a line as a key; a digest, where it is too long or no text."""
+    if len(line) <= _LONGEST_KEY:
+        with suppress(UnicodeDecodeError):
+            text = line.decode()
+            if text and "\0" not in text:
+                return text
+    return f"sha256:{hashlib.sha256(line).hexdigest()}"
