@@ -1,6 +1,6 @@
 """Lists all projects of a GitLab, in the order of their ids (keyset paging).
 
-    export TALLYMARK_URL=http://127.0.0.1:8000 CRAWLER_API_TOKEN=... GITLAB_TOKEN=...
+    export TALLYMARK_URL=http://127.0.0.1:8000 TALLYMARK_TOKEN=... GITLAB_TOKEN=...
     python gitlab_projects.py https://gitlab.example.com JOB >> projects.jsonl
 
 Kill it at any moment, and start it again: it continues after the last project that is done.
@@ -32,7 +32,7 @@ def projects(http: httpx.Client, after: str | None) -> Iterator[dict[str, Any]]:
 
 def main(gitlab: str, job_id: str) -> None:
     """List the projects that were not listed before."""
-    client = ProgressClient(os.environ["TALLYMARK_URL"], token=os.environ["CRAWLER_API_TOKEN"], spool="spool")
+    client = ProgressClient(os.environ["TALLYMARK_URL"], token=os.environ["TALLYMARK_TOKEN"], spool="spool")
     headers = {"PRIVATE-TOKEN": os.environ["GITLAB_TOKEN"]}
     with client, client.job(job_id) as job, httpx.Client(base_url=gitlab, headers=headers, timeout=30) as http:
         found = projects(http, after=job.resume.last_processed_id)

@@ -1,6 +1,6 @@
 // Fetches a list of pages, and reports over HTTP without a client: what a crawler in any language does.
 //
-//   export TALLYMARK_URL=http://127.0.0.1:8000 CRAWLER_API_TOKEN=...
+//   export TALLYMARK_URL=http://127.0.0.1:8000 TALLYMARK_TOKEN=...
 //   node http_crawl.mjs urls.txt JOB >> pages.jsonl
 //
 // Kill it at any moment, and start it again, on any machine: each page counts once.
@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const ATTEMPTS = 10;
 const [list, job] = process.argv.slice(2);
-const headers = { Authorization: `Bearer ${process.env.CRAWLER_API_TOKEN}`, 'Content-Type': 'application/json' };
+const headers = { Authorization: `Bearer ${process.env.TALLYMARK_TOKEN}`, 'Content-Type': 'application/json' };
 
 // Sends the same body until the server has taken it. A body that it took before counts once.
 async function call(path, members) {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fetches a list of pages, and reports over HTTP with curl.
 #
-#   export TALLYMARK_URL=http://127.0.0.1:8000 CRAWLER_API_TOKEN=...
+#   export TALLYMARK_URL=http://127.0.0.1:8000 TALLYMARK_TOKEN=...
 #   sh http_crawl.sh urls.txt JOB > pages.html
 #
 # Kill it at any moment, and start it again, on any machine: each page counts once. The id of the job and the URLs have
@@ -13,7 +13,7 @@ job=$2
 # Sends the same body until the server has taken it. A body that it took before counts once.
 call() {
     curl --silent --show-error --fail-with-body --max-time 30 --retry 10 --retry-connrefused \
-        --header "Authorization: Bearer $CRAWLER_API_TOKEN" --header 'Content-Type: application/json' \
+        --header "Authorization: Bearer $TALLYMARK_TOKEN" --header 'Content-Type: application/json' \
         --data "$2" "$TALLYMARK_URL/api/internal/jobs$1"
 }
 

@@ -1,6 +1,6 @@
 """Fetches a list of pages on several machines at once. All have the same list and the same job.
 
-    export TALLYMARK_URL=https://tallymark.example CRAWLER_API_TOKEN=...
+    export TALLYMARK_URL=https://tallymark.example TALLYMARK_TOKEN=...
     python machines.py urls.txt JOB $(hostname) >> pages.jsonl
 
 Start or kill it on any machine at any moment: the others do its part, and each page counts once.
@@ -26,7 +26,7 @@ def main(list_of_urls: str, job_id: str, machine: str) -> None:
     # Each machine begins at another place and goes around once, so two rarely want the same page at the same time.
     first = crc32(machine.encode()) % len(urls)
     urls = urls[first:] + urls[:first]
-    client = ProgressClient(os.environ["TALLYMARK_URL"], token=os.environ["CRAWLER_API_TOKEN"], spool="spool")
+    client = ProgressClient(os.environ["TALLYMARK_URL"], token=os.environ["TALLYMARK_TOKEN"], spool="spool")
     with client, client.job(job_id, worker=machine) as job, httpx.Client(timeout=10) as http:
         job.total(len(urls))
         for at in range(0, len(urls), MANY):

@@ -1,6 +1,6 @@
 """Fetches a list of pages, one after the other.
 
-    export TALLYMARK_URL=http://127.0.0.1:8000 CRAWLER_API_TOKEN=...
+    export TALLYMARK_URL=http://127.0.0.1:8000 TALLYMARK_TOKEN=...
     python plain_loop.py urls.txt JOB >> pages.jsonl
 
 Kill it at any moment, and start it again: it continues, and each page counts once.
@@ -19,7 +19,7 @@ from tallymark import ProgressClient
 def main(list_of_urls: str, job_id: str) -> None:
     """Fetch the pages that were not fetched before."""
     urls = Path(list_of_urls).read_text(encoding="utf-8").split()
-    client = ProgressClient(os.environ["TALLYMARK_URL"], token=os.environ["CRAWLER_API_TOKEN"], spool="spool")
+    client = ProgressClient(os.environ["TALLYMARK_URL"], token=os.environ["TALLYMARK_TOKEN"], spool="spool")
     with client, client.job(job_id) as job, httpx.Client(timeout=10) as http:
         if job.resume.last_processed_id in urls:
             # All pages up to this one are done.

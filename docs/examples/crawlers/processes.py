@@ -1,6 +1,6 @@
 """Fetches and parses a list of pages in four processes. Only this process reports.
 
-    export TALLYMARK_URL=http://127.0.0.1:8000 CRAWLER_API_TOKEN=...
+    export TALLYMARK_URL=http://127.0.0.1:8000 TALLYMARK_TOKEN=...
     python processes.py urls.txt JOB >> pages.jsonl
 
 Kill it at any moment, and start it again: it continues, and each page counts once.
@@ -26,7 +26,7 @@ def fetch(url: str) -> tuple[str, int]:
 def main(list_of_urls: str, job_id: str) -> None:
     """Fetch the pages that were not fetched before."""
     urls = Path(list_of_urls).read_text(encoding="utf-8").split()
-    client = ProgressClient(os.environ["TALLYMARK_URL"], token=os.environ["CRAWLER_API_TOKEN"], spool="spool")
+    client = ProgressClient(os.environ["TALLYMARK_URL"], token=os.environ["TALLYMARK_TOKEN"], spool="spool")
     # The processes begin with nothing of this one, so also without its client.
     with client, client.job(job_id) as job, ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
         if job.resume.last_processed_id in urls:

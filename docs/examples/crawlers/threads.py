@@ -1,6 +1,6 @@
 """Fetches a list of pages in eight threads.
 
-    export TALLYMARK_URL=http://127.0.0.1:8000 CRAWLER_API_TOKEN=...
+    export TALLYMARK_URL=http://127.0.0.1:8000 TALLYMARK_TOKEN=...
     python threads.py urls.txt JOB >> pages.jsonl
 
 Kill it at any moment, and start it again: it does what is not done yet, and each page counts once.
@@ -21,7 +21,7 @@ from tallymark import ProgressClient
 def main(list_of_urls: str, job_id: str) -> None:
     """Fetch the pages that were not fetched before."""
     urls = Path(list_of_urls).read_text(encoding="utf-8").split()
-    client = ProgressClient(os.environ["TALLYMARK_URL"], token=os.environ["CRAWLER_API_TOKEN"], spool="spool")
+    client = ProgressClient(os.environ["TALLYMARK_URL"], token=os.environ["TALLYMARK_TOKEN"], spool="spool")
     with client, client.job(job_id) as job, ThreadPoolExecutor(8) as pool, httpx.Client(timeout=10) as http:
 
         def crawl(url: str) -> None:
@@ -32,7 +32,7 @@ def main(list_of_urls: str, job_id: str) -> None:
                 print(json.dumps({"url": url, "bytes": len(answer.content)}) + "\n", end="", flush=True)
 
         job.total(len(urls))
-        todo = iter(job.todo(urls))
+        todo = job.todo(urls)
         # A hundred at a time, so that a command to pause does not wait for the whole list.
         while batch := list(islice(todo, 100)):
             for _ in pool.map(crawl, batch):

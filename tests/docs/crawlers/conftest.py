@@ -104,7 +104,7 @@ def example(web: Web, tmp_path: Path) -> Iterator[MakeExample]:
     """Prepares examples, each in a directory, by default the same one, and so with the same spool."""
 
     def make(file: str, *arguments: str, directory: str = "crawl", **environ: str) -> Example:
-        given = {"TALLYMARK_URL": f"http://127.0.0.1:{web.port}", "CRAWLER_API_TOKEN": TOKEN, **environ}
+        given = {"TALLYMARK_URL": f"http://127.0.0.1:{web.port}", "TALLYMARK_TOKEN": TOKEN, **environ}
         # The command `tallymark` is beside this Python.
         given["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         program = {".py": sys.executable, ".sh": "sh", ".mjs": "node"}[Path(file).suffix]

@@ -5,6 +5,7 @@ import asyncio
 import re
 import runpy
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from inspect import CO_COROUTINE
@@ -61,6 +62,8 @@ def test_the_blocks_of_python_run(
         "fetch": lambda url: SimpleNamespace(url=url),
         "pages_of": lambda number: [f"page {number}.{page}" for page in range(3)],
         "messages": _messages,
+        "pause": 0.01,
+        "time": time,
         "url": f"http://127.0.0.1:{web.port}",
         "token": TOKEN,
         "urls": ["a", "b", "c"],
