@@ -90,8 +90,8 @@ class Begun:
 class Places:
     """The items that have a place in the line and are not in work.
 
-    They were handed out by `todo`, have failed, or were done in an earlier run. The crawl's threads use it. Each step is
-    one call in C, so nothing is locked.
+    They were handed out by `todo`, have failed, or were done in an earlier run. The crawl's threads use it. Each step
+    is one call in C, so nothing is locked.
     """
 
     def __init__(self, recorder: "Recorder", done: Iterable[Node]) -> None:

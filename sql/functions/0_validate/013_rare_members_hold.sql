@@ -37,13 +37,15 @@ BEGIN
       AND jsonb_typeof(rare_members_hold.payload -> 'doneBeyond') = 'array'
     THEN NOT EXISTS (SELECT FROM jsonb_array_elements_text(rare_members_hold.payload -> 'doneBeyond') AS d (cursor)
       WHERE char_length(d.cursor) > 255)
+    ELSE true END
+  AND CASE WHEN rare_members_hold.payload ? 'itemKeys' THEN tallymark.item_keys_hold(rare_members_hold.payload)
     ELSE true END;
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.rare_members_hold(jsonb) IS
 'Tells whether the members that most updates do not have (updateId, workerId, counting, error, progress, areas,
-timeline, credentialStatus, doneBeyond and the legacy names) keep to the wire protocol.
+timeline, credentialStatus, itemKeys, doneBeyond and the legacy names) keep to the wire protocol.
 Arguments: payload: the update, a JSON object without members that are null.
 Returns: true or false.';
 
