@@ -109,8 +109,10 @@ format: $(DEV) $(DASHBOARD)/node_modules/.bin/prettier ## Format all code; lint 
 	cd $(DASHBOARD) && $(NODE) npm exec -- prettier --write --log-level warn .
 
 .PHONY: docs
-docs: $(RUNTIME) ## Write docs/sql-api.md from the COMMENTs of the stored functions
+docs: $(RUNTIME) ## Write what is generated in docs: from COMMENTs, docstrings and examples
 	@$(BIN)/python docs/write_sql_api.py
+	@$(BIN)/python docs/write_python_api.py
+	@$(BIN)/python docs/write_programs.py
 
 .PHONY: schema
 schema: $(RUNTIME) ## Write sql/schema.sql, the tables as all migrations leave them

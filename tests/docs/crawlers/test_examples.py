@@ -1,0 +1,162 @@
+"""docs/examples/crawlers: each is killed in the middle and started again. No item is missing, and each counts once."""
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+from tests.docs.crawlers.site import MANY, PATIENCE, Site
+
+if TYPE_CHECKING:
+    from tests.client.conftest import Look
+    from tests.docs.crawlers.conftest import Example, MakeExample
+
+pytestmark = pytest.mark.slow
+
+
+def crawl(running: "Example", site: Site, kills: int = 3) -> None:
+    """Kill an example that often, at any moment, then let it come to its end."""
+    chance = random.Random(7)
+    for _ in range(kills):
+        process = running.start()
+        with site.held_after(chance.randint(2, 20)):
+            running.kill(process)
+    running.run()
+
+
+def test_a_plain_loop(
+    example: "MakeExample",
+    site: Site,
+    urls: Path,
+    name: str,
+    look: "Look",
+    verified: Callable[[str], bool],
+) -> None:
+    """Pages that were being fetched are fetched again, and counted once; what went wrong is reported."""
+    running = example("plain_loop.py", str(urls), name)
+    crawl(running, site, kills=4)
+    assert set(running.stored("url")) == set(site.urls()), running.log
+    assert look.counts(name) == ({"pages": MANY}, MANY), running.log
+    assert look(name)["progress"]["lastProcessedId"] == site.urls()[-1]
+    assert "error" in look.kinds(name)
+    assert verified(name)
+
+
+@pytest.mark.parametrize("file", ["processes.py", "threads.py", "async_crawl.py"])
+def test_pages_at_the_same_time(
+    file: str,
+    example: "MakeExample",
+    site: Site,
+    urls: Path,
+    name: str,
+    look: "Look",
+    verified: Callable[[str], bool],
+) -> None:
+    """No page before one that was done is forgotten, and each counts once."""
+    running = example(file, str(urls), name)
+    crawl(running, site)
+    assert set(running.stored("url")) == set(site.urls()), running.log
+    assert look.counts(name) == ({"pages": MANY}, MANY), running.log
+    assert verified(name)
+
+
+def test_several_machines(
+    example: "MakeExample",
+    site: Site,
+    urls: Path,
+    name: str,
+    look: "Look",
+    verified: Callable[[str], bool],
+) -> None:
+    """Three machines with spools of their own; one is killed, and never comes back. The others do its part."""
+    machines = [example("machines.py", str(urls), name, one, directory=one) for one in ("ares", "bia", "ceto")]
+    processes = [machine.start() for machine in machines]
+    with site.held_after(30):
+        machines[0].kill(processes[0])
+    for machine, process in zip(machines[1:], processes[1:], strict=True):
+        assert process.wait(PATIENCE) == 0, machine.log
+    stored = [url for machine in machines for url in machine.stored("url")]
+    assert set(stored) == set(site.urls())
+    assert look.counts(name)[0] == {"pages": MANY}, [machine.log for machine in machines]
+    # A machine that comes after all of it has nothing to do.
+    late = example("machines.py", str(urls), name, "dike", directory="dike")
+    late.run()
+    assert late.stored("url") == []
+    assert look.counts(name)[0] == {"pages": MANY}
+    assert verified(name)
+
+
+def test_waiting_for_a_limit(
+    example: "MakeExample",
+    site: Site,
+    urls: Path,
+    name: str,
+    look: "Look",
+    verified: Callable[[str], bool],
+) -> None:
+    """The job is shown as waiting while it obeys, and every page is fetched in the end."""
+    urls.write_text("\n".join(site.urls("limited")), encoding="utf-8")
+    running = example("retry_after.py", str(urls), name)
+    process = running.start()
+    with site.held_after(MANY // 2):
+        running.kill(process)
+    running.run()
+    assert site.limited == MANY // 10
+    assert set(running.stored("url")) == set(site.urls("limited")), running.log
+    assert look.counts(name) == ({"pages": MANY}, MANY), running.log
+    assert verified(name)
+
+
+@pytest.mark.parametrize("file", ["http_crawl.mjs", "http_crawl.sh", "pipe.sh"])
+def test_without_the_python_client(
+    file: str,
+    example: "MakeExample",
+    site: Site,
+    urls: Path,
+    name: str,
+    look: "Look",
+    verified: Callable[[str], bool],
+) -> None:
+    """Each page counts once; a page that cannot be fetched is left out by the shell's, and does not count."""
+    if shutil.which("node") is None and file.endswith(".mjs"):
+        pytest.skip("NOT TESTED: the example for Node.js, since node is not installed")
+    running = example(file, str(urls), name)
+    crawl(running, site)
+    stored = running.output.with_name("pages.html") if file == "pipe.sh" else running.output
+    pages = stored.read_text(encoding="utf-8")
+    wanted = [url for url in site.urls() if file.endswith(".mjs") or not url.endswith("/pages/7")]
+    assert [url for url in wanted if f'{url}"' not in pages and f">{urlsplit(url).path}<" not in pages] == []
+    assert look.counts(name)[0] == {"pages": len(wanted)}, running.log
+    assert verified(name)
+
+
+def test_the_projects_of_a_gitlab(
+    example: "MakeExample", site: Site, name: str, look: "Look", verified: Callable[[str], bool]
+) -> None:
+    """Keyset paging goes on after the last project that is done, so no page is read from its beginning again."""
+    running = example("gitlab_projects.py", site.url, name, GITLAB_TOKEN="secret")
+    process = running.start()
+    with site.held_after(3):
+        running.kill(process)
+    running.run()
+    assert set(running.stored("id")) == set(range(3, 3 * MANY + 1, 3)), running.log
+    assert look.counts(name) == ({"projects": MANY}, MANY)
+    assert verified(name)
+
+
+def test_pages_chained_by_links(
+    example: "MakeExample", site: Site, name: str, look: "Look", verified: Callable[[str], bool]
+) -> None:
+    """The page that a kill interrupted is fetched again, and its issues count once."""
+    running = example("link_headers.py", f"{site.url}/issues", name)
+    for _ in range(2):
+        process = running.start()
+        with site.held_after(2):
+            running.kill(process)
+    running.run()
+    assert set(running.stored("id")) == set(range(1, MANY + 1)), running.log
+    assert look.counts(name)[0] == {"issues": MANY}, running.log
+    assert verified(name)
