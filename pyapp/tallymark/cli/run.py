@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import click
 
@@ -69,7 +69,7 @@ class _Child:
         problem: Why it could not be run.
     """
 
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str], mask: set[signal.Signals]) -> None:
+    def __init__(self, command: tuple[str, ...], environ: Mapping[str, str], mask: set[int | signal.Signals]) -> None:
         """Start nothing yet. `mask`: the signals that it has blocked."""
         self.asked: str | None = None
         self.interrupted_by: int | None = None

@@ -20,6 +20,7 @@ import ctypes
 import gc
 import io
 import logging
+import math
 import os
 import signal
 import sys
@@ -41,6 +42,8 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasa
 #: Less than what supervisors wait before they kill: Docker 10 s, Kubernetes 30 s, systemd 90 s.
 _PATIENCE_SECONDS = 5.0
 _FLUSH_SECONDS = 1.0
+#: A second signal so soon after the first is the same request.
+_TWICE_SECONDS = 1.0
 #: The exit status of a process that a signal ended is this and the signal's number.
 _BY_SIGNAL = 128
 
@@ -75,7 +78,8 @@ class _Guard:
         #: The code in which an exception must wait for its end: a job's end is not to be lost.
         self._unbroken: set[CodeType] = set()
         self._waiting: Terminated | None = None
-        self._asked = False
+        #: When a signal began to end this process; monotonic, in seconds.
+        self._asked_at = -math.inf
         # One object, to be recognized.
         self._handler = self._handle
 
@@ -96,8 +100,14 @@ class _Guard:
             signal.signal(number, self._handler)
 
     def settle(self) -> None:
-        """Restore the handlers if no job is open any more, and this is the main thread."""
+        """Restore the handlers if no job is open any more, and this is the main thread.
+
+        They stay while the process ends: many supervisors send a signal twice, to the process and to its group, and the
+        second one must not end it before its files are closed.
+        """
         if threading.current_thread() is not threading.main_thread() or any(job.heeds_signals for job in opened.jobs()):
+            return
+        if self._is_ending:
             return
         for number, before in list(self._before.items()):
             # The crawl may have set another one meanwhile.
@@ -118,16 +128,21 @@ class _Guard:
             job.ask_to_stop(signal.Signals(number).name)
         if callable(before):
             before(number, frame)
-        elif not heeding:
-            # The last job ended in another thread, which could not restore the default.
+        elif not heeding and not self._is_ending:
+            # The last job ended in another thread, which could not restore the default, or some time ago.
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        else:
+        elif heeding and time.monotonic() - self._asked_at > _TWICE_SECONDS:
             self._end(number, frame)
 
+    @property
+    def _is_ending(self) -> bool:
+        return time.monotonic() - self._asked_at < _PATIENCE_SECONDS
+
     def _end(self, number: int, frame: FrameType | None) -> None:
-        is_first, self._asked = not self._asked, True
+        is_first = not self._is_ending
         if is_first:
+            self._asked_at = time.monotonic()
             sys.__dict__["_tallymark_last"] = _Last(number)
             with suppress(RuntimeError):
                 # Not `threading.Thread`, whose lock the main thread may hold.
@@ -174,7 +189,7 @@ class _Guard:
     def forget(self) -> None:
         """Restore the handlers in the child of a fork: its parent's jobs are not its own."""
         before, self._before = self._before, {}
-        self._waiting, self._asked = None, False
+        self._waiting, self._asked_at = None, -math.inf
         for number, handler in before.items():
             # The thread that forks is the main thread of the child.
             if signal.getsignal(number) is self._handler:
