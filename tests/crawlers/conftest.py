@@ -18,7 +18,7 @@ from tests.web.conftest import TOKEN, Web
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/scrapy_spider.py"
 #: Longer than anything here has ever taken.
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 100.0
 
 
 def wait_until(holds: Callable[[], bool], what: str, log: Path | None = None) -> None:
@@ -89,17 +89,22 @@ class Tallymark(Web):
         assert answer.status == 200, answer.body
 
 
+_RUN = ("-m", "scrapy", "runspider")
+
+
 class Crawl:
     """A spider in a process of its own."""
 
-    def __init__(self, directory: Path, arguments: list[str], environ: dict[str, str]) -> None:
-        """Start it."""
+    def __init__(
+        self, directory: Path, arguments: list[str], environ: dict[str, str], command: tuple[str, ...] = _RUN
+    ) -> None:
+        """Start it; `command`: what Python runs, before the arguments."""
         directory.mkdir(exist_ok=True)
         self.log = directory / "log"
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("TALLYMARK_", "SCRAPY_"))}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "error::DeprecationWarning", "-m", "scrapy", "runspider", *arguments],
+                [sys.executable, "-W", "error::DeprecationWarning", *command, *arguments],
                 stdout=log,
                 stderr=log,
                 cwd=directory,
@@ -151,6 +156,23 @@ def crawl(tmp_path: Path) -> Iterator[Callable[..., Crawl]]:
         given = {"TELNETCONSOLE_ENABLED": False, "TALLYMARK_SPOOL": tmp_path / "spool", **environ, **settings}
         options = [part for name, value in given.items() for part in ("-s", f"{name}={value}")]
         started.append(Crawl(tmp_path / "crawl", [str(spider), "-a", f"start={site}", *options, *arguments], environ))
+        return started[-1]
+
+    yield start
+    for running in started:
+        if running.is_running():
+            running.kill()
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Iterator[Callable[..., Crawl]]:
+    """Run Python programs that start Scrapy themselves, all in one working directory."""
+    started: list[Crawl] = []
+
+    def start(text: str, *arguments: str, **environ: str) -> Crawl:
+        path = tmp_path / f"program{len(started)}.py"
+        path.write_text(text)
+        started.append(Crawl(tmp_path / "crawl", [str(path), *arguments], environ, ()))
         return started[-1]
 
     yield start

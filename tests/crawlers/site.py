@@ -1,5 +1,6 @@
 """A small site on this machine, whose pages are linked to each other. It remembers what it served."""
 
+import random
 import threading
 import time
 from collections import Counter
@@ -8,15 +9,22 @@ from typing import Self
 
 
 class Site:
-    """Serves /page/0, /page/1 and so on. Any other path is a 404."""
+    """Serves /page/0, /page/1 and so on.
 
-    def __init__(self, pages: int, *, seconds: float = 0.0) -> None:
+    /moved/1 leads to /page/1, and /busy/1 is busy at first. Any other path is a 404.
+    """
+
+    def __init__(self, pages: int, *, seconds: float = 0.0, jitter: float = 0.0) -> None:
         """Prepare; nothing is served yet.
 
         Args:
             pages: The number of pages.
             seconds: How long each page takes; they are served one after the other.
+            jitter: How many seconds each page may take before that, so that pages that are asked for at the same time
+                are served in another order.
         """
+        self._jitter = jitter
+        self._busy: set[str] = set()
         self.served: Counter[str] = Counter()
         #: After this many pages, requests wait until this is None again.
         self.hold_at: int | None = None
@@ -32,10 +40,12 @@ class Site:
             def do_GET(self) -> None:
                 site._asked.add(id(self))
                 try:
-                    status, body = site._answer(self.path)
+                    status, body, location = site._answer(self.path)
                 finally:
                     site._asked.discard(id(self))
                 self.send_response(status)
+                if location:
+                    self.send_header("Location", location)
                 self.send_header("Content-Type", "text/html; charset=utf-8")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -74,10 +84,21 @@ class Site:
         """Return whether no request waits for a page, not even one of a killed crawl."""
         return not self._asked
 
-    def _answer(self, path: str) -> tuple[int, bytes]:
+    def _answer(self, path: str) -> tuple[int, bytes, str | None]:
+        if path.startswith("/moved/"):
+            return 302, b"", path.replace("/moved/", "/page/")
+        if path.startswith("/busy/") and path not in self._busy:
+            self._busy.add(path)
+            return 503, b"busy", None
+        status, body = self._page(path.replace("/busy/", "/page/"))
+        return status, body, None
+
+    def _page(self, path: str) -> tuple[int, bytes]:
         number = path.removeprefix("/page/")
         if not number.isdecimal() or int(number) >= self._pages:
             return 404, b"no such page"
+        # Not a matter of security.
+        time.sleep(random.uniform(0.0, self._jitter))
         with self._one_at_a_time:
             time.sleep(self._seconds)
             while self.hold_at is not None and self.served.total() >= self.hold_at:

@@ -48,3 +48,27 @@ LOOPS = {
     "asyncio": {},
     "twisted": {"TWISTED_REACTOR": "twisted.internet.epollreactor.EPollReactor"},
 }
+
+#: A program that runs several spiders in one process; tests append `run({...}, ...)`, settings and spiders.
+PROGRAM = """
+import sys
+from urllib.parse import urljoin
+import scrapy
+from scrapy.crawler import CrawlerProcess
+from scrapy.exceptions import CloseSpider
+
+URL, TOKEN, SPOOL, SITE = sys.argv[1:5]
+SETTINGS = {
+    "EXTENSIONS": {"tallymark.scrapy.ProgressExtension": 500},
+    "TALLYMARK_URL": URL,
+    "TALLYMARK_TOKEN": TOKEN,
+    "TALLYMARK_SPOOL": SPOOL,
+    "TELNETCONSOLE_ENABLED": False,
+}
+
+def run(settings, *spiders):
+    process = CrawlerProcess({**SETTINGS, **settings})
+    for spider, arguments in spiders:
+        process.crawl(spider, **arguments)
+    process.start()
+"""

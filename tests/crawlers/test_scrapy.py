@@ -19,7 +19,7 @@ def test_a_crawl_counts_its_pages_requests_and_responses(tallymark: Tallymark, c
         crawl(tallymark.url, site.start).wait()
     job = tallymark.job("pages")
     assert (job["status"], job["progress"]["processedItems"]) == ("finished", 12)
-    assert job["progress"]["itemsByType"] == {"Page": 12, "requests": 12, "responses 200": 12}
+    assert job["progress"]["itemsByType"] == {"Page": 12, "crawled pages": 12, "requests": 12, "responses 200": 12}
     assert (job["progress"]["stage"], job["progress"]["operationType"]) == ("crawling", "data_collection")
 
 
@@ -34,7 +34,7 @@ def test_items_of_one_page_count_each(tallymark: Tallymark, crawl: StartCrawl) -
         crawl(tallymark.url, site.start, spider=SPIDER + parse, TALLYMARK_JOB_ID="crawl of {spider}").wait()
     job = tallymark.job("crawl of a spider")
     counts = job["progress"]["itemsByType"]
-    assert (counts["Page"], counts["Link"], counts["dict"]) == (6, 2, 2)
+    assert (counts["Page"], counts["Link"], counts["items"]) == (6, 2, 2)
     assert job["progress"]["processedItems"] == 10
 
 

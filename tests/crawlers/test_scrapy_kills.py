@@ -110,6 +110,7 @@ def check(tallymark: Tallymark, db: psycopg.Connection[Any], site: Site, spool: 
     progress = job["progress"]
     assert job["status"] == "finished"
     assert (progress["itemsByType"]["Page"], progress["processedItems"]) == (len(site.served), len(site.served))
+    assert progress["itemsByType"]["crawled pages"] == len(site.served)
     assert list(spool.iterdir()) == [], "what is finished and delivered leaves no file"
     timeline = progress["timeline"]
     starts = [event for event in timeline if event["details"].get("status") == "started"]
@@ -153,6 +154,62 @@ def test_a_jobdir_that_a_kill_left_is_warned_of(
         # How far Scrapy gets with such a queue is not tested: it may fail, or skip pages.
         crawling = crawl(tallymark.url, site.start, JOBDIR=tmp_path / "jobdir")
         wait_until(lambda: warning in crawling.log.read_text(), "the warning", crawling.log)
+
+
+#: Pages come back in another order than they were asked for.
+_AT_ONCE = {"CONCURRENT_REQUESTS": 16, "CONCURRENT_REQUESTS_PER_DOMAIN": 16}
+
+
+def _at_once(crawl: Callable[..., Crawl], tallymark: Tallymark, site: Site, jobdir: Path | None) -> Callable[[], Crawl]:
+    settings = {**_AT_ONCE, **({"JOBDIR": jobdir, "TALLYMARK_RESTART_AFTER_KILL": True} if jobdir else {})}
+    return lambda: crawl(tallymark.url, site.start, LOG_LEVEL="INFO", **settings)
+
+
+@pytest.mark.parametrize("has_jobdir", [False, True], ids=["without a JOBDIR", "with a JOBDIR"])
+def test_a_crawl_with_sixteen_requests_at_once_counts_every_page_and_item_once(
+    tallymark: Tallymark, crawl: Callable[..., Crawl], tmp_path: Path, db: psycopg.Connection[Any], has_jobdir: bool
+) -> None:
+    """It is killed three times."""
+    with Site(60, seconds=0.005, jitter=0.05) as site:
+        start = _at_once(crawl, tallymark, site, tmp_path / "jobdir" if has_jobdir else None)
+        rounds = Rounds(tallymark, site, 60, start)
+        for _ in range(3):
+            rounds.kill_midway()
+        log = rounds.finish()
+        assert len(site.served) == 60
+        check(tallymark, db, site, tmp_path / "spool", 3)
+        assert ("the previous crawl was killed: this one begins again" in log) == has_jobdir
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("has_jobdir", [False, True], ids=["without a JOBDIR", "with a JOBDIR"])
+def test_a_crawl_with_sixteen_requests_at_once_that_is_killed_twenty_times_counts_every_page_and_item_once(
+    tallymark: Tallymark,
+    crawl: Callable[..., Crawl],
+    tmp_path: Path,
+    db: psycopg.Connection[Any],
+    has_jobdir: bool,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """500 pages."""
+    began = time.monotonic()
+    with Site(500, seconds=0.002, jitter=0.05) as site:
+        start = _at_once(crawl, tallymark, site, tmp_path / "jobdir" if has_jobdir else None)
+        rounds = Rounds(tallymark, site, 500, start)
+        for number in range(20):
+            if number % 5 == 0:
+                rounds.kill_early()
+            rounds.kill_midway()
+        rounds.finish()
+        assert len(site.served) == 500
+        job = check(tallymark, db, site, tmp_path / "spool", 20)
+        counts = job["progress"]["itemsByType"]
+        record_property(
+            "figure",
+            f"20 kills midway and 4 early; {site.served.total()} pages served, 500 of them different, "
+            f"{counts['Page']} items and {counts['crawled pages']} pages counted; {time.monotonic() - began:.0f} s",
+        )
 
 
 @pytest.mark.faults

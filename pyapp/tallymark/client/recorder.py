@@ -120,6 +120,8 @@ class Recorder:
         self._since: float | None = None
         self._last_cut = 0.0
         self._is_over = False
+        #: How many reports came after the end.
+        self._late = 0
 
     @classmethod
     def resume(cls, channel: Channel, position: Position, habits: Habits) -> Self:
@@ -224,8 +226,12 @@ class Recorder:
                 self._log.append(entry)
 
     def warn_of_loss(self) -> None:
-        """Log that a report came too late."""
-        _log.warning("job %s has ended; a report made after its end is dropped", self.channel.job_id)
+        """Log that a report came too late: the 1st, and then the 10th, 100th ..., as a log handler may report, too."""
+        self._late += 1
+        if self._late == 1:
+            _log.warning("job %s has ended; a report made after its end is dropped", self.channel.job_id)
+        elif f"{self._late}".rstrip("0") == "1":
+            _log.warning("job %s has ended; %d reports made after its end are dropped", self.channel.job_id, self._late)
 
     def is_due(self, number: int) -> bool:
         """Return whether to wake the keeper after this many items were counted in one call."""

@@ -7,6 +7,8 @@ import urllib3
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry, parse_url
 
+from tallymark.client.quiet import quiet
+
 PROGRESS_PATH = "/api/internal/jobs/progress"
 JOBS_PATH = "/api/internal/jobs"
 
@@ -50,24 +52,26 @@ class HttpTransport:
         if not token or not token.isascii() or not token.isprintable():
             raise ValueError("the token must be printable ASCII text and not empty")
         self._base = base_url.rstrip("/")
-        self._pool = urllib3.PoolManager(
-            num_pools=1,
-            maxsize=1,
-            retries=False,
-            headers={
-                "Authorization": f"Bearer {token}",
-                "Content-Type": "application/json",
-                "User-Agent": "tallymark-client",
-            },
-        )
+        with quiet():
+            self._pool = urllib3.PoolManager(
+                num_pools=1,
+                maxsize=1,
+                retries=False,
+                headers={
+                    "Authorization": f"Bearer {token}",
+                    "Content-Type": "application/json",
+                    "User-Agent": "tallymark-client",
+                },
+            )
 
     def post(self, path: str, body: str, *, timeout: float) -> Answer:
         """See `Transport`."""
         try:
-            response = self._pool.request(
-                "POST", self._base + path, body=body.encode(), timeout=timeout, redirect=False, retries=False
-            )
-            data = response.data
+            with quiet():
+                response = self._pool.request(
+                    "POST", self._base + path, body=body.encode(), timeout=timeout, redirect=False, retries=False
+                )
+                data = response.data
         except HTTPError as error:
             raise Unreachable(str(error)) from error
         try:

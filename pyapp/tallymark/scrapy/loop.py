@@ -32,6 +32,18 @@ class Loop:
 
             await deferToThread(function, *args)
 
+    async def after_handlers(self) -> None:
+        """Wait until the other handlers of a signal have run, as far as they do not wait themselves."""
+        if self._asyncio is not None:
+            await asyncio.sleep(0)
+        else:
+            from twisted.internet import reactor
+            from twisted.internet.defer import Deferred
+
+            turn: Deferred[None] = Deferred()
+            reactor.callLater(0, turn.callback, None)  # type: ignore[arg-type]
+            await turn
+
     def call(self, function: Callable[..., object], *args: object) -> None:
         """Run a function in the crawler's thread; called from any other."""
         if self._asyncio is not None:
