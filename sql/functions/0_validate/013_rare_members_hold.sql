@@ -25,17 +25,21 @@ BEGIN
     && !($.credentialStatus.type() != "object")
     && !($.areas.type() != "array") && !($.areas.size() > 1000) && !($.areas[*].type() != "object")
     && !($.timeline.type() != "array") && !($.timeline.size() > 100)
+    && !($.status like_regex "^waiting$" flag "i" && ($.waitUntil.type() != "string" || $.reason.type() != "string"))
   ')
   AND (char_length(rare_members_hold.payload ->> 'updateId') <= 255) IS NOT FALSE
   AND (char_length(rare_members_hold.payload ->> 'workerId') <= 100) IS NOT FALSE
   AND (rare_members_hold.payload -> 'counting' IN ('"increment"', '"cumulative"')) IS NOT FALSE
+  -- With another status these are fields of the crawler's own, which may be anything.
+  AND (char_length(rare_members_hold.payload ->> 'reason') <= 100
+    OR tallymark.job_status(rare_members_hold.payload ->> 'status') IS DISTINCT FROM 'waiting') IS NOT FALSE
   AND (tallymark.json_bytes(rare_members_hold.payload -> 'progress') <= 65536) IS NOT FALSE;
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.rare_members_hold(jsonb) IS
 'Tells whether the members that most updates do not have (updateId, workerId, counting, error, progress, areas,
-timeline, credentialStatus and the legacy names) keep to the wire protocol.
+timeline, credentialStatus, waitUntil and reason of a wait, and the legacy names) keep to the wire protocol.
 Arguments: payload: the update, a JSON object without members that are null.
 Returns: true or false.';
 

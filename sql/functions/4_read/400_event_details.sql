@@ -23,6 +23,10 @@ BEGIN
   IF jsonb_typeof(p -> 'itemsByType') = 'object' THEN
     v_details := v_details || jsonb_build_object('itemsByType', p -> 'itemsByType');
   END IF;
+  IF lower((p ->> 'status') COLLATE "C") = 'waiting' THEN
+    v_details := v_details || jsonb_strip_nulls(
+      jsonb_build_object('waitUntil', p -> 'waitUntil', 'reason', p -> 'reason'));
+  END IF;
   IF p ?| ARRAY['lastAreasDiscovery', 'credentialStatus'] THEN
     v_details := v_details || tallymark.without_nulls(jsonb_build_object(
       'groupsCount', p #> '{lastAreasDiscovery,groupsCount}',
@@ -47,7 +51,7 @@ ledger keeps beside the update.
 Returns: an object with those of status, processedItems, totalItems, itemsByType, currentDataType, stage,
 operationType, groupCount, projectCount, groupTotal, projectTotal, groupsCount, projectsCount, totalDiscovered (how
 many areas of each type), lastProcessedId, message, workerId, credentialStatus, errorType, errorMessage, errorCode,
-stack, context that the update gave, and with fromStage, toStage, finalCounts, duration (milliseconds), summary,
+stack, context that the update gave, for a wait also waitUntil and reason, and with fromStage, toStage, finalCounts, duration (milliseconds), summary,
 newGroups, newProjects where the event has them.
 Callers: tallymark_reader, tallymark_admin.';
 
