@@ -20,7 +20,7 @@ SELECT is((SELECT value FROM answer WHERE number = 11), '{"seq": 1, "status": "r
   '[],
     "message": "Progress update acknowledged for task job", "duplicate": true}', 'what comes twice is a duplicate');
 SELECT is((SELECT value -> 'resume' FROM answer WHERE number = 12),
-  '{"itemsByType": {}, "resumeState": null, "processedItems": 5, "lastProcessedId": null}',
+  '{"itemsByType": {}, "resumeState": null, "processedItems": 5, "lastProcessedId": null, "doneBeyond": []}',
     'the answer to a start has resume');
 SELECT is((SELECT value FROM answer WHERE number = 2),
   '{"status": 400, "error": "Invalid request body", "details": [{"field": "", "problem": "must be a JSON object"}]}',
