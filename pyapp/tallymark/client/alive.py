@@ -16,6 +16,10 @@ _MOST_PER_SECOND = 20
 MOST_AT_ONCE = 10
 #: Seconds that a sign of life may take: updates wait meanwhile.
 TIMEOUT_SECONDS = 5.0
+#: A delay of the reports that is at least so long is told about, in seconds.
+LONG_SECONDS = 30.0
+#: The name of the event that tells about it.
+DELAYED = "delivery_delayed"
 _OK = 200
 _UNKNOWN = 404
 _NOT_ALLOWED = 405
@@ -58,6 +62,31 @@ class Signs:
         elif answer.status == _NOT_ALLOWED or (answer.status == _UNKNOWN and body.get("error") != "Job not found"):
             self.every = None
             _log.info("the server is of an earlier release: while a job has nothing to report, it hears no commands")
+
+
+class Delays:
+    """The pauses that the server asks for with Retry-After.
+
+    The crawl goes on meanwhile, so the job does not wait: only its reports do. Nobody can be told while such a pause
+    lasts. What is told afterwards explains the gap in the timeline.
+    """
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._asked: tuple[int, float] | None = None
+
+    def note(self, answer: Answer, now: float) -> None:
+        """Note that the server refused to be asked for a time."""
+        if answer.retry_after is not None:
+            self._began = now if self._asked is None else self._began
+            self._asked = (answer.status, answer.retry_after)
+
+    def over(self, now: float) -> dict[str, float] | None:
+        """Return what to tell about the pause that is over; None where there was none, or a short one."""
+        asked, self._asked = self._asked, None
+        if asked is None or now - self._began < LONG_SECONDS:
+            return None
+        return {"seconds": round(now - self._began, 1), "status": asked[0], "retryAfter": asked[1]}
 
 
 def address(channel: Channel) -> tuple[str, str]:

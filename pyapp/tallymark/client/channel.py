@@ -31,6 +31,10 @@ class Source(Protocol):
         """See `Recorder.shorten_log`."""
         ...
 
+    def tell(self, name: str, details: Mapping[str, Any]) -> None:
+        """See `Recorder.tell`."""
+        ...
+
 
 #: Receives an update's id and the answer to it, an acknowledgement or a refusal.
 Listen = Callable[[str, Mapping[str, Any]], None]

@@ -19,13 +19,15 @@ claim.
 log afterwards finds it replaced, takes its count back out of it, and returns False.
 """
 
+import json
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import chain, repeat, starmap
 from typing import Any, NamedTuple, Self
 
@@ -224,6 +226,12 @@ class Recorder:
                 log.remove(entry)
                 # It is answered from there.
                 self._log.append(entry)
+
+    def tell(self, name: str, details: Mapping[str, Any]) -> None:
+        """Append an entry of the client's own for the timeline, unless the job has ended."""
+        if not self.has_ended:
+            event = {"timestamp": datetime.now(UTC).isoformat(), "event": name, "details": dict(details)}
+            self.say(Progress.add_event, event, len(json.dumps(event)))
 
     def warn_of_loss(self) -> None:
         """Log that a report came too late: the 1st, and then the 10th, 100th ..., as a log handler may report, too."""

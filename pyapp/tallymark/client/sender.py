@@ -13,7 +13,7 @@ import time
 from itertools import islice
 from typing import Any
 
-from tallymark.client.alive import MOST_AT_ONCE, TIMEOUT_SECONDS, Signs, address
+from tallymark.client.alive import DELAYED, MOST_AT_ONCE, TIMEOUT_SECONDS, Delays, Signs, address
 from tallymark.client.answers import (
     REFUSALS,
     TOO_LARGE,
@@ -83,6 +83,7 @@ class Sender:
         self._keepers: list[threading.Thread] = []
         self._pauses = Pauses(retries)
         self._signs = Signs(alive_every)
+        self._delays = Delays()
         self._next_sweep = 0.0
         #: How many further requests have one update each, to find the one that spoils a batch.
         self._singly = 0
@@ -288,6 +289,10 @@ class Sender:
         if self.is_away:
             _log.info("the server takes updates again")
         self._pauses = self._pauses.succeeded()
+        if (told := self._delays.over(time.monotonic())) is not None:
+            for channel in self.channels.served():
+                if channel.source is not None and not channel.is_over:
+                    channel.source.tell(DELAYED, told)
 
     def _post(self, path: str, body: str, timeout: float) -> Answer | None:
         try:
@@ -333,6 +338,7 @@ class Sender:
         if answer.status == UNAUTHORIZED:
             self._fail(f"{why}: the server does not accept the token", self._pauses.unauthorized(now))
         else:
+            self._delays.note(answer, now)
             self._fail(why, self._pauses.failed(now, answer.retry_after))
 
     def _fail(self, why: str, pauses: Pauses) -> None:
