@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def job_of(spider_or_crawler: "Spider | Crawler") -> "Job":
     Raises:
         LookupError: There is none: `ProgressExtension` is not in `EXTENSIONS`, or the spider is not open yet.
     """
-    crawler: Crawler = getattr(spider_or_crawler, "crawler", spider_or_crawler)
+    crawler: Any = getattr(spider_or_crawler, "crawler", spider_or_crawler)
     try:
         job = _jobs[crawler]()
     except (KeyError, TypeError):
