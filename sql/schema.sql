@@ -136,8 +136,8 @@ CREATE TABLE tallymark.job_baseline (
                                                             -- job.pruned_seq.
   updates bigint NOT NULL,                                  -- How many updates are in it: each has its key in
                                                             -- pruned_update.
-  state jsonb NOT NULL,                                     -- Columns of tallymark.job by their names, before the areas
-                                                            -- are counted; see fold_updates.
+  state jsonb NOT NULL,                                     -- Columns of tallymark.job by their names, before areas and
+                                                            -- keys of items are counted; see fold_updates.
   command_after timestamptz,                                -- For a command that was not obeyed yet: the newest update,
                                                             -- by its time, that there was when it was given.
   digest bytea NOT NULL,                                    -- SHA-256 of the rest, by which a change from elsewhere is
@@ -225,6 +225,15 @@ CREATE TABLE tallymark.ended_session (
   CONSTRAINT ended_session_pkey PRIMARY KEY (digest)
 );
 CREATE INDEX ended_session_kept_until_idx ON tallymark.ended_session (kept_until);
+
+-- The items that jobs count by their keys (itemKeys), one row a key. The keys themselves are stored nowhere.
+CREATE TABLE tallymark.job_item (
+  job_id text COLLATE "C" NOT NULL, -- The job.
+  type text COLLATE "C" NOT NULL,   -- The type of the item, as in itemsByType.
+  key_digest bytea NOT NULL,        -- 128 bits of the SHA-256 of the item's key; see item_digest.
+  seq bigint NOT NULL,              -- The number of the first event whose update had the key.
+  CONSTRAINT job_item_pkey PRIMARY KEY (job_id, type, key_digest)
+);
 
 -- Shows the open alerts, the last opened first, as of the last round of tallymark watchdog, or the last call of
 -- raise_alerts.

@@ -1,6 +1,7 @@
 """`tallymark prune` folds old events, archives and deletes ended jobs, and loses no data of either."""
 
 import gzip
+import hashlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 from psycopg.types.json import Jsonb
 
+from tallymark import functions
 from tallymark.cli.prune import prune
 
 Connection = psycopg.Connection[Any]
@@ -109,6 +111,33 @@ def test_an_ended_job_is_in_the_archive_before_it_is_deleted(db: Connection, db_
     assert events_of(db) == {"runs": 2}
     with pytest.raises(psycopg.Error, match="Job not found"):
         db.execute("SELECT tallymark.merge_progress('../a/é', '{}')")
+
+
+def test_the_keys_of_a_jobs_items_are_in_its_archive(
+    db: Connection, db_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the ledger, in pages; the first line says how many there are. No key itself is in the file."""
+    real = functions.item_page
+    monkeypatch.setattr(functions, "item_page", lambda *given, after: real(*given, after=after, max_items=2))
+    make_job(db, "job", 1)
+    keys = {"pages": ["secret a", "secret b", "secret c"], "issues": ["secret a"]}
+    for status in ("processing", "completed"):
+        update = {"updateId": status, "status": status, "timestamp": "2025-01-06T20:00:00Z", "itemKeys": keys}
+        db.execute("SELECT tallymark.merge_progress('job', %s)", [Jsonb(update)])
+    db.execute("SELECT tallymark.prune_job('job', 'infinity', 1)")
+    db.execute("UPDATE tallymark.job SET updated_at = %s", [OLD])
+    assert run(db_url, "--delete-ended", "30d", "--archive", str(tmp_path)).exit_code == 0
+    (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    text = gzip.decompress(file.read_bytes()).decode()
+    assert "secret" not in text
+    head, event, *rest = [json.loads(line) for line in text.splitlines()]
+    assert (head["format"], head["items"], event["seq"]) == ("tallymark job 2", 4, 3)
+    digests = {key: hashlib.sha256(key.encode()).hexdigest()[:32] for key in keys["pages"]}
+    assert [item for line in rest for item in line["items"]] == [
+        ["issues", digests["secret a"], 2],
+        *(["pages", digest, 2] for digest in sorted(digests.values())),
+    ]
+    assert db.execute("SELECT count(*) FROM tallymark.job_item").fetchone() == (0,)
 
 
 def test_a_job_that_goes_on_while_it_is_archived_stays(

@@ -9,9 +9,10 @@ from typing import Any
 
 from tests.promise.model import Json
 
-#: The share of batches among requests, and of updates with areas among updates.
+#: The share of batches among requests, and of updates with areas and with keys of items among updates.
 BATCH_SHARE = 0.2
 AREAS_SHARE = 0.06
+KEYS_SHARE = 0.15
 
 _PLAIN_JOBS = [f"crawl {number:02}" for number in range(18)]
 #: Updates of these jobs have running totals unless they say otherwise.
@@ -87,6 +88,8 @@ _SPOILERS: list[Callable[[Json], object]] = [
     lambda update: update.update(itemsByType={"issues": 2**53}),
     lambda update: update.update(processedItems=5, totalItems=3),
     lambda update: update.update(message=5),
+    lambda update: update.update(itemKeys={"pages": ["a", ""]}),
+    lambda update: update.update(itemKeys={"issues": ["a"]}, itemsByType={"issues": 1}),
     lambda update: update.update(workerId=""),
     lambda update: update.update(counting="sometimes"),
     lambda update: update.update(stage="s" * 101, processedItems="many"),
@@ -174,6 +177,10 @@ class Notebook:
         if self.random.random() < AREAS_SHARE:
             return payload | self._areas()
         payload |= self._counts(payload["taskId"])
+        if self.random.random() < KEYS_SHARE:
+            # Out of a few, so that others name the same. No number is given of these types.
+            pages, files = ([f"https://example.org/{n}" for n in self.random.sample(range(2000), 5)] for _ in range(2))
+            payload["itemKeys"] = {"pages": pages, "files": files}
         return payload | self._rest(payload["status"])
 
     def _timestamp(self) -> str:

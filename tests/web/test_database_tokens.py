@@ -76,8 +76,9 @@ def test_a_token_with_a_prefix_is_for_its_own_jobs(
             web.call("GET", f"/api/internal/jobs/{job}", token=token),
             web.call("GET", f"/api/internal/jobs/{job}/timeline", token=token),
             web.call("POST", f"/api/internal/jobs/{job}/command", {"command": "pause"}, token=token),
+            web.call("POST", f"/api/internal/jobs/{job}/unseen", {"type": "t", "keys": []}, token=token),
         ]
-        assert [answer.status for answer in calls] == [status] * 5, job
+        assert [answer.status for answer in calls] == [status] * 6, job
         assert status == 200 or {answer.json["error"] for answer in calls} == {"Forbidden"}
     listed = web.call("GET", "/api/internal/jobs", token=token).json["jobs"]
     assert [listed_job["id"] for listed_job in listed] == ["a_1"]

@@ -91,6 +91,8 @@ def test_what_only_looks_like_half_a_pair_is_kept_as_it_is(web: "Web", job: str,
         (r'"itemsByType":{"\ud83d":1}', "itemsByType"),
         (r'"areas":[{"type":"group","name":"x","fullPath":"a/b","parentPath":"\ud83d"}]', "areas[0].parentPath"),
         (r'"areas":[{"type":"group","name":"x","fullPath":"\ud83d"}]', "areas[0].fullPath"),
+        (r'"itemKeys":{"pages":["a","\ud83d"]}', "itemKeys.pages[1]"),
+        (r'"itemKeys":{"\ud83d":["a"]}', "itemKeys"),
     ],
 )
 def test_what_tells_things_apart_is_not_replaced(web: "Web", job: str, member: str, field: str) -> None:

@@ -2,6 +2,8 @@
 
 A deleted job's archive is a file of compressed JSON lines, complete and on the disk before the job is deleted. Its
 first line is the job (see `job_record` in SQL), each other line an event of its ledger with the update as it was taken.
+If the job has counted items by their keys, as many as its `items` says, lines with these follow, of the form `{"items":
+[[type, digest in hexadecimal, seq], ...]}` (see `item_page`).
 So the file has everything from which the job's state follows; `zcat FILE | jq` reads it.
 """
 
@@ -41,6 +43,8 @@ from tallymark.terminal.text import count
 
 #: What the first line of an archive says it is; a later release may write another number.
 FORMAT = "tallymark job 1"
+#: The same with lines of items.
+FORMAT_WITH_ITEMS = "tallymark job 2"
 #: How many jobs are asked for at a time.
 PAGE = 1_000
 #: Most file systems refuse names of more than 255 bytes; ids may have 255 characters.
@@ -274,11 +278,16 @@ def _lines(connection: Connection, job_id: str) -> Iterator[object]:
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         record = functions.job_record(connection, job_id)
-        yield {"format": FORMAT, "archivedAt": datetime.now(UTC).isoformat(timespec="milliseconds"), **record}
+        form = FORMAT_WITH_ITEMS if record["items"] else FORMAT
+        yield {"format": form, "archivedAt": datetime.now(UTC).isoformat(timespec="milliseconds"), **record}
         last = 0
         while page := functions.ledger_page(connection, job_id, after_seq=last):
             yield from (event for _, event in page)
             last = page[-1][0]
+        item = None
+        while items := functions.item_page(connection, job_id, after=item):
+            yield {"items": [[found.type, found.key_digest.hex(), found.seq] for found in items]}
+            item = items[-1]
 
 
 def _file_name(job: functions.Ended) -> str:

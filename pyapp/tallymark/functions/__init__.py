@@ -49,6 +49,7 @@ from tallymark.functions.jobs import (
     timeline as timeline,
     timeline_before as timeline_before,
     timeline_page as timeline_page,
+    unseen_items as unseen_items,
     verify_differences as verify_differences,
     verify_job as verify_job,
 )
@@ -58,10 +59,12 @@ from tallymark.functions.original import (
 )
 from tallymark.functions.retention import (
     Ended as Ended,
+    Item as Item,
     Prunable as Prunable,
     Pruned as Pruned,
     delete_job as delete_job,
     ended_jobs as ended_jobs,
+    item_page as item_page,
     job_record as job_record,
     ledger_page as ledger_page,
     prunable_events as prunable_events,

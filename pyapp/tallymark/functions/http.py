@@ -88,6 +88,8 @@ RECEIVE_JOB = _writes(
 _receive_command = Call("receive_command", "body", "job_id", "requested_by")
 #: $4 is lock_timeout in milliseconds.
 RECEIVE_COMMAND = _writes(_receive_command, f"SELECT {_within('$4', _receive_command)}", takes_json=True)
+#: Which items a job has not counted yet. It locks nothing, but the answer must not come from a replica.
+RECEIVE_UNSEEN = _writes(Call("receive_unseen", "body", "job_id"), takes_json=True)
 NOTE_INTAKE = _writes(Call("note_intake", "entries"), takes_json=True)
 
 # --- tokens and signing in ----------------------------------------------------------------------------------------

@@ -75,6 +75,7 @@ _FILTERS = ("status", "stage", "operation_type", "current_data_type", "item_type
 _create_job = Value[Json]("create_job", "job_id", "attributes")
 _merge_progress = Value[Json]("merge_progress", "job_id", "payload")
 _merge_progress_batch = Value[list[Json]]("merge_progress_batch", "updates")
+_unseen_items = Value[list[str]]("unseen_items", "job_id", "type", "keys")
 _request_command = Value[Json]("request_command", "job_id", "command", "requested_by")
 _get_job = Value[Json]("get_job", "job_id", "timeline_limit")
 _job_at = Value[Json]("job_at", "job_id", "seq", "timeline_limit")
@@ -111,6 +112,11 @@ def merge_progress_batch(connection: Connection, updates: Iterable[Mapping[str, 
     A refused update spoils none of the others.
     """
     return _merge_progress_batch(connection, jsonb([dict(update) for update in updates]))
+
+
+def unseen_items(connection: Connection, job_id: str, item_type: str, keys: Sequence[str]) -> list[str]:
+    """List those of at most 1,000 keys that a job has not counted yet for a type of items, in order, each once."""
+    return _unseen_items(connection, job_id, item_type, list(keys))
 
 
 def request_command(connection: Connection, job_id: str, command: str, *, requested_by: str | None = None) -> Json:

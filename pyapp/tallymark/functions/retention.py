@@ -45,6 +45,20 @@ class Ended(NamedTuple):
     ended_at: datetime
 
 
+class Item(NamedTuple):
+    """An item that a job has counted by its key.
+
+    Attributes:
+        type: Its type, as in `itemsByType`.
+        key_digest: The first 16 bytes of the SHA-256 of its key; the key itself is stored nowhere.
+        seq: The seq of the first event whose update had the key.
+    """
+
+    type: str
+    key_digest: bytes
+    seq: int
+
+
 class _LedgerRow(NamedTuple):
     seq: int
     event: Json
@@ -55,6 +69,7 @@ _prune_job = Value[Json]("prune_job", "job_id", "older_than", "keep_newest", "ma
 _ended_jobs = Rows(Ended, "ended_jobs", "ended_before", "after_id", "max_jobs")
 _job_record = Value[Json]("job_record", "job_id")
 _ledger_page = Rows(_LedgerRow, "ledger_page", "job_id", "after_seq")
+_item_page = Rows(Item, "item_page", "job_id", "after_type", "after_digest", "max_items")
 _delete_job = Value[int]("delete_job", "job_id", "expected_seq")
 _resummarize_ledger = Value[int | None]("resummarize_ledger", "first_page")
 
@@ -87,13 +102,21 @@ def ended_jobs(
 
 
 def job_record(connection: Connection, job_id: str) -> Json:
-    """Return all that is stored about a job except its ledger."""
+    """Return all that is stored about a job except its ledger and the keys of its items."""
     return _job_record(connection, job_id)
 
 
 def ledger_page(connection: Connection, job_id: str, *, after_seq: int = 0) -> list[tuple[int, Json]]:
     """List a job's ledger after `after_seq`: each event's seq, and its row by column names."""
     return [(seq, event) for seq, event in _ledger_page(connection, job_id, after_seq)]
+
+
+def item_page(
+    connection: Connection, job_id: str, *, after: Item | None = None, max_items: int | None = None
+) -> list[Item]:
+    """List the items that a job has counted by their keys, by type and digest, after the last one already seen."""
+    after_type, after_digest = (after.type, after.key_digest) if after else ("", b"")
+    return _item_page(connection, job_id, after_type, after_digest, max_items)
 
 
 def delete_job(connection: Connection, job_id: str, *, expected_seq: int | None = None) -> int:

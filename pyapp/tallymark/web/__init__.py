@@ -108,7 +108,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     readiness = Readiness(writer, reader)
     add_health(app, readiness, reader)
     add_progress(app, tokens, merger, UpdateLog(writer), queue, bodies)
-    add_jobs(app, tokens, patience, reader, queue, bodies)
+    add_jobs(app, tokens, writer, patience, reader, queue, bodies)
     add_lists(app, tokens, reader)
     add_live(app, tokens, reader, queue, settings.streams)
     add_assets(app)

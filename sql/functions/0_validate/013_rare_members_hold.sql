@@ -29,13 +29,15 @@ BEGIN
   AND (char_length(rare_members_hold.payload ->> 'updateId') <= 255) IS NOT FALSE
   AND (char_length(rare_members_hold.payload ->> 'workerId') <= 100) IS NOT FALSE
   AND (rare_members_hold.payload -> 'counting' IN ('"increment"', '"cumulative"')) IS NOT FALSE
-  AND (tallymark.json_bytes(rare_members_hold.payload -> 'progress') <= 65536) IS NOT FALSE;
+  AND (tallymark.json_bytes(rare_members_hold.payload -> 'progress') <= 65536) IS NOT FALSE
+  AND CASE WHEN rare_members_hold.payload ? 'itemKeys' THEN tallymark.item_keys_hold(rare_members_hold.payload)
+    ELSE true END;
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.rare_members_hold(jsonb) IS
 'Tells whether the members that most updates do not have (updateId, workerId, counting, error, progress, areas,
-timeline, credentialStatus and the legacy names) keep to the wire protocol.
+timeline, credentialStatus, itemKeys and the legacy names) keep to the wire protocol.
 Arguments: payload: the update, a JSON object without members that are null.
 Returns: true or false.';
 

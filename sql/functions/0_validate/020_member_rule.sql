@@ -13,6 +13,7 @@ BEGIN
     WHEN member_rule.member IN ('processedItems', 'totalItems', 'processed', 'total', 'groupCount', 'projectCount',
       'groupTotal', 'projectTotal') THEN 'must be a whole number from 0 to 9007199254740991'
     WHEN member_rule.member = 'itemsByType' THEN 'must be an object of at most 200 whole numbers'
+    WHEN member_rule.member = 'itemKeys' THEN 'must be an object of at most 200 arrays of 1 to 1000 strings'
     WHEN member_rule.member IN ('currentDataType', 'stage') THEN 'must be a string of at most 100 characters'
     WHEN member_rule.member = 'operationType'
       THEN 'must be discovery, branch_crawling, data_collection or finalization'

@@ -15,6 +15,8 @@ BEGIN
       v_problems := v_problems || tallymark.areas_problems(v_value);
     ELSIF v_member = 'itemsByType' THEN
       v_problems := v_problems || tallymark.counts_problems(v_value);
+    ELSIF v_member = 'itemKeys' THEN
+      v_problems := v_problems || tallymark.item_keys_problems(v_update);
     ELSIF NOT tallymark.is_valid_update(update_problems.job_id, jsonb_build_object(v_member, v_value))
       OR (v_member = 'timestamp' AND tallymark.parse_timestamp(v_update ->> 'timestamp') IS NULL)
     THEN

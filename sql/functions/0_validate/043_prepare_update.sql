@@ -59,8 +59,11 @@ BEGIN
     END IF;
   END LOOP;
   IF v_update ? 'areas' THEN
-    IF v_update ?| c_counted OR v_update -> 'itemsByType' ?| '{groups,projects}' THEN
+    IF v_update ?| c_counted OR v_update -> 'itemsByType' ?| '{groups,projects}'
+      OR v_update -> 'itemKeys' ?| '{groups,projects}'
+    THEN
       v_update := ((v_update - c_counted) #- '{itemsByType,groups}') #- '{itemsByType,projects}';
+      v_update := (v_update #- '{itemKeys,groups}') #- '{itemKeys,projects}';
       v_warnings := v_warnings || '["counts of groups and projects were left out: the areas themselves are counted"]';
     END IF;
     v_update := v_update || jsonb_build_object('areas', tallymark.prepare_areas(v_update -> 'areas'));
@@ -70,6 +73,11 @@ BEGIN
         'projectsCount', count(*) FILTER (WHERE a.value ->> 'type' = 'project')))
       FROM jsonb_array_elements(v_update -> 'areas') AS a);
   END IF;
+  IF v_update -> 'itemKeys' = '{}' THEN
+    v_update := v_update - 'itemKeys';
+  ELSIF v_update ? 'itemKeys' THEN
+    v_update := v_update || jsonb_build_object('itemKeys', tallymark.prepare_item_keys(v_update -> 'itemKeys'));
+  END IF;
   RETURN jsonb_build_object('update', v_update, 'warnings', v_warnings);
 END
 $$;
@@ -78,7 +86,7 @@ COMMENT ON FUNCTION tallymark.prepare_update(text, jsonb) IS
 'Validates an update and brings it into the form that is merged and kept in the ledger.
 Arguments: job_id: the job that the update is for; payload: the update as it came.
 Returns: {"update": the update without nulls, with the legacy names processed and total replaced, with long texts cut,
-and with areas as prepare_areas gives them, "warnings": an array of texts that say what was changed}.
+and with areas and keys of items as prepare_areas and prepare_item_keys give them, "warnings": an array of texts that say what was changed}.
 Errors: TK400, with all problems in DETAIL; TK413 where it is larger than 1 MiB as JSON without blanks.';
 
 REVOKE ALL ON FUNCTION tallymark.prepare_update(text, jsonb) FROM PUBLIC;

@@ -11,8 +11,8 @@ DECLARE
   c_counts CONSTANT text[] := '{processedItems,totalItems,processed,total,groupCount,projectCount,groupTotal,'
     'projectTotal}';
   -- Members of an update, or what Tallymark derives itself. They are no fields of a job.
-  c_beside CONSTANT text[] := '{taskId,status,timestamp,updateId,workerId,counting,areas,progress,errorTimestamp,'
-    'lastAreasDiscovery}';
+  c_beside CONSTANT text[] := '{taskId,status,timestamp,updateId,workerId,counting,itemKeys,areas,progress,'
+    'errorTimestamp,lastAreasDiscovery}';
   v_read jsonb;
 BEGIN
   WITH given AS (

@@ -17,7 +17,7 @@ DECLARE
   v_status text := 'running'; -- for processing, the status of nearly every update
   -- All members except those with a rule of their own.
   v_fields jsonb := merge_state.payload - ARRAY['taskId', 'status', 'timestamp', 'updateId', 'workerId', 'counting',
-    'processedItems', 'itemsByType', 'groupCount', 'projectCount', 'timeline', 'areas'];
+    'processedItems', 'itemsByType', 'itemKeys', 'groupCount', 'projectCount', 'timeline', 'areas'];
   v_before jsonb := job.progress;
   v_processed numeric;
   v_items jsonb := job.progress -> 'itemsByType';
@@ -27,8 +27,8 @@ DECLARE
   -- One condition for all steps that few updates need. None of them is needed where it is false.
   v_is_rare CONSTANT boolean := job.workers IS NOT NULL OR job.finished_at IS NOT NULL
     OR NOT merge_state.payload @> '{"status": "processing"}'
-    OR merge_state.payload ?| ARRAY['progress', 'error', 'lastAreasDiscovery', 'workerId', 'counting', 'groupCount',
-      'projectCount'];
+    OR merge_state.payload ?| ARRAY['progress', 'error', 'lastAreasDiscovery', 'workerId', 'counting', 'itemKeys',
+      'groupCount', 'projectCount'];
 BEGIN
   -- 1. Newest wins.
   IF v_is_rare THEN
@@ -85,6 +85,14 @@ BEGIN
       v_new_facet OR bool_and(v_items ? t.name) IS NOT TRUE
     INTO v_items, v_new_facet FROM (SELECT jsonb_object_keys(v_increments) AS name) AS t;
   END IF;
+  IF v_is_rare THEN
+    IF merge_state.payload ? 'itemKeys' THEN -- how many of them are new
+      SELECT coalesce(v_items, '{}') || jsonb_object_agg(
+          n.key, coalesce((v_items -> n.key)::numeric, 0) + n.value::numeric),
+        v_new_facet OR bool_and(v_items ? n.key) IS NOT TRUE
+      INTO v_items, v_new_facet FROM jsonb_each(merge_state.payload -> 'itemKeys') AS n;
+    END IF;
+  END IF;
   IF v_has_totals THEN
     v_new_facet := true; -- perhaps
     SELECT c.* INTO job.workers, v_processed, v_items
@@ -111,10 +119,10 @@ $$;
 
 COMMENT ON FUNCTION tallymark.merge_state(tallymark.job, timestamptz, text, jsonb) IS
 'Merges one update into the state of a job. The result does not depend on the order of the updates. The areas of an
-update are merged by merge_areas and counted by with_area_counts.
+update are merged by merge_areas and counted by with_area_counts, the keys of its items by merge_item_keys.
 Arguments: job: the state so far, a row of tallymark.job (last_seq, updated_at, attributes and requested commands are
 not touched); at: when the update happened, not later than now; key: its key; payload: the update as prepare_update
-gives it.
+gives it, but in its itemKeys the number of new keys in place of each array, as merge_item_keys gives it.
 Returns: the state after the update.';
 
 REVOKE ALL ON FUNCTION tallymark.merge_state(tallymark.job, timestamptz, text, jsonb) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- Adds newly discovered areas to the counts of a job.
+-- Adds what has rows of its own, areas and keys of items, to the counts of a job.
 
 CREATE OR REPLACE FUNCTION tallymark.with_area_counts(job tallymark.job, grown jsonb) RETURNS tallymark.job
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -20,8 +20,9 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.with_area_counts(tallymark.job, jsonb) IS
-'Adds newly discovered areas to the itemsByType of a job''s state.
-Arguments: job: the state; grown: {"groups": n, "projects": n}, how many more areas of each type the job has.
+'Adds what is counted from rows of its own to the itemsByType of a job''s state: newly discovered areas, and in a fold the
+keys of items.
+Arguments: job: the state; grown: how many more of each type the job has, such as {"groups": n, "projects": n}.
 Returns: the state with its new progress and facets.';
 
 REVOKE ALL ON FUNCTION tallymark.with_area_counts(tallymark.job, jsonb) FROM PUBLIC;

@@ -17,7 +17,8 @@ DECLARE
   v_now timestamptz;
   v_event text;
   v_facts jsonb;
-  v_last_seq bigint;
+  v_counted jsonb;
+  v_own integer := 0; -- how many events of its own the update has
 BEGIN
   -- 1. Judge the update by itself; none of this needs the job. Most updates are plain and need no preparation.
   v_canonical := CASE WHEN NOT tallymark.has_huge_number(v_update) THEN v_update::text END;
@@ -58,26 +59,38 @@ BEGIN
   END IF;
 
   -- 3. Merge in memory, append to the ledger, store. A duplicate ends at the ledger, which has its key already.
-  v_next := tallymark.merge_state(v_job, v_at, v_key, v_update);
-  v_next.last_seq := v_job.last_seq + 1;
-  IF v_is_plain IS NOT TRUE THEN -- a plain update has neither areas nor a timeline
-    IF v_update ? 'areas' THEN
-      -- Areas are stored before the event, so a duplicate must be recognised here.
+  IF v_is_plain THEN -- it has neither areas nor keys of items nor a timeline
+    v_next := tallymark.merge_state(v_job, v_at, v_key, v_update);
+  ELSE
+    IF v_update ?| '{areas,itemKeys}' THEN
+      -- These are stored before the event, so a duplicate must be recognised here.
       IF EXISTS (
         SELECT FROM tallymark.job_event AS e WHERE e.job_id = merge_progress.job_id AND e.update_key = v_key)
       THEN
         RETURN tallymark.acknowledge_duplicate(v_job, v_key, v_update);
       END IF;
+    END IF;
+    IF v_update ? 'itemKeys' THEN
+      v_counted := (tallymark.merge_item_keys(
+        ARRAY[v_job.id], ARRAY[v_job.last_seq + 1], ARRAY[v_update -> 'itemKeys']))[1];
+      v_facts := jsonb_build_object('counted', v_counted);
+    END IF;
+    v_next := tallymark.merge_state(v_job, v_at, v_key,
+      CASE WHEN v_counted IS NULL THEN v_update ELSE v_update || jsonb_build_object('itemKeys', v_counted) END);
+    IF v_update ? 'areas' THEN
       v_next := tallymark.with_area_counts(v_next,
         tallymark.merge_areas(merge_progress.job_id, v_at, v_key, v_update -> 'areas'));
     END IF;
+    v_own := coalesce(jsonb_array_length(v_update -> 'timeline'), 0);
   END IF;
+  v_next.last_seq := v_job.last_seq + 1;
   IF v_job.requested_command IS NOT NULL THEN
     v_next := tallymark.heed_command(v_next, v_at, v_update);
   END IF;
   v_event := tallymark.event_kind(v_update, v_job.progress -> 'stage' IS DISTINCT FROM v_next.progress -> 'stage');
   IF v_event <> 'progress_update' THEN
-    v_facts := tallymark.event_facts(v_event, v_at, v_job, v_next);
+    v_facts := nullif(coalesce(v_facts, '{}')
+      || coalesce(tallymark.event_facts(v_event, v_at, v_job, v_next), '{}'), '{}');
   END IF;
   INSERT INTO tallymark.job_event AS e (job_id, seq, event, update_key, occurred_at, recorded_at, payload, details)
   VALUES (merge_progress.job_id, v_next.last_seq, v_event, v_key, v_at, v_now, v_update, v_facts)
@@ -85,19 +98,22 @@ BEGIN
   IF NOT FOUND THEN
     RETURN tallymark.acknowledge_duplicate(v_job, v_key, v_update);
   END IF;
-  v_last_seq := v_next.last_seq;
-  IF v_is_plain IS NOT TRUE THEN
-    IF v_update ? 'timeline' THEN
-      v_last_seq := tallymark.append_own_events(v_next.id, v_last_seq, v_now, v_update -> 'timeline');
-    END IF;
-  END IF;
   UPDATE tallymark.job AS j SET
     status = v_next.status, progress = v_next.progress, facets = v_next.facets, workers = v_next.workers,
     newest_at = v_next.newest_at, newest_key = v_next.newest_key, newest_fields = v_next.newest_fields,
     clocks = v_next.clocks, resume_state = v_next.resume_state, started_at = v_next.started_at,
     finished_at = v_next.finished_at, updated_at = v_now, requested_command = v_next.requested_command,
-    command_seq = v_next.command_seq, last_seq = v_last_seq
+    command_seq = v_next.command_seq, last_seq = v_next.last_seq + v_own
   WHERE j.id = merge_progress.job_id;
+  IF v_is_plain IS NOT TRUE THEN
+    IF v_own > 0 THEN
+      PERFORM tallymark.append_own_events(v_next.id, v_next.last_seq, v_now, v_update -> 'timeline');
+    END IF;
+    IF v_counted IS NOT NULL THEN
+      RETURN tallymark.acknowledgement(v_next, v_next.last_seq, false, v_update, v_warnings)
+        || tallymark.item_counts(v_update -> 'itemKeys', v_counted);
+    END IF;
+  END IF;
 
   RETURN coalesce(
     tallymark.plain_acknowledgement(v_next.id, v_next.requested_command, v_next.last_seq, v_update, v_warnings),
@@ -118,7 +134,8 @@ Returns: {"status": "received", "message", "seq": the number of the update''s ev
 ledger already, "warnings": [texts], "command": pause, resume or cancel, which an operator asks of the crawler, or
 null}. For the status started also "resume": {"lastProcessedId", "resumeState", "itemsByType", "processedItems"},
 "newestTimestamp" and "worker": {"processedItems", "itemsByType"}; for a status that ends the job also "finalCounts":
-{"processedItems", "totalItems", "itemsByType"}; for credential_* also "credentialGuidance": [texts].
+{"processedItems", "totalItems", "itemsByType"}; for credential_* also "credentialGuidance": [texts]; where the update has itemKeys also
+"counted" and "seenBefore": {"type": how many of its keys were new to the job, and how many were not}.
 Errors: TK400 where the update is not valid, with all problems in DETAIL as a JSON array of {"field", "problem"};
 TK404 where there is no such job; TK413 where the update is too large. Nothing of the update is kept then.
 Callers: tallymark_writer, tallymark_admin.

@@ -12,7 +12,9 @@ BEGIN
   SELECT e.* INTO v_first FROM tallymark.job_event AS e
   WHERE e.job_id = acknowledge_duplicate.job.id AND e.update_key = acknowledge_duplicate.key;
   IF NOT FOUND THEN -- it was pruned, so its content is no longer known
-    SELECT p.seq, acknowledge_duplicate.payload INTO STRICT v_first.seq, v_first.payload
+    SELECT p.seq, acknowledge_duplicate.payload, jsonb_build_object('counted',
+      tallymark.first_counts(p.job_id, p.seq, acknowledge_duplicate.payload -> 'itemKeys'))
+    INTO STRICT v_first.seq, v_first.payload, v_first.details
     FROM tallymark.pruned_update AS p
     WHERE p.job_id = acknowledge_duplicate.job.id
       AND p.key_digest = tallymark.key_digest(acknowledge_duplicate.key);
@@ -20,7 +22,8 @@ BEGIN
   RETURN tallymark.acknowledgement(acknowledge_duplicate.job, v_first.seq, true, acknowledge_duplicate.payload,
     CASE WHEN v_first.payload = acknowledge_duplicate.payload THEN '[]'
       ELSE '["another update with this updateId was accepted before; only that one counts"]'::jsonb END,
-    acknowledge_duplicate.with_resume);
+    acknowledge_duplicate.with_resume)
+    || coalesce(tallymark.item_counts(v_first.payload -> 'itemKeys', v_first.details -> 'counted'), '{}');
 END
 $$;
 
@@ -28,7 +31,7 @@ COMMENT ON FUNCTION tallymark.acknowledge_duplicate(tallymark.job, text, jsonb, 
 'Builds the answer to an update that was accepted before.
 Arguments: job: its state; key: the update''s key, which is in the job''s ledger, or was before it was pruned; payload:
 the update as it came now; with_resume: whether the answer may have resume.
-Returns: the acknowledgement, with the seq of the first time, duplicate true, and a warning where the updateId was
+Returns: the acknowledgement, with the seq and the counts of keys of the first time, duplicate true, and a warning where the updateId was
 used for another content, as far as that is still known.';
 
 REVOKE ALL ON FUNCTION tallymark.acknowledge_duplicate(tallymark.job, text, jsonb, boolean) FROM PUBLIC;

@@ -17,6 +17,8 @@ DECLARE
   v_before tallymark.job;
   v_now timestamptz;
   v_run record;
+  v_with_keys bigint[]; -- the numbers of the new updates with keys of items
+  v_counted jsonb; -- by these numbers
   v_event text;
   v_numbers bigint[] := '{}'::bigint[];
   v_events text[] := '{}'::text[];
@@ -40,6 +42,16 @@ BEGIN
     ORDER BY j.id FOR NO KEY UPDATE);
   v_now := clock_timestamp();
   v_updates := tallymark.place_batch(v_updates, v_jobs, v_now);
+  v_with_keys := ARRAY(
+    SELECT u.number FROM unnest(v_updates) AS u WHERE u.seq IS NOT NULL AND u.payload ? 'itemKeys' ORDER BY u.number);
+  IF v_with_keys <> '{}' THEN
+    SELECT jsonb_object_agg(k.number, k.counted) INTO v_counted
+    FROM (
+      SELECT array_agg(u.job_id ORDER BY u.number) AS job_ids, array_agg(u.seq ORDER BY u.number) AS seqs,
+        array_agg(u.payload -> 'itemKeys' ORDER BY u.number) AS item_keys
+      FROM unnest(v_updates) AS u WHERE u.number = ANY (v_with_keys)
+    ) AS g, unnest(v_with_keys, tallymark.merge_item_keys(g.job_ids, g.seqs, g.item_keys)) AS k (number, counted);
+  END IF;
 
   -- 3. Merge in memory, a run of updates at a time.
   FOR v_run IN
@@ -54,7 +66,8 @@ BEGIN
     END IF;
     v_before := v_job;
     v_job.started_at := least(v_job.started_at, v_run.first_at);
-    v_job := tallymark.merge_state(v_job, v_run.at, v_run.key, v_run.payload);
+    v_job := tallymark.merge_state(v_job, v_run.at, v_run.key, CASE WHEN v_run.payload ? 'itemKeys'
+      THEN v_run.payload || jsonb_build_object('itemKeys', v_counted -> v_run.number::text) ELSE v_run.payload END);
     v_job.last_seq := v_run.seq;
     IF v_run.payload ? 'areas' THEN
       v_job := tallymark.with_area_counts(v_job,
@@ -81,7 +94,8 @@ BEGIN
   -- 4. Append to the ledgers, store.
   INSERT INTO tallymark.job_event AS e (job_id, seq, event, update_key, occurred_at, recorded_at, payload, details)
   SELECT u.job_id, u.seq, coalesce(k.event, tallymark.event_kind(u.payload, false)), u.key, u.at, v_now, u.payload,
-    k.facts
+    CASE WHEN u.payload ? 'itemKeys'
+      THEN coalesce(k.facts, '{}') || jsonb_build_object('counted', v_counted -> u.number::text) ELSE k.facts END
   FROM unnest(v_updates) AS u LEFT JOIN unnest(v_numbers, v_events, v_facts) AS k (number, event, facts)
     ON k.number = u.number
   WHERE u.seq IS NOT NULL;
@@ -101,6 +115,9 @@ BEGIN
       lower((u.payload ->> 'status') COLLATE "C") = 'started');
   RETURN (
     SELECT coalesce(jsonb_agg(CASE WHEN u.refusal IS NOT NULL THEN u.refusal
+      WHEN u.seq IS NOT NULL AND u.payload ? 'itemKeys'
+        THEN tallymark.acknowledgement(s, u.seq, false, u.payload, u.warnings, u.number = ANY (v_numbers))
+          || tallymark.item_counts(u.payload -> 'itemKeys', v_counted -> u.number::text)
       WHEN u.seq IS NOT NULL
         THEN coalesce(tallymark.plain_acknowledgement(s.id, s.requested_command, u.seq, u.payload, u.warnings),
           tallymark.acknowledgement(s, u.seq, false, u.payload, u.warnings, u.number = ANY (v_numbers)))

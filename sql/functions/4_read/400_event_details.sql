@@ -23,6 +23,10 @@ BEGIN
   IF jsonb_typeof(p -> 'itemsByType') = 'object' THEN
     v_details := v_details || jsonb_build_object('itemsByType', p -> 'itemsByType');
   END IF;
+  IF jsonb_typeof(p -> 'itemKeys') = 'object' THEN
+    v_details := v_details || coalesce(
+      tallymark.item_counts(p -> 'itemKeys', event_details.facts -> 'counted'), '{}');
+  END IF;
   IF p ?| ARRAY['lastAreasDiscovery', 'credentialStatus'] THEN
     v_details := v_details || tallymark.without_nulls(jsonb_build_object(
       'groupsCount', p #> '{lastAreasDiscovery,groupsCount}',
@@ -48,7 +52,8 @@ Returns: an object with those of status, processedItems, totalItems, itemsByType
 operationType, groupCount, projectCount, groupTotal, projectTotal, groupsCount, projectsCount, totalDiscovered (how
 many areas of each type), lastProcessedId, message, workerId, credentialStatus, errorType, errorMessage, errorCode,
 stack, context that the update gave, and with fromStage, toStage, finalCounts, duration (milliseconds), summary,
-newGroups, newProjects where the event has them.
+newGroups, newProjects where the event has them; of an update with itemKeys counted and seenBefore, how many of its keys
+of each type were new to the job, and how many were not.
 Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.event_details(jsonb, jsonb) FROM PUBLIC;

@@ -50,7 +50,9 @@ BEGIN
     ORDER BY e.seq
   LOOP
     v_before := value;
-    v_state := tallymark.merge_state(v_state, v_event.occurred_at, v_event.update_key, v_event.payload);
+    v_state := tallymark.merge_state(v_state, v_event.occurred_at, v_event.update_key,
+      CASE WHEN v_event.payload ? 'itemKeys'
+        THEN v_event.payload || jsonb_build_object('itemKeys', v_event.details -> 'counted') ELSE v_event.payload END);
     IF v_counts_areas AND v_event.payload ? 'areas' THEN
       -- The counts by type depend on all areas so far, because a newer update may change the type of one.
       v_known := v_areas;
@@ -60,7 +62,9 @@ BEGIN
       v_state := tallymark.with_area_counts(v_state, jsonb_build_object(
         'groups', v_areas.groups - v_known.groups, 'projects', v_areas.projects - v_known.projects));
     END IF;
-    given := coalesce(v_event.payload #> v_path, v_event.payload -> v_legacy);
+    given := coalesce(v_event.payload #> v_path, v_event.payload -> v_legacy,
+      CASE WHEN v_event.payload ? 'itemKeys' AND v_path[1] = 'itemsByType'
+        THEN v_event.details #> (ARRAY['counted'] || v_path[2:]) END);
     value := tallymark.field_value(v_state, accumulation_history.field);
     IF given IS NOT NULL OR value IS DISTINCT FROM v_before THEN
       seq := v_event.seq;
@@ -82,7 +86,7 @@ itemsByType.issues; or status, resumeState, percentage, summary, startedAt, fini
 last event already seen, 0 or null to begin with the first; max_events: how many rows at most, 0 to 1001, null for
 100, and about 16 MB of JSON.
 Returns: a row for each update that gave the field or changed it: seq, timestamp (when it happened, by the crawler''s
-clock), event, given (what the update gave; null where the field changed for another reason), value (what the job had
+clock), event, given (what the update gave, of keys of items how many were new; null where the field changed for another reason), value (what the job had
 after it, as in job_at; null for nothing). A late update that lost against a newer one leaves value unchanged. The
 history begins after the pruned events.
 Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long, or where field is null.

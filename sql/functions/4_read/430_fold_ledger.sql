@@ -7,6 +7,7 @@ AS $$
 DECLARE
   v_state tallymark.job := tallymark.fold_updates(fold_ledger.job_id, fold_ledger.up_to_seq);
   v_areas jsonb;
+  v_items jsonb;
 BEGIN
   -- Areas are counted by the type that they have after all updates.
   IF v_state.progress ? 'lastAreasDiscovery' THEN
@@ -14,6 +15,16 @@ BEGIN
       'projects', count(*) FILTER (WHERE a.details ->> 'type' = 'project'))
     INTO v_areas FROM tallymark.fold_areas(fold_ledger.job_id, fold_ledger.up_to_seq) AS a;
     v_state := tallymark.with_area_counts(v_state, v_areas);
+  END IF;
+
+  -- Keys of items are a set, whose size depends on no order.
+  SELECT jsonb_object_agg(t.type, t.keys) INTO v_items
+  FROM (
+    SELECT i.type, count(*) AS keys FROM tallymark.fold_items(fold_ledger.job_id, fold_ledger.up_to_seq) AS i
+    GROUP BY i.type
+  ) AS t;
+  IF v_items IS NOT NULL THEN
+    v_state := tallymark.with_area_counts(v_state, v_items);
   END IF;
 
   SELECT c.command, c.seq INTO v_state.requested_command, v_state.command_seq

@@ -26,14 +26,16 @@ BEGIN
       AND (fold_updates.up_to_seq IS NULL OR e.seq <= fold_updates.up_to_seq)
     ORDER BY e.occurred_at, e.update_key
   LOOP
-    v_state := tallymark.merge_state(v_state, v_event.occurred_at, v_event.update_key, v_event.payload);
+    -- The keys of items are counted as one set, by fold_ledger.
+    v_state := tallymark.merge_state(v_state, v_event.occurred_at, v_event.update_key, v_event.payload - 'itemKeys');
   END LOOP;
   RETURN v_state;
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.fold_updates(text, bigint) IS
-'Merges the updates of a job again, without its areas and its commands, which fold_ledger adds.
+'Merges the updates of a job again, without its areas, the keys of its items and its commands, which
+fold_ledger adds.
 Arguments: job_id: the job; up_to_seq: the number of the last event that counts, null for all, not below
 job.pruned_seq.
 Returns: a row of tallymark.job with the columns that follow from the updates; the others are null.';

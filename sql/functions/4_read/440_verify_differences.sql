@@ -45,6 +45,8 @@ BEGIN
     RETURN;
   END;
 
+  RETURN QUERY SELECT * FROM tallymark.item_differences(v_stored.id);
+
   -- 2. The state, field by field, each with the newest event that gave the field.
   RETURN QUERY
   SELECT coalesce((
@@ -75,7 +77,8 @@ COMMENT ON FUNCTION tallymark.verify_differences(text) IS
 Arguments: job_id: a registered job.
 Returns: a row for each difference, none where all is well: seq (the event at which it shows: the first number that is
 wrong, or the newest event that gave the field), field (a member of progress, a column of tallymark.job, areas: and a
-path, or what is wrong with the ledger itself, such as seq, updateId, payload or baseline), stored (what the database
+path, itemKeys: and type and digest of a key, where stored and folded are the number of the event that first had the key,
+counted, which is what an event says of its keys, or what is wrong with the ledger itself, such as seq, updateId, payload or baseline), stored (what the database
 holds), folded (what the ledger adds up to).
 Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
 Callers: tallymark_reader, tallymark_admin.

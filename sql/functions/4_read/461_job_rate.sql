@@ -47,6 +47,12 @@ BEGIN
       FROM tallymark.job_event AS e, jsonb_each(e.payload -> 'itemsByType') AS t
       WHERE e.job_id = job_rate.job_id AND e.seq >= v_first - c_look_back AND e.recorded_at <= v_now
         AND NOT v_job.progress ? 'processedItems' AND e.payload ? 'itemsByType'
+      UNION ALL
+      -- Items that were counted by their keys.
+      SELECT e.seq, e.recorded_at, '', t.value::numeric, false
+      FROM tallymark.job_event AS e, jsonb_each(e.details -> 'counted') AS t
+      WHERE e.job_id = job_rate.job_id AND e.seq >= v_first - c_look_back AND e.recorded_at <= v_now
+        AND NOT v_job.progress ? 'processedItems' AND e.payload ? 'itemKeys'
     ), gained AS (
       SELECT r.seq, r.recorded_at, CASE WHEN NOT r.is_total THEN r.count ELSE greatest(r.count - coalesce(
           max(r.count) FILTER (WHERE r.is_total) OVER (PARTITION BY r.counter ORDER BY r.seq

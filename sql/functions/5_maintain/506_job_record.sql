@@ -1,4 +1,4 @@
--- Gives everything about a job except its ledger, for an archive.
+-- Gives everything about a job except its ledger and the keys of its items, for an archive.
 
 CREATE OR REPLACE FUNCTION tallymark.job_record(job_id text) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -13,6 +13,7 @@ BEGIN
     'document', tallymark.job_document(j),
     'areas', (SELECT coalesce(jsonb_agg(to_jsonb(a) - 'job_id' ORDER BY a.full_path), '[]')
       FROM tallymark.job_area AS a WHERE a.job_id = j.id),
+    'items', (SELECT count(*) FROM tallymark.job_item AS i WHERE i.job_id = j.id),
     'baseline', (SELECT to_jsonb(b) - 'job_id' FROM tallymark.job_baseline AS b WHERE b.job_id = j.id))
   INTO v_record FROM tallymark.job AS j WHERE j.id = job_record.job_id;
   IF v_record IS NULL THEN
@@ -23,10 +24,11 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.job_record(text) IS
-'Gives everything that is stored about a job except its ledger, for an archive.
+'Gives everything that is stored about a job except its ledger and its items, for an archive.
 Arguments: job_id: a registered job.
 Returns: {"job": its row, by the names of the columns, "document": the job as get_job gives it, without timeline,
-"areas": the rows of tallymark.job_area, "baseline": the row of tallymark.job_baseline, or null}.
+"areas": the rows of tallymark.job_area, "items": how many rows of tallymark.job_item it has (see item_page),
+"baseline": the row of tallymark.job_baseline, or null}.
 Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
 Callers: tallymark_admin.';
 

@@ -22,6 +22,7 @@ BEGIN
   END IF;
   DELETE FROM tallymark.job_event AS e WHERE e.job_id = v_job.id;
   DELETE FROM tallymark.job_area AS a WHERE a.job_id = v_job.id;
+  DELETE FROM tallymark.job_item AS i WHERE i.job_id = v_job.id;
   DELETE FROM tallymark.pruned_update AS p WHERE p.job_id = v_job.id;
   DELETE FROM tallymark.job_baseline_area AS b WHERE b.job_id = v_job.id;
   DELETE FROM tallymark.job_baseline AS b WHERE b.job_id = v_job.id;

@@ -22,7 +22,7 @@ _PROBLEM = "has half a surrogate pair (such as \\ud83d) in a name or an id: send
 _MAX_NAMED = 20
 #: PostgreSQL's refusals of such a body: of the escape, and of the bytes.
 _NOT_JSON = {"22P02", "22021"}
-_IDENTITIES = frozenset({"taskId", "updateId", "workerId", "fullPath", "parentPath"})
+_IDENTITIES = frozenset({"taskId", "updateId", "workerId", "itemKeys", "fullPath", "parentPath"})
 #: Escapes of JSON: a whole pair; half of one; any other, so that the second backslash of \\ begins none. And the bytes
 #: that some encoders make of half a pair, which are not UTF-8.
 _ESCAPE = re.compile(
@@ -98,7 +98,19 @@ def _cut_names(content: Any, place: str) -> Iterator[str]:  # noqa: ANN401 - any
             inner = f"{place}.{name}" if place else name
             if _has_half(name):
                 yield place
-            elif name not in _IDENTITIES:
+            elif name in _IDENTITIES:
+                yield from _cut_texts(value, inner)
+            else:
                 yield from _cut_names(value, inner)
-            elif _has_half(value):
-                yield inner
+
+
+def _cut_texts(content: Any, place: str) -> Iterator[str]:  # noqa: ANN401 - any JSON
+    """Yield where half a pair is in a value all of which tells things apart."""
+    if isinstance(content, list):
+        for number, value in enumerate(content):
+            yield from _cut_texts(value, f"{place}[{number}]")
+    elif isinstance(content, dict):
+        for name, value in content.items():
+            yield from (place,) if _has_half(name) else _cut_texts(value, f"{place}.{name}")
+    elif _has_half(content):
+        yield place

@@ -82,7 +82,13 @@ class _JobId(PathConverter):
 
 
 def add_jobs(
-    app: Flask, tokens: Tokens, patience: Patience, reader: CanCall, queue: AdmissionQueue, bodies: Bodies
+    app: Flask,
+    tokens: Tokens,
+    writer: CanCall,
+    patience: Patience,
+    reader: CanCall,
+    queue: AdmissionQueue,
+    bodies: Bodies,
 ) -> None:
     """Give an application the routes of single jobs."""
     app.url_map.converters["job_id"] = _JobId
@@ -123,6 +129,17 @@ def add_jobs(
         with queue.outside():
             [job] = _with_whole_text(command, body)
         return json_answer(job)
+
+    @app.post("/api/internal/jobs/<job_id:job_id>/unseen")
+    @tokens.required_scope("write")
+    def unseen_items(job_id: str) -> Response:
+        """Return which items a job has not counted yet by their keys."""
+        body = read_body()
+        caller().check_job(job_id)
+        with queue.outside():
+            # Half a surrogate pair is refused and not mended: two keys could become the same.
+            [answer] = writer.call(http.RECEIVE_UNSEEN, body, _job_key(job_id))
+        return json_answer(answer)
 
     @app.get("/api/internal/jobs/<job_id:job_id>")
     @tokens.required_scope("read")

@@ -1,0 +1,50 @@
+-- Finds where the items that a job has counted by their keys differ from its ledger.
+
+CREATE OR REPLACE FUNCTION tallymark.item_differences(job_id text)
+RETURNS TABLE (seq bigint, field text, stored jsonb, folded jsonb)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_most CONSTANT integer := 1000;
+BEGIN
+  RETURN QUERY
+  WITH items AS (
+    SELECT f.type, f.key_digest, f.seq FROM tallymark.fold_items(item_differences.job_id) AS f
+  ), rows AS (
+    SELECT coalesce(f.seq, s.seq) AS seq,
+      format('itemKeys: %s: %s', coalesce(f.type, s.type), encode(coalesce(f.key_digest, s.key_digest), 'hex')) AS field,
+      to_jsonb(s.seq) AS stored, to_jsonb(f.seq) AS folded
+    FROM (SELECT i.* FROM tallymark.job_item AS i WHERE i.job_id = item_differences.job_id) AS s
+    FULL JOIN items AS f ON f.type = s.type COLLATE "C" AND f.key_digest = s.key_digest
+    WHERE s.seq IS DISTINCT FROM f.seq
+  ), events AS (
+    -- How many keys each event brought, as it says itself and as its keys tell.
+    SELECT t.seq, t.stored, jsonb_object_agg(t.type, coalesce(n.keys, 0)) AS folded
+    FROM (
+      SELECT e.seq, e.details -> 'counted' AS stored, k.type
+      FROM tallymark.job_event AS e, jsonb_object_keys(e.payload -> 'itemKeys') AS k (type)
+      WHERE e.job_id = item_differences.job_id AND e.payload ? 'itemKeys'
+    ) AS t
+    LEFT JOIN (
+      SELECT i.seq, i.type, count(*) AS keys FROM items AS i GROUP BY i.seq, i.type
+    ) AS n ON n.seq = t.seq AND n.type = t.type COLLATE "C"
+    GROUP BY t.seq, t.stored
+  )
+  SELECT d.seq, d.field, d.stored, d.folded
+  FROM (
+    SELECT r.* FROM rows AS r
+    UNION ALL
+    SELECT v.seq, 'counted', v.stored, v.folded FROM events AS v WHERE v.stored IS DISTINCT FROM v.folded
+  ) AS d
+  ORDER BY d.seq, d.field LIMIT c_most;
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.item_differences(text) IS
+'Finds where the items that a job has counted by their keys differ from its ledger: a key is missing or one too many, or
+belongs to another event, or an event says another number of new keys than it brought.
+Arguments: job_id: the job.
+Returns: rows as those of verify_differences, at most 1000, the first ones first; none where all is well.';
+
+REVOKE ALL ON FUNCTION tallymark.item_differences(text) FROM PUBLIC;
