@@ -16,9 +16,10 @@ called back. No lock is held during HTTP or a callback. A client that was made b
 child, and a fork waits, for 2 seconds at most, until no thread works in SQLite (see `process`).
 """
 
+from tallymark.client.begun import Begun
 from tallymark.client.client import ProgressClient
 from tallymark.client.job import Job
 from tallymark.client.resume import DeliveryError, Resume
 from tallymark.client.transport import Answer, Transport, Unreachable
 
-__all__ = ["Answer", "DeliveryError", "Job", "ProgressClient", "Resume", "Transport", "Unreachable"]
+__all__ = ["Answer", "Begun", "DeliveryError", "Job", "ProgressClient", "Resume", "Transport", "Unreachable"]

@@ -4,11 +4,12 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from tallymark.client.answers import FORBIDDEN, UNKNOWN, why_refused, without_what_is_wrong
 from tallymark.client.bell import Bell
+from tallymark.client.keys import as_counts
 from tallymark.client.outbox import Outbox
 from tallymark.client.records import Position, Waiting
 from tallymark.client.updates import Update
@@ -47,6 +48,7 @@ class Channel:
         is_finished: Whether to delete the file once no update waits; `is_closed`: whether it is no longer served.
         is_known: Whether the server was asked to register the job, or has acknowledged an update of it.
         was_registered: Whether the job was registered since its last acknowledged update.
+        counts_keys: Whether the server counts `itemKeys`; None if it is not known yet.
         since: When the channel was made; monotonic, in seconds.
     """
 
@@ -61,6 +63,7 @@ class Channel:
         self.listen: Listen | None = None
         self.is_over = self.is_adopted = self.is_finished = self.is_closed = False
         self.is_known = self.was_registered = False
+        self.counts_keys: bool | None = None
         self.since = time.monotonic()
         self._held_until = 0.0
         self._settled = 0
@@ -120,11 +123,14 @@ class Channel:
 
     # --- waiting updates ----------------------------------------------------------------------------------------------
 
-    def put(self, updates: list[Update], position: Position) -> int:
-        """Append updates and the position after them; return the last number. If the disk fails, continue in memory."""
+    def put(self, updates: list[Update], position: Position, forget: Sequence[bytes] = ()) -> int:
+        """Append updates and the position after them; return the last number. If the disk fails, continue in memory.
+
+        `forget`: see `Outbox.append`.
+        """
         with self._lock:
             try:
-                return self.outbox.append(updates, position)
+                return self.outbox.append(updates, position, forget)
             except (OSError, sqlite3.Error) as error:
                 if not self.outbox.is_durable:
                     raise
@@ -193,6 +199,10 @@ class Channel:
         unknown = False
         for row, answer in zip(rows, answers, strict=True):
             if answer.get("status") == "received":
+                if (counts := as_counts(row, answer)) is not None:
+                    self.counts_keys = False
+                    outbox.replace(row, *counts)
+                    break
                 delivered.append(row)
             elif answer.get("status") == UNKNOWN and self.register:
                 unknown = True

@@ -1,6 +1,5 @@
 """Checks of what the crawler reports: if the server refused an update, the counts in it would be lost."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
@@ -39,11 +38,6 @@ def as_state(state: Any) -> Any:  # noqa: ANN401 - any JSON
     if len(json.dumps(kept, allow_nan=False, ensure_ascii=False).encode()) > _MOST_STATE_BYTES:
         raise ValueError("a resume state must not be larger than 64 KB: keep a cursor in it, not a queue")
     return kept
-
-
-def digest(key: str) -> bytes:
-    """Return the digest that stands for an item's key."""
-    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def parts_of(areas: list[dict[str, Any]], max_bytes: int) -> Iterator[list[dict[str, Any]]]:

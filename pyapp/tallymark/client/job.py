@@ -12,11 +12,15 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
-from tallymark.client.checks import MOST, as_state, check_fields, check_type, digest, is_whole, parts_of
+from tallymark.client.begun import Begun, Places, cursor_of, left_to_do
+from tallymark.client.checks import MOST, as_state, check_fields, check_type, is_whole, parts_of
 from tallymark.client.failure import describe
+from tallymark.client.frontier import Node
+from tallymark.client.keys import as_sent, check_key, digest, digest_of_any_type
 from tallymark.client.listener import Listener
 from tallymark.client.process import InheritedError, current
-from tallymark.client.progress import Progress, Reply
+from tallymark.client.progress import Count, Progress, Reply
+from tallymark.client.questions import parts_of_keys, unseen_in, unseen_question
 from tallymark.client.recorder import Recorder
 from tallymark.client.records import Position
 from tallymark.client.resume import DeliveryError, Habits, Resume
@@ -33,8 +37,8 @@ class Job:
 
     A context manager: entering reports `started`, leaving reports how the run ended. The client's own threads send all
     reports, so only `start`, `flush` and the methods that end the job wait for the server, and `refused` for the disk.
-    The keys of all counts are in memory, about 105 MB for a million. In the child of a fork, all methods raise a
-    RuntimeError, and leaving the block does nothing.
+    The keys of counts are in memory, about 115 MB for a million, and of those that the server counts no more than a
+    million. In the child of a fork, all methods raise a RuntimeError, and leaving the block does nothing.
 
     Attributes:
         id: The job's id.
@@ -61,6 +65,7 @@ class Job:
         self._recorder: Recorder | None = None
         self._pid = current.pid
         self._listener: Listener | None = None
+        self._places: Places | None = None
         self._saw_stop = False
 
     # --- start and end ------------------------------------------------------------------------------------------------
@@ -87,7 +92,9 @@ class Job:
             if not listener.is_answered and not self._sender.is_sender():
                 self._sender.give_up()
             self._say_and_wait(Progress.begin)
-            self.resume = self._recorder.progress.resume
+            progress = self._recorder.progress
+            self.resume = progress.resume
+            self._places = Places(self._recorder, progress.frontier.told)
         except BaseException as error:
             self._break_off(error)
             raise
@@ -191,35 +198,156 @@ class Job:
 
         Args:
             type: The items' type.
-            n: How many. 0 with a key marks that key as counted.
-            last_id: The cursor: the last item that is done. It is sent in the same update as the count.
-            key: Identifies the item. A key counts once in a job, also after a restart with the same spool. For crawls
-                without an order, where no cursor can say what is done.
-            processed: How many of the items count in `processedItems`; all if None.
+            n: How many. 0 with a key marks that key as counted, in this client.
+            last_id: The cursor: the last item that is done. It is sent in the same update as the count. Where items end
+                in any order, use `item` in its place.
+            key: Identifies the item, such as its URL. A key counts once in a job and type, whichever worker, run or
+                machine sends it, also after the job was completed. The server keeps 16 bytes of its SHA-256. Only with
+                n = 1; for another n, a key counts once in this client and its spool.
+            processed: How many of the items count in `processedItems`. If None, all; but where keys are sent before any
+                other count, that is never given, and the percentage is that of all types together. Give it in all calls
+                of a job or in none.
 
         Returns:
-            Whether the items count: False if the key was counted before, and after the job's end.
+            Whether the items count, as far as this client knows: False if it has counted the key before, and after the
+            job's end. True for a key does not mean that no other worker has counted it; see `unseen`.
 
         Raises:
             TypeError: An argument has the wrong type.
             ValueError: A number is out of range, the type is empty or longer than 100, or the cursor longer than 255.
         """
-        if not isinstance(type, str) or not is_whole(n):  # type: ignore[redundant-expr]
-            raise TypeError("the type must be text, and n a whole number")
-        check_type(type)
-        if not 0 <= n <= MOST or (processed is not None and not 0 <= processed <= MOST):
-            raise ValueError("a count must be from 0 to 2^53 - 1: items that were counted cannot be taken back")
-        count = (type, n, n if processed is None else processed, as_cursor(last_id))
+        count = _as_count(type, n, processed, last_id)
         recorder = self._started()
-        if not recorder.count(count, None if key is None else digest(key)):
+        if not (recorder.count(count, None) if key is None else self._count_key(recorder, count, key)):
             return False
         if recorder.is_due(n):
             self._sender.wake()
         return True
 
-    def seen(self, key: str) -> bool:
-        """Return whether `advance` counted a key, in this run or an earlier one."""
-        return self._started().has_counted(digest(key))
+    def _count_key(self, recorder: Recorder, count: Count, key: str, node: Node | None = None) -> bool:
+        type_, n = count[:2]
+        check_key(key)
+        if recorder.has_old_keys and recorder.has_counted(digest_of_any_type(key)):
+            if node is not None:
+                recorder.count((type_, 0, 0, None), None, None, node)
+            return False
+        # More than one item cannot be counted by one key on the server.
+        return recorder.count(count, digest(type_, key), as_sent(key) if n == 1 else None, node)
+
+    def seen(self, key: str, type: str | None = None) -> bool:  # noqa: A002
+        """Return whether this client has counted a key, in this run or an earlier one. `type`: None for any type."""
+        recorder = self._started()
+        if recorder.has_old_keys and recorder.has_counted(digest_of_any_type(check_key(key))):
+            return True
+        types = recorder.types_with_keys() if type is None else (type,)
+        return any(recorder.has_counted(digest(one, check_key(key))) for one in types)
+
+    def unseen(self, keys: Iterable[str], type: str = "items") -> list[str]:  # noqa: A002
+        """Return the keys that the job has not counted yet, for workers that share a list. Waits for the server.
+
+        Keys that this client has counted are left out, sent or not. If the server does not answer, all others are
+        returned, with a warning in the log: they may be crawled twice, but count once.
+
+        Args:
+            keys: The keys, in any number; asked in parts of 1,000.
+            type: The items' type.
+
+        Returns:
+            The keys that were not counted, in their order, each once.
+        """
+        recorder = self._started()
+        check_type(type)
+        left = [key for key in dict.fromkeys(keys) if not self.seen(key, type)]
+        sent = {key: as_sent(key) for key in left}
+        unseen: set[str] = set()
+        for part in parts_of_keys(list(dict.fromkeys(sent.values()))):
+            found = unseen_in(self._sender.ask(*unseen_question(self.id, type, part)))
+            if found is None:
+                recorder.warn("cannot ask the server which keys are new, so all that this client does not know are")
+                return left
+            unseen.update(found)
+        return [key for key in left if sent[key] in unseen]
+
+    # --- items that end in any order ----------------------------------------------------------------------------------
+
+    def item(self, cursor: object, type: str = "items", key: str | None = None) -> Begun:  # noqa: A002
+        """Begin an item that counts when the block is left. For threads and tasks: items may end in any order.
+
+        >>> for url in job.todo(urls):
+        ...     with job.item(url, type="pages"):
+        ...         fetch(url)
+
+        What a restart goes on with skips nothing: the cursor is that of the last item before which all are done, in the
+        order in which `todo` yielded them, or else in which they were begun. `resume` also has what is done beyond.
+        An exception leaves the item open: the cursor does not pass it, and a restart does it again.
+
+        Up to 1,000 items done beyond the cursor (64 KB) are told to the server. More are kept in memory and not counted
+        until there is room: a warning names the item that is open. Begin each item in one process only: several that
+        share a list use keys and `unseen`. Do not give `last_id` or `track(id=)` in the same job.
+
+        Args:
+            cursor: The item's cursor, 1 to 255 characters as text. Each item has its own.
+            type: The item's type.
+            key: Identifies the item; see `advance`.
+
+        Returns:
+            A context manager; see `Begun`.
+
+        Raises:
+            TypeError: The key or the type is not text.
+            ValueError: The cursor or the type is empty or too long.
+        """
+        return self.begin(cursor, type, key)
+
+    def begin(self, cursor: object, type: str = "items", key: str | None = None) -> Begun:  # noqa: A002
+        """Begin an item and return it: its `done`, `skip` or `failed` may be called anywhere. See `item`."""
+        self._started()
+        _as_count(type, 1, None, None)
+        if key is not None:
+            check_key(key)
+        return Begun(self, self._line().take(cursor_of(cursor)), type, key)
+
+    def todo(self, items: Iterable[Item], id: Callable[[Item], object] | None = None) -> Iterator[Item]:  # noqa: A002
+        """Iterate over what is left to do of all items of the crawl, in their order. Stops when an operator asks to.
+
+        Leaves out all up to and including the last one before which all is done, and those done beyond it. If that one
+        is not among the items, because the list has changed, only those done beyond it are left out, and a warning says
+        so. Begin each item that is yielded with `item` or `begin`, and `skip` what needs no work.
+
+        Args:
+            items: All items, in the same order as in the run before. Read once, as far as needed, unless the last one
+                is missing in a list of more than 100,000. A job has one such list.
+            id: Returns the cursor of an item; the item itself is the cursor if None.
+
+        Yields:
+            The items.
+
+        Raises:
+            ValueError: A cursor is empty or longer than 255 characters.
+            LookupError: The last item is not among more than 100,000 that can be read only once.
+        """
+        recorder = self._started()
+        return left_to_do(items, self._line(), self.resume.last_processed_id, id, self._is_told_to_stop, recorder.warn)
+
+    def _line(self) -> Places:
+        self._started()
+        if self._places is None:
+            raise RuntimeError(f"job {self.id!r} is being started")
+        return self._places
+
+    def finish(self, node: Node, type_: str, n: int, *, key: str | None, processed: int | None) -> bool:
+        """Report that an item is done; see `Begun`."""
+        count = _as_count(type_, n, processed, None)
+        recorder = self._started()
+        counts = recorder.count(count, None, None, node) if key is None else self._count_key(recorder, count, key, node)
+        if recorder.is_due(n):
+            self._sender.wake()
+        return counts
+
+    def leave_open(self, node: Node) -> None:
+        """Note that an item has failed; see `Begun`."""
+        if self._pid == current.pid:
+            self._line().leave_open(node)
 
     def total(self, number: int) -> None:
         """Report how many items are expected in all: a whole number from 0 to 2^53 - 1, else a ValueError is raised."""
@@ -515,6 +643,16 @@ def _end_of(error: BaseException) -> tuple[str, dict[str, Any], dict[str, Any] |
     if isinstance(error, stopped) or (isinstance(error, SystemExit) and not error.code):
         return "paused", {"message": f"interrupted ({type(error).__name__})"}, None
     return "failed", {}, clean(describe(error, {}))
+
+
+def _as_count(type_: object, n: object, processed: int | None, last_id: object) -> Count:
+    """Return a count, or raise what `Job.advance` says."""
+    if not isinstance(type_, str) or not is_whole(n):
+        raise TypeError("the type must be text, and n a whole number")
+    check_type(type_)
+    if not 0 <= n <= MOST or (processed is not None and not 0 <= processed <= MOST):
+        raise ValueError("a count must be from 0 to 2^53 - 1: items that were counted cannot be taken back")
+    return type_, n, processed, as_cursor(last_id)
 
 
 def _now() -> str:

@@ -42,6 +42,8 @@ class Listener:
             level = logging.DEBUG if kind in self._warned else logging.WARNING
             self._warned = {*self._warned, kind} if len(self._warned) < _MOST_WARNINGS else {kind}
             _log.log(level, "job %s: the server warns: %s", self._job_id, warning)
+        if seen := answer.get("seenBefore"):
+            self._recorder.say(Progress.discount, seen)
         if update_id in {self._recorder.start_id, f"{self._recorder.start_id}-mended"}:
             self._learn(answer)
         command = answer.get("command")
@@ -69,7 +71,13 @@ class Listener:
             counts = {name: int(number) for name, number in (told.get("itemsByType") or {}).items()}
             processed = int(told.get("processedItems") or 0)
             mine = int((answer.get("worker") or {}).get("processedItems", processed))
-            resume = Resume(told.get("lastProcessedId"), told.get("resumeState"), counts, processed, "server")
+            beyond = told.get("doneBeyond")
+            last = told.get("lastProcessedId")
+            # A server of an earlier release knows neither: it would not hand back what is told.
+            self._recorder.channel.counts_keys = beyond is not None
+            if beyond is None:
+                beyond = self._recorder.tell_nothing_beyond(last)
+            resume = Resume(last, told.get("resumeState"), counts, processed, "server", frozenset(beyond))
             self._recorder.say(Progress.learn, resume, mine, str(answer.get("newestTimestamp")))
         self.is_answered = True
         self.answered.ring()

@@ -29,12 +29,11 @@ CREATE TABLE IF NOT EXISTS waiting (
 CREATE TABLE IF NOT EXISTS refused (
   update_id TEXT PRIMARY KEY, payload TEXT NOT NULL, answer TEXT NOT NULL, at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);
 CREATE TABLE IF NOT EXISTS counted (key BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sent (key BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS position (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), value TEXT NOT NULL);
 """
 #: How many refused updates are kept.
 _MOST_REFUSED = 1000
-#: The protocol allows this many types in an update; updates are not combined beyond that.
-_MOST_TYPES = 200
 
 
 class InUse(Exception):  # noqa: N818 - it is no failure
@@ -112,8 +111,11 @@ class Outbox:
         """Whether further updates are combined with the last one."""
         return self._count >= self.limit
 
-    def append(self, updates: Iterable[Update], position: Position) -> int:
-        """Store updates, the position and keys in one transaction; return the last number that waits, or 0."""
+    def append(self, updates: Sequence[Update], position: Position, forget: Iterable[bytes] = ()) -> int:
+        """Store updates, the position and keys in one transaction; return the last number that waits, or 0.
+
+        `forget`: digests of sent keys to forget.
+        """
         with self._transaction():
             count = self._count
             for update in updates:
@@ -123,6 +125,10 @@ class Outbox:
             self._database.executemany(
                 "INSERT OR IGNORE INTO counted VALUES (?)", [(key,) for update in updates for key in update.keys]
             )
+            self._database.executemany(
+                "INSERT OR IGNORE INTO sent VALUES (?)", [(key,) for update in updates for key in update.sent]
+            )
+            self._database.executemany("DELETE FROM sent WHERE key = ?", [(key,) for key in forget])
             self._count = count
         return int(last)
 
@@ -134,8 +140,8 @@ class Outbox:
         )
         if crowded and update.mergeable and (row := last.fetchone()) and not row[3]:
             earlier = Update(row[1], json.loads(row[2]))
-            both = combine(earlier, update)
-            if earlier.mergeable and len(both.payload.get("itemsByType", {})) <= _MOST_TYPES:
+            both = combine(earlier, update) if earlier.mergeable else None
+            if both is not None:
                 self._database.execute(
                     "UPDATE waiting SET update_id = ?, payload = ? WHERE seq = ?",
                     (both.update_id, json.dumps(both.payload), row[0]),
@@ -192,12 +198,17 @@ class Outbox:
             )
 
     def counted(self) -> list[bytes]:
-        """Return the keys that were counted, in this run or an earlier one."""
+        """Return the keys that were counted by this client alone, in this run or an earlier one."""
         with self._alone():
             return [key for (key,) in self._database.execute("SELECT key FROM counted")]
 
+    def sent(self) -> list[bytes]:
+        """Return the keys that were sent, so that the server counts them, in this run or an earlier one."""
+        with self._alone():
+            return [key for (key,) in self._database.execute("SELECT key FROM sent")]
+
     def forget_counted(self) -> None:
-        """Forget all keys."""
+        """Forget the keys that were counted by this client alone."""
         with self._transaction():
             self._database.execute("DELETE FROM counted")
 
@@ -231,6 +242,7 @@ class Outbox:
                 [(last + seq, update_id, payload) for seq, update_id, payload in theirs.waiting],
             )
             self._database.executemany("INSERT OR IGNORE INTO counted VALUES (?)", theirs.counted)
+            self._database.executemany("INSERT OR IGNORE INTO sent VALUES (?)", theirs.sent)
             self._database.executemany("INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)", theirs.refused)
             mine = self.position()
             if theirs.position and (mine is None or theirs.position.clock > mine.clock):
@@ -246,6 +258,7 @@ class Outbox:
                 self._database.execute("SELECT key FROM counted").fetchall(),
                 self._database.execute("SELECT update_id, payload, answer, at FROM refused").fetchall(),
                 self.position(),
+                self._database.execute("SELECT key FROM sent").fetchall(),
             )
 
     def _last_place(self) -> int:

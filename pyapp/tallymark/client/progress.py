@@ -2,6 +2,7 @@
 
 import copy
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from queue import SimpleQueue
@@ -9,15 +10,18 @@ from typing import Any
 
 from tallymark.client.checks import MOST
 from tallymark.client.clock import Clock
+from tallymark.client.frontier import Frontier, Node, Worth
 from tallymark.client.records import Position
 from tallymark.client.resume import Resume
 from tallymark.client.tracking import Sample, Tracker
 from tallymark.client.updates import Fields, Pending, Update, clean
 
+#: The server counts these when areas are discovered, without processedItems.
+_AREA_TYPES = frozenset({"groups", "projects"})
 #: Receives the number of the last update when an entry is in the outbox, or the error that prevented it.
 Reply = SimpleQueue[int | BaseException]
-#: A count: type, number of items, number for processedItems, cursor.
-Count = tuple[str, int, int, str | None]
+#: A count: type, number of items, number for processedItems, cursor. None for processedItems: as `Progress.sums` says.
+Count = tuple[str, int, int | None, str | None]
 
 
 class Progress:
@@ -35,6 +39,14 @@ class Progress:
         self.replies: list[Reply] = []
         #: How many items of each loop are counted; infinite after its end, so that no sample counts any more.
         self.tracked: dict[Tracker, float] = {}
+        self.frontier = Frontier()
+        #: Whether percentages are made from the sum of all types, because processedItems is never given: a key that is
+        #: sent again must not raise it, and only the server knows which do. None: not decided yet.
+        self.sums: bool | None = None
+        #: Whether the server counts keys; an earlier release does not.
+        self.sends_keys = True
+        self._warned_of_keys = False
+        self._raised_by_keys = 0
         self.is_urgent = False
         self.has_begun = False
         self.has_ended = False
@@ -50,7 +62,7 @@ class Progress:
         """Return a copy that may be changed."""
         new = copy.copy(self)
         new.position = replace(self.position, items_by_type=self.position.items_by_type.copy())
-        new.pending = self.pending.copy()
+        new.pending, new.frontier = self.pending.copy(), self.frontier.copy()
         new.sealed, new.replies, new.tracked = self.sealed.copy(), self.replies.copy(), self.tracked.copy()
         new.notices = []
         return new
@@ -63,23 +75,126 @@ class Progress:
     @property
     def waiting_keys(self) -> int:
         """How many keys are not in the outbox yet."""
-        return len(self.pending.keys) + sum(len(update.keys) for update in self.sealed)
+        pending = len(self.pending.keys) + len(self.pending.sent)
+        return pending + sum(len(update.keys) + len(update.sent) for update in self.sealed)
 
-    def count(self, count: Count, key: bytes | None = None) -> None:
-        """Count items, and move the cursor with them."""
-        type_, number, processed, last_id = count
+    def count(self, count: Count, key: bytes | None = None, text: str | None = None) -> None:
+        """Count items, and move the cursor with them. `key`: the digest of a key; `text`: the key, if it is sent."""
         if self.pending.is_full:
             # Counts and cursor agree at any moment, so an update can be sealed at any moment.
             self.seal("processing")
+        type_, number, processed, last_id = count
+        self._add(type_, number, processed, key, text)
+        if last_id is not None:
+            self.position.last_processed_id = last_id
+            self.pending.give({"lastProcessedId": (clean(last_id), len(last_id) + 17)})
+
+    def count_key(self, count: Count, key: bytes, text: str | None, node: Node | None) -> None:
+        """Count a new key. `node`: the item in work that is done with it."""
+        if node is None or (text is not None and self.sends_keys):
+            self.count(count, key, text)
+            worth = None
+        else:
+            # Only this client knows the key, so it must not be remembered before the item is told.
+            worth = (*count[:3], key)
+        if node is not None:
+            self.finish(node, worth)
+
+    def _add(
+        self, type_: str, number: int, processed: int | None, key: bytes | None = None, text: str | None = None
+    ) -> None:
         type_ = clean(type_)
-        self.pending.count(type_, number, key)
+        if text is not None and not self.sends_keys:
+            text = None
+            if not self._warned_of_keys:
+                self._warned_of_keys = True
+                self.notices.append(
+                    "counts keys by itself, because the server is of an earlier release: a key counts once only as long"
+                    " as this spool is kept; upgrade the server"
+                )
+        if text is not None and key is not None:
+            self.pending.count_key(type_, key, text)
+        else:
+            self.pending.count(type_, number, key)
+        if processed is not None:
+            self.sums = False
+        elif self.sums is None and number:
+            self.sums = text is not None
         position = self.position
-        position.processed_items += processed
+        raised = processed if processed is not None else 0 if self.sums else number
+        position.processed_items += raised
+        if text is not None:
+            self._raised_by_keys += raised
         if number:
             position.items_by_type[type_] = position.items_by_type.get(type_, 0) + number
-        if last_id is not None:
-            position.last_processed_id = last_id
-            self.pending.give({"lastProcessedId": (clean(last_id), len(last_id) + 17)})
+
+    def discount(self, seen: Mapping[str, int]) -> None:
+        """Take back keys that the server had counted before, by type."""
+        for type_, number in seen.items():
+            if type_ in self.position.items_by_type:
+                self.position.items_by_type[type_] = max(0, self.position.items_by_type[type_] - number)
+            # The running total on the server cannot go down, but it does not go up until this one has passed it.
+            back = min(number, self._raised_by_keys)
+            self._raised_by_keys -= back
+            self.position.processed_items -= back
+
+    # --- items that end in any order ----------------------------------------------------------------------------------
+
+    def place(self, node: Node) -> None:
+        """Give an item that is begun its place."""
+        self.frontier.place(node)
+
+    def finish(self, node: Node, worth: Worth | None) -> None:
+        """Note that an item is done; it is counted when the line is settled."""
+        self.frontier.finish(node, worth)
+
+    def hold_beyond(self) -> None:
+        """Count nothing that is done beyond the cursor before the cursor has passed it: the server would forget it."""
+        self.frontier.may_tell = False
+
+    def forget(self, node: Node) -> None:
+        """Tell an item no longer that the cursor has passed."""
+        self.frontier.forget(node)
+
+    def settle(self) -> None:
+        """Count what is done, and move the cursor and what is done beyond it together with the counts."""
+        if self.frontier.is_idle and not self.frontier.has_changed:
+            return
+        steps = self.frontier.settle()
+        while True:
+            if self.pending.is_full:
+                self._give_place()
+                self.seal("processing")
+            if (step := next(steps, None)) is None:
+                break
+            if step.worth is not None:
+                self._add(*step.worth)
+            if step.cursor is not None:
+                self.position.last_processed_id = step.cursor
+        self._give_place()
+        if (node := self.frontier.blocking()) is not None:
+            self.notices.append(_about(node, self.frontier))
+
+    def _give_place(self) -> None:
+        """Put the cursor and what is done beyond it into the next update, both, so that they are of one update."""
+        if not self.frontier.has_changed:
+            return
+        self.frontier.has_changed = False
+        last, before = self.position.last_processed_id, self.position.done_beyond
+        self.position.done_beyond = [node.cursor for node in self.frontier.told]
+        if last is not None:
+            self.pending.give({"lastProcessedId": (last, len(last) + 17)})
+        if before or self.position.done_beyond:
+            # Its size does not make an update full: it is sent in every update while anything is done beyond.
+            self.pending.give({"doneBeyond": (self.position.done_beyond, 0)})
+
+    def _give_up_places(self) -> None:
+        """Count what is held and tell nothing any more: the crawl is complete, so nothing will be done again."""
+        for worth in self.frontier.rest():
+            self._add(*worth)
+        if self.position.done_beyond:
+            self.position.done_beyond = []
+            self.pending.give({"doneBeyond": ([], 0)})
 
     def sample(self, samples: Sequence[Sample]) -> None:
         """Count the items that loops have finished."""
@@ -88,7 +203,7 @@ class Progress:
             if done > before and not tracker.is_over:
                 self.tracked[tracker] = done
                 number = done - int(before)
-                self.count((tracker.type, number, number, last_id))
+                self.count((tracker.type, number, None, last_id))
 
     def end_loop(self, tracker: Tracker) -> None:
         """Stop counting a loop: its last sample was taken."""
@@ -136,7 +251,8 @@ class Progress:
 
     def expect_more(self, number: int) -> None:
         """Set how many items are expected in addition to those counted."""
-        self.expect(min(number + self.position.processed_items, MOST))
+        counted = sum(self.position.items_by_type.values()) if self.sums else self.position.processed_items
+        self.expect(min(number + counted, MOST))
 
     def checkpoint(self, fields: Fields, state: Any, last_id: str | None) -> None:  # noqa: ANN401 - any JSON
         """Set the resume state and the cursor."""
@@ -166,11 +282,17 @@ class Progress:
                 state=told.state,
                 items_by_type=dict(told.items_by_type),
                 processed_items=mine,
+                done_beyond=list(told.done),
             )
 
     def begin(self) -> None:
         """Start with what is known by now; a later answer no longer changes the position."""
         self.has_begun = True
+        self.frontier.carry(self.position.done_beyond)
+        if self.resume.processed_items or self.position.processed_items:
+            self.sums = False
+        elif any(number for type_, number in self.position.items_by_type.items() if type_ not in _AREA_TYPES):
+            self.sums = True
 
     def end(self, status: str, fields: Fields, state: Any, error: Mapping[str, Any] | None) -> None:  # noqa: ANN401
         """Seal the last update; later reports are dropped. The cursor is added to `error`."""
@@ -185,6 +307,12 @@ class Progress:
         self.position.completed = status == "completed"
         if self.position.completed:
             self.position.state = None
+            self._give_up_places()
+        elif self.frontier.held:
+            self.notices.append(
+                f"does not count {self.frontier.held} items that are done: one before them is open, and there is no"
+                " room to tell them. They are done again, and count then"
+            )
         self.seal(status, **members)
         self.has_ended = self.is_over = True
 
@@ -202,6 +330,11 @@ class Progress:
 
     def seal(self, status: str, **members: Any) -> str:  # noqa: ANN401 - any JSON
         """Make an update of what is pending, with a time and an id, and return the id."""
+        if (keys := self.pending.without_clashes()) is not None:
+            rest, self.pending = self.pending, keys
+            # First, so that the counts and the cursor beside them come last.
+            self.seal("processing")
+            self.pending = rest
         stamp = self._clock.stamp()
         pending, self.pending = self.pending, self.pending.fresh()
         payload: dict[str, Any] = {
@@ -213,7 +346,7 @@ class Progress:
             **pending.members(),
             **members,
         }
-        if pending.counts:
+        if (pending.counts or pending.item_keys) and not self.sums:
             payload["processedItems"] = self.position.processed_items
         if self._total is not None:
             # The server refuses an update with more items processed than expected.
@@ -221,5 +354,18 @@ class Progress:
             if total != self._total_sent:
                 payload["totalItems"] = self._total_sent = total
         self.position.clock = stamp.microseconds
-        self.sealed.append(Update(stamp.update_id, payload, tuple(pending.keys)))
+        self.sealed.append(Update(stamp.update_id, payload, tuple(pending.keys), tuple(pending.sent)))
         return stamp.update_id
+
+
+def _about(node: Node, frontier: Frontier) -> str:
+    """Return a warning about an item that holds up the cursor."""
+    since = f"has {'failed and was not begun again' if node.has_failed else 'been open'} for"
+    seconds = f"{time.monotonic() - node.since:.0f} s"
+    if not frontier.may_tell:
+        then = "the server is of an earlier release, so what is done beyond it counts when it is done, or skipped"
+    elif frontier.held:
+        then = "there is no room to tell what else is done beyond it: that counts when it is done, or skipped"
+    else:
+        then = "a restart goes on there"
+    return f"goes on at the item {node.cursor!r}, which {since} {seconds}; {then}"

@@ -8,10 +8,11 @@ report, too.
 **The client's threads fold the log** into a `Progress`. They never change the current one: they change a copy and
 replace, in one assignment, both the `Progress` and the list of entries that were taken from the log.
 
-**A key counts once.** The digests of all counted keys are in one dictionary, which is read from the outbox at the
-start; about 105 bytes each. A count with a key is appended first, and then claims its key with one `dict.setdefault`.
-The fold counts only the claim that has its key, and claims the key where an exception came between the two. So a key
-that was claimed is always counted, and with the values of the claim.
+**A key counts once.** The digests of counted keys are in one dictionary, which is read from the outbox at the start;
+about 115 bytes each. Of those that the server counts once, the newest million are kept. A count with a key is appended
+first, and then claims its key with one `dict.setdefault`. The fold counts only the claim that has its key, and claims
+the key where an exception came between the two. So a key that was claimed is always counted, and with the values of the
+claim.
 
 **A count that returned True is counted**, also while another thread ends the job. When the fold finds the end, it sets
 `has_ended`, replaces the log, and folds what is left in the old one before the end. A thread that appended to the old
@@ -22,14 +23,16 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import repeat, starmap
+from itertools import chain, repeat, starmap
 from typing import Any, NamedTuple, Self
 
 from tallymark.client.channel import Channel
 from tallymark.client.clock import Clock
+from tallymark.client.frontier import Node, Worth
+from tallymark.client.keys import is_of_any_type
 from tallymark.client.progress import Count, Progress, Reply
 from tallymark.client.records import Position
 from tallymark.client.resume import Habits, Resume
@@ -44,6 +47,8 @@ _MOST_ENTRIES = 10_000
 #: While the outbox lacks more keys than this, a count with a key takes this many seconds longer.
 _MOST_KEYS = 10_000
 _SLOWER_SECONDS = 0.001
+#: How many keys are remembered that the server counts, about 115 bytes each.
+_MOST_KNOWN = 1_000_000
 #: The reports after which no other counts.
 _ENDS = frozenset({Progress.end, Progress.put_away})
 
@@ -58,18 +63,27 @@ class _Said(NamedTuple):
 
 
 class _Claim:
-    """A count of a key. `is_counted`: it was folded and counted."""
+    """A count of a key. `text`: the key, if it is sent; `node`: the item in work; `is_counted`: it was folded."""
 
-    __slots__ = ("count", "is_counted", "key")
+    __slots__ = ("count", "is_counted", "key", "node", "text")
 
-    def __init__(self, key: bytes, count: Count) -> None:
+    def __init__(self, key: bytes, count: Count, text: str | None, node: Node | None) -> None:
         self.key = key
         self.count = count
+        self.text = text
+        self.node = node
         self.is_counted = False
 
 
-#: A report in the log.
-_Entry = Count | _Claim | _Said
+class _Finish(NamedTuple):
+    """The end of an item in work, and what it counts."""
+
+    node: Node
+    worth: Worth | None
+
+
+#: A report in the log. A node: the item is begun.
+_Entry = Count | _Claim | _Said | _Finish | Node
 
 
 class Recorder:
@@ -88,6 +102,12 @@ class Recorder:
         self._old_log: deque[_Entry] | None = None
         #: The digests of the keys that are counted. The value is None when the outbox has the key.
         self._keys: dict[bytes, _Claim | None] = {}
+        #: Whether some of them are of an earlier release, which did not tell types apart.
+        self.has_old_keys = False
+        #: The types of keys that were counted in this run.
+        self._types: dict[str, None] = {}
+        #: Digests of keys that the server counts, oldest first: what may be forgotten.
+        self._sent: deque[bytes] = deque()
         self._is_behind = False
         self._trackers: list[Tracker] = []
         #: The number of log entries at which the keeper is woken.
@@ -110,43 +130,73 @@ class Recorder:
         resume = Resume()
         if before is not None:
             if before.completed:
-                # The server does the same after `completed`: items that are crawled again count again.
+                # Items that are crawled again count again, but for those that the server knows by their keys.
                 channel.outbox.forget_counted()
             position = replace(before, register=position.register, attributes=position.attributes, completed=False)
             counts = dict(before.items_by_type)
-            resume = Resume(before.last_processed_id, before.state, counts, before.processed_items, "spool")
+            done = frozenset(before.done_beyond)
+            resume = Resume(before.last_processed_id, before.state, counts, before.processed_items, "spool", done)
         channel.register, channel.attributes = position.register, position.attributes
         recorder = cls(channel, position, resume, habits)
-        recorder._keys.update(dict.fromkeys(channel.outbox.counted()))
+        counted = channel.outbox.counted()
+        recorder.has_old_keys = any(map(is_of_any_type, counted))
+        recorder._sent.extend(channel.outbox.sent())
+        recorder._keys.update(dict.fromkeys(chain(counted, recorder._sent)))
         channel.source = recorder
         return recorder
 
     # --- called by the crawl's threads --------------------------------------------------------------------------------
 
-    def count(self, count: Count, key: bytes | None) -> bool:
-        """Count items; return whether they count: they are new, and the job has not ended."""
+    def count(self, count: Count, key: bytes | None, text: str | None = None, node: Node | None = None) -> bool:
+        """Count items; return whether they count: they are new, and the job has not ended.
+
+        `key`: the digest of their key; `text`: the key, if it is sent; `node`: the item in work that is done with them.
+        """
         # Read before `has_ended`: the log is replaced after that is set.
         log = self._log
         if self.has_ended:
             self.warn_of_loss()
             return False
-        entry: Count | _Claim = count
+        entry: _Entry = count
         if key is None:
-            log.append(count)
+            if node is not None:
+                entry = _Finish(node, (*count[:3], None) if count[1] or count[2] else None)
+            log.append(entry)
         elif key in self._keys:
+            if node is not None:
+                log.append(_Finish(node, None))
             return False
         else:
             if self._is_behind:
                 # The disk is slower than the crawl. This bounds the memory, and nothing is locked meanwhile.
                 time.sleep(_SLOWER_SECONDS)
-            entry = claim = _Claim(key, count)
+            self._types.setdefault(count[0])
+            entry = claim = _Claim(key, count, text, node)
             log.append(claim)
             # The outbox may have the key by now.
             if self._keys.setdefault(key, claim) is not claim and not claim.is_counted:
                 return False
         return self._log is log or self._was_in_time(log, entry)
 
-    def _was_in_time(self, log: deque[_Entry], entry: Count | _Claim) -> bool:
+    def place(self, node: Node) -> None:
+        """Give an item that is begun its place, after all that were begun before."""
+        self._log.append(node)
+
+    def forget(self, node: Node) -> None:
+        """Tell an item no longer that the cursor has passed in an earlier run."""
+        self.say(Progress.forget, node)
+
+    def tell_nothing_beyond(self, last: str | None) -> Sequence[str]:
+        """Hold what is done beyond the cursor, because the server does not keep it; return what the spool has kept."""
+        self.say(Progress.hold_beyond)
+        position = self.progress.position
+        return position.done_beyond if position.last_processed_id == last else ()
+
+    def warn(self, what: str) -> None:
+        """Log a warning about the job."""
+        _log.warning("job %s %s", self.channel.job_id, what)
+
+    def _was_in_time(self, log: deque[_Entry], entry: _Entry) -> bool:
         """Return whether a count was folded before the end; if not, take it back."""
         try:
             log.remove(entry)
@@ -160,6 +210,10 @@ class Recorder:
     def has_counted(self, key: bytes) -> bool:
         """Return whether a key was counted, in this run or an earlier one."""
         return key in self._keys
+
+    def types_with_keys(self) -> Collection[str]:
+        """Return the types among which keys may have been counted."""
+        return {*self.progress.position.items_by_type, *self._types}
 
     def say(self, method: Callable[..., None], *args: object, reply: Reply | None = None) -> None:
         """Append a report that is not a count."""
@@ -228,19 +282,28 @@ class Recorder:
             return
         try:
             if progress.sealed:
-                self.seq = self.channel.put(progress.sealed, progress.position)
+                self.seq = self.channel.put(progress.sealed, progress.position, self._to_forget())
         except BaseException as error:
             self._keep_after(progress, sealed=False)
             _answer(progress.replies, error)
             raise
         self._keep_after(progress, sealed=True)
         for update in progress.sealed:
-            for key in update.keys:
+            for key in chain(update.keys, update.sent):
                 self._keys[key] = None
+            self._sent.extend(update.sent)
         if progress.is_over and not self._is_over:
             self._is_over = True
             self.channel.end(completed=progress.position.completed)
         _answer(progress.replies, self.seq)
+
+    def _to_forget(self) -> list[bytes]:
+        """Forget the oldest of many keys, because the server counts them once; return them."""
+        forgotten: list[bytes] = []
+        while len(self._sent) > _MOST_KNOWN and self.channel.counts_keys:
+            forgotten.append(self._sent.popleft())
+            self._keys.pop(forgotten[-1], None)
+        return forgotten
 
     def _fold(self) -> list[str | Exception]:
         """Fold the entries of the log; return what to log about them. The caller holds the lock."""
@@ -251,26 +314,19 @@ class Recorder:
         if not taken and all(old.tracked.get(tracker, 0) == at[0] for tracker, at in samples):
             return []
         new = old.copy()
+        new.sends_keys = self.channel.counts_keys is not False
         new.forget_loops()
         defects: list[Exception] = []
         claims: list[_Claim] = []
         ends: list[_Said] = []
         for entry in taken:
             try:
-                if isinstance(entry, _Said):
-                    if entry.method in _ENDS and not new.has_ended:
-                        ends.append(entry)
-                        # The loop goes on with what this adds.
-                        self._shut(taken)
-                    else:
-                        _take(new, entry)
-                elif new.has_ended:
-                    new.notices.append("has ended; a report made after its end is dropped")
-                elif isinstance(entry, tuple):
-                    new.count(entry)
-                elif self._keys.setdefault(entry.key, entry) is entry:
-                    new.count(entry.count, entry.key)
-                    claims.append(entry)
+                if isinstance(entry, _Said) and entry.method in _ENDS and not new.has_ended:
+                    ends.append(entry)
+                    # The loop goes on with what this adds.
+                    self._shut(taken)
+                else:
+                    self._fold_one(new, entry, claims)
             except Exception as error:  # noqa: BLE001 - it is logged; the other reports count
                 defects.append(error)
         _finish(new, self._samples() if ends else samples, ends)
@@ -279,6 +335,23 @@ class Recorder:
         for claim in claims:
             claim.is_counted = True
         return [*new.notices, *defects]
+
+    def _fold_one(self, new: Progress, entry: _Entry, claims: list[_Claim]) -> None:
+        if isinstance(entry, _Said):
+            _take(new, entry)
+        elif new.has_ended:
+            new.notices.append("has ended; a report made after its end is dropped")
+        elif isinstance(entry, _Finish):
+            new.finish(entry.node, entry.worth)
+        elif isinstance(entry, tuple):
+            new.count(entry)
+        elif isinstance(entry, Node):
+            new.place(entry)
+        elif self._keys.setdefault(entry.key, entry) is entry:
+            new.count_key(entry.count, entry.key, entry.text, entry.node)
+            claims.append(entry)
+        elif entry.node is not None:
+            new.finish(entry.node, None)
 
     def _shut(self, taken: list[_Entry]) -> None:
         """Accept no more counts, and take those that the log has by now."""
@@ -346,12 +419,14 @@ def _take(new: Progress, entry: _Said) -> None:
         new.replies.append(entry.reply)
     if not new.has_ended:
         new.sample(entry.samples)
+        new.settle()
         entry.method(new, *entry.args)
 
 
 def _finish(new: Progress, samples: Sequence[Sample], ends: list[_Said]) -> None:
     if not new.has_ended:
         new.sample(samples)
+        new.settle()
     for end in ends:
         _take(new, end)
 

@@ -20,6 +20,7 @@ class Position:
         register: Whether the client may register the job; `attributes`: with these.
         clock: The time of the newest update, in microseconds since 1970.
         processed_items: The running total of this worker.
+        done_beyond: The items beyond the cursor that are done.
         completed: Whether the crawl completed, so that its file is not needed any more.
     """
 
@@ -33,6 +34,7 @@ class Position:
     items_by_type: dict[str, int] = field(default_factory=dict)
     processed_items: int = 0
     completed: bool = False
+    done_beyond: list[str] = field(default_factory=list)
 
 
 class Contents(NamedTuple):
@@ -43,3 +45,4 @@ class Contents(NamedTuple):
     counted: list[tuple[bytes]]
     refused: list[tuple[str, str, str, str]]
     position: Position | None
+    sent: list[tuple[bytes]]

@@ -13,10 +13,11 @@ class Resume:
     """Where a crawl goes on.
 
     Attributes:
-        last_processed_id: The cursor: all items up to this one are counted.
+        last_processed_id: The cursor: all items up to this one are done and counted.
         state: The newest resume state.
         items_by_type: The counts by type so far.
         processed_items: How many items were processed so far.
+        done: The items beyond the cursor that are done and counted, if the crawl used `Job.item` or `Job.begin`.
         source: Where this is from: the server; the spool, if the server was away; or nothing, if neither knew.
     """
 
@@ -25,6 +26,7 @@ class Resume:
     items_by_type: dict[str, int] = field(default_factory=dict)
     processed_items: int = 0
     source: Literal["server", "spool", "nothing"] = "nothing"
+    done: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

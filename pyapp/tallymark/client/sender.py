@@ -24,6 +24,7 @@ from tallymark.client.bell import Bell
 from tallymark.client.channel import Channel
 from tallymark.client.channels import Channels
 from tallymark.client.process import current
+from tallymark.client.questions import Questions, wait_for
 from tallymark.client.records import Waiting
 from tallymark.client.spool import Spool
 from tallymark.client.transport import JOBS_PATH, PROGRESS_PATH, Answer, Transport, Unreachable, as_json
@@ -57,6 +58,7 @@ class Sender:
         self._timeout = timeout
         self._tick = tick
         self.channels = Channels(spool)
+        self._questions = Questions()
         # Held while the thread is started. Reentrant, as a signal handler may start a job.
         self._lock = threading.RLock()
         self._due = Bell()
@@ -110,6 +112,20 @@ class Sender:
         self._due.ring()
         self._wake.ring()
 
+    def ask(self, path: str, body: str) -> Answer | None:
+        """Ask the server something and wait for the answer; return None if there is none."""
+        if self.is_sender():
+            return self._post(path, body, self._timeout)
+        question = self._questions.ask(path, body)
+        self.wake()
+        return wait_for(question, lambda: self._thread is None or not self._thread.is_alive())
+
+    def _answer_questions(self) -> None:
+        if time.monotonic() >= self._pauses.until:
+            self._questions.answer(lambda path, body: self._post(path, body, self._timeout))
+        elif self.is_away:
+            self._questions.drop()
+
     def close(self, timeout: float) -> None:
         """Deliver what can be delivered within `timeout` seconds, then end."""
         self.channels.close()
@@ -138,6 +154,7 @@ class Sender:
             if closing:
                 self._join_keepers()
             try:
+                self._answer_questions()
                 if time.monotonic() >= self._pauses.until:
                     self._sweep()
                     self._deliver()

@@ -25,11 +25,19 @@ BEGIN
     && !($.credentialStatus.type() != "object")
     && !($.areas.type() != "array") && !($.areas.size() > 1000) && !($.areas[*].type() != "object")
     && !($.timeline.type() != "array") && !($.timeline.size() > 100)
+    && !($.doneBeyond.type() != "array") && !($.doneBeyond.size() > 1000)
+    && !($.doneBeyond[*].type() != "string") && !($.doneBeyond[*] == "")
   ')
   AND (char_length(rare_members_hold.payload ->> 'updateId') <= 255) IS NOT FALSE
   AND (char_length(rare_members_hold.payload ->> 'workerId') <= 100) IS NOT FALSE
   AND (rare_members_hold.payload -> 'counting' IN ('"increment"', '"cumulative"')) IS NOT FALSE
   AND (tallymark.json_bytes(rare_members_hold.payload -> 'progress') <= 65536) IS NOT FALSE
+  -- In a text of 255 bytes no cursor is too long. What is no array was refused above.
+  AND CASE WHEN octet_length((rare_members_hold.payload -> 'doneBeyond')::text) > 255
+      AND jsonb_typeof(rare_members_hold.payload -> 'doneBeyond') = 'array'
+    THEN NOT EXISTS (SELECT FROM jsonb_array_elements_text(rare_members_hold.payload -> 'doneBeyond') AS d (cursor)
+      WHERE char_length(d.cursor) > 255)
+    ELSE true END
   AND CASE WHEN rare_members_hold.payload ? 'itemKeys' THEN tallymark.item_keys_hold(rare_members_hold.payload)
     ELSE true END;
 END
@@ -37,7 +45,7 @@ $$;
 
 COMMENT ON FUNCTION tallymark.rare_members_hold(jsonb) IS
 'Tells whether the members that most updates do not have (updateId, workerId, counting, error, progress, areas,
-timeline, credentialStatus, itemKeys and the legacy names) keep to the wire protocol.
+timeline, credentialStatus, itemKeys, doneBeyond and the legacy names) keep to the wire protocol.
 Arguments: payload: the update, a JSON object without members that are null.
 Returns: true or false.';
 

@@ -33,7 +33,8 @@ RETURN jsonb_path_match(payload, '
   AND CASE WHEN octet_length((payload -> 'itemsByType')::text) > 100
     THEN tallymark.type_names_hold(payload -> 'itemsByType') ELSE true END
   AND CASE WHEN payload ?| ARRAY['updateId', 'workerId', 'counting', 'error', 'progress', 'areas', 'timeline',
-      'credentialStatus', 'itemKeys', 'processed', 'total', 'groupCount', 'projectCount', 'groupTotal', 'projectTotal']
+      'credentialStatus', 'itemKeys', 'doneBeyond', 'processed', 'total', 'groupCount', 'projectCount', 'groupTotal',
+      'projectTotal']
     THEN tallymark.rare_members_hold(payload) ELSE true END;
 
 COMMENT ON FUNCTION tallymark.is_valid_update(text, jsonb) IS

@@ -18,6 +18,7 @@ BEGIN
     WHEN member_rule.member = 'operationType'
       THEN 'must be discovery, branch_crawling, data_collection or finalization'
     WHEN member_rule.member = 'lastProcessedId' THEN 'must be a string of at most 255 characters'
+    WHEN member_rule.member = 'doneBeyond' THEN 'must be an array of at most 1000 strings of 1 to 255 characters'
     WHEN member_rule.member = 'message' THEN 'must be a string'
     WHEN member_rule.member = 'error' THEN 'must be a string or an object'
     WHEN member_rule.member = 'progress' THEN 'must take at most 65536 bytes as JSON'

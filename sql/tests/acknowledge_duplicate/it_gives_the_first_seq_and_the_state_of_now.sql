@@ -18,7 +18,7 @@ SELECT tallymark.merge_progress('job', '{"status": "started", "timestamp": "2025
 SELECT is(it -> 'seq', '2', 'it has the seq of the first time') FROM ack;
 SELECT is(it -> 'duplicate', 'true', 'it is a duplicate') FROM ack;
 SELECT is(it -> 'resume', '{"lastProcessedId": "17", "resumeState": {"page": 4}, "itemsByType": {"issues": 3},
-  "processedItems": 3}', 'resume has what was reached since') FROM ack;
+  "processedItems": 3, "doneBeyond": []}', 'resume has what was reached since') FROM ack;
 SELECT is(it -> 'newestTimestamp', '"2025-01-06T10:01:00.000000Z"', 'newestTimestamp is the present one') FROM ack;
 SELECT is(it -> 'worker', '{"processedItems": 3, "itemsByType": {}}', 'worker has the present totals') FROM ack;
 SELECT is(tallymark.merge_progress('job', '{"status": "paused", "timestamp": "2025-01-06T09:59:00Z"}') ? 'resume',

@@ -10,7 +10,8 @@ SELECT is(it - 'command', '{"status": "received", "message": "Progress update ac
   "duplicate": false, "warnings": []}', 'an ordinary update') FROM ack;
 SELECT is(it ->> 'command', NULL, 'command is null while none is pending') FROM ack;
 SELECT is(tallymark.merge_progress('job 1', '{"status": "Started", "timestamp": "2025-01-06T10:01:00Z"}') -> 'resume',
-  '{"lastProcessedId": null, "resumeState": null, "itemsByType": {}, "processedItems": 0}',
+  '{"lastProcessedId": null, "resumeState": null, "itemsByType": {}, "processedItems": 0,
+  "doneBeyond": []}',
   'the answer to a start, in any letter case, has resume, also where nothing was done yet');
 UPDATE tallymark.job SET requested_command = 'pause' WHERE id = 'job 1';
 SELECT is(tallymark.merge_progress('job 1', '{"status": "processing", "timestamp": "2025-01-06T10:02:00Z"}') ->>
@@ -22,8 +23,8 @@ SELECT is(tallymark.merge_progress('job 1', '{"status": "processing", "timestamp
 SELECT is(tallymark.merge_progress('job 1',
   '{"status": "started", "timestamp": "2025-01-06T10:03:00Z", "processedItems": 8,
   "lastProcessedId": "x", "progress": [1], "itemsByType": {"commits": 2}}') -> 'resume',
-  '{"lastProcessedId": "x", "resumeState": [1], "itemsByType": {"commits": 2}, "processedItems": 8}',
-  'what the start itself gives is included in resume');
+  '{"lastProcessedId": "x", "resumeState": [1], "itemsByType": {"commits": 2}, "processedItems": 8,
+  "doneBeyond": []}', 'what the start itself gives is included in resume');
 SELECT is(tallymark.merge_progress('job 1', '{"status": "completed", "timestamp": "2025-01-06T10:04:00Z"}') ? 'resume',
   false,
   'answers to other updates have no resume');

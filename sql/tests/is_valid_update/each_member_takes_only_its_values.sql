@@ -1,7 +1,7 @@
 -- Each member accepts only its own values: words, objects, arrays.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(38);
+SELECT plan(48);
 \ir ../helpers.psql
 
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
@@ -23,7 +23,10 @@ FROM (VALUES
   (23, 'timeline', '[]', true), (24, 'timeline', '{}', false), (25, 'timeline', '"x"', false),
   (26, 'itemsByType', '{}', true), (27, 'itemsByType', '[]', false), (28, 'itemsByType', '5', false),
   (29, 'progress', '[1, null]', true), (30, 'progress', '"x"', true), (31, 'progress', 'false', true),
-  (32, 'anything', '[{"deep": null}]', true)) AS c (number, name, value, good)
+  (32, 'anything', '[{"deep": null}]', true),
+  (33, 'doneBeyond', '[]', true), (34, 'doneBeyond', '["b", "d"]', true), (35, 'doneBeyond', '"b"', false),
+  (36, 'doneBeyond', '{}', false), (37, 'doneBeyond', '[5]', false), (38, 'doneBeyond', '["b", ""]', false),
+  (39, 'doneBeyond', '[["b"]]', false)) AS c (number, name, value, good)
 ORDER BY c.number;
 
 SELECT is(pg_temp.at_fault(jsonb_build_object('areas', jsonb_agg('{"type": "group", "fullPath": "a"}'::jsonb))),
@@ -33,6 +36,11 @@ SELECT is(pg_temp.at_fault(jsonb_build_object('timeline',
   jsonb_agg('{"timestamp": "2025-01-06T10:00:00Z", "event": "e"}'::jsonb))),
   CASE WHEN count(*) <= 100 THEN 'taken' ELSE 'timeline' END, count(*) || ' events of its own')
 FROM generate_series(1, 101) AS n CROSS JOIN (VALUES (100), (101)) AS most (n) WHERE n.n <= most.n GROUP BY most.n;
+SELECT is(pg_temp.at_fault(jsonb_build_object('doneBeyond', jsonb_agg(repeat('ä', most.characters)))),
+  CASE WHEN count(*) <= 1000 AND most.characters <= 255 THEN 'taken' ELSE 'doneBeyond' END,
+  format('%s items done beyond the cursor, of %s characters', count(*), most.characters))
+FROM generate_series(1, 1001) AS n CROSS JOIN (VALUES (1000, 255), (1001, 1), (2, 256)) AS most (n, characters)
+WHERE n.n <= most.n GROUP BY most.n, most.characters;
 SELECT is(pg_temp.at_fault(jsonb_build_object('progress', repeat('x', c.n - 2))), -- and two quotation marks
   CASE WHEN c.n <= 65536 THEN 'taken' ELSE 'progress' END, 'progress of ' || c.n || ' bytes')
 FROM (VALUES (65536), (65537)) AS c (n);
