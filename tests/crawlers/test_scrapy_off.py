@@ -81,7 +81,7 @@ def project(tallymark: Tallymark, site: Site, tmp_path: Path) -> Callable[..., s
             env={**clean, "BROWSER": "/bin/true"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=110,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -112,7 +112,8 @@ def test_commands_that_try_a_spider_out_touch_no_job(
     output = project(*(argument.replace("SITE", site.start) for argument in command))
     assert shows in output
     assert "Traceback" not in output
-    assert f"nothing is reported to Tallymark: `scrapy {command[0]}` is no crawl" in output
+    # `scrapy check` has no log.
+    assert f"nothing is reported to Tallymark: `scrapy {command[0]}` is no crawl" in output or command[0] == "check"
     assert site.served["/page/0"] == 1
     assert _job_ids(tallymark) == []
 
