@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 
-def crawl(running: "Example", site: Site, kills: int = 3) -> None:
+def crawl(running: "Example", site: Site, kills: int = 2) -> None:
     """Kill an example that often, at any moment, then let it come to its end."""
     chance = random.Random(7)
     for _ in range(kills):
