@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
@@ -231,10 +231,11 @@ def _quoted(name: str) -> str:
 def _reload(matrix: Matrix) -> None:
     """Have the server read its configuration, and wait until a new session has it."""
 
-    def loaded() -> datetime:
+    def loaded() -> Decimal:
+        # A number, because the setting may be how dates are written.
         with psycopg.connect(matrix.url, options=_UNMOVED) as connection:
-            [(at,)] = connection.execute("SELECT pg_conf_load_time()").fetchall()
-        return cast("datetime", at)
+            [(at,)] = connection.execute("SELECT extract(epoch FROM pg_conf_load_time())").fetchall()
+        return cast("Decimal", at)
 
     before = loaded()
     matrix.admin.execute("SELECT pg_reload_conf()")

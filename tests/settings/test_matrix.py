@@ -94,6 +94,7 @@ _OTHER = os.environ.get("POSTGRES_BIN", "/usr/lib/postgresql/15/bin")
 
 
 @pytest.mark.deep
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("level", "cell"), _CELLS, ids=[f"{level}: {cell.name}" for level, cell in _CELLS])
 def test_no_setting_changes_an_answer(matrix: "Matrix", level: str, cell: Cell) -> None:
     """All settings, in all places where they can be made."""
@@ -101,6 +102,7 @@ def test_no_setting_changes_an_answer(matrix: "Matrix", level: str, cell: Cell) 
 
 
 @pytest.mark.deep
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("matrix", [_OTHER], indirect=True)
 @pytest.mark.parametrize("cell", SESSION, ids=lambda cell: cell.name)
 def test_no_setting_of_a_role_changes_an_answer_of_another_version(matrix: "Matrix", cell: Cell) -> None:
@@ -109,6 +111,7 @@ def test_no_setting_of_a_role_changes_an_answer_of_another_version(matrix: "Matr
 
 
 @pytest.mark.deep
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda environment: environment.name)
 def test_no_environment_changes_an_answer(matrix: "Matrix", environment: Environment) -> None:
     """All variables that libpq reads, those of locales and time zones, and URLs that leave something to them."""
@@ -129,6 +132,7 @@ def test_the_usual_settings_change_no_answer(matrix: "Matrix", subtests: pytest.
 
 
 @pytest.mark.deep
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("apart", [False, True])
 def test_two_rounds_without_settings_answer_the_same(matrix: "Matrix", apart: bool) -> None:
     """What differs from run to run is left out of the comparison, so that a difference is that of a setting."""
