@@ -18,7 +18,7 @@ from tests.web.conftest import TOKEN, Web
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/scrapy_spider.py"
 #: Longer than anything here has ever taken.
-_PATIENCE_SECONDS = 100.0
+_PATIENCE_SECONDS = 300.0
 
 
 def wait_until(holds: Callable[[], bool], what: str, log: Path | None = None) -> None:

@@ -30,7 +30,7 @@ class ASpider(scrapy.Spider):
     }
 
     async def start(self):
-        self.logger.info("resume: %r", getattr(self, "progress", None) and self.progress.resume)
+        self.logger.info("resume: %r", getattr(getattr(self, "progress", None), "resume", None))
         yield scrapy.Request(self.start_url)
 
     def __init__(self, start, **arguments):

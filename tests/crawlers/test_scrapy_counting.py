@@ -162,6 +162,9 @@ class BadText:
 
 from scrapy.utils.request import RequestFingerprinter
 
+#: On a busy machine each start of Scrapy takes long.
+pytestmark = pytest.mark.timeout(600)
+
 class Fingerprinter(RequestFingerprinter):
     def fingerprint(self, request):
         if request.url.endswith("/1") and getattr(self, "is_scheduled", False):

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from tests.crawlers.conftest import Crawl, Tallymark, is_verified, wait_until
 from tests.crawlers.site import Site
 from tests.crawlers.spiders import PARSE, SPIDER
+
+#: On a busy machine each start of Scrapy takes long.
+pytestmark = pytest.mark.timeout(600)
 
 StartCrawl = Callable[..., Crawl]
 

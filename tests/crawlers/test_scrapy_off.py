@@ -46,6 +46,9 @@ TELNETCONSOLE_ENABLED = False
 _COMMAND = """
 from scrapy.commands.crawl import Command as Crawl
 
+#: On a busy machine each start of Scrapy takes long.
+pytestmark = pytest.mark.timeout(600)
+
 class Command(Crawl):
     def short_desc(self):
         return "Crawl as every night"

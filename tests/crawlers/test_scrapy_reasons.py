@@ -195,6 +195,9 @@ else:
 
 import atexit
 
+#: On a busy machine each start of Scrapy takes long.
+pytestmark = pytest.mark.timeout(600)
+
 @atexit.register
 def later():
     for number in range(2000):

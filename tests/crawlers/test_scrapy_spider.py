@@ -10,6 +10,9 @@ from tests.crawlers.site import Site
 from tests.crawlers.spiders import PARSE, PROGRAM, SPIDER
 from tests.web.conftest import TOKEN
 
+#: On a busy machine each start of Scrapy takes long.
+pytestmark = pytest.mark.timeout(600)
+
 StartCrawl = Callable[..., Crawl]
 
 
