@@ -121,8 +121,9 @@ def test_without_the_python_client(
     verified: Callable[[str], bool],
 ) -> None:
     """Each page counts once; a page that cannot be fetched is left out by the shell's, and does not count."""
-    if shutil.which("node") is None and file.endswith(".mjs"):
-        pytest.skip("NOT TESTED: the example for Node.js, since node is not installed")
+    program = "node" if file.endswith(".mjs") else "curl"
+    if shutil.which(program) is None:
+        pytest.skip(f"NOT TESTED: the example {file}, since {program} is not installed")
     running = example(file, str(urls), name)
     crawl(running, site)
     stored = running.output.with_name("pages.html") if file == "pipe.sh" else running.output
