@@ -48,6 +48,8 @@ CREATE TABLE tallymark.job (
   pruned_seq bigint NOT NULL DEFAULT 0,                      -- The number of the last event that was folded into the
                                                              -- baseline and is in the ledger no more; 0 where all are
                                                              -- in it.
+  alive_at timestamptz,                                      -- When the last sign of life came, by the server's clock;
+                                                             -- null where none ever did. No part of the state.
   CONSTRAINT job_pkey PRIMARY KEY (id)
 ) WITH (fillfactor=60);
 CREATE INDEX job_created_idx ON tallymark.job (created_at, id);
@@ -137,7 +139,8 @@ CREATE TABLE tallymark.job_baseline (
   updates bigint NOT NULL,                                  -- How many updates are in it: each has its key in
                                                             -- pruned_update.
   state jsonb NOT NULL,                                     -- Columns of tallymark.job by their names, before areas and
-                                                            -- keys of items are counted; see fold_updates.
+                                                            -- keys of items are counted; see fold_updates. Its member
+                                                            -- waits, where the job has waited: see waits_to_keep.
   command_after timestamptz,                                -- For a command that was not obeyed yet: the newest update,
                                                             -- by its time, that there was when it was given.
   digest bytea NOT NULL,                                    -- SHA-256 of the rest, by which a change from elsewhere is

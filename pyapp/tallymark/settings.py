@@ -268,6 +268,12 @@ class Settings:
         _whole(0, 4096),
         "Streams of /events that each web worker serves, with a thread for each. Further ones are answered 503.",
     )
+    never_reported_after: int = _setting(
+        "TALLYMARK_NEVER_REPORTED_AFTER",
+        3600,
+        _whole(0, 31_536_000),
+        "Seconds after its registration by which a job must be reported on; after that it needs attention. 0 is never.",
+    )
     metrics_open: bool = _setting(
         "TALLYMARK_METRICS_OPEN", False, _flag, "With 1, everybody may read /metrics without a token."
     )

@@ -18,6 +18,7 @@ Connection = psycopg.Connection[Any]
 NO_STATE = {
     "id": "the key",
     "attributes": "the registrar's",
+    "alive_at": "a sign of life is no update and is not in the ledger",
     "created_at": "when it was registered",
     "updated_at": "when the last update was recorded",
     "last_seq": "how far the ledger goes; it is verified beside the state",

@@ -14,6 +14,7 @@ from rich.text import Text
 from tallymark import functions
 from tallymark.cli.common import (
     WRITER,
+    CannotRun,
     connected,
     database_options,
     json_option,
@@ -23,6 +24,7 @@ from tallymark.cli.common import (
 )
 from tallymark.functions.call import Connection, Json
 from tallymark.plain import plain
+from tallymark.settings import Settings, SettingsError
 from tallymark.terminal import job_view, screen
 from tallymark.terminal.rows import Shown, table, totals
 from tallymark.terminal.text import wrapped
@@ -31,6 +33,10 @@ from tallymark.terminal.text import wrapped
 PAGE = 1_000
 #: A rate is a query of its own, which reads some minutes of a ledger: at most so many for one table.
 MOST_RATES = 50
+#: The statuses of jobs that `stalled_jobs` judges.
+_MAY_STALL = frozenset({"running", "waiting", "queued"})
+#: What is said of a job that stalls, by its state.
+_MARKS = {"stuck": "stuck", "silent": "stalled", "never_reported": "never reported"}
 #: How many types and stages `show` has room for; `--json` has all types.
 _TYPES, _STAGES = 20, 15
 _SEVERITY_STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "bold red"}
@@ -79,8 +85,9 @@ def jobs(
 ) -> None:
     """List jobs: status, progress, rate, and last update.
 
-    Jobs are in the order of their ids. A job is marked as stalled when it has been silent for longer than is usual for
-    it. Rates are shown for the first 50 running jobs, since each takes a query of its own.
+    Jobs are in the order of their ids. A job is marked when it has had no update for longer than is usual for it: as
+    stuck where its crawler gives signs of life, else as stalled. Rates are shown for the first 50 running jobs, since
+    each takes a query of its own.
     """
     with connected(url) as connection:
         now = server_time(connection)
@@ -97,7 +104,7 @@ def jobs(
             "no job matches" if is_filtered else "no jobs yet: register one with `tallymark job create JOB`", err=True
         )
         return
-    shown = [Shown(job, rates.get(job["id"]), job["id"] in stalled) for job in found]
+    shown = [Shown(job, rates.get(job["id"]), mark_of(stalled.get(job["id"]))) for job in found]
     console = screen.make_console()
     room = screen.room_of(console)
     headings, lines = table(shown, now, room)
@@ -148,7 +155,7 @@ def create(job_id: str, url: str, attributes: dict[str, Any] | None, *, as_json:
 @json_option("Print the job as HTTP does.")
 @database_options
 def show(job_id: str, url: str, timeline: int, at: int | None, *, as_json: bool) -> None:
-    """Show JOB: progress, rate, counts, stages and newest events."""
+    """Show JOB: progress, rate, counts, stages, what it waited for, and newest events."""
     with connected(url) as connection:
         if at is None:
             found = functions.get_job(connection, job_id, timeline_limit=timeline)
@@ -162,17 +169,19 @@ def show(job_id: str, url: str, timeline: int, at: int | None, *, as_json: bool)
             rate = read_rate(connection, job_id)
             stalled = read_stalled(connection, [found]).get(job_id)
             durations = functions.stage_durations(connection, job_id)
+            waited = functions.waiting_times(connection, job_id)
         else:
             # These would be those of the job as it is.
-            rate, stalled, durations = None, None, []
+            rate, stalled, durations, waited = None, None, [], []
 
     console = screen.make_console()
     room = screen.room_of(console)
     screen.show(
         console,
-        job_view.head(Shown(found, rate, stalled is not None), now=now, room=room, stalled=stalled, at=at),
+        job_view.head(Shown(found, rate, mark_of(stalled)), now=now, room=room, stalled=stalled, at=at),
         job_view.counts(found, room, _TYPES),
         job_view.stages(durations, room, _STAGES),
+        job_view.waits(waited, room, _STAGES),
         job_view.event_lines(job_view.events_of(found), room),
     )
 
@@ -274,13 +283,30 @@ def read_rates(connection: Connection, found: Iterable[Json]) -> dict[str, Json]
 
 def read_stalled(connection: Connection, found: Sequence[Json]) -> dict[str, functions.StalledJob]:
     """Return those of the jobs that stall, by job. Where thousands do, only the longest silent ones are found."""
-    running = [job["id"] for job in found if job["status"] == "running"]
-    if not running:
+    may_stall = [job["id"] for job in found if job["status"] in _MAY_STALL]
+    if not may_stall:
         return {}
     # Only jobs whose ids begin as all of these do have to be looked at.
-    stalled = functions.stalled_jobs(connection, id_prefix=os.path.commonprefix(running))  # noqa: RUF071 - letter by letter is what is wanted
-    wanted = set(running)
+    stalled = functions.stalled_jobs(
+        connection,
+        id_prefix=os.path.commonprefix(may_stall),  # noqa: RUF071 - letter by letter is what is wanted
+        never_reported=never_reported(),
+    )
+    wanted = set(may_stall)
     return {item.id: item for item in stalled if item.id in wanted}
+
+
+def mark_of(stalled: functions.StalledJob | None) -> str:
+    """Return the word beside the status of a job that stalls, empty for any other."""
+    return "" if stalled is None else _MARKS.get(stalled.state, "stalled")
+
+
+def never_reported() -> timedelta:
+    """Return how long after its registration a job must be reported on, as the setting says."""
+    try:
+        return timedelta(seconds=Settings.from_env().never_reported_after)
+    except SettingsError as error:
+        raise CannotRun(str(error)) from error
 
 
 def _user() -> str | None:

@@ -22,7 +22,7 @@ from tallymark.cli.common import (
     server_time,
 )
 from tallymark.cli.interrupt import INTERRUPTED, Interrupt, Interrupted
-from tallymark.cli.jobs import MOST_RATES, read_rate, read_stalled
+from tallymark.cli.jobs import MOST_RATES, mark_of, read_rate, read_stalled
 from tallymark.cli.watched import NamedJobs, RunningJobs
 from tallymark.functions.call import Connection, Json
 from tallymark.plain import plain, plain_json
@@ -209,7 +209,12 @@ class _TableView(_Picture):
         self._read_stalled(connection, jobs)
         self._read_rates(connection, [job["id"] for job in jobs[:fit] if job["status"] == "running"])
         shown = [
-            Shown(job, self._rates.get(job["id"], (0, None))[1], job["id"] in self._stalled, job["id"] in watched.gone)
+            Shown(
+                job,
+                self._rates.get(job["id"], (0, None))[1],
+                mark_of(self._stalled.get(job["id"])),
+                job["id"] in watched.gone,
+            )
             for job in jobs
         ]
         self._lines = self._picture(shown, now, more=watched.more)
@@ -263,7 +268,7 @@ class _JobView(_Picture):
         self._read_events(connection, job)
         stalled = read_stalled(connection, [] if gone else [job]).get(job["id"])
         width, height = self._console.size
-        item = Shown(job, rate, stalled is not None, gone)
+        item = Shown(job, rate, mark_of(stalled), gone)
         head = job_view.head(item, now=now, room=width, stalled=stalled, most=1)
         # Events have room on a small terminal, too: the last facts are left out first.
         lines = spaced(head[: max(height * 2 // 5, 3)], job_view.counts(job, width, min(height // 6, _TYPES)))

@@ -71,9 +71,9 @@ def watchdog(
 ) -> None:
     """Send alerts about jobs that need attention.
 
-    An alert is sent when a job has been silent for longer than is usual for it, has failed, waits for credentials,
-    reports many errors, or differs from its ledger; and again when that is over. Any number of watchdogs may run at
-    once: each alert is sent once.
+    An alert is sent when a job has been silent for longer than is usual for it, was never reported on, has failed,
+    waits for credentials, reports many errors, or differs from its ledger; and again when that is over. Any number of
+    watchdogs may run at once: each alert is sent once.
 
     Runs until Ctrl-C, and exits 0 then. With --once it exits 1 when a message could not be sent.
     """
@@ -95,6 +95,7 @@ def watchdog(
         public_url=settings.public_url,
         max_age=timedelta(hours=max_age),
         most_errors=errors,
+        never_reported=timedelta(seconds=settings.never_reported_after),
     )
     if not receivers and not as_json:
         say("no URLs to send to: alerts are kept in the database, and printed here", err=True)

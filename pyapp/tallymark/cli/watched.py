@@ -58,7 +58,7 @@ class NamedJobs:
 
 
 class RunningJobs:
-    """All running jobs, the one that started last first. `more` says that there are more than are followed."""
+    """All running and waiting jobs, the one that started last first. `more`: there are more than are followed."""
 
     def __init__(self) -> None:
         self._running: dict[str, Json] = {}
@@ -73,7 +73,7 @@ class RunningJobs:
         self._ended = {job_id: kept for job_id, kept in self._ended.items() if kept[1] > began}
         if began < self._complete_due:
             return self._read_changed(connection, now)
-        page = list_jobs(connection, MOST_RUNNING, status="running")
+        page = _list_running(connection)
         running = {job["id"]: _slim(job) for job in page["jobs"]}
         more = page["next"] is not None
         left = []
@@ -102,10 +102,22 @@ class RunningJobs:
     def _read_changed(self, connection: Connection, now: datetime) -> list[Json]:
         newest = max((job["updatedAt"] for job in self._running.values()), default=None)
         since = (datetime.fromisoformat(newest) if newest else now) - _OVERLAP
-        found = list_jobs(connection, MOST_RUNNING, status="running", updated_since=since)["jobs"]
+        found = _list_running(connection, updated_since=since)["jobs"]
         new = _changed(found, self._running)
         self._running |= {job["id"]: _slim(job) for job in found}
         return new
+
+
+def _list_running(connection: Connection, *, updated_since: datetime | None = None) -> Json:
+    """List the jobs that run or wait; where there are more, `next` is not None."""
+    pages = [
+        list_jobs(connection, MOST_RUNNING, status=status, updated_since=updated_since)
+        for status in ("running", "waiting")
+    ]
+    return {
+        "jobs": [job for page in pages for job in page["jobs"]],
+        "next": next((page["next"] for page in pages if page["next"] is not None), None),
+    }
 
 
 def _read_job(connection: Connection, job_id: str) -> Json:

@@ -2,7 +2,8 @@
 
     crawl's threads ─▶ Job ─▶ Recorder: a log          each report is one append, without a lock
         keeper thread: folds the log into Progress, seals what is due ─▶ Channel ─▶ Outbox, a file of the Spool
-        sender thread: sends the first waiting updates of all outboxes ─▶ Transport ─▶ server; the answer settles them
+        sender thread: sends the first waiting updates of all outboxes ─▶ Transport ─▶ server; the answer settles them;
+            for a job without reports it gives signs of life, whose answers carry commands
         folder thread: also folds the log, which bounds its memory while the keeper waits for the disk
 
 Reports take no lock that a client's thread may hold (see `recorder`). The digests of counted keys are in memory, about
@@ -10,10 +11,10 @@ Reports take no lock that a client's thread may hold (see `recorder`). The diges
 and the methods that end a job wait for the server. Python runs signal handlers in the main thread only, which is never
 one of the client's. While a job runs, the main thread never holds the lock of its outbox.
 
-Lock order: `Sender._lock`; `Channels._lock`; `Recorder._lock`; `Channel._lock`, then `Outbox._lock`. Only the last two
-are held together, and while SQLite works. The others guard work in memory; under them nothing else is locked, logged or
-called back. No lock is held during HTTP or a callback. A client that was made before a fork cannot be used in the
-child, and a fork waits, for 2 seconds at most, until no thread works in SQLite (see `process`).
+Lock order: `Waits._lock`; `Sender._lock`; `Channels._lock`; `Recorder._lock`; `Channel._lock`, then `Outbox._lock`.
+Only the last two are held together, and while SQLite works. The others guard work in memory; under them nothing else is
+locked, logged or called back. No lock is held during HTTP or a callback. A client that was made before a fork cannot be
+used in the child, and a fork waits, for 2 seconds at most, until no thread works in SQLite (see `process`).
 """
 
 from tallymark.client.begun import Begun

@@ -15,6 +15,7 @@ UNAUTHORIZED = 401
 FORBIDDEN = 403
 UNKNOWN = 404
 TOO_LARGE = 413
+TOO_MANY = 429
 #: Refusals: sending the same update again would not help.
 REFUSALS = {BAD, FORBIDDEN, UNKNOWN, TOO_LARGE}
 _FIRST_PAUSE_SECONDS = 0.5
@@ -100,6 +101,11 @@ def without_what_is_wrong(row: Waiting, answer: Mapping[str, Any]) -> tuple[str,
     if answer.get("status") != BAD or row.update_id.endswith("-mended"):
         return None
     payload = json.loads(row.text)
+    if payload["status"] == "waiting" and "status" in [problem.get("field") for problem in answer.get("details") or []]:
+        # A server of an earlier release does not know it. What else the update says is not lost.
+        kept = {name: value for name, value in payload.items() if name not in {"waitUntil", "reason"}}
+        kept.update(status="processing", updateId=f"{row.update_id}-mended")
+        return kept["updateId"], as_json(kept)
     needed = {"taskId", "status", "timestamp", "updateId"}
     if "itemsByType" in payload:
         # Counts must not be sent without their cursor and resume state, nor be left out.

@@ -45,6 +45,7 @@ class ProgressClient:
         timeout: float = 30.0,
         start_timeout: float = 10.0,
         end_timeout: float = 15.0,
+        alive_every: float | None = 30.0,
         transport: Transport | None = None,
     ) -> None:
         """Prepare the client; nothing is connected yet.
@@ -62,11 +63,15 @@ class ProgressClient:
             timeout: Seconds that a request may take.
             start_timeout: Seconds that the start of a job waits for the server.
             end_timeout: Seconds that the end of a job waits for the server.
+            alive_every: A job without reports for so many seconds gives a sign of life, and hears commands by it; None
+                gives none. With more than 600 open jobs the signs are further apart.
             transport: Replaces HTTP.
 
         Raises:
             ValueError: An argument is out of its range.
         """
+        if alive_every is not None and not alive_every > 0:
+            raise ValueError("alive_every must be above 0, or None")
         if every_items < 1 or every_seconds <= 0 or max_bytes < 1 or spool_limit < 1 or retries < 0 or timeout <= 0:
             raise ValueError(
                 "every_items, every_seconds, max_bytes, spool_limit and timeout must be above 0, and retries at least 0"
@@ -85,6 +90,7 @@ class ProgressClient:
             retries=retries,
             timeout=timeout,
             tick=min(0.25, every_seconds / 4),
+            alive_every=alive_every,
         )
         self._pid = current.pid
         # When the interpreter ends normally, reports that were not sent go to the spool.

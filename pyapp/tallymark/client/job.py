@@ -27,9 +27,13 @@ from tallymark.client.resume import DeliveryError, Habits, Resume
 from tallymark.client.sender import Sender
 from tallymark.client.tracking import Tracker, as_cursor, follow, follow_async, wants_bar
 from tallymark.client.updates import Fields, clean, prepare, updates_wait
+from tallymark.client.waits import Moment, Waiting, Waits, moment
 
 Item = TypeVar("Item")
 _log = logging.getLogger("tallymark.client")
+
+#: How often `wait_as_told` looks for commands.
+_LOOK_SECONDS = 0.25
 
 
 class Job:
@@ -67,6 +71,7 @@ class Job:
         self._listener: Listener | None = None
         self._places: Places | None = None
         self._saw_stop = False
+        self._waits = Waits()
 
     # --- start and end ------------------------------------------------------------------------------------------------
 
@@ -461,6 +466,48 @@ class Job:
         if what not in {"expiry", "renewal", "resumed"}:
             raise ValueError("the first argument must be expiry, renewal or resumed")
         self._announce({"credentialStatus": {"timestamp": _now(), **status}}, f"credential_{what}")
+
+    def waiting(self, until: Moment | None = None, reason: str | None = None) -> Waiting:
+        """Report that the crawl waits, for a `with` or `async with` block; at its end the crawl goes on.
+
+        The job is not stalled while it waits, and the time is added up by reason. Blocks may be nested, and several
+        threads may wait: the wait that ends last counts. While one thread waits and another reports, the job works.
+
+        Args:
+            until: When the wait ends: seconds from now, a timedelta, a datetime, or the text of a header Retry-After.
+            reason: What the crawl waits for, such as `rate limit`; of a longer text 100 characters are kept.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            ValueError: `until` is no moment.
+        """
+        self._started()
+        return Waiting(self._waits, self._say_waiting, until, reason)
+
+    def wait_as_told(self, told: Moment, reason: str = "Retry-After") -> bool:
+        """Wait as a site asks for, and report that; see `waiting`. Stops when an operator asks to pause or cancel.
+
+        Args:
+            told: Until when to wait, such as the value of the header Retry-After: seconds, or a date.
+            reason: What the crawl waits for.
+
+        Returns:
+            Whether the wait is over: False if an operator asks the crawl to stop.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            ValueError: `told` is no moment.
+        """
+        ends = time.monotonic() + (moment(told) - datetime.now(UTC)).total_seconds()
+        with self.waiting(told, reason):
+            while (left := ends - time.monotonic()) > 0 and not self._is_told_to_stop():
+                time.sleep(min(left, _LOOK_SECONDS))
+        return not self._is_told_to_stop()
+
+    def _say_waiting(self, fields: Mapping[str, Any], status: str) -> None:
+        """Report the begin or the end of a wait; nothing goes on after the job's end."""
+        if status == "waiting" or not self._started().has_ended:
+            self._announce(fields, status)
 
     def checkpoint(self, state: Any, *, last_id: object = None) -> None:  # noqa: ANN401 - any JSON
         """Keep what the crawl needs to go on after a restart. It is sent together with all counts so far.

@@ -10,11 +10,14 @@ import random
 import sqlite3
 import threading
 import time
+from itertools import islice
 from typing import Any
 
+from tallymark.client.alive import MOST_AT_ONCE, TIMEOUT_SECONDS, Signs, address
 from tallymark.client.answers import (
     REFUSALS,
     TOO_LARGE,
+    TOO_MANY,
     UNAUTHORIZED,
     Pauses,
     answers_to_each,
@@ -51,8 +54,20 @@ _SERVER_ERROR = 500
 class Sender:
     """Serves channels. Its threads start with the first channel."""
 
-    def __init__(self, transport: Transport, spool: Spool, *, retries: int, timeout: float, tick: float) -> None:
-        """Start nothing yet. `tick`: seconds between looks at what is due; `timeout`: seconds for a request."""
+    def __init__(
+        self,
+        transport: Transport,
+        spool: Spool,
+        *,
+        retries: int,
+        timeout: float,
+        tick: float,
+        alive_every: float | None = None,
+    ) -> None:
+        """Start nothing yet. `tick`: seconds between looks at what is due; `timeout`: seconds for a request.
+
+        `alive_every`: after how many seconds without a report a job gives a sign of life; None is never.
+        """
         self._transport = transport
         self._spool = spool
         self._timeout = timeout
@@ -67,6 +82,7 @@ class Sender:
         self._thread: threading.Thread | None = None
         self._keepers: list[threading.Thread] = []
         self._pauses = Pauses(retries)
+        self._signs = Signs(alive_every)
         self._next_sweep = 0.0
         #: How many further requests have one update each, to find the one that spoils a batch.
         self._singly = 0
@@ -158,6 +174,7 @@ class Sender:
                 if time.monotonic() >= self._pauses.until:
                     self._sweep()
                     self._deliver()
+                    self._give_signs()
                 self.channels.let_go(self._is_done)
             except Exception:  # noqa: BLE001 - it is logged, and the delivery is tried again
                 # A defect in the client must not end the reporting silently.
@@ -244,12 +261,33 @@ class Sender:
         known = True
         for channel, rows in batch:
             mine, answers = answers[: len(rows)], answers[len(rows) :]
+            self._signs.heard(channel, time.monotonic())
             if not channel.take(rows, mine):
                 known = self._register(channel) and known
         if known:
-            if self.is_away:
-                _log.info("the server takes updates again")
-            self._pauses = self._pauses.succeeded()
+            self._succeed()
+
+    def _give_signs(self) -> None:
+        """Give the signs of life that are due, as long as no update waits."""
+        due = islice(self._signs.due(self.channels.served(), time.monotonic()), MOST_AT_ONCE)
+        for channel in () if self.channels.is_closing else due:
+            if self._has_any() or time.monotonic() < self._pauses.until:
+                return
+            path, body = address(channel)
+            answer = self._post(path, body, min(self._timeout, TIMEOUT_SECONDS))
+            if answer is None:
+                return
+            if answer.status >= _SERVER_ERROR or answer.status in {UNAUTHORIZED, TOO_MANY}:
+                self._judge(answer, 1)
+                return
+            self._signs.heard(channel, time.monotonic())
+            self._succeed()
+            self._signs.take(channel, answer)
+
+    def _succeed(self) -> None:
+        if self.is_away:
+            _log.info("the server takes updates again")
+        self._pauses = self._pauses.succeeded()
 
     def _post(self, path: str, body: str, timeout: float) -> Answer | None:
         try:

@@ -58,7 +58,7 @@ class Alert(NamedTuple):
 
 _KEY = ("watcher", "job_id", "kind", "opened_at")
 
-_raise_alerts = Value[Json]("raise_alerts", "max_age", "most_errors", "errors_within")
+_raise_alerts = Value[Json]("raise_alerts", "max_age", "most_errors", "errors_within", "never_reported")
 _claim = Rows(Message, "claim_alert_messages", "watcher", "lease", "max_messages")
 _confirm = Value[bool]("confirm_alert_message", *_KEY, "recovered")
 _fail = Value[datetime | None]("fail_alert_message", *_KEY, "delivered_to", "error")
@@ -74,9 +74,10 @@ def raise_alerts(
     max_age: timedelta | None = None,
     most_errors: int = 10,
     errors_within: timedelta = timedelta(minutes=5),
+    never_reported: timedelta | None = None,
 ) -> Json:
     """Open alerts for what is wrong with any job, close those that are over, and count both."""
-    return _raise_alerts(connection, max_age, most_errors, errors_within)
+    return _raise_alerts(connection, max_age, most_errors, errors_within, never_reported)
 
 
 def claim_alert_messages(

@@ -90,6 +90,8 @@ _receive_command = Call("receive_command", "body", "job_id", "requested_by")
 RECEIVE_COMMAND = _writes(_receive_command, f"SELECT {_within('$4', _receive_command)}", takes_json=True)
 #: Which items a job has not counted yet. It locks nothing, but the answer must not come from a replica.
 RECEIVE_UNSEEN = _writes(Call("receive_unseen", "body", "job_id"), takes_json=True)
+#: A sign of life; it waits for no job.
+RECEIVE_ALIVE = _writes(Call("receive_alive", "body", "job_id"), takes_json=True)
 NOTE_INTAKE = _writes(Call("note_intake", "entries"), takes_json=True)
 
 # --- tokens and signing in ----------------------------------------------------------------------------------------
@@ -117,6 +119,7 @@ TIMELINE_BEFORE_PAGE = _reads(Call("timeline_before_page", "job_id", "before_seq
 HISTORY_PAGE = _reads(Call("history_page", "job_id", "field", "after_seq", "max_events"))
 RATE_PAGE = _reads(Call("rate_page", job_id="$1", recent="make_interval(secs => $2::integer)"))
 STAGES_PAGE = _reads(Call("stages_page", "job_id"))
+JOB_LIVENESS = _reads(Call("job_liveness", "job_id", never_reported="make_interval(secs => $2::integer)"))
 VERIFY_PAGE = _reads(Call("verify_page", "job_id"))
 DIAGNOSE_JOB = _reads(Call("diagnose_job", "job_id"))
 JOB_AREAS_PAGE = _reads(
@@ -137,7 +140,9 @@ BUSIEST_PAGE = _reads(Call("busiest_page", "id_prefix", "max_jobs"))
 VERIFY_NEWEST = _reads(Call("verify_newest", "id_prefix", "max_jobs"))
 AREAS_PAGE = _reads(Call("areas_page", "id_prefix", "root_path", "max_depth", "max_areas"))
 ERRORS_PAGE = _reads(Call("errors_page", "id_prefix", "since", "max_groups"))
-STALLED_PAGE = _reads(Call("stalled_page", "id_prefix", "max_jobs"))
+STALLED_PAGE = _reads(
+    Call("stalled_page", "id_prefix", "max_jobs", never_reported="make_interval(secs => $3::integer)")
+)
 RECENT_FAILURES = _reads(Call("recent_failures", "id_prefix", "since", "max_jobs"))
 #: Those that the overview shows above its list.
 LAST_FAILURES = _reads(Call("recent_failures", id_prefix="$1", max_jobs="5"), name="last_failures")
@@ -146,7 +151,7 @@ DAYS_PAGE = _reads(Call("days_page", "id_prefix", "days"))
 # --- the server itself --------------------------------------------------------------------------------------------
 
 DATABASE_FIGURES = _reads(Call("database_figures"))
-OPERATING_FIGURES = _reads(Call("operating_figures"))
+OPERATING_FIGURES = _reads(Call("operating_figures", never_reported="make_interval(secs => $1::integer)"))
 _wal_position = Call("wal_position")
 WAL_POSITION = _reads(_wal_position, sql=f"SELECT replica, written FROM {_wal_position}")
 
@@ -192,8 +197,9 @@ SELECT
 )
 _statuses = Call("jobs_by_status", "id_prefix", "at_most")
 _throughput = Call("throughput_page", id_prefix="$1", minutes="0")
-_stalled = Call("stalled_page", id_prefix="$1", max_jobs="$3")
-#: $2 is how far to count, $3 how many stalled jobs to name. Columns: statuses; throughput; stalled jobs.
+_stalled = Call("stalled_page", id_prefix="$1", max_jobs="$3", never_reported="make_interval(secs => $4::integer)")
+#: $2 is how far to count, $3 how many stalled jobs to name, $4 after how many seconds a job counts as
+#: never reported on. Columns: statuses; throughput; stalled jobs.
 TOTALS = _reads(
     *(_statuses, _throughput, _stalled),
     name="totals",

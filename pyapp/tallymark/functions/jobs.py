@@ -77,6 +77,7 @@ _merge_progress = Value[Json]("merge_progress", "job_id", "payload")
 _merge_progress_batch = Value[list[Json]]("merge_progress_batch", "updates")
 _unseen_items = Value[list[str]]("unseen_items", "job_id", "type", "keys")
 _request_command = Value[Json]("request_command", "job_id", "command", "requested_by")
+_note_alive = Value[Json]("note_alive", "job_id", "worker_id")
 _get_job = Value[Json]("get_job", "job_id", "timeline_limit")
 _job_at = Value[Json]("job_at", "job_id", "seq", "timeline_limit")
 _timeline = Rows(Event, "timeline", "job_id", "after_seq", "max_events", "event_kind", "event_kinds")
@@ -122,6 +123,12 @@ def unseen_items(connection: Connection, job_id: str, item_type: str, keys: Sequ
 def request_command(connection: Connection, job_id: str, command: str, *, requested_by: str | None = None) -> Json:
     """Ask a job's crawler to `pause`, `resume` or `cancel`, and return the job."""
     return _request_command(connection, job_id, command, requested_by)
+
+
+def note_alive(connection: Connection, job_id: str, *, worker_id: str | None = None) -> str | None:
+    """Note that a job's crawler is alive, and return the command that is pending, or None."""
+    command: str | None = _note_alive(connection, job_id, worker_id)["command"]
+    return command
 
 
 def get_job(connection: Connection, job_id: str, *, timeline_limit: int | None = None) -> Json:

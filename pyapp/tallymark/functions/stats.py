@@ -29,6 +29,24 @@ class Stage(NamedTuple):
     seconds: Decimal
 
 
+class Waited(NamedTuple):
+    """How long a job has waited for a reason.
+
+    Attributes:
+        reason: The reason; None where none was given.
+        waits: How many updates reported it.
+        seconds: How long it has waited in all, up to now.
+        last_at: When the last wait began, by the crawler's clock.
+        is_current: Whether the job waits for it now.
+    """
+
+    reason: str | None
+    waits: int
+    seconds: Decimal
+    last_at: datetime
+    is_current: bool
+
+
 class Frequency(NamedTuple):
     """How often a job is reported on.
 
@@ -86,14 +104,19 @@ class ErrorGroup(NamedTuple):
 
 
 class StalledJob(NamedTuple):
-    """A running job that has been silent for too long.
+    """A job that has been silent for too long.
 
     Attributes:
         id: The job.
-        last_update: When its last update was recorded.
+        last_update: When its last update was recorded; when it was registered where there was none.
         silent: How long it has been silent.
         allowed: How long it may be.
         long_gap: The usual gap that this follows from; None where there are too few updates.
+        state: `stuck`: signs of life come and updates do not; `silent`: neither comes; or `never_reported`.
+        since: From when on its silence counts: after a wait, from the end that its crawler gave.
+        alive_at: When the last sign of life came; None where none ever did.
+        wait_until: Until when a waiting job said that it waits; None for any other.
+        reason: What a waiting job waits for; None where it did not say.
     """
 
     id: str
@@ -101,6 +124,11 @@ class StalledJob(NamedTuple):
     silent: timedelta
     allowed: timedelta
     long_gap: timedelta | None
+    state: str
+    since: datetime
+    alive_at: datetime | None
+    wait_until: datetime | None
+    reason: str | None
 
 
 class Area(NamedTuple):
@@ -167,7 +195,9 @@ _stage_durations = Rows(Stage, "stage_durations", "job_id")
 _update_frequency = Rows(Frequency, "update_frequency", "job_id", "max_updates")
 _busiest_jobs = Rows(BusyJob, "busiest_jobs", "max_jobs", "id_prefix")
 _error_groups = Rows(ErrorGroup, "error_groups", "since", "max_groups", "id_prefix")
-_stalled_jobs = Rows(StalledJob, "stalled_jobs", "id_prefix", "max_jobs")
+_waiting_times = Rows(Waited, "waiting_times", "job_id")
+_job_liveness = Value[Json]("job_liveness", "job_id", "never_reported")
+_stalled_jobs = Rows(StalledJob, "stalled_jobs", "id_prefix", "max_jobs", "never_reported")
 _recent_failures = Value[Json]("recent_failures", "since", "max_jobs", "id_prefix")
 _areas_tree = Rows(Area, "areas_tree", "root_path", "max_depth", "max_areas", "id_prefix")
 _job_areas = Rows(Area, "job_areas", "job_id", "max_areas")
@@ -211,9 +241,28 @@ def error_groups(
     return _error_groups(connection, since, max_groups, id_prefix)
 
 
-def stalled_jobs(connection: Connection, *, id_prefix: str | None = None, max_jobs: int = 1000) -> list[StalledJob]:
-    """List running jobs that have been silent for longer than their usual gaps allow, the longest silent first."""
-    return _stalled_jobs(connection, id_prefix, max_jobs)
+def waiting_times(connection: Connection, job_id: str) -> list[Waited]:
+    """List what a job has waited for, the longest first."""
+    return _waiting_times(connection, job_id)
+
+
+def job_liveness(connection: Connection, job_id: str, *, never_reported: timedelta | None = None) -> Json:
+    """Return whether a job works, waits, is stuck or is silent, and what it has waited for."""
+    return _job_liveness(connection, job_id, never_reported)
+
+
+def stalled_jobs(
+    connection: Connection,
+    *,
+    id_prefix: str | None = None,
+    max_jobs: int = 1000,
+    never_reported: timedelta | None = None,
+) -> list[StalledJob]:
+    """List jobs that are stuck or silent, the longest silent first, then those that were never reported on.
+
+    `never_reported` is how long after its registration a job must be reported on, an hour by default, 0 for never.
+    """
+    return _stalled_jobs(connection, id_prefix, max_jobs, never_reported)
 
 
 def recent_failures(

@@ -9,7 +9,7 @@ from rich.text import Text
 from tallymark import functions
 from tallymark.functions.call import Json
 from tallymark.plain import plain
-from tallymark.terminal.rows import Shown, left_text, progress_text, rate_text, status_text
+from tallymark.terminal.rows import Shown, left_text, progress_text, rate_text, status_text, wait_text
 from tallymark.terminal.tables import Column, table_lines
 from tallymark.terminal.text import ago, bar, clock, compact, count, cut, duration, instant, speed, wrapped
 
@@ -23,6 +23,14 @@ _STAGES = (
     Column("stage", least=8, middle=True),
     Column("began"),
     Column("took", right=True),
+)
+#: The label of the fact that a job stalls, by its state.
+_MARKS = {"stuck": "stuck", "never_reported": "unreported"}
+_WAITS = (
+    Column("waited for", least=10, middle=True),
+    Column("times", right=True),
+    Column("last began"),
+    Column("in all", right=True),
 )
 _EVENT_STYLES = {
     "error": "red",
@@ -102,6 +110,23 @@ def stages(found: Sequence[functions.Stage], room: int | None, most: int) -> lis
     return [*lines, Text(f"after {count(len(found) - most, 'earlier stage')}", "dim")] if len(found) > most else lines
 
 
+def waits(found: Sequence[functions.Waited], room: int | None, most: int) -> list[Text]:
+    """Return how long a job waited for each reason, at most so many, the longest first."""
+    if not found:
+        return []
+    rows = [
+        [
+            Text(plain(wait.reason or "no reason given"), "bold" if wait.is_current else ""),
+            Text(str(wait.waits)),
+            Text(clock(wait.last_at), "dim"),
+            Text(duration(float(wait.seconds)) + (" so far" if wait.is_current else "")),
+        ]
+        for wait in found[:most]
+    ]
+    lines = table_lines(_WAITS, rows, room)
+    return [*lines, Text(f"and {count(len(found) - most, 'more reason')}", "dim")] if len(found) > most else lines
+
+
 def event_lines(found: Sequence[functions.Event], room: int | None) -> list[Text]:
     """Return a line for each event: its number, when, what kind, and what it brought."""
     if not found:
@@ -136,8 +161,9 @@ def _facts(item: Shown, now: datetime, stalled: functions.StalledJob | None) -> 
     """Yield labels and texts, for all that is known."""
     job, progress = item.job, item.job["progress"]
     if stalled is not None:
-        silent, allowed = (duration(span.total_seconds()) for span in (stalled.silent, stalled.allowed))
-        yield "stalled", Text(f"no update for {silent}; its updates usually come within {allowed}", "bold red")
+        yield _MARKS.get(stalled.state, "stalled"), Text(_silence(stalled, now), "bold red")
+    if wait := wait_text(job):
+        yield "waits", Text(wait, "blue")
     if job["command"]:
         yield "asked", Text(f"{job['command']}; the crawler has not obeyed yet", "bold yellow")
     if doing := [plain(progress[name]) for name in ("stage", "operationType", "currentDataType") if progress.get(name)]:
@@ -150,6 +176,20 @@ def _facts(item: Shown, now: datetime, stalled: functions.StalledJob | None) -> 
         yield "last error", _error(progress, now)
     yield from _times(job, now)
     yield from _reported(job)
+
+
+def _silence(stalled: functions.StalledJob, now: datetime) -> str:
+    silent, allowed = (duration(span.total_seconds()) for span in (stalled.silent, stalled.allowed))
+    if stalled.state == "never_reported":
+        return f"registered {silent} ago, and no crawler has reported on it"
+    if stalled.wait_until is not None and stalled.wait_until > stalled.last_update:
+        late = f"its wait ended {ago(stalled.wait_until, now)}, and no update has come since"
+    else:
+        late = f"no update for {silent}"
+    if stalled.state == "stuck":
+        return f"alive, no progress: {late}, the last sign of life {ago(stalled.alive_at, now)}; usual is {allowed}"
+    sign = f"no sign of life since {clock(stalled.alive_at)}; " if stalled.alive_at else ""
+    return f"{late}; {sign}its updates usually come within {allowed}"
 
 
 def _times(job: Json, now: datetime) -> Iterator[tuple[str, Text]]:

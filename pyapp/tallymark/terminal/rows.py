@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from rich.text import Text
@@ -10,7 +10,7 @@ from rich.text import Text
 from tallymark.functions.call import Json
 from tallymark.plain import plain
 from tallymark.terminal.tables import Column, table_lines
-from tallymark.terminal.text import STATUS_STYLES, ago, bar, count, cut, duration, instant, speed, status_style
+from tallymark.terminal.text import STATUS_STYLES, ago, bar, clock, count, cut, duration, instant, speed, status_style
 
 #: From this width on a job has one line; below `_TINY` the table has only three columns.
 WIDE, _TINY = 130, 60
@@ -32,11 +32,14 @@ _WIDE_COLUMNS = (
 
 
 class Shown(NamedTuple):
-    """A job as `list_jobs` returns it, its rate as `job_rate` does or None, and whether it stalls or is gone."""
+    """A job as `list_jobs` returns it, and its rate as `job_rate` does or None.
+
+    `stalled` is the word for a job that stalls, such as stuck, and empty for any other; `gone`: it was deleted.
+    """
 
     job: Json
     rate: Json | None = None
-    stalled: bool = False
+    stalled: str = ""
     gone: bool = False
 
 
@@ -53,15 +56,15 @@ def table(shown: Sequence[Shown], now: datetime, room: int | None) -> tuple[Text
 
 
 def totals(shown: Sequence[Shown]) -> Text:
-    """Count jobs by status: `3 jobs: 2 running (1 stalled), 1 finished`."""
+    """Count jobs by status: `4 jobs: 3 running (1 stalled, 1 stuck), 1 finished`."""
     found = Counter(item.job["status"] for item in shown)
-    stalled = sum(item.stalled for item in shown)
+    stalled = Counter((item.job["status"], item.stalled) for item in shown if item.stalled)
     line = Text(f"{count(len(shown), 'job')}: ")
     order = [*STATUS_STYLES, *found]
     for place, status in enumerate(sorted(found, key=order.index)):
         line.append(", " if place else "").append(f"{found[status]} {plain(status)}", status_style(status))
-        if status == "running" and stalled:
-            line.append(f" ({stalled} stalled)", "bold red")
+        if marks := [f"{number} {mark}" for (of, mark), number in sorted(stalled.items()) if of == status]:
+            line.append(f" ({', '.join(marks)})", "bold red")
     return line
 
 
@@ -71,7 +74,7 @@ def status_text(item: Shown) -> Text:
         return Text("gone", "red")
     status = item.job["status"]
     text = Text(plain(status), status_style(status))
-    return Text.assemble(text, (", stalled", "bold red")) if item.stalled else text
+    return Text.assemble(text, (f", {item.stalled}", "bold red")) if item.stalled else text
 
 
 def progress_text(job: Json, cells: int) -> Text:
@@ -87,6 +90,23 @@ def progress_text(job: Json, cells: int) -> Text:
 def rate_text(rate: Json | None) -> str:
     """Write how fast a job is going; nothing where that is not known."""
     return "" if rate is None or rate["itemsPerSecond"] is None else speed(rate["itemsPerSecond"])
+
+
+def wait_text(job: Json) -> str:
+    """Write what a waiting job waits for, as far as it said so: `until 14:05:00Z: rate limit`."""
+    wait = job.get("wait")
+    if not wait:
+        return ""
+    until = _wait_end(wait["until"])
+    return ": ".join(part for part in (f"until {until}" if until else "", plain(wait["reason"] or "")) if part)
+
+
+def _wait_end(text: str | None) -> str:
+    try:
+        at = instant(text)
+    except ValueError:  # ISO 8601 has forms that Python does not read
+        return plain(text or "")
+    return "" if at is None else clock(at if at.tzinfo else at.replace(tzinfo=UTC)).split()[1]
 
 
 def left_text(rate: Json | None) -> str:
@@ -119,7 +139,7 @@ def _wide(item: Shown, now: datetime) -> list[Text]:
 def _narrow(item: Shown, now: datetime) -> list[Text]:
     job_id, _status, progress, summary = _first(item, _NARROW_BAR)
     # That it stalls stands in the second line.
-    status = cut(status_text(item._replace(stalled=False)), _LONG_STATUS)
+    status = cut(status_text(item._replace(stalled="")), _LONG_STATUS)
     return [job_id, status, progress, summary, Text(ago(instant(item.job["updatedAt"]), now))]
 
 
@@ -128,7 +148,8 @@ def _second_line(item: Shown, room: int) -> Text | None:
     job, left = item.job, left_text(item.rate)
     stage = job["progress"].get("stage") if job["finishedAt"] is None else None
     parts = [
-        Text("stalled", "bold red") if item.stalled else Text(),
+        Text(item.stalled, "bold red"),
+        Text(wait_text(job)),
         Text(job["status"] if len(job["status"]) > _LONG_STATUS else ""),
         Text(f"{job['command']} asked" if job["command"] else "", "bold yellow"),
         Text(rate_text(item.rate)),

@@ -13,6 +13,7 @@ from tallymark.plain import plain, plain_json
 STATUS_STYLES = {
     "queued": "dim",
     "running": "cyan",
+    "waiting": "blue",
     "finished": "green",
     "failed": "red",
     "paused": "yellow",

@@ -27,7 +27,7 @@ _MOST_PAGES = 50
 _FORGET_SECONDS = 3600.0
 #: What the title of an alert says about the job, and what the title says when the alert is over.
 _TITLES = {
-    "stalled": ("is silent", "is no longer silent"),
+    "stalled": ("is stalled", "is no longer stalled"),
     "failed": ("has failed", "was restarted or deleted"),
     "credentials": ("waits for credentials", "no longer waits for credentials"),
     "errors": ("reports many errors", "reports fewer errors"),
@@ -71,6 +71,7 @@ class Watchdog:
         max_age: timedelta | None = None,
         most_errors: int = 10,
         errors_within: timedelta = timedelta(minutes=5),
+        never_reported: timedelta | None = None,
     ) -> None:
         self._ask = ask
         self._receivers = receivers
@@ -78,6 +79,7 @@ class Watchdog:
         self._max_age = max_age
         self._most_errors = most_errors
         self._errors_within = errors_within
+        self._never_reported = never_reported
         self._is_told_to_stop: Callable[[], bool] = lambda: False
         # The number of a process may be used again by another one; this name is unique.
         self._name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -99,6 +101,7 @@ class Watchdog:
                 max_age=self._max_age,
                 most_errors=self._most_errors,
                 errors_within=self._errors_within,
+                never_reported=self._never_reported,
             )
         )
         sent, failed = self._deliver()
@@ -171,7 +174,7 @@ class Watchdog:
 
 
 def title_of(job_id: str, kind: str, *, recovered: bool) -> str:
-    """Return the title of a message, such as `Resolved: job crawl_7 is no longer silent`."""
+    """Return the title of a message, such as `Resolved: job crawl_7 is no longer stalled`."""
     says = _TITLES.get(kind, (kind, kind))[recovered]
     # A title becomes the subject of a mail, which must be one line.
     return f"{'Resolved' if recovered else 'Alert'}: job {plain(job_id)} {says}"

@@ -28,7 +28,7 @@ from tallymark.web.pages.openapi import add_openapi
 from tallymark.web.pages.sign_in import add_sign_in
 from tallymark.web.routes.health import add_health
 from tallymark.web.routes.jobs import add_jobs
-from tallymark.web.routes.lists import add_lists
+from tallymark.web.routes.lists import NEVER_REPORTED, add_lists
 from tallymark.web.routes.progress import add_progress, read_early
 from tallymark.web.telemetry.counters import add_counters, counters
 from tallymark.web.telemetry.metrics import add_metrics
@@ -56,6 +56,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_context(request_context)
     app = Flask(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.config[NEVER_REPORTED] = b"%d" % settings.never_reported_after
     # Without a configured key, sessions end with this process, and no other process accepts them.
     secret_key = settings.secret_key or secrets.token_hex()
     Sessions.add_to(app, secret_key)

@@ -6,7 +6,7 @@ RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN at IS NOT NULL AND octet_length(canonical) <= 1000 AND strpos(canonical, ': null') = 0
   AND NOT payload ?| ARRAY['processed', 'total', 'groupCount', 'projectCount', 'errorTimestamp', 'lastAreasDiscovery',
-    'areas', 'timeline', 'itemKeys']
+    'areas', 'timeline', 'itemKeys', 'waitUntil']
   -- new_areas_discovered must give areas.
   AND (payload @> '{"status": "processing"}'
     OR lower((payload ->> 'status') COLLATE "C") IS DISTINCT FROM 'new_areas_discovered')

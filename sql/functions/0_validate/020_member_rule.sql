@@ -7,14 +7,15 @@ AS $$
 BEGIN
   RETURN CASE
     WHEN member_rule.member = 'taskId' THEN 'must be the id of the job that is updated, a string of 1 to 255 characters'
-    WHEN member_rule.member = 'status' THEN 'must be started, processing, completed, failed, paused, cancelled, '
-        'new_areas_discovered, credential_expiry, credential_renewal or credential_resumed'
-    WHEN member_rule.member = 'timestamp' THEN 'must be an ISO 8601 date and time, such as 2025-01-06T19:15:30.000Z'
+    WHEN member_rule.member = 'status' THEN 'must be started, processing, waiting, completed, failed, paused, '
+        'cancelled, new_areas_discovered, credential_expiry, credential_renewal or credential_resumed'
+    WHEN member_rule.member IN ('timestamp', 'waitUntil')
+      THEN 'must be an ISO 8601 date and time, such as 2025-01-06T19:15:30.000Z'
     WHEN member_rule.member IN ('processedItems', 'totalItems', 'processed', 'total', 'groupCount', 'projectCount',
       'groupTotal', 'projectTotal') THEN 'must be a whole number from 0 to 9007199254740991'
     WHEN member_rule.member = 'itemsByType' THEN 'must be an object of at most 200 whole numbers'
     WHEN member_rule.member = 'itemKeys' THEN 'must be an object of at most 200 arrays of 1 to 1000 strings'
-    WHEN member_rule.member IN ('currentDataType', 'stage') THEN 'must be a string of at most 100 characters'
+    WHEN member_rule.member IN ('currentDataType', 'stage', 'reason') THEN 'must be a string of at most 100 characters'
     WHEN member_rule.member = 'operationType'
       THEN 'must be discovery, branch_crawling, data_collection or finalization'
     WHEN member_rule.member = 'lastProcessedId' THEN 'must be a string of at most 255 characters'

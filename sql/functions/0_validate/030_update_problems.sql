@@ -7,6 +7,7 @@ AS $$
 DECLARE
   v_update CONSTANT jsonb := update_problems.payload;
   v_problems jsonb := '[]'::jsonb;
+  v_waits CONSTANT boolean := tallymark.job_status(v_update ->> 'status') IS NOT DISTINCT FROM 'waiting';
   v_member text;
   v_value jsonb;
 BEGIN
@@ -17,8 +18,11 @@ BEGIN
       v_problems := v_problems || tallymark.counts_problems(v_value);
     ELSIF v_member = 'itemKeys' THEN
       v_problems := v_problems || tallymark.item_keys_problems(v_update);
-    ELSIF NOT tallymark.is_valid_update(update_problems.job_id, jsonb_build_object(v_member, v_value))
-      OR (v_member = 'timestamp' AND tallymark.parse_timestamp(v_update ->> 'timestamp') IS NULL)
+    ELSIF NOT tallymark.is_valid_update(update_problems.job_id, jsonb_build_object(v_member, v_value)
+        -- With another status these are fields of the crawler's own.
+        || CASE WHEN v_waits AND v_member IN ('waitUntil', 'reason') THEN '{"status": "waiting"}' ELSE '{}' END::jsonb)
+      OR (v_member = 'timestamp' OR (v_waits AND v_member = 'waitUntil'))
+        AND tallymark.parse_timestamp(v_update ->> v_member) IS NULL
     THEN
       v_problems := v_problems
         || jsonb_build_object('field', v_member, 'problem', tallymark.member_rule(v_member));

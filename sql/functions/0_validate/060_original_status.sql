@@ -12,8 +12,8 @@ BEGIN
     WHEN tallymark.job_status(v_status) IS NOT NULL THEN v_status
     ELSE (
       SELECT u.status
-      FROM unnest('{processing,completed,failed,paused,cancelled,credential_expiry,credential_renewal,'
-        'credential_resumed}'::text[]) AS u (status)
+      FROM unnest('{processing,waiting,completed,failed,paused,cancelled,credential_expiry,'
+        'credential_renewal,credential_resumed}'::text[]) AS u (status)
       WHERE tallymark.job_status(u.status) = v_status)
   END;
 END

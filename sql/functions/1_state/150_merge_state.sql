@@ -36,6 +36,8 @@ BEGIN
       v_status := tallymark.job_status(merge_state.payload ->> 'status');
       IF v_status = 'finished' THEN
         v_fields := v_fields || '{"progress": null}'; -- completed clears the resume state
+      ELSIF v_status = 'waiting' THEN
+        v_fields := v_fields || '{"timestamp": null}'; -- no field: its clock tells wait_spans that the job has waited
       END IF;
     END IF;
   END IF;
@@ -64,6 +66,7 @@ BEGIN
       job.resume_state := CASE WHEN v_status <> 'finished' THEN v_fields -> 'progress' END;
       v_fields := v_fields - 'progress';
     END IF;
+    v_fields := v_fields - 'timestamp';
     IF v_fields ? 'error' THEN
       v_fields := v_fields || jsonb_build_object('errorTimestamp', tallymark.iso_timestamp(merge_state.at));
     END IF;

@@ -27,6 +27,10 @@ BEGIN
     v_details := v_details || coalesce(
       tallymark.item_counts(p -> 'itemKeys', event_details.facts -> 'counted'), '{}');
   END IF;
+  IF lower((p ->> 'status') COLLATE "C") = 'waiting' THEN
+    v_details := v_details || jsonb_strip_nulls(
+      jsonb_build_object('waitUntil', p -> 'waitUntil', 'reason', p -> 'reason'));
+  END IF;
   IF p ?| ARRAY['lastAreasDiscovery', 'credentialStatus'] THEN
     v_details := v_details || tallymark.without_nulls(jsonb_build_object(
       'groupsCount', p #> '{lastAreasDiscovery,groupsCount}',
@@ -51,9 +55,9 @@ ledger keeps beside the update.
 Returns: an object with those of status, processedItems, totalItems, itemsByType, currentDataType, stage,
 operationType, groupCount, projectCount, groupTotal, projectTotal, groupsCount, projectsCount, totalDiscovered (how
 many areas of each type), lastProcessedId, message, workerId, credentialStatus, errorType, errorMessage, errorCode,
-stack, context that the update gave, and with fromStage, toStage, finalCounts, duration (milliseconds), summary,
-newGroups, newProjects where the event has them; of an update with itemKeys counted and seenBefore, how many of its keys
-of each type were new to the job, and how many were not.
+stack, context that the update gave, for a wait also waitUntil and reason, and with fromStage, toStage, finalCounts,
+duration (milliseconds), summary, newGroups, newProjects where the event has them; of an update with itemKeys counted
+and seenBefore, how many of its keys of each type were new to the job, and how many were not.
 Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.event_details(jsonb, jsonb) FROM PUBLIC;

@@ -21,7 +21,8 @@ BEGIN
     'createdAt', tallymark.iso_timestamp(job.created_at),
     'attributes', job.attributes,
     'command', job.requested_command)
-    || CASE WHEN v_guidance IS NULL THEN '{}' ELSE jsonb_build_object('credentialGuidance', v_guidance) END;
+    || CASE WHEN v_guidance IS NULL THEN '{}' ELSE jsonb_build_object('credentialGuidance', v_guidance) END
+    || CASE job.status WHEN 'waiting' THEN jsonb_build_object('wait', tallymark.current_wait(job)) ELSE '{}' END;
 END
 $$;
 
@@ -30,6 +31,6 @@ COMMENT ON FUNCTION tallymark.job_document(tallymark.job) IS
 Arguments: job: a row of tallymark.job.
 Returns: {"id", "status", "progress": the merged state, "resumeState", "lastSeq", "percentage", "summary",
 "startedAt", "finishedAt", "updatedAt", "createdAt", "attributes", "command"}; while the job has a credential status
-also "credentialGuidance" (see credential_guidance).';
+also "credentialGuidance" (see credential_guidance); while it waits also "wait" (see current_wait).';
 
 REVOKE ALL ON FUNCTION tallymark.job_document(tallymark.job) FROM PUBLIC;

@@ -20,6 +20,7 @@ BEGIN
     'itemTypes', (SELECT count(*) FROM jsonb_object_keys(p -> 'itemsByType')),
     'credentialStatus', p -> 'credentialStatus',
     'command', job.requested_command,
+    'wait', tallymark.current_wait(job),
     'error', CASE WHEN v_error IS NOT NULL THEN jsonb_build_object(
       'type', left(v_error ->> 'type', 200),
       -- An error may be a string.
@@ -37,7 +38,8 @@ COMMENT ON FUNCTION tallymark.job_row(tallymark.job) IS
 'Gives a job as a row of an overview, with what is shown of a job among many others.
 Arguments: job: a row of tallymark.job.
 Returns: {"id", "status", "percentage", "summary", "stage", "operationType", "processedItems", "totalItems",
-"itemTypes": how many, "credentialStatus", "command", "error": {"type", "message", 200 characters each} or null,
+"itemTypes": how many, "credentialStatus", "command", "wait": {"until", "reason"} or null,
+"error": {"type", "message", 200 characters each} or null,
 "lastSeq", "startedAt", "finishedAt", "updatedAt", "createdAt"}.';
 
 REVOKE ALL ON FUNCTION tallymark.job_row(tallymark.job) FROM PUBLIC;

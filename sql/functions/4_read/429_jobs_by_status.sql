@@ -8,7 +8,7 @@ SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
   -- queued, and the statuses that job_status gives.
-  c_statuses CONSTANT text[] := '{queued,running,paused,finished,failed,cancelled,credential_expired,
+  c_statuses CONSTANT text[] := '{queued,running,waiting,paused,finished,failed,cancelled,credential_expired,
     waiting_credential_renewal,credential_renewed}'::text[];
   v_most CONSTANT bigint := CASE WHEN jobs_by_status.at_most IS NOT NULL THEN greatest(jobs_by_status.at_most, 0) END;
   v_status text;

@@ -1,48 +1,76 @@
--- Finds running jobs that have been silent for too long.
+-- Finds jobs that have been silent for too long.
 
 CREATE OR REPLACE FUNCTION tallymark.stalled_jobs(
   factor numeric DEFAULT 3, least_silence interval DEFAULT '1 minute', unknown_habit interval DEFAULT '15 minutes',
-  id_prefix text DEFAULT NULL, max_jobs integer DEFAULT 1000, as_of timestamptz DEFAULT NULL
-) RETURNS TABLE (id text, last_update timestamptz, silent interval, allowed interval, long_gap interval)
+  id_prefix text DEFAULT NULL, max_jobs integer DEFAULT 1000, as_of timestamptz DEFAULT NULL,
+  never_reported interval DEFAULT '1 hour'
+) RETURNS TABLE (
+  id text, last_update timestamptz, silent interval, allowed interval, long_gap interval, state text, since timestamptz,
+  alive_at timestamptz, wait_until timestamptz, reason text
+)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
   c_most_looks CONSTANT integer := 10000;
+  v_most CONSTANT integer := least(greatest(coalesce(stalled_jobs.max_jobs, 1000), 0), 10000);
   v_now CONSTANT timestamptz := coalesce(stalled_jobs.as_of, statement_timestamp());
+  v_never CONSTANT interval := coalesce(stalled_jobs.never_reported, '1 hour');
+  v_found bigint;
 BEGIN
   RETURN QUERY
-  SELECT j.id, f.last_update, v_now - f.last_update, a.allowed, f.long_gap
+  SELECT j.id, s.last_update, v_now - s.last_update, s.allowed, s.long_gap, s.state, s.since, w.alive_at, s.wait_until,
+    tallymark.current_wait(w) ->> 'reason'
   FROM (
     -- The habit is computed only for jobs silent for least_silence, in this order until there are enough.
     SELECT r.id, r.updated_at FROM tallymark.job AS r
-    WHERE r.status = 'running' AND r.updated_at < v_now - stalled_jobs.least_silence
+    WHERE r.status IN ('running', 'waiting') AND r.updated_at < v_now - stalled_jobs.least_silence
       AND (stalled_jobs.id_prefix IS NULL OR starts_with(r.id, stalled_jobs.id_prefix))
     ORDER BY r.updated_at, r.id
     LIMIT c_most_looks
   ) AS j
-  CROSS JOIN LATERAL tallymark.update_frequency(j.id, 50) AS f
-  CROSS JOIN LATERAL (SELECT greatest(stalled_jobs.least_silence,
-    coalesce(f.long_gap * stalled_jobs.factor::double precision, stalled_jobs.unknown_habit)) AS allowed) AS a
-  WHERE v_now - f.last_update > a.allowed
+  JOIN tallymark.job AS w ON w.id = j.id
+  CROSS JOIN LATERAL tallymark.job_silence(
+    w, v_now, stalled_jobs.factor, stalled_jobs.least_silence, stalled_jobs.unknown_habit) AS s
+  WHERE s.state IN ('stuck', 'silent')
   ORDER BY j.updated_at, j.id
-  LIMIT least(greatest(coalesce(stalled_jobs.max_jobs, 1000), 0), 10000);
+  LIMIT v_most;
+  GET DIAGNOSTICS v_found = ROW_COUNT;
+  IF v_found < v_most AND v_never > '0' THEN
+    -- After the others, which they must not crowd out: many may be registered long before they are started.
+    RETURN QUERY
+    SELECT j.id, j.updated_at, v_now - j.created_at, v_never, NULL::interval, 'never_reported', j.created_at, j.alive_at,
+      NULL::timestamptz, NULL
+    FROM tallymark.job AS j
+    WHERE j.status = 'queued' AND j.created_at < v_now - v_never
+      AND (stalled_jobs.id_prefix IS NULL OR starts_with(j.id, stalled_jobs.id_prefix))
+    ORDER BY j.created_at DESC, j.id
+    LIMIT v_most - v_found;
+  END IF;
 END
 $$;
 
-COMMENT ON FUNCTION tallymark.stalled_jobs(numeric, interval, interval, text, integer, timestamptz) IS
-'Finds running jobs without an update for longer than their own habit allows: longer than factor times the 95th
-percentile of the time between their newest 50 updates, and at least least_silence.
+COMMENT ON FUNCTION tallymark.stalled_jobs(numeric, interval, interval, text, integer, timestamptz, interval) IS
+'Finds jobs that are stalled: those that run or wait and have had no update for longer than their own habit allows,
+which is longer than factor times the 95th percentile of the time between their newest 50 updates, and at least
+least_silence; and those that were registered and never reported on. The silence of a job that waits counts from the end
+that it gave. A job that is paused, has ended, or needs credentials is never stalled.
 Arguments: factor: see above; least_silence: see above; unknown_habit: how long a job with fewer than 2 updates may be
 silent; id_prefix: only jobs whose ids begin with this, null for all; max_jobs: how many jobs at most, 0 to 10000,
-null for 1000; as_of: the moment for which to answer, null for now.
-Returns: rows, the longest silent first: id; last_update (by the server''s clock); silent (for how long); allowed (how
-long it may be); long_gap (that percentile, null where there is none).
+null for 1000; as_of: the moment for which to answer, null for now; never_reported: how long after its registration
+the first update is due, 0 for never, null for an hour.
+Returns: rows, first the running and waiting jobs, the longest silent first, then those that were never reported on,
+the newest first: id; last_update (by the server''s clock; when it was registered where there was none); silent (for how
+long); allowed (how long it may be); long_gap (that percentile, null where there is none); state (stuck: signs of life
+come and updates do not; silent: neither comes; never_reported); since (from when on the silence counts); alive_at (the
+last sign of life, or null); wait_until and reason (of a job that waits, or null).
 Callers: tallymark_reader, tallymark_admin.
-Cost: looks at each running job (by job_status_idx), and at 50 updates of each that has been silent for least_silence,
-until there are max_jobs. Of more than 10000 such jobs only the 10000 longest silent ones are looked at.';
+Cost: looks at each running and each waiting job (by job_status_idx), and at 50 updates of each that has been silent
+for least_silence, until there are max_jobs. Of more than 10000 such jobs only the 10000 longest silent ones are looked
+at. Then reads as many queued jobs as are still wanted (by job_status_created_idx).';
 
-REVOKE ALL ON FUNCTION tallymark.stalled_jobs(numeric, interval, interval, text, integer, timestamptz) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tallymark.stalled_jobs(numeric, interval, interval, text, integer, timestamptz)
+REVOKE ALL ON FUNCTION tallymark.stalled_jobs(numeric, interval, interval, text, integer, timestamptz, interval)
+  FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.stalled_jobs(numeric, interval, interval, text, integer, timestamptz, interval)
   TO tallymark_reader, tallymark_admin;

@@ -44,6 +44,8 @@ BEGIN
       WHERE s.key = ANY (tallymark.state_columns())), c.after
   INTO v_state, v_after
   FROM tallymark.fold_updates(v_job.id, v_to) AS f, tallymark.pending_command(v_job.id, v_to) AS c;
+  v_state := v_state
+    || tallymark.without_nulls(jsonb_build_object('waits', tallymark.waits_to_keep(v_job.id, v_to)));
   IF EXISTS (SELECT FROM tallymark.job_event AS e
     WHERE e.job_id = v_job.id AND e.seq <= v_to AND e.payload ? 'areas')
   THEN
@@ -81,8 +83,8 @@ $$;
 
 COMMENT ON FUNCTION tallymark.prune_job(text, timestamptz, integer, integer) IS
 'Folds the oldest events of a job into its baseline and deletes them from the ledger. The state of the job stays as it
-is, the fold of the baseline and the rest still gives that state, and a pruned update is still recognised when it
-comes again. Call it alone in a transaction, and again while more is true.
+is, the fold of the baseline and the rest still gives that state, waiting_times gives the same sums, and a pruned
+update is still recognised when it comes again. Call it alone in a transaction, and again while more is true.
 Arguments: job_id: a registered job; older_than: events that were recorded before this are old; keep_newest: how many
 of the newest events stay however old they are, null for 100; max_events: how many events at most, 1 to 10000, null
 for 1000.

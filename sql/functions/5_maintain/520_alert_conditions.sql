@@ -1,7 +1,8 @@
 -- Finds what is wrong with jobs, as far as operators should know.
 
 CREATE OR REPLACE FUNCTION tallymark.alert_conditions(
-  max_age interval DEFAULT '1 day', most_errors integer DEFAULT 10, errors_within interval DEFAULT '5 minutes'
+  max_age interval DEFAULT '1 day', most_errors integer DEFAULT 10, errors_within interval DEFAULT '5 minutes',
+  never_reported interval DEFAULT '1 hour'
 ) RETURNS TABLE (job_id text, kind text, facts jsonb)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -13,10 +14,13 @@ DECLARE
 BEGIN
   RETURN QUERY
   SELECT s.id, 'stalled'::text, jsonb_build_object('since', tallymark.iso_timestamp(s.last_update),
-    'allowedSeconds', round(extract(epoch FROM s.allowed)), 'said', j.progress -> 'message',
+    'allowedSeconds', round(extract(epoch FROM s.allowed)), 'state', s.state, 'said', j.progress -> 'message',
     'summary', tallymark.progress_summary(j.progress))
-  FROM tallymark.stalled_jobs() AS s JOIN tallymark.job AS j ON j.id = s.id
-  WHERE s.last_update + s.allowed >= v_since
+    || tallymark.without_nulls(jsonb_build_object('aliveAt', tallymark.iso_timestamp(s.alive_at),
+      'waitUntil', tallymark.iso_timestamp(s.wait_until), 'reason', s.reason))
+  FROM tallymark.stalled_jobs(never_reported => alert_conditions.never_reported) AS s
+  JOIN tallymark.job AS j ON j.id = s.id
+  WHERE s.since + s.allowed >= v_since
   UNION ALL
   SELECT j.id, 'failed', jsonb_build_object('since', tallymark.iso_timestamp(j.finished_at), 'seq', j.last_seq,
     'said', coalesce(CASE WHEN jsonb_typeof(j.progress -> 'error') = 'string' THEN j.progress -> 'error' END,
@@ -51,19 +55,20 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION tallymark.alert_conditions(interval, integer, interval) IS
-'Finds what is wrong with jobs at this moment. The kinds: stalled (a running job has been silent for longer than its
-habit allows, see stalled_jobs); failed; credentials (its crawler waits for new ones); errors (most_errors errors or
+COMMENT ON FUNCTION tallymark.alert_conditions(interval, integer, interval, interval) IS
+'Finds what is wrong with jobs at this moment. The kinds: stalled (a job is stuck or silent, or was never reported on,
+see stalled_jobs); failed; credentials (its crawler waits for new ones); errors (most_errors errors or
 more within errors_within); mismatch (its state differed from its ledger when it was last verified, see
 note_verification).
 Arguments: max_age: what began longer ago is left out, except a mismatch, null for a day; most_errors: how many errors
-are too many; errors_within: the time in which they are counted, up to now.
+are too many; errors_within: the time in which they are counted, up to now; never_reported: as that of stalled_jobs.
 Returns: rows of job_id, kind, facts: an object with those members that fit the kind: "since": when it began, "said":
 what the crawler said about it, or null, "guidance": what to do about its credentials, "summary", "seq",
-"allowedSeconds", "status", "errors", "withinSeconds", "difference".
+"allowedSeconds", "state": stuck, silent or never_reported, "aliveAt", "waitUntil", "reason", "status", "errors",
+"withinSeconds", "difference".
 Callers: tallymark_reader, tallymark_admin.
 Cost: that of stalled_jobs, and of reading the events of errors_within.';
 
-REVOKE ALL ON FUNCTION tallymark.alert_conditions(interval, integer, interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tallymark.alert_conditions(interval, integer, interval)
+REVOKE ALL ON FUNCTION tallymark.alert_conditions(interval, integer, interval, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.alert_conditions(interval, integer, interval, interval)
   TO tallymark_reader, tallymark_admin;

@@ -13,7 +13,7 @@ BEGIN
   RETURN CASE
     WHEN v_job.id IS NULL THEN false
     -- The same silence, however long: there was no report since.
-    WHEN alert_holds.kind = 'stalled' THEN v_job.status = 'running'
+    WHEN alert_holds.kind = 'stalled' THEN v_job.status IN ('running', 'waiting', 'queued')
       AND tallymark.iso_timestamp(v_job.updated_at) = alert_holds.facts ->> 'since'
     -- The same failure: a failure after a restart is another one, even if raise_alerts did not run in between.
     WHEN alert_holds.kind = 'failed' THEN v_job.status = 'failed' AND NOT EXISTS (

@@ -11,7 +11,7 @@ DECLARE
 BEGIN
   IF alert_text.recovered THEN
     RETURN CASE alert.kind
-      WHEN 'stalled' THEN 'The job is no longer silent: there was an update, or it is no longer running.'
+      WHEN 'stalled' THEN 'The job is no longer stalled: there was an update, or it is no longer running.'
       WHEN 'failed' THEN 'The failure is over: the job was restarted or deleted.'
       WHEN 'credentials' THEN 'The job is no longer waiting for credentials.'
       WHEN 'errors' THEN 'The job reports fewer errors again.'
@@ -23,15 +23,23 @@ BEGIN
     v_said := format('%s at event %s', v_facts #>> '{difference,field}', v_facts #>> '{difference,seq}');
   END IF;
   RETURN format(CASE alert.kind
-    WHEN 'stalled' THEN 'The job has had no update since %1$s; by its habit one was due within %2$s s. '
-      'Check whether its crawler is running and can reach the server.'
+    WHEN 'stalled' THEN CASE v_facts ->> 'state'
+      WHEN 'stuck' THEN 'The job is alive, no progress: signs of life come, the last one at %3$s, but no update since '
+        '%1$s; by its habit one was due within %2$s s%4$s. Look for what its crawler hangs on.'
+      WHEN 'never_reported' THEN 'The job was registered at %1$s, and no crawler has reported on it within %2$s s. '
+        'Check whether its crawler was started with this id, the right address and a token that may write.'
+      ELSE 'The job has had no update since %1$s; by its habit one was due within %2$s s%4$s. There was no sign of life '
+        'since %3$s. Check whether its crawler is running and can reach the server.' END
     WHEN 'failed' THEN 'The job failed at %1$s. It runs again when a crawler reports started.'
     WHEN 'credentials' THEN 'The job has been waiting for credentials since %1$s.'
     WHEN 'errors' THEN CASE v_facts ->> 'errors' WHEN '1' THEN 'The job reported 1 error at %1$s.'
       ELSE 'The job has reported %2$s errors since %1$s.' END
     ELSE 'The state of the job did not match its ledger when it was verified at %1$s. Check who changed the '
       'database by hand; tallymark verify names each difference.' END,
-    v_facts ->> 'since', coalesce(v_facts ->> 'allowedSeconds', v_facts ->> 'errors'))
+    v_facts ->> 'since', coalesce(v_facts ->> 'allowedSeconds', v_facts ->> 'errors'),
+    greatest((v_facts ->> 'aliveAt') COLLATE "C", (v_facts ->> 'since') COLLATE "C"),
+    coalesce(' after the end of its wait at ' || (v_facts ->> 'waitUntil'), '')
+      || coalesce(' (' || nullif(v_facts ->> 'reason', '') || ')', ''))
     || coalesce(' Its progress was ' || (v_facts ->> 'summary') || '.', '')
     || coalesce(E'\n' || nullif(v_said, ''), '') || coalesce(E'\n' || left(v_facts ->> 'guidance', c_most), '');
 END

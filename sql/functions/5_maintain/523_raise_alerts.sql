@@ -1,7 +1,8 @@
 -- Opens alerts for what is wrong and closes those that are over: once for each episode, however many processes watch.
 
 CREATE OR REPLACE FUNCTION tallymark.raise_alerts(
-  max_age interval DEFAULT '1 day', most_errors integer DEFAULT 10, errors_within interval DEFAULT '5 minutes'
+  max_age interval DEFAULT '1 day', most_errors integer DEFAULT 10, errors_within interval DEFAULT '5 minutes',
+  never_reported interval DEFAULT '1 hour'
 ) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -25,7 +26,8 @@ BEGIN
   GET DIAGNOSTICS v_recovered = ROW_COUNT;
   INSERT INTO tallymark.alert AS a (job_id, kind, facts, opened_at, due_at)
   SELECT c.job_id, c.kind, c.facts, v_now, v_now
-  FROM tallymark.alert_conditions(raise_alerts.max_age, raise_alerts.most_errors, raise_alerts.errors_within) AS c
+  FROM tallymark.alert_conditions(raise_alerts.max_age, raise_alerts.most_errors, raise_alerts.errors_within,
+    raise_alerts.never_reported) AS c
   ON CONFLICT (job_id, kind) WHERE recovered_at IS NULL DO NOTHING;
   GET DIAGNOSTICS v_opened = ROW_COUNT;
   RETURN jsonb_build_object('opened', v_opened, 'recovered', v_recovered,
@@ -33,7 +35,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION tallymark.raise_alerts(interval, integer, interval) IS
+COMMENT ON FUNCTION tallymark.raise_alerts(interval, integer, interval, interval) IS
 'Looks at all jobs, opens an alert for each condition that has none, and closes the alerts whose condition is over.
 Arguments: as those of alert_conditions.
 Returns: {"opened" and "recovered": how many alerts were opened and closed, "open": how many are open now}.
@@ -41,5 +43,5 @@ Callers: tallymark_admin.
 Locks: one caller at a time; no job.
 Cost: that of alert_conditions, and a look at the job of each open alert.';
 
-REVOKE ALL ON FUNCTION tallymark.raise_alerts(interval, integer, interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tallymark.raise_alerts(interval, integer, interval) TO tallymark_admin;
+REVOKE ALL ON FUNCTION tallymark.raise_alerts(interval, integer, interval, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.raise_alerts(interval, integer, interval, interval) TO tallymark_admin;

@@ -10,7 +10,8 @@ DECLARE
   v_last tallymark.job_event;
   v_who text;
   v_age text;
-  v_stalled record;
+  v_silence record;
+  v_late text;
   v_habit record;
   v_found jsonb := '[]';
 BEGIN
@@ -39,17 +40,38 @@ BEGIN
       'recordedAt', tallymark.iso_timestamp(v_last.recorded_at),
       'occurredAt', tallymark.iso_timestamp(v_last.occurred_at)));
 
-  SELECT s.* INTO v_stalled FROM tallymark.stalled_jobs(id_prefix => job.id, max_jobs => 10000) AS s WHERE s.id = job.id;
+  SELECT s.* INTO v_silence FROM tallymark.job_silence(job, v_now) AS s;
   SELECT f.* INTO v_habit FROM tallymark.update_frequency(job.id, 50) AS f;
-  IF v_stalled.id IS NOT NULL THEN
-    v_found := v_found || tallymark.finding('silent', 'problem', format(
-        'It is running and has been silent for %s; by its habit an update was due within %s.',
-        tallymark.duration_text(v_stalled.silent), tallymark.duration_text(v_stalled.allowed)),
-      'Check whether the crawler''s process is running, then whether it reaches the server (its log shows the answers '
-      'that it gets, tallymark.job_intake what was refused). After a restart it continues where it stopped.',
-      jsonb_build_object('lastUpdateAt', tallymark.iso_timestamp(v_stalled.last_update),
-        'silentSeconds', round(extract(epoch FROM v_stalled.silent)),
-        'allowedSeconds', round(extract(epoch FROM v_stalled.allowed))));
+  IF v_silence.state IN ('stuck', 'silent') THEN
+    v_late := format('%s; by its habit an update was due within %s', tallymark.duration_text(v_now - v_silence.since),
+      tallymark.duration_text(v_silence.allowed));
+    v_found := v_found || CASE v_silence.state
+      WHEN 'stuck' THEN tallymark.finding('stuck', 'problem',
+        format('It is alive, no progress: a sign of life came %s ago, but ', tallymark.duration_text(v_now - job.alive_at))
+        || CASE job.status WHEN 'waiting' THEN 'the end of its wait was ' || replace(v_late, '; ', ' ago; ')
+          ELSE 'no update for ' || v_late END || '.',
+        'Look for what the crawler hangs on, such as a request without a timeout or a lock. It hears commands: it can be '
+        'asked to pause or to cancel.')
+      ELSE tallymark.finding('silent', 'problem',
+        CASE job.status WHEN 'waiting' THEN 'It said that it waits, and the end of its wait was '
+            || replace(v_late, '; ', ' ago; ')
+          ELSE 'It is running and has been silent for ' || v_late END
+        || format('. There was no sign of life since %s.',
+          tallymark.iso_timestamp(greatest(job.alive_at, v_silence.last_update))),
+        'Check whether the crawler''s process is running, then whether it reaches the server (its log shows the answers '
+        'that it gets, tallymark.job_intake what was refused). After a restart it continues where it stopped.') END;
+    v_found := jsonb_set(v_found, ARRAY['-1', 'facts'], jsonb_build_object(
+      'lastUpdateAt', tallymark.iso_timestamp(v_silence.last_update),
+      'silentSeconds', round(extract(epoch FROM v_now - v_silence.last_update)),
+      'allowedSeconds', round(extract(epoch FROM v_silence.allowed)),
+      'since', tallymark.iso_timestamp(v_silence.since), 'aliveAt', tallymark.iso_timestamp(job.alive_at)));
+  ELSIF job.status = 'waiting' THEN
+    v_found := v_found || tallymark.finding('waiting', 'ok',
+      'It waits' || coalesce(' until ' || tallymark.iso_timestamp(v_silence.wait_until), '')
+        || coalesce(': ' || nullif(tallymark.current_wait(job) ->> 'reason', ''), '') || '. No update is expected before that.', NULL,
+      jsonb_build_object('waitUntil', tallymark.iso_timestamp(v_silence.wait_until), 'reason', tallymark.current_wait(job) -> 'reason',
+        'allowedSeconds', round(extract(epoch FROM v_silence.allowed)),
+        'aliveAt', tallymark.iso_timestamp(job.alive_at)));
   ELSIF job.status = 'failed' THEN
     v_found := v_found || tallymark.finding('failed', 'problem',
       format('It failed at %s.', tallymark.iso_timestamp(job.finished_at)),
@@ -74,10 +96,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.diagnose_progress(tallymark.job, jsonb) IS
-'Diagnoses stalled progress: who reported last and when by both clocks, and whether the job has been silent for longer
-than its own habit allows, by the rule of stalled_jobs.
+'Diagnoses stalled progress: who reported last and when by both clocks, and whether the job works, waits, is stuck or is
+silent, by the rule of job_silence.
 Arguments: job: a row of tallymark.job; figures: as update_figures gives them.
-Returns: an array of findings: never_reported, all_pruned, or last_update and one of silent, failed, ended, heard_of,
-not_running.';
+Returns: an array of findings: never_reported, all_pruned, or last_update and one of stuck, silent, waiting, failed,
+ended, heard_of, not_running.';
 
 REVOKE ALL ON FUNCTION tallymark.diagnose_progress(tallymark.job, jsonb) FROM PUBLIC;

@@ -7,6 +7,8 @@ AS $$
 DECLARE
   c_patience CONSTANT bigint := 5; -- events, within which a crawler should have received a command and obeyed it
   v_now CONSTANT timestamptz := statement_timestamp();
+  c_most_reasons CONSTANT integer := 3;
+  v_waited record;
   v_since bigint;
   v_refused record;
   v_error tallymark.job_event;
@@ -40,6 +42,21 @@ BEGIN
     INTO v_found
     FROM jsonb_array_elements_text(tallymark.credential_guidance(job.status, job.progress -> 'credentialStatus'))
       WITH ORDINALITY AS g (line, number);
+  END IF;
+
+  SELECT count(*) AS reasons, sum(w.seconds) AS seconds, sum(w.waits) AS waits, jsonb_agg(jsonb_build_object(
+      'reason', w.reason, 'waits', w.waits, 'seconds', w.seconds) ORDER BY w.seconds DESC, w.reason) AS facts,
+    string_agg(format('%s for %s', tallymark.duration_text(w.seconds * interval '1 second'),
+      coalesce(left(w.reason, 100), 'no reason given')), ', ' ORDER BY w.seconds DESC, w.reason)
+      FILTER (WHERE w.place <= c_most_reasons) AS list
+  INTO v_waited
+  FROM tallymark.waiting_times(job.id) WITH ORDINALITY AS w (reason, waits, seconds, last_at, is_current, place);
+  IF v_waited.reasons > 0 THEN
+    v_found := v_found || tallymark.finding('waited', 'note',
+      format('It has waited %s in all: %s%s.', tallymark.duration_text(v_waited.seconds * interval '1 second'),
+        v_waited.list, CASE WHEN v_waited.reasons > c_most_reasons
+          THEN format(' and %s more reasons', v_waited.reasons - c_most_reasons) ELSE '' END), NULL,
+      jsonb_build_object('seconds', v_waited.seconds, 'waits', v_waited.waits, 'reasons', v_waited.facts));
   END IF;
 
   -- A crawler whose updates are refused is not silent, though the ledger looks as if it were.
@@ -85,6 +102,6 @@ $$;
 COMMENT ON FUNCTION tallymark.diagnose_waiting(tallymark.job, jsonb) IS
 'Diagnoses stalled progress: what the job may be waiting for, whether its crawler is refused, and its errors.
 Arguments: job: a row of tallymark.job; figures: as update_figures gives them.
-Returns: an array of findings: command_waiting, credentials, only_refused, errors or no_errors.';
+Returns: an array of findings: command_waiting, credentials, waited, only_refused, errors or no_errors.';
 
 REVOKE ALL ON FUNCTION tallymark.diagnose_waiting(tallymark.job, jsonb) FROM PUBLIC;

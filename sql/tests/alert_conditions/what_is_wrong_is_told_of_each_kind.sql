@@ -33,7 +33,7 @@ SELECT set_eq('SELECT job_id, kind FROM found',
   $$VALUES ('silent', 'stalled'), ('failed', 'failed'), ('expired', 'credentials'), ('brief', 'credentials'),
     ('erring', 'errors'),
     ('wrong', 'mismatch')$$, 'each kind once, and no other');
-SELECT is(facts - 'since', '{"said": "page 7", "summary": "5/10 items (50%)", "allowedSeconds": 900}',
+SELECT is(facts - 'since', '{"said": "page 7", "state": "silent", "summary": "5/10 items (50%)", "allowedSeconds": 900}',
   'the facts of a stalled job') FROM found WHERE kind = 'stalled';
 SELECT is(facts ->> 'said', 'no answer', 'the facts of a failed job') FROM found WHERE kind = 'failed';
 SELECT is(facts - 'since', '{"status": "credential_expired", "said": "token of gitlab.example was revoked",

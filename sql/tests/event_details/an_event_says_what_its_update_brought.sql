@@ -2,7 +2,7 @@
 -- the job.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(8);
+SELECT plan(10);
 
 CREATE FUNCTION pg_temp.details_of(payload jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
@@ -22,6 +22,10 @@ SELECT is(pg_temp.details_of('{"status": "PROCESSING", "processedItems": 150, "t
   "operationType": "data_collection", "itemsByType": {"issues": 50}, "lastProcessedId": "x", "message": "m",
     "workerId": "w"}',
   'the members of an update, the status in small letters');
+SELECT is(pg_temp.details_of('{"status": "Waiting", "waitUntil": "2025-01-06T10:00:00Z", "reason": "rate limit"}'),
+  '{"status": "waiting", "waitUntil": "2025-01-06T10:00:00Z", "reason": "rate limit"}', 'until when and for what it waits');
+SELECT is(pg_temp.details_of('{"status": "paused", "reason": {"of": "its own"}}'), '{"status": "paused"}',
+  'with another status that is a field of the crawler''s own');
 SELECT is(pg_temp.details_of('{"processed": 3, "total": 9, "stage": null}'),
   '{"status": "processing", "processedItems": 3, "totalItems": 9}', 'legacy names under the new ones, and no nulls');
 SELECT is(pg_temp.details_of('{"itemsByType": {"issues": 1}}') -> 'itemsByType', '{"issues": 1}',

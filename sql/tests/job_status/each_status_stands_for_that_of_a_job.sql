@@ -2,11 +2,11 @@
 -- none.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(36);
+SELECT plan(39);
 
 SELECT is(tallymark.job_status(f.form), c.job, f.form || ' stands for ' || c.job)
 FROM (VALUES ('started', 'running'), ('processing', 'running'), ('completed', 'finished'), ('failed', 'failed'),
-  ('paused', 'paused'),
+  ('paused', 'paused'), ('waiting', 'waiting'),
   ('cancelled', 'cancelled'), ('credential_expiry', 'credential_expired'), ('credential_renewal',
     'waiting_credential_renewal'),
   ('credential_resumed', 'credential_renewed')) AS c (update, job)

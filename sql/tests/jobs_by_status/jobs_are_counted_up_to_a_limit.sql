@@ -14,7 +14,7 @@ END
 $$;
 
 SELECT set_eq($$ SELECT jsonb_object_keys(tallymark.jobs_by_status() -> 'statuses') $$,
-  $$ SELECT tallymark.job_status(s) FROM unnest('{processing,completed,failed,paused,cancelled,credential_expiry,
+  $$ SELECT tallymark.job_status(s) FROM unnest('{processing,waiting,completed,failed,paused,cancelled,credential_expiry,
     credential_renewal,credential_resumed}'::text[]) AS s UNION SELECT 'queued' $$, 'each status that a job can have');
 SELECT is(tallymark.jobs_by_status(at_most => 1000000) - 'statuses', jsonb_build_object('jobs', count(*), 'more', false),
   'all of them') FROM tallymark.job;

@@ -43,7 +43,7 @@ FROM (VALUES
 SELECT is((pg_temp.judged('{"taskId": "job", "status": "dancing", "stage": 7}')).refusal,
   '{"status": 400, "error": "Invalid status: dancing", "details": [
     {"field": "stage", "problem": "must be a string of at most 100 characters"},
-    {"field": "status", "problem": "must be started, processing, completed, failed, paused, cancelled, new_areas_discovered, credential_expiry, credential_renewal or credential_resumed"}]}', 'with every problem at once');
+    {"field": "status", "problem": "must be started, processing, waiting, completed, failed, paused, cancelled, new_areas_discovered, credential_expiry, credential_renewal or credential_resumed"}]}', 'with every problem at once');
 SELECT is((pg_temp.judged('7')).refusal ->> 'error', 'Invalid request body', 'what is no object is answered as alone');
 SELECT is((pg_temp.judged('7')).refusal -> 'details', '[{"field": "", "problem": "must be a JSON object"}]',
   'and says why');

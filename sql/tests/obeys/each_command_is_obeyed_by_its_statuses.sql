@@ -6,7 +6,7 @@ SELECT plan(6);
 CREATE FUNCTION pg_temp.obeying(command text) RETURNS text LANGUAGE sql AS $$
   SELECT string_agg(s.status, ' ' ORDER BY s.status COLLATE "C") FILTER (WHERE tallymark.obeys($1, s.status))
   FROM
-    unnest('{queued,running,paused,finished,failed,cancelled,credential_expired,'
+    unnest('{queued,running,waiting,paused,finished,failed,cancelled,credential_expired,'
     'waiting_credential_renewal,credential_renewed}'::text[]) AS s (status)
   HAVING bool_and(tallymark.obeys($1, s.status) IS NOT NULL)
 $$;

@@ -2,7 +2,7 @@
 -- anything, and none of the roles has access to a table.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(108);
+SELECT plan(116);
 \ir ../helpers.psql
 
 CREATE ROLE tallymark_test_nobody;
@@ -22,7 +22,8 @@ FROM (VALUES (1, 'tallymark_writer', 'create_job(''a job'')'), (2, 'tallymark_wr
   (12, 'tallymark_reader', 'job_status(''paused'')'), (13, 'tallymark_reader', 'is_terminal(''paused'')'),
   (14, 'tallymark_reader', 'processed_items(''{}'')'),
   (15, 'tallymark_writer', 'unseen_items(''job'', ''pages'', ''{a}'')'),
-  (16, 'tallymark_writer', 'receive_unseen(''{"type": "pages", "keys": []}'', ''job'')'))
+  (16, 'tallymark_writer', 'receive_unseen(''{"type": "pages", "keys": []}'', ''job'')'),
+  (17, 'tallymark_writer', 'note_alive(''job'')'), (18, 'tallymark_writer', 'receive_alive(''{}'', ''job'')'))
     AS c (number, role, call)
 CROSS JOIN unnest('{tallymark_writer,tallymark_reader,tallymark_admin,tallymark_test_nobody}'::text[]) AS r (role)
 ORDER BY c.number;

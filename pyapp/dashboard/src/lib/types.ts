@@ -3,6 +3,7 @@
 export type Status =
   | "queued"
   | "running"
+  | "waiting"
   | "paused"
   | "finished"
   | "failed"
@@ -12,6 +13,11 @@ export type Status =
   | "credential_renewed";
 export type Command = "pause" | "resume" | "cancel";
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+export interface Wait {
+  until: string | null;
+  reason: string | null;
+}
 
 /** A job as lists have it. */
 export interface Row {
@@ -27,6 +33,8 @@ export interface Row {
   /** As the crawler sent it. */
   credentialStatus: Json;
   command: Command | null;
+  /** While it waits: until when and for what, as far as its crawler said so. */
+  wait: Wait | null;
   error: { type: string | null; message: string | null } | null;
   lastSeq: number;
   startedAt: string | null;
@@ -75,11 +83,34 @@ export interface Frequency {
   lastUpdateAt: string | null;
 }
 
+/** A job whose updates are overdue. Stuck: signs of life come and updates do not. Silent: neither comes. */
 export interface Stalled {
   id: string;
+  state: "stuck" | "silent" | "never_reported";
   lastUpdateAt: string;
   silentSeconds: number;
   allowedSeconds: number;
+  /** From when on its silence counts: after a wait, from its end. */
+  since: string;
+  aliveAt: string | null;
+  waitUntil: string | null;
+  reason: string | null;
+}
+
+/** Whether a job works, waits, is stuck or is silent, and what it has waited for. */
+export interface Liveness {
+  id: string;
+  state: "working" | "waiting" | "queued" | Stalled["state"] | null;
+  lastUpdateAt: string | null;
+  aliveAt: string | null;
+  since: string | null;
+  allowedSeconds: number | null;
+  waitUntil: string | null;
+  reason: string | null;
+  waited: {
+    seconds: number;
+    reasons: { reason: string | null; waits: number; seconds: number; lastAt: string; current: boolean }[];
+  };
 }
 
 /** Figures of the whole system, sent along with the overview. */
@@ -113,6 +144,8 @@ export interface Job {
   command: Command | null;
   /** What to do about the job's credentials, while its status is about credentials. */
   credentialGuidance?: string[];
+  /** While it waits. */
+  wait?: Wait;
 }
 
 /** The merged state; crawlers send further members, too. */

@@ -10,6 +10,7 @@ import type { Status } from "../lib/types";
 const COLOURS: Record<Status, string> = {
   queued: "status-secondary",
   running: "status-blue",
+  waiting: "status-purple",
   paused: "status-yellow",
   finished: "status-green",
   failed: "status-red",
@@ -37,6 +38,7 @@ export function StatusBadge({ status }: { status: Status }) {
 const BARS: Partial<Record<Status, string>> = {
   finished: "bar-finished",
   failed: "bar-failed",
+  waiting: "bar-waiting",
   paused: "bar-waiting",
   cancelled: "bar-ended",
   credential_expired: "bar-waiting",

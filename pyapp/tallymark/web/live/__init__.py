@@ -29,7 +29,7 @@ from tallymark.web.live.overview import (
 )
 from tallymark.web.live.poller import Pause, Poller, Read, WakeChain
 from tallymark.web.live.stream import Message, Stream, Subscription, gone
-from tallymark.web.routes.lists import overview_question
+from tallymark.web.routes.lists import NEVER_REPORTED, never_reported, overview_question
 
 __all__ = ["Live", "add_live"]
 
@@ -45,7 +45,7 @@ _RETRY_SECONDS = (5, 15)
 class Live:
     """All streams of this process. A server that ends calls `stop`."""
 
-    def __init__(self, reader: Reader, queue: AdmissionQueue, max_streams: int) -> None:
+    def __init__(self, reader: Reader, queue: AdmissionQueue, max_streams: int, never_reported: bytes) -> None:
         """Nothing is read before the first stream; what is read takes a turn in the queue, like requests."""
         self._max_streams = max_streams
         self._queue = queue
@@ -70,7 +70,9 @@ class Live:
         self.read_newest: Read = read_newest
         self.jobs = Poller[JobFeed]("tallymark-jobs", partial(read_jobs, read, read_primary), self._chain, _PAUSE)
         self.pages = Poller[PageFeed]("tallymark-pages", partial(read_pages, read), self._chain, _PAUSE)
-        self.totals = Poller[TotalsFeed]("tallymark-totals", partial(read_totals, read), self._chain, _TOTALS_PAUSE)
+        self.totals = Poller[TotalsFeed](
+            "tallymark-totals", partial(read_totals, read, never_reported), self._chain, _TOTALS_PAUSE
+        )
 
     def open_stream(self, subscription: Subscription, tokens: Tokens) -> Stream:
         """Return a stream for the request at hand; it must be closed.
@@ -118,7 +120,7 @@ class Live:
 
 def add_live(app: Flask, tokens: Tokens, reader: Reader, queue: AdmissionQueue, max_streams: int) -> None:
     """Give an application the route of streams, and `extensions["tallymark.live"]`, the `Live` that a server stops."""
-    live = app.extensions["tallymark.live"] = Live(reader, queue, max_streams)
+    live = app.extensions["tallymark.live"] = Live(reader, queue, max_streams, app.config[NEVER_REPORTED])
 
     @app.get("/events")
     @tokens.required_scope("read")
@@ -134,7 +136,11 @@ def add_live(app: Flask, tokens: Tokens, reader: Reader, queue: AdmissionQueue, 
             caller().check_job(job_id.decode())
         # A stream must be asked for: somebody who just tries the address would wait for its end.
         if _EVENT_STREAM not in request.accept_mimetypes.values():
-            messages = _job_once(reader, job_id.decode(), known) if job_id else read_once(reader.call, question)
+            messages = (
+                _job_once(reader, job_id.decode(), known)
+                if job_id
+                else read_once(reader.call, question, never_reported())
+            )
             return json_answer(b'{"messages":[%s]}' % b",".join(message.as_json for message in messages))
         if question[-1] is not None and job_id is None:
             reader.call(NEWEST_JOBS_LIVE, *question[:-2], b"0", question[-1])  # refuses a wrong cursor

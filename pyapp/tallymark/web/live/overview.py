@@ -135,9 +135,9 @@ def read_pages(read: Read, feeds: Sequence[PageFeed]) -> Iterator[PageFeed]:
             yield feed
 
 
-def read_totals(read: Read, feeds: Sequence[TotalsFeed]) -> Iterator[TotalsFeed]:
+def read_totals(read: Read, never_reported: bytes, feeds: Sequence[TotalsFeed]) -> Iterator[TotalsFeed]:
     """Read figures of one group into their feeds, and yield the feeds that have something new."""
-    shared = _shared_totals(read, feeds[0].group)
+    shared = _shared_totals(read, feeds[0].group, never_reported)
     for feed in feeds:
         message = _totals(read, shared, feed.page.state.running if feed.page.state else b"[]")
         if feed.message is None or feed.message.data != message.data:
@@ -146,14 +146,14 @@ def read_totals(read: Read, feeds: Sequence[TotalsFeed]) -> Iterator[TotalsFeed]
             yield feed
 
 
-def read_once(read: Read, question: Question) -> list[Message]:
+def read_once(read: Read, question: Question, never_reported: bytes) -> list[Message]:
     """Read a page and the figures above it, for a client that asks once."""
     page = PageState(read(NEWEST_JOBS_LIVE, *question), None)
-    return [page.message(0), _totals(read, _shared_totals(read, question[0]), page.running)]
+    return [page.message(0), _totals(read, _shared_totals(read, question[0], never_reported), page.running)]
 
 
-def _shared_totals(read: Read, prefix: bytes | None) -> bytes:
-    statuses, throughput, stalled = read(TOTALS, prefix, _COUNTED, _MAX_STALLED)
+def _shared_totals(read: Read, prefix: bytes | None, never_reported: bytes) -> bytes:
+    statuses, throughput, stalled = read(TOTALS, prefix, _COUNTED, _MAX_STALLED, never_reported)
     return b'"statuses":%s,"throughput":%s,"stalled":%s' % (statuses, throughput, stalled)
 
 

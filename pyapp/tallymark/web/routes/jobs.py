@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import quote
 
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
 from werkzeug.routing import PathConverter
 
 from tallymark.functions import http
@@ -25,6 +25,7 @@ from tallymark.web.http.answers import Problem, json_answer
 from tallymark.web.http.bodies import Bodies
 from tallymark.web.http.requests import BIGINT, Query
 from tallymark.web.http.surrogates import mended
+from tallymark.web.routes.lists import never_reported
 
 #: The form of the tags of `read_job`; others that a client sends are ignored.
 _TAG = re.compile(r"[0-9a-f]{1,16}-[0-9]{1,19}-[0-9a-f]{1,16}", re.ASCII)
@@ -65,6 +66,7 @@ _PARTS = {
     ),
     "rate": _Part(http.RATE_PAGE, lambda query: (query.number("window"),)),
     "stages": _Part(http.STAGES_PAGE, lambda _query: ()),
+    "liveness": _Part(http.JOB_LIVENESS, lambda _query: (never_reported(),)),
     "verify": _Part(http.VERIFY_PAGE, lambda _query: ()),
     "diagnosis": _Part(http.DIAGNOSE_JOB, lambda _query: ()),
 }
@@ -141,6 +143,18 @@ def add_jobs(
             [answer] = writer.call(http.RECEIVE_UNSEEN, body, _job_key(job_id))
         return json_answer(answer)
 
+    @app.post("/api/internal/jobs/<job_id:job_id>/alive")
+    @tokens.required_scope("write")
+    def note_alive(job_id: str) -> Response:
+        """Note that a job's crawler is alive, and answer with the command that waits for it."""
+        body = read_body() if _has_body(request) else b"{}"
+        caller().check_job(job_id)
+        key = _job_key(job_id)
+        with queue.outside():
+            # It waits for no job, so it needs no place among the calls that do.
+            [answer] = _with_whole_text(lambda body: writer.call(http.RECEIVE_ALIVE, body, key), body)
+        return json_answer(answer)
+
     @app.get("/api/internal/jobs/<job_id:job_id>")
     @tokens.required_scope("read")
     def get_job(job_id: str) -> Response:
@@ -150,6 +164,11 @@ def add_jobs(
 
     for name, part in _PARTS.items():
         _add_part(app, tokens, reader, name, part)
+
+
+def _has_body(asked: Request) -> bool:
+    """Return whether a request has a body. A chunked one may turn out to be empty, which is refused as no JSON."""
+    return bool(asked.content_length) or "Transfer-Encoding" in asked.headers
 
 
 def _with_whole_text(call: Callable[[bytes], Row], body: bytes) -> Row:

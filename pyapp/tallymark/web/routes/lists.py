@@ -4,13 +4,16 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import NamedTuple
 
-from flask import Flask, Response
+from flask import Flask, Response, current_app
 
 from tallymark.functions import http
 from tallymark.web.auth.tokens import Caller, Tokens, caller
 from tallymark.web.db.replica import CanCall
 from tallymark.web.http.answers import Problem, json_answer
 from tallymark.web.http.requests import Query
+
+#: The member of the application's configuration with TALLYMARK_NEVER_REPORTED_AFTER.
+NEVER_REPORTED = "TALLYMARK_NEVER_REPORTED"
 
 
 class _Page(NamedTuple):
@@ -30,6 +33,12 @@ def overview_question(query: Query) -> tuple[bytes | None, ...]:
         *map(query.text, ("status", "stage", "operationType", "currentDataType", "itemType", "q")),
         *(query.number("limit"), query.cursor("cursor")),
     )
+
+
+def never_reported() -> bytes:
+    """Return after how many seconds a job that was never reported on needs attention, as a parameter."""
+    seconds: bytes = current_app.config[NEVER_REPORTED]
+    return seconds
 
 
 _PAGES = {
@@ -52,7 +61,7 @@ _PAGES = {
         lambda query: (query.text("root"), query.number("depth"), query.number("limit")),
     ),
     "errors": _Page(http.ERRORS_PAGE, lambda query: (query.instant("since"), query.number("limit"))),
-    "stalled": _Page(http.STALLED_PAGE, lambda query: (query.number("limit"),)),
+    "stalled": _Page(http.STALLED_PAGE, lambda query: (query.number("limit"), never_reported())),
     "failures": _Page(http.RECENT_FAILURES, lambda query: (query.instant("since"), query.number("limit"))),
     "days": _Page(http.DAYS_PAGE, lambda query: (query.number("days"),)),
 }

@@ -64,7 +64,7 @@ def add_metrics(
         reader: Where figures of the database come from.
         readiness: What says whether this process is ready.
     """
-    figures = Figures(reader, readiness)
+    figures = Figures(reader, readiness, b"%d" % settings.never_reported_after)
     sampler = _Sampler(lines, bodies, pools)
 
     def answer() -> Response:
@@ -95,8 +95,9 @@ def add_metrics(
 class Figures(Collector):
     """Figures from the database about all jobs."""
 
-    def __init__(self, reader: Reader, readiness: Readiness) -> None:
+    def __init__(self, reader: Reader, readiness: Readiness, never_reported: bytes) -> None:
         """Nothing is read before the first scrape."""
+        self._never_reported = never_reported
         self._reader = reader
         self._readiness = readiness
         self._is_up = False
@@ -123,7 +124,7 @@ class Figures(Collector):
             if time.monotonic() - self._read_at > _FRESH_SECONDS:
                 self._is_up = self._readiness.holds()
                 try:
-                    [answer] = self._reader.call(OPERATING_FIGURES)
+                    [answer] = self._reader.call(OPERATING_FIGURES, self._never_reported)
                     self._figures = json.loads(answer or b"null")
                     self._read_at = time.monotonic()
                 except TallymarkError:
@@ -134,7 +135,9 @@ class Figures(Collector):
 def _of_jobs(figures: dict[str, Any]) -> Iterator[Metric]:
     jobs = dict(sorted((figures["jobs"] or {}).items()))
     yield _gauge("tallymark_jobs", "Jobs by status; at most 100,000 of each are counted", jobs, "status")
-    yield _gauge("tallymark_stalled_jobs", "Running jobs whose last update is overdue", figures["stalled"])
+    yield _gauge("tallymark_stalled_jobs", "Running and waiting jobs whose last update is overdue", figures["stalled"])
+    states = {"stuck": figures["stuck"], "silent": figures["silent"], "never_reported": figures["neverReported"]}
+    yield _gauge("tallymark_silent_jobs", "Jobs that are overdue, by what is known of them", states, "state")
     kinds = ("stalled", "failed", "credentials", "errors", "mismatch")
     alerts = {kind: figures["alerts"].get(kind, 0) for kind in kinds}
     yield _gauge("tallymark_open_alerts", "Open alerts by kind", alerts, "kind")

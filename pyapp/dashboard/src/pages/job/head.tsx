@@ -7,8 +7,8 @@ import { Bar, Time } from "../../parts/basics";
 import { hasEnded } from "./commands";
 import { LongText, Said } from "./values";
 
-/** How far a job is, and how fast it goes. `past` is a job as it was, which has no rate. */
-export function Head({ job, past }: { job: Job; past: boolean }) {
+/** How far a job is, and how fast it goes. `past` is a job as it was, which has no rate; `aliveAt` its last sign of life. */
+export function Head({ job, past, aliveAt }: { job: Job; past: boolean; aliveAt: string | null }) {
   const { progress } = job;
   const goes = !past && !hasEnded(job) && job.status !== "queued";
   const frequency = useLoaded<Rate>(goes ? jobPath(job.id, "rate") : null, {}, 5).data;
@@ -69,6 +69,11 @@ export function Head({ job, past }: { job: Job; past: boolean }) {
           <Fact name="Last update" beside={goes ? habit(frequency) : null}>
             {job.startedAt ? <Time at={job.updatedAt} as={past ? "clock" : "ago"} /> : "none yet"}
           </Fact>
+          {goes && aliveAt && aliveAt > job.updatedAt && (
+            <Fact name="Sign of life">
+              <Time at={aliveAt} />
+            </Fact>
+          )}
         </dl>
       </div>
     </section>

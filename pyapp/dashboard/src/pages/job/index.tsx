@@ -13,6 +13,7 @@ import { CredentialAlert } from "./credential";
 import { ErrorsTab } from "./errors_tab";
 import { Head } from "./head";
 import { ItemTypes } from "./item_types";
+import { LivenessAlert, useLiveness, Waits } from "./liveness";
 import { PastBar } from "./past";
 import { RateChart } from "./rate_chart";
 import { Stages } from "./stages";
@@ -100,6 +101,7 @@ function Page({ job, watched }: { job: Job; watched: WatchedJob }) {
   const shown = at === null ? job : before.data;
   const verification = useVerify(job.id);
   const commands = useCommands(job, watched.take);
+  const liveness = useLiveness(job);
   const choose = (seq: number | null) => setParameters({ at: seq === null ? null : String(seq) }, at !== null);
   const { subscribe } = watched;
   return (
@@ -123,7 +125,8 @@ function Page({ job, watched }: { job: Job; watched: WatchedJob }) {
         {at !== null && <PastBar at={at} last={job.lastSeq} onChoose={choose} />}
         {before.error && at !== null && <Failure error={before.error} />}
         {shown && <CredentialAlert job={shown} />}
-        {shown && <Head job={shown} past={at !== null} />}
+        {at === null && <LivenessAlert job={job} liveness={liveness} />}
+        {shown && <Head job={shown} past={at !== null} aliveAt={liveness?.aliveAt ?? null} />}
         <Tabs chosen={tab} />
         {tab === "errors" ? (
           <ErrorsTab job={job} subscribe={subscribe} />
@@ -137,6 +140,7 @@ function Page({ job, watched }: { job: Job; watched: WatchedJob }) {
               {shown && <ItemTypes progress={shown.progress} />}
               <RateChart job={job} subscribe={subscribe} />
               <Stages job={job} />
+              <Waits liveness={liveness} />
             </div>
             <div class="story-column">
               <Timeline job={job} subscribe={subscribe} at={at} onChoose={choose} />

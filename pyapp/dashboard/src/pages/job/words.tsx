@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { count, duration, plural } from "../../lib/format";
 import type { Json, TimelineEvent } from "../../lib/types";
+import { Time } from "../../parts/basics";
 import { cut, isObject, listed, member, plainly, Said } from "./values";
 
 type Words = ComponentChildren;
@@ -101,6 +102,7 @@ const TELLERS: Record<string, (details: Details) => Words> = {
 const BEGINNINGS: Record<string, string> = {
   started: "Started",
   paused: "Paused",
+  waiting: "Waits",
 };
 
 function updateWords(d: Details): Words {
@@ -155,7 +157,20 @@ function typeCounts(d: Details): Words {
 
 function tail(d: Details): Words[] {
   const entered = "toStage" in d && d.toStage !== null;
-  return listed([entered ? stageWords(d) : null, said(d, "message")]);
+  return listed([waitWords(d), entered ? stageWords(d) : null, said(d, "message")]);
+}
+
+/** Until when a job waits, and for what. */
+function waitWords(d: Details): Words {
+  if (d.status !== "waiting") {
+    return null;
+  }
+  const until = typeof d.waitUntil === "string" && !Number.isNaN(Date.parse(d.waitUntil)) ? d.waitUntil : null;
+  const parts = [
+    until && ["until ", <Time key="until" at={until} as="clock" />],
+    said(d, "reason") && ["for ", said(d, "reason")],
+  ];
+  return parts.some(Boolean) ? listed(parts) : null;
 }
 
 function after(separator: string, words: Words): Words {

@@ -14,7 +14,7 @@ const FEW = 3;
 /**
  * The jobs that somebody should look at, if there are any.
  *
- * @param stalled Running jobs that have fallen silent.
+ * @param stalled Jobs that are stuck or silent, then those that were never reported on.
  * @param failures Changes when there may be newly failed jobs.
  */
 export function Attention(props: { stalled: Stalled[]; failures: string }) {
@@ -29,32 +29,16 @@ export function Attention(props: { stalled: Stalled[]; failures: string }) {
   if (stalled.length + failed.length === 0) {
     return null;
   }
+  const overdue = stalled.filter((job) => job.state !== "never_reported");
+  const unreported = stalled.filter((job) => job.state === "never_reported");
   return (
     <section class="card mb-3 attention" aria-labelledby="attention">
       <h2 class="card-title attention-title" id="attention">
         Needs attention
       </h2>
       <div class="attention-parts">
-        {stalled.length > 0 && (
-          <div>
-            <h3 class="subheader">Stalled</h3>
-            <ul>
-              {stalled.slice(0, MOST_FAILED).map((job) => (
-                <li key={job.id}>
-                  <JobLink id={job.id} />
-                  <span class="text-secondary one-line">
-                    <Silence job={job} />
-                  </span>
-                </li>
-              ))}
-            </ul>
-            {stalled.length > FEW && (
-              <p class="attention-all text-secondary">
-                {stalled.length} in all{stalled.length >= MOST_STALLED && ", or more"}
-              </p>
-            )}
-          </div>
-        )}
+        <Overdue title="Stalled" jobs={overdue} more={stalled.length >= MOST_STALLED && unreported.length === 0} />
+        <Overdue title="Never reported" jobs={unreported} more={stalled.length >= MOST_STALLED} />
         {failed.length > 0 && (
           <div>
             <h3 class="subheader">Failed in the last 24 hours</h3>
@@ -82,6 +66,33 @@ export function Attention(props: { stalled: Stalled[]; failures: string }) {
         )}
       </div>
     </section>
+  );
+}
+
+/** Jobs whose updates are overdue. `more`: there may be more of them than were sent. */
+function Overdue({ title, jobs, more }: { title: string; jobs: Stalled[]; more: boolean }) {
+  if (jobs.length === 0) {
+    return null;
+  }
+  return (
+    <div>
+      <h3 class="subheader">{title}</h3>
+      <ul>
+        {jobs.slice(0, MOST_FAILED).map((job) => (
+          <li key={job.id}>
+            <JobLink id={job.id} />
+            <span class={`one-line ${job.state === "stuck" ? "text-stuck" : "text-secondary"}`}>
+              <Silence job={job} />
+            </span>
+          </li>
+        ))}
+      </ul>
+      {jobs.length > FEW && (
+        <p class="attention-all text-secondary">
+          {jobs.length} in all{more && ", or more"}
+        </p>
+      )}
+    </div>
   );
 }
 

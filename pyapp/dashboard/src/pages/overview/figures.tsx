@@ -9,7 +9,9 @@ export function atLeast({ jobs, more }: { jobs: number; more: boolean }): string
 
 /** What the whole system is doing, in five figures. */
 export function Figures({ statuses, totals }: { statuses: Statuses | null; totals: Totals | null }) {
-  const stalled = totals?.stalled.length;
+  // A job that was never reported on is no stalled crawl: it stands in a list of its own.
+  const overdue = totals?.stalled.filter((job) => job.state !== "never_reported");
+  const stalled = overdue?.length;
   const failed = statuses?.statuses.failed;
   const running = statuses?.statuses.running;
   const errors = totals?.throughput.errorsPerMinute;

@@ -6,7 +6,7 @@ import { type Asked, isFiltered } from "./asked";
 import { atLeast } from "./figures";
 
 const ALWAYS: Status[] = ["running", "queued", "paused", "finished", "failed", "cancelled"];
-const IF_ANY: Status[] = ["credential_expired", "waiting_credential_renewal", "credential_renewed"];
+const IF_ANY: Status[] = ["waiting", "credential_expired", "waiting_credential_renewal", "credential_renewed"];
 
 /** A link for each status, with how many jobs have it. */
 export function StatusTabs({ asked, statuses }: { asked: Asked; statuses: Statuses | null }) {

@@ -1,8 +1,10 @@
 import { duration, percent, speed, summaryText } from "../../lib/format";
 import { jobAddress } from "../../lib/router";
-import type { Rate, Row, Stalled } from "../../lib/types";
+import type { Rate, Row, Stalled, Status } from "../../lib/types";
 import { Bar, StatusBadge, Time } from "../../parts/basics";
-import { oneLine, Silence } from "./words";
+import { oneLine, Silence, WaitText } from "./words";
+
+const MAY_STALL: Status[] = ["running", "waiting", "queued"];
 
 /** A job in the table, which is a card on a phone. Roles are set because a browser does not treat a card as a row. */
 export function JobLine(props: { row: Row; rate: Rate | undefined; stalled: Stalled | undefined; fresh: boolean }) {
@@ -47,7 +49,7 @@ export function JobLine(props: { row: Row; rate: Rate | undefined; stalled: Stal
         <Time at={row.updatedAt} />
       </td>
       <td role="cell" class="cell-notes">
-        <Markers row={row} stalled={isRunning ? stalled : undefined} />
+        <Markers row={row} stalled={MAY_STALL.includes(row.status) ? stalled : undefined} />
       </td>
     </tr>
   );
@@ -85,8 +87,13 @@ function Markers({ row, stalled }: { row: Row; stalled: Stalled | undefined }) {
           {ASKED[row.command] ?? row.command}
         </div>
       )}
+      {row.wait && (
+        <div class="marker marker-wait one-line" title={row.wait.reason ?? ""}>
+          <WaitText wait={row.wait} />
+        </div>
+      )}
       {stalled && (
-        <div class="marker marker-warning">
+        <div class={`marker ${stalled.state === "stuck" ? "marker-stuck" : "marker-warning"}`}>
           <Silence job={stalled} />
         </div>
       )}

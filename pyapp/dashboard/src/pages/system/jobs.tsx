@@ -8,32 +8,44 @@ import { Time } from "../../parts/basics";
 import { Nothing, Part, Table } from "./part";
 
 const MOST_FREQUENT = 10;
+const STATES: Record<Stalled["state"], string> = {
+  stuck: "alive, no progress",
+  silent: "silent",
+  never_reported: "never reported",
+};
 
-/** Running jobs that are stalled. */
+/** Jobs whose updates are overdue. */
 export function StalledJobs() {
   const loaded = useLoaded<{ jobs: Stalled[] }>(`${API}/stalled`, { limit: MOST_STALLED }, 10);
   return (
     <Part
       title="Stalled jobs"
-      about="Running jobs that have been silent for more than three times the 95th percentile of the time between their updates; the longest silent first."
+      about="Jobs without an update for more than three times the 95th percentile of the time between their updates, the longest silent first; then those that were never reported on."
       loaded={loaded}
     >
       {({ jobs }) =>
         jobs.length === 0 ? (
-          <Nothing>None. Every running job reports as often as usual.</Nothing>
+          <Nothing>None. Every job reports as often as usual.</Nothing>
         ) : (
           <Table
             label="Stalled jobs"
-            heads={[["Job"], ["Silent for", true], ["Usual at most", true], ["Heard of", true]]}
+            heads={[
+              ["Job"],
+              ["State"],
+              ["No update for", true],
+              ["Usual at most", true],
+              ["Sign of life", true],
+              ["Last update", true],
+            ]}
           >
             {jobs.map((job) => (
               <tr key={job.id}>
                 <JobCell id={job.id} />
+                <td class={job.state === "stuck" ? "text-stuck" : ""}>{STATES[job.state]}</td>
                 <td class="text-end text-stalled fw-bold">{duration(job.silentSeconds)}</td>
                 <td class="text-end">{duration(job.allowedSeconds)}</td>
-                <td class="text-end">
-                  <Time at={job.lastUpdateAt} />
-                </td>
+                <td class="text-end">{job.aliveAt ? <Time at={job.aliveAt} /> : "none"}</td>
+                <td class="text-end">{job.state === "never_reported" ? "none yet" : <Time at={job.lastUpdateAt} />}</td>
               </tr>
             ))}
           </Table>

@@ -1,0 +1,72 @@
+"""Signs of life: a job that has nothing to report says that its crawler is there, and hears commands all the same."""
+
+import logging
+import weakref
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote
+
+from tallymark.client.channel import Channel
+from tallymark.client.transport import JOBS_PATH, Answer, as_json
+
+_log = logging.getLogger("tallymark.client")
+
+#: For more open jobs than 30 s have room for, each gives its signs less often: at most so many a second in all.
+_MOST_PER_SECOND = 20
+#: At most so many are sent before the sender looks for updates again, which come first.
+MOST_AT_ONCE = 10
+#: Seconds that a sign of life may take: updates wait meanwhile.
+TIMEOUT_SECONDS = 5.0
+_OK = 200
+_UNKNOWN = 404
+_NOT_ALLOWED = 405
+
+
+class Signs:
+    """When the jobs of a client give their next signs of life. Used by the sender's thread only."""
+
+    def __init__(self, every: float | None) -> None:
+        """Nothing is due yet. `every`: after so many seconds without an answer of the server; None is never."""
+        self.every = every
+        self._heard: weakref.WeakKeyDictionary[Channel, float] = weakref.WeakKeyDictionary()
+        self._next = 0.0
+
+    def heard(self, channel: Channel, now: float) -> None:
+        """Note that the server has answered a job."""
+        self._heard[channel] = now
+
+    def due(self, channels: Iterable[Channel], now: float) -> Iterator[Channel]:
+        """Yield the channels whose job has been quiet for long enough."""
+        if self.every is None or now < self._next:
+            return
+        quiet = [channel for channel in channels if _is_open(channel)]
+        pause = max(self.every, len(quiet) / _MOST_PER_SECOND)
+        self._next = now + pause
+        for channel in quiet:
+            due = self._heard.setdefault(channel, now) + pause
+            if due <= now and not len(channel.outbox) and not channel.is_held:
+                self._next = now
+                yield channel
+            else:
+                self._next = min(self._next, max(due, now))
+
+    def take(self, channel: Channel, answer: Answer) -> None:
+        """Handle the answer to a sign of life: hand over the command, or stop where the server takes none."""
+        body = answer.body if isinstance(answer.body, dict) else {}
+        if answer.status == _OK and "command" in body:
+            if channel.listen is not None:
+                channel.listen("", {"status": "received", "command": body["command"]})
+        elif answer.status == _NOT_ALLOWED or (answer.status == _UNKNOWN and body.get("error") != "Job not found"):
+            self.every = None
+            _log.info("the server is of an earlier release: while a job has nothing to report, it hears no commands")
+
+
+def address(channel: Channel) -> tuple[str, str]:
+    """Return the path and the body of a channel's sign of life."""
+    job_id = quote(channel.job_id, safe="")
+    if job_id in {".", ".."}:  # they would mean other paths
+        job_id = job_id.replace(".", "%2E")
+    return f"{JOBS_PATH}/{job_id}/alive", as_json({"workerId": channel.worker} if channel.worker else {})
+
+
+def _is_open(channel: Channel) -> bool:
+    return channel.user is not None and channel.is_known and not (channel.is_over or channel.is_adopted)

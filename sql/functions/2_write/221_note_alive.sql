@@ -1,0 +1,47 @@
+-- Notes a sign of life: the crawler is there, though it has nothing to report.
+
+CREATE OR REPLACE FUNCTION tallymark.note_alive(job_id text, worker_id text DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  c_often_enough CONSTANT interval := '1 second';
+  v_now CONSTANT timestamptz := clock_timestamp();
+  v_alive_at timestamptz;
+  v_command text;
+BEGIN
+  IF char_length(note_alive.worker_id) NOT BETWEEN 1 AND 100 THEN
+    RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = 'Invalid sign of life',
+      DETAIL = jsonb_build_array(jsonb_build_object('field', 'workerId', 'problem', tallymark.member_rule('workerId')))::text,
+      HINT = 'Correct the named field.';
+  END IF;
+  SELECT j.alive_at, j.requested_command INTO v_alive_at, v_command
+  FROM tallymark.job AS j WHERE j.id = note_alive.job_id;
+  IF NOT FOUND THEN
+    PERFORM tallymark.refuse_unknown_job(note_alive.job_id);
+  END IF;
+  IF (v_alive_at > v_now - c_often_enough) IS NOT TRUE THEN
+    -- A sign of life is not worth waiting for: who holds the row is probably merging an update of this job.
+    IF tallymark.lock_free_jobs(ARRAY[note_alive.job_id]) = '{}' THEN
+      UPDATE tallymark.job AS j SET alive_at = v_now WHERE j.id = note_alive.job_id;
+    END IF;
+  END IF;
+  RETURN jsonb_build_object('command', v_command);
+END
+$$;
+
+COMMENT ON FUNCTION tallymark.note_alive(text, text) IS
+'Notes that a job''s crawler is alive, and tells it what an operator asks of it. Sets job.alive_at and appends nothing:
+it is no update, and no part of the state that the ledger adds up to. A job that gives signs of life and no updates is
+stuck, one that gives neither is silent (see stalled_jobs). Nothing changes where the last sign came less than a second
+ago, or another transaction holds the job''s row: this never waits for a job.
+Arguments: job_id: a registered job; worker_id: the worker that is alive, 1 to 100 characters, null for the unnamed
+one; signs of life are kept for the job, not for each worker.
+Returns: {"command": pause, resume or cancel, which an operator asks of the crawler, or null}.
+Errors: TK404 where there is no such job; TK400 where job_id or worker_id is not valid.
+Callers: tallymark_writer, tallymark_admin.
+Locks: the job''s row, where no other transaction holds it, until the end of the transaction. It waits for none.
+Example: SELECT tallymark.note_alive(''job_1'');';
+
+REVOKE ALL ON FUNCTION tallymark.note_alive(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tallymark.note_alive(text, text) TO tallymark_writer, tallymark_admin;

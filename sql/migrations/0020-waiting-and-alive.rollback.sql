@@ -1,0 +1,35 @@
+-- Forgets the signs of life, and drops the functions that came with them. The release before does not know the status
+-- waiting: where a job has waited, this refuses, and nothing is taken away.
+
+SET LOCAL lock_timeout = '2s';
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+DO $$
+DECLARE
+  v_functions CONSTANT text[] := ARRAY(
+    SELECT p.oid::pg_catalog.regprocedure::text FROM pg_catalog.pg_proc AS p
+    WHERE p.pronamespace = 'tallymark'::pg_catalog.regnamespace
+      AND p.proname IN ('note_alive', 'receive_alive', 'current_wait', 'job_silence', 'wait_spans', 'waits_to_keep', 'waiting_times',
+        'job_liveness', 'stalled_jobs', 'stalled_page', 'alert_conditions', 'raise_alerts', 'operating_figures'));
+  v_function text;
+BEGIN
+  IF EXISTS (
+    SELECT FROM tallymark.job AS j
+    WHERE ('timestamp' = ANY (j.newest_fields) OR j.clocks ? 'timestamp')
+      AND (EXISTS (SELECT FROM tallymark.job_event AS e
+          WHERE e.job_id = j.id AND lower((e.payload ->> 'status') COLLATE "C") = 'waiting')
+        OR EXISTS (SELECT FROM tallymark.job_baseline AS b WHERE b.job_id = j.id AND b.state ? 'waits')))
+  THEN
+    RAISE EXCEPTION USING ERRCODE = 'TK409', MESSAGE = 'Jobs have waited',
+      DETAIL = 'The release before this one does not know the status waiting, so it cannot read their ledgers.',
+      HINT = 'Stay, or delete these jobs: SELECT DISTINCT job_id FROM tallymark.job_event WHERE payload ->> ''status'' = ''waiting''.';
+  END IF;
+  FOREACH v_function IN ARRAY v_functions LOOP
+    EXECUTE 'DROP FUNCTION IF EXISTS ' || v_function || ' CASCADE';
+  END LOOP;
+END
+$$;
+
+ALTER TABLE tallymark.job DROP COLUMN IF EXISTS alive_at;
+COMMENT ON COLUMN tallymark.job_baseline.state IS
+  'Columns of tallymark.job by their names, before areas and keys of items are counted; see fold_updates.';
