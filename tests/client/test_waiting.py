@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,6 +39,11 @@ def liveness(web: Web, name: str) -> dict[str, Any]:
     """Return how a job is."""
     found: dict[str, Any] = web.call("GET", f"/api/internal/jobs/{name}/liveness").json
     return found
+
+
+def _is_newer(web: Web, path: str, sign: str | None) -> bool:
+    """Whether a job has given a sign of life, another one than this."""
+    return liveness(web, path)["aliveAt"] != sign
 
 
 def test_a_wait_is_reported_at_its_begin_and_at_its_end(make_client: "Make", name: str, look: "Look", web: Web) -> None:
@@ -225,9 +231,8 @@ def test_a_job_with_nothing_to_report_gives_signs_of_life(
     jobs = [client.job(each, worker="w").start() for each in names]
     for each in names:
         path = each.replace("/", "%2F").replace("..", "%2E%2E")
-        until(lambda path=path: liveness(web, path)["aliveAt"])
-        first = liveness(web, path)["aliveAt"]
-        until(lambda path=path, first=first: liveness(web, path)["aliveAt"] != first)
+        until(partial(_is_newer, web, path, None))
+        until(partial(_is_newer, web, path, liveness(web, path)["aliveAt"]))
     assert statuses(look(names[0])) == ["started"]
     for job in jobs:
         job.complete()
