@@ -43,7 +43,7 @@ def liveness(web: Web, name: str) -> dict[str, Any]:
 
 def _is_newer(web: Web, path: str, sign: str | None) -> bool:
     """Whether a job has given a sign of life, another one than this."""
-    return liveness(web, path)["aliveAt"] != sign
+    return bool(liveness(web, path)["aliveAt"] != sign)
 
 
 def test_a_wait_is_reported_at_its_begin_and_at_its_end(make_client: "Make", name: str, look: "Look", web: Web) -> None:
