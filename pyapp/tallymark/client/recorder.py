@@ -128,7 +128,7 @@ class Recorder:
         resume = Resume()
         if before is not None:
             if before.completed:
-                # The crawl starts from the beginning. The server counts each key once all the same; all else counts again.
+                # The crawl starts from the beginning. The server counts each key once all the same.
                 channel.outbox.forget_counted()
             position = replace(before, register=position.register, attributes=position.attributes, completed=False)
             counts = dict(before.items_by_type)
