@@ -211,11 +211,11 @@ TestCrawl.settings = settings(
 )
 
 
-@pytest.mark.deep
-@pytest.mark.timeout(1800)
-class TestCrawlForLong(Crawl.TestCase):  # type: ignore[valid-type, misc]
+class LongCrawl(Crawl):
     """The same, more often and for longer."""
 
-    settings = settings(
-        max_examples=5000, stateful_step_count=80, deadline=None, suppress_health_check=list(HealthCheck)
-    )
+
+TestLongCrawl = pytest.mark.deep(pytest.mark.timeout(3600)(LongCrawl.TestCase))
+TestLongCrawl.settings = settings(
+    max_examples=5000, stateful_step_count=80, deadline=None, suppress_health_check=list(HealthCheck)
+)
