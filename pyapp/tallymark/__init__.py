@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tallymark.client import (
         DeliveryError as DeliveryError,
+        FlushResult as FlushResult,
         Job as Job,
         ProgressClient as ProgressClient,
         Resume as Resume,
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 #: Where the names are that are not in `tallymark.functions`.
 _HOMES = {
-    **dict.fromkeys(("DeliveryError", "Job", "ProgressClient", "Resume"), "tallymark.client"),
+    **dict.fromkeys(("DeliveryError", "FlushResult", "Job", "ProgressClient", "Resume"), "tallymark.client"),
     "Settings": "tallymark.settings",
     "create_app": "tallymark.web",
 }

@@ -18,7 +18,7 @@ child, and a fork waits, for 2 seconds at most, until no thread works in SQLite 
 
 from tallymark.client.client import ProgressClient
 from tallymark.client.job import Job
-from tallymark.client.resume import DeliveryError, Resume
+from tallymark.client.resume import DeliveryError, FlushResult, Resume
 from tallymark.client.transport import Answer, Transport, Unreachable
 
-__all__ = ["Answer", "DeliveryError", "Job", "ProgressClient", "Resume", "Transport", "Unreachable"]
+__all__ = ["Answer", "DeliveryError", "FlushResult", "Job", "ProgressClient", "Resume", "Transport", "Unreachable"]

@@ -1,8 +1,6 @@
 """One job: the methods with which a crawler reports on it."""
 
 import asyncio
-import json
-import logging
 import threading
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,20 +10,32 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
-from tallymark.client.checks import MOST, as_state, check_fields, check_type, digest, is_whole, parts_of
+from tallymark.client.checks import (
+    as_areas,
+    as_cursor,
+    as_seconds,
+    as_state,
+    as_whole,
+    check_count,
+    check_type,
+    digest,
+    parts_of,
+)
 from tallymark.client.failure import describe
+from tallymark.client.fields import Given, as_event, check_stage, sort
+from tallymark.client.fitting import fit_error
 from tallymark.client.listener import Listener
+from tallymark.client.log import log as _log
 from tallymark.client.process import InheritedError, current
 from tallymark.client.progress import Progress, Reply
 from tallymark.client.recorder import Recorder
 from tallymark.client.records import Position
-from tallymark.client.resume import DeliveryError, Habits, Resume
+from tallymark.client.resume import DeliveryError, FlushResult, Habits, Resume
 from tallymark.client.sender import Sender
-from tallymark.client.tracking import Tracker, as_cursor, follow, follow_async, wants_bar
-from tallymark.client.updates import Fields, clean, prepare, updates_wait
+from tallymark.client.tracking import Tracker, follow, follow_async, wants_bar
+from tallymark.client.updates import Fields, prepare, updates_wait
 
 Item = TypeVar("Item")
-_log = logging.getLogger("tallymark.client")
 
 
 class Job:
@@ -62,6 +72,8 @@ class Job:
         self._pid = current.pid
         self._listener: Listener | None = None
         self._saw_stop = False
+        #: How many refusals `flush` has returned.
+        self._told_refusals = 0
 
     # --- start and end ------------------------------------------------------------------------------------------------
 
@@ -80,6 +92,7 @@ class Job:
             self._recorder = Recorder.resume(channel, self._position, self._habits)
             self._listener = listener = Listener(self.id, self._recorder, self._on_command)
             channel.listen = listener.take_answer
+            self._told_refusals = channel.refusals.number
             self._sender.add(channel)
             until = time.monotonic() + self._habits.start_timeout
             while not listener.is_answered and not self._cannot_answer() and time.monotonic() < until:
@@ -112,8 +125,7 @@ class Job:
 
     def pause(self, state: Any = None, **fields: Any) -> None:  # noqa: ANN401 - any JSON
         """Report that the crawl pauses, and end this run. `state`: the resume state; `fields`: other fields."""
-        kept = as_state(state)
-        self._end("paused", {"progress": kept, **fields}, kept)
+        self._end("paused", fields, None if state is None else as_state(state))
 
     def cancel(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
         """Report that the crawl was cancelled. `fields`: other fields."""
@@ -121,7 +133,7 @@ class Job:
 
     def fail(self, error: BaseException | str, **context: Any) -> None:  # noqa: ANN401 - any JSON
         """Report that the crawl failed. `context`: details for the error, such as a URL; the cursor is added."""
-        self._end("failed", {}, error=clean(describe(error, context)))
+        self._end("failed", {}, error=fit_error(describe(error, context)))
 
     def _end(
         self, status: str, fields: Mapping[str, Any], state: object = None, error: Mapping[str, Any] | None = None
@@ -130,8 +142,10 @@ class Job:
         recorder = self._started()
         if recorder.has_ended:
             return
-        # Values that are not JSON raise an exception here, before anything has changed.
-        seq = self._say_end(recorder, status, prepare(fields), state, error)
+        # What the server would refuse raises an exception here, before anything has changed.
+        given = sort(fields)
+        self._give(given._replace(fields={}))
+        seq = self._say_end(recorder, status, given.fields, state, error)
         channel = recorder.channel
         delivered = channel.wait(seq, self._habits.end_timeout, lambda: self._cannot_answer() or channel.is_held)
         if not delivered and not channel.is_held and not self._sender.is_sender():
@@ -201,15 +215,12 @@ class Job:
             Whether the items count: False if the key was counted before, and after the job's end.
 
         Raises:
-            TypeError: An argument has the wrong type.
-            ValueError: A number is out of range, the type is empty or longer than 100, or the cursor longer than 255.
+            TypeError: An argument has the wrong type: a number that is not whole, such as 0.5 or True.
+            ValueError: A number is out of range, the type is empty or longer than 100, the cursor longer than 255, or
+                the key empty.
         """
-        if not isinstance(type, str) or not is_whole(n):  # type: ignore[redundant-expr]
-            raise TypeError("the type must be text, and n a whole number")
-        check_type(type)
-        if not 0 <= n <= MOST or (processed is not None and not 0 <= processed <= MOST):
-            raise ValueError("a count must be from 0 to 2^53 - 1: items that were counted cannot be taken back")
-        count = (type, n, n if processed is None else processed, as_cursor(last_id))
+        n, done = check_count(type, n, processed)
+        count = (type, n, done, as_cursor(last_id))
         recorder = self._started()
         if not recorder.count(count, None if key is None else digest(key)):
             return False
@@ -222,10 +233,13 @@ class Job:
         return self._started().has_counted(digest(key))
 
     def total(self, number: int) -> None:
-        """Report how many items are expected in all: a whole number from 0 to 2^53 - 1, else a ValueError is raised."""
-        if not isinstance(number, int) or not 0 <= number <= MOST:  # type: ignore[redundant-expr]
-            raise ValueError("the total must be a whole number from 0 to 2^53 - 1")
-        self._say(Progress.expect, number)
+        """Report how many items are expected in all.
+
+        Raises:
+            TypeError: It is no whole number.
+            ValueError: It is not from 0 to 2^53 - 1.
+        """
+        self._say(Progress.expect, as_whole("the total", number))
 
     def track(
         self,
@@ -283,8 +297,7 @@ class Job:
         if total is None and hasattr(items, "__len__"):
             total = len(items)
         if total is not None:
-            if not isinstance(total, int) or not 0 <= total <= MOST:  # type: ignore[redundant-expr]
-                raise ValueError("the total must be a whole number from 0 to 2^53 - 1")
+            total = as_whole("total", total)
             self._say(Progress.expect_more, total)
         wake_at = 0 if recorder.has_ended else self._habits.every_items
         tracker = Tracker(type_, total, bar=wants_bar(bar), wake_at=wake_at)
@@ -311,14 +324,21 @@ class Job:
             name: The stage's name.
             operation: `discovery`, `branch_crawling`, `data_collection` or `finalization`.
             data_type: The type of the items that follow.
+
+        Raises:
+            TypeError: A name is not text.
+            ValueError: A name is longer than 100 characters, or the operation is none of the four.
         """
+        check_stage(name, operation, data_type)
         self._announce({"stage": name, "operationType": operation, "currentDataType": data_type})
 
     def discovered(self, areas: Sequence[Mapping[str, Any]]) -> None:
-        """Report areas, each with at least `type` and `fullPath`. The server counts those that are new to the job."""
-        parts = [clean(part) for part in parts_of([dict(area) for area in areas], self._habits.max_bytes)]
-        self._say(Progress.discover, parts)
-        self._sender.wake()
+        """Report areas, each with at least `type` and `fullPath`. The server counts those that are new to the job.
+
+        Raises:
+            TypeError, ValueError: An area lacks one of these, or a member is wrong or too long; the message names it.
+        """
+        self._give(Given({}, areas=as_areas(areas)))
 
     def credential(self, what: Literal["expiry", "renewal", "resumed"], **status: Any) -> None:  # noqa: ANN401 - any JSON
         """Report a change of the crawl's credential.
@@ -328,11 +348,13 @@ class Job:
             status: Members of `credentialStatus`: `type`, `severity`, `errorType`, `providerId`, `message`, ...
 
         Raises:
-            ValueError: `what` is none of the three.
+            TypeError: A member is not JSON.
+            ValueError: `what` is none of the three, or the members are too large.
         """
         if what not in {"expiry", "renewal", "resumed"}:
             raise ValueError("the first argument must be expiry, renewal or resumed")
-        self._announce({"credentialStatus": {"timestamp": _now(), **status}}, f"credential_{what}")
+        given = sort({"credentialStatus": {"timestamp": _now(), **status}})
+        self._announce(given.fields, f"credential_{what}", is_ready=True)
 
     def checkpoint(self, state: Any, *, last_id: object = None) -> None:  # noqa: ANN401 - any JSON
         """Keep what the crawl needs to go on after a restart. It is sent together with all counts so far.
@@ -351,41 +373,61 @@ class Job:
     def report(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
         """Report other fields, of the protocol or the crawler's own. The newest value of each counts.
 
+        A `message` over 1,000 characters and an `error` over 8 KB are cut; entries of a `timeline` are added.
+
         Raises:
-            TypeError: A value is not JSON.
-            ValueError: A field is one that the client sets itself.
+            TypeError: A value is not JSON, or has the wrong type for a field of the protocol.
+            ValueError: The client sets a field itself, a value is over the protocol's limit, or the fields of this call
+                take more than 512 KB.
         """
-        check_fields(fields)
-        self._say(Progress.give, prepare(fields))
+        self._give(sort(fields))
+
+    def _give(self, given: Given) -> None:
+        """Report fields that were checked, each on its way; see `fields`."""
+        if given == Given({}):
+            return
+        parts = list(parts_of(given.areas, self._habits.max_bytes)) if given.areas else []
+        self._say(Progress.take, given, parts)
+        if parts:
+            self._sender.wake()
 
     def event(self, name: str, details: Mapping[str, Any] | None = None) -> None:
-        """Add an entry of the crawler's own to the timeline. `details`: any JSON object."""
-        event = clean({"timestamp": _now(), "event": name, "details": dict(details or {})})
-        self._say(Progress.add_event, event, len(json.dumps(event, allow_nan=False)))
+        """Add an entry of the crawler's own to the timeline.
+
+        Args:
+            name: 1 to 100 characters.
+            details: Any JSON object, at most 512 KB.
+
+        Raises:
+            TypeError: The name is not text, or the details are no JSON object.
+            ValueError: The name is empty or too long, or the details are too large.
+        """
+        self._say(Progress.add_event, *as_event(name, details, _now()))
 
     def error(self, error: BaseException | str, **context: Any) -> None:  # noqa: ANN401 - any JSON
-        """Report an error that does not end the job. `context`: details, such as a URL."""
-        self._announce({"error": describe(error, context)})
+        """Report an error that does not end the job. `context`: details, such as a URL; what is too large is cut."""
+        self._announce({"error": fit_error(describe(error, context))})
 
-    def _announce(self, fields: Mapping[str, Any], status: str = "processing") -> None:
-        """Report something that people wait for: it is sent at once."""
-        self._say(Progress.announce, prepare(fields), status)
+    def _announce(self, fields: Mapping[str, Any], status: str = "processing", *, is_ready: bool = False) -> None:
+        """Report something that people wait for: it is sent at once. `is_ready`: whether the fields are prepared."""
+        self._say(Progress.announce, fields if is_ready else prepare(fields), status)
         self._sender.wake()
 
     # --- delivery and commands ----------------------------------------------------------------------------------------
 
-    def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until all reports so far are safe.
+    def flush(self, timeout: float = 10.0) -> FlushResult:
+        """Wait until all reports so far are safe, and say where they are.
 
         Args:
             timeout: Seconds to wait for the server, as long as it answers at all.
 
         Returns:
-            True if the server has them, False if the spool on disk has them.
+            The result. It is true only if the server has everything and, since the `flush` before, nothing was refused.
 
         Raises:
-            DeliveryError: Neither has them: there is no spool, or its disk does not work.
+            DeliveryError: Reports are in memory only: there is no spool, or its disk does not work.
         """
+        timeout = as_seconds("timeout", timeout)
         seq = self._say_and_wait(Progress.flush)
         channel = self._started().channel
         durable = channel.outbox.is_durable
@@ -393,16 +435,20 @@ class Job:
         def is_in_vain() -> bool:
             return (durable and self._sender.is_away) or self._sender.is_sender() or channel.is_held
 
-        if channel.wait(seq, timeout, is_in_vain):
-            return True
-        if not channel.outbox.is_durable:
+        on_server = channel.wait(seq, timeout, is_in_vain)
+        if not on_server and not channel.outbox.is_there:
+            # Somebody removed the file while the server was waited for. The keeper makes it again, if it can.
+            self._say_and_wait(Progress.flush)
+        on_disk = not on_server and channel.outbox.is_durable and channel.outbox.is_there
+        if not on_server and not on_disk:
             raise DeliveryError(
                 f"job {self.id}: {updates_wait(len(channel.outbox))} in memory only, and the server did not answer:"
                 " call flush() again, or give the client a spool on a working disk"
             )
-        return False
+        refused, self._told_refusals = channel.refusals.since(self._told_refusals)
+        return FlushResult(on_server=on_server, on_disk=on_disk, refused=refused)
 
-    async def aflush(self, timeout: float = 10.0) -> bool:  # noqa: ASYNC109 - the same as `flush` has
+    async def aflush(self, timeout: float = 10.0) -> FlushResult:  # noqa: ASYNC109 - the same as `flush` has
         """Wait until all reports so far are safe; see `flush`."""
         self._check_process()
         return await asyncio.to_thread(self.flush, timeout)
@@ -514,7 +560,7 @@ def _end_of(error: BaseException) -> tuple[str, dict[str, Any], dict[str, Any] |
     stopped = (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
     if isinstance(error, stopped) or (isinstance(error, SystemExit) and not error.code):
         return "paused", {"message": f"interrupted ({type(error).__name__})"}, None
-    return "failed", {}, clean(describe(error, {}))
+    return "failed", {}, fit_error(describe(error, {}))
 
 
 def _now() -> str:

@@ -9,10 +9,11 @@ from typing import Any
 
 from tallymark.client.checks import MOST
 from tallymark.client.clock import Clock
+from tallymark.client.fields import Given
 from tallymark.client.records import Position
 from tallymark.client.resume import Resume
 from tallymark.client.tracking import Sample, Tracker
-from tallymark.client.updates import Fields, Pending, Update, clean
+from tallymark.client.updates import Fields, Pending, Update, clean, prepare
 
 #: Receives the number of the last update when an entry is in the outbox, or the error that prevented it.
 Reply = SimpleQueue[int | BaseException]
@@ -108,6 +109,24 @@ class Progress:
             self.seal("processing")
         self.pending.give(fields)
 
+    def take(self, given: Given, parts: Sequence[Sequence[Any]]) -> None:
+        """Take fields of all kinds; `parts`: the areas, divided."""
+        if given.total is not None:
+            self.expect(given.total)
+        if given.state is not None or given.cursor is not None:
+            fields = prepare({"progress": given.state, "lastProcessedId": given.cursor})
+            self.checkpoint(fields, given.state, given.cursor)
+        if given.fields:
+            self.give(given.fields)
+        for event, size in given.events:
+            self.add_event(event, size)
+        if given.increments:
+            self.seal_pending()
+            self.give(given.increments)
+            self.seal("processing")
+        if parts:
+            self.discover(parts)
+
     def add_event(self, event: dict[str, Any], size: int) -> None:
         """Add an entry of the crawler's own timeline."""
         if self.pending.is_full:
@@ -176,6 +195,7 @@ class Progress:
         """Seal the last update; later reports are dropped. The cursor is added to `error`."""
         if state is not None:
             self.position.state = state
+            self.give(prepare({"progress": state}))
         self.give(fields)
         members = {}
         if error is not None:

@@ -18,7 +18,6 @@ that was claimed is always counted, and with the values of the claim.
 log afterwards finds it replaced, takes its count back out of it, and returns False.
 """
 
-import logging
 import threading
 import time
 from collections import deque
@@ -30,12 +29,12 @@ from typing import Any, NamedTuple, Self
 
 from tallymark.client.channel import Channel
 from tallymark.client.clock import Clock
+from tallymark.client.log import Seldom, log as _log
+from tallymark.client.outbox import Outbox
 from tallymark.client.progress import Count, Progress, Reply
 from tallymark.client.records import Position
 from tallymark.client.resume import Habits, Resume
 from tallymark.client.tracking import Sample, Tracker
-
-_log = logging.getLogger("tallymark.client")
 
 #: Updates are sent at least this far apart, except those that people wait for.
 _SHORTEST_GAP_SECONDS = 0.1
@@ -46,6 +45,7 @@ _MOST_KEYS = 10_000
 _SLOWER_SECONDS = 0.001
 #: The reports after which no other counts.
 _ENDS = frozenset({Progress.end, Progress.put_away})
+_TOO_LATE = "has ended; a report made after its end is dropped"
 
 
 class _Said(NamedTuple):
@@ -99,23 +99,24 @@ class Recorder:
         self._now: tuple[Progress, list[_Entry]] = (progress, [])
         self._since: float | None = None
         self._last_cut = 0.0
+        self._late = Seldom()
         self._is_over = False
 
     @classmethod
     def resume(cls, channel: Channel, position: Position, habits: Habits) -> Self:
         """Start where the spool says, or at the beginning, and become the channel's source."""
-        before = channel.outbox.position()
+        before = channel.ask(Outbox.position)
         resume = Resume()
         if before is not None:
             if before.completed:
                 # The server does the same after `completed`: items that are crawled again count again.
-                channel.outbox.forget_counted()
+                channel.ask(Outbox.forget_counted)
             position = replace(before, register=position.register, attributes=position.attributes, completed=False)
             counts = dict(before.items_by_type)
             resume = Resume(before.last_processed_id, before.state, counts, before.processed_items, "spool")
         channel.register, channel.attributes = position.register, position.attributes
         recorder = cls(channel, position, resume, habits)
-        recorder._keys.update(dict.fromkeys(channel.outbox.counted()))
+        recorder._keys.update(dict.fromkeys(channel.ask(Outbox.counted)))
         channel.source = recorder
         return recorder
 
@@ -171,7 +172,7 @@ class Recorder:
 
     def warn_of_loss(self) -> None:
         """Log that a report came too late."""
-        _log.warning("job %s has ended; a report made after its end is dropped", self.channel.job_id)
+        self._tell([_TOO_LATE])
 
     def is_due(self, number: int) -> bool:
         """Return whether to wake the keeper after this many items were counted in one call."""
@@ -223,6 +224,8 @@ class Recorder:
         try:
             if progress.sealed:
                 self.seq = self.channel.put(progress.sealed, progress.position)
+            else:
+                self.channel.check()
         except BaseException as error:
             self._keep_after(progress, sealed=False)
             _answer(progress.replies, error)
@@ -259,7 +262,7 @@ class Recorder:
                     else:
                         _take(new, entry)
                 elif new.has_ended:
-                    new.notices.append("has ended; a report made after its end is dropped")
+                    new.notices.append(_TOO_LATE)
                 elif isinstance(entry, tuple):
                     new.count(entry)
                 elif self._keys.setdefault(entry.key, entry) is entry:
@@ -322,10 +325,11 @@ class Recorder:
     def _tell(self, notes: list[str | Exception]) -> None:
         """Log what a fold noticed; without the lock, because a log handler may report on the job."""
         for note in notes:
-            if isinstance(note, str):
-                _log.warning("job %s %s", self.channel.job_id, note)
-            else:
+            if not isinstance(note, str):
+                self.channel.refusals.add(f"a report is lost by a defect in the client: {note!r}")
                 _log.error("job %s: a report is lost by a defect in the client", self.channel.job_id, exc_info=note)
+            elif note != _TOO_LATE or self._late.again():
+                _log.warning("job %s %s", self.channel.job_id, note)
 
 
 def _drain(log: deque[_Entry], taken: list[_Entry]) -> None:

@@ -7,6 +7,8 @@ import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+from tallymark.client.checks import as_cursor
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -44,14 +46,6 @@ class Tracker:
 
 #: A tracker and its `at` at some moment.
 Sample = tuple[Tracker, tuple[int, str | None]]
-
-
-def as_cursor(last_id: object) -> str | None:
-    """Return a cursor as text, or raise ValueError: the server would refuse a longer one, and the counts with it."""
-    text = None if last_id is None else str(last_id)
-    if text is not None and len(text) > 255:  # noqa: PLR2004 - by the protocol
-        raise ValueError("a cursor (last id) must not be longer than 255 characters")
-    return text
 
 
 def wants_bar(bar: bool | None) -> bool:

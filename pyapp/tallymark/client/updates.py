@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 _MOST_TYPES = 100
 #: The protocol allows 100 timeline entries in an update.
 _MOST_EVENTS = 50
+#: The protocol allows 1000 members in an update, and one call gives at most 400.
+_MOST_FIELDS = 400
 #: The approximate size of a count without its type's name.
 _COUNT_BYTES = 20
 
@@ -83,6 +85,7 @@ class Pending:
         return (
             self.size >= self._max_bytes
             or len(self.counts) >= _MOST_TYPES
+            or len(self.fields) >= _MOST_FIELDS
             or ("timeline" in self.fields and len(self.fields["timeline"][0]) >= _MOST_EVENTS)
         )
 
