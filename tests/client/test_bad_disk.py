@@ -253,6 +253,21 @@ def test_what_a_damaged_database_gives_is_taken_as_damage(tmp_path: Path) -> Non
     channel.close()
 
 
+def test_updates_that_are_no_text_any_more_stop_no_delivery(tmp_path: Path) -> None:
+    """A damaged page may turn a text into anything; the others are delivered."""
+    channel = Channel("j", None, Outbox(tmp_path / "a~1.sqlite3", limit=2))
+    updates = [Update(str(number), {"status": "processing", "itemsByType": {"x": 1}}) for number in range(3)]
+    channel.put(updates[:2], Position("j"))
+    channel.outbox._database.execute("UPDATE waiting SET payload = x'00ff' WHERE update_id = '0'")
+    assert channel.head(10, 10**6) == []
+    assert [row.update_id for row in channel.head(10, 10**6)] == ["1"]
+    assert channel.put(updates[2:], Position("j")) == 3
+    assert not channel.outbox.is_durable
+    assert channel.refusals.number == 0, "nothing was refused: the file is kept for people"
+    channel.close()
+    assert list(tmp_path.glob("*.damaged-*"))
+
+
 def test_a_log_of_a_damaged_file_is_not_taken_for_that_of_the_next_one(tmp_path: Path) -> None:
     """SQLite finds it by its name, so both are set aside together."""
     path = tmp_path / "x~1.sqlite3"

@@ -25,6 +25,9 @@ MOST_UPDATE_BYTES = 256 * 1024
 MOST_FIELDS = 400
 #: Waits are cut to three years, because the operating system cannot wait longer.
 MOST_SECONDS = 1e8
+#: Of TYPE and CURSOR below, because an attribute takes longer to read.
+TYPE_MOST = 100
+CURSOR_MOST = 255
 OPERATIONS = ("discovery", "branch_crawling", "data_collection", "finalization")
 _MOST_AREAS = 1000
 #: JSON readers cannot hold larger numbers; the server refuses them.
@@ -42,8 +45,8 @@ class Text(NamedTuple):
 
 JOB_ID = Text(1, 255, "give the job a shorter id, such as a digest of it")
 WORKER = Text(1, 100, "give the worker a shorter name that stays the same after a restart")
-TYPE = Text(1, 100, "use few short names of types, and put details into event()")
-CURSOR = Text(0, 255, "keep a longer place in the state of checkpoint()")
+TYPE = Text(1, TYPE_MOST, "use few short names of types, and put details into event()")
+CURSOR = Text(0, CURSOR_MOST, "keep a longer place in the state of checkpoint()")
 KEY = Text(1, 1024, "give a text that identifies the item")
 STAGE = Text(0, 100, "shorten the name of the stage, and put details into event()")
 DATA_TYPE = Text(0, 100, "shorten it")
@@ -122,6 +125,9 @@ def check_type(name: object, argument: str = "type") -> None:
 
 def check_count(type_: object, n: object, processed: object) -> tuple[int, int]:
     """Return the numbers of a count, or raise."""
+    # Nearly all calls: this is asked for each item.
+    if type(n) is int and type(type_) is str and processed is None and 0 <= n <= MOST and 0 < len(type_) <= TYPE_MOST:
+        return n, n
     check_type(type_)
     number = as_whole("n", n, "items that were counted cannot be taken back")
     return number, number if processed is None else as_whole("processed", processed)
@@ -132,7 +138,7 @@ def as_cursor(last_id: object) -> str | None:
     if last_id is None:
         return None
     text = last_id if type(last_id) is str else str(last_id)
-    if len(text) > CURSOR.most:
+    if len(text) > CURSOR_MOST:
         check_text("a cursor (last_id, or what id= returns)", text, CURSOR)
     return text
 

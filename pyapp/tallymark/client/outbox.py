@@ -238,8 +238,9 @@ class Outbox:
             "SELECT seq, update_id, payload, tried FROM waiting ORDER BY seq DESC LIMIT 1"
         )
         if crowded and update.mergeable and (row := last.fetchone()) and not row[3]:
-            earlier = Update(row[1], json.loads(row[2]))
-            both = combine(earlier, update)
+            with _as_damage():
+                earlier = Update(row[1], json.loads(row[2]))
+                both = combine(earlier, update)
             if earlier.mergeable and len(both.payload.get("itemsByType", {})) <= _MOST_TYPES:
                 self._database.execute(
                     "UPDATE waiting SET update_id = ?, payload = ? WHERE seq = ?",
@@ -262,7 +263,8 @@ class Outbox:
             found: list[Waiting] = []
             size = 0
             for row in rows:
-                size += len(row[2].encode())
+                with _as_damage():
+                    size += len(row[2].encode())
                 if found and size > max_bytes:
                     break
                 found.append(Waiting(*row))
@@ -311,14 +313,14 @@ class Outbox:
         """Return the refused updates and their answers, oldest first."""
         with self._alone():
             rows = self._database.execute("SELECT payload, answer FROM refused ORDER BY rowid").fetchall()
-        with _no_json():
+        with _as_damage():
             return [(json.loads(payload), json.loads(answer)) for payload, answer in rows]
 
     def position(self) -> Position | None:
         """Return where the crawl is; None if it never started."""
         with self._alone():
             row = self._database.execute("SELECT value FROM position").fetchone()
-        with _no_json():
+        with _as_damage():
             return Position(**json.loads(row[0])) if row else None
 
     def _save(self, position: Position) -> None:
@@ -338,7 +340,7 @@ class Outbox:
                 self._database.execute("INSERT INTO waiting VALUES (?, '', '', 1)", (last + theirs.last_place,))
                 self._database.execute("DELETE FROM waiting WHERE update_id = ''")
             self._database.executemany(
-                "INSERT INTO waiting (seq, update_id, payload, tried) VALUES (?, ?, ?, 1)",
+                "INSERT OR IGNORE INTO waiting (seq, update_id, payload, tried) VALUES (?, ?, ?, 1)",
                 [(last + seq, update_id, payload) for seq, update_id, payload in theirs.waiting],
             )
             self._database.executemany("INSERT OR IGNORE INTO counted VALUES (?)", theirs.counted)
@@ -387,13 +389,13 @@ class Outbox:
 
         try:
             with self._alone():
-                waiting = read("seq, update_id, payload", "waiting", "seq")
+                waiting = [row for row in read("seq, update_id, payload", "waiting", "seq") if _are_texts(row[1:])]
                 last = attempt(self._last_place, 0)
                 contents = Contents(
                     max([last, *(row[0] for row in waiting)]),
                     waiting,
-                    read("key", "counted", "key"),
-                    read("update_id, payload, answer, at", "refused", "rowid"),
+                    [row for row in read("key", "counted", "key") if isinstance(row[0], bytes)],
+                    [row for row in read("update_id, payload, answer, at", "refused", "rowid") if _are_texts(row)],
                     attempt(self.position, None),
                 )
         except DISK_ERRORS as error:
@@ -465,16 +467,20 @@ def _connect(path: Path | str) -> sqlite3.Connection:
 
 
 @contextmanager
-def _no_json() -> "Iterator[None]":
+def _as_damage() -> "Iterator[None]":
     """Raise what is read from a damaged file and is not what was written as the error of a damaged file."""
     try:
         yield
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise sqlite3.DatabaseError(f"what was written cannot be read: {error}") from error
 
 
 def _is_busy(error: BaseException) -> bool:
     return isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorcode", None) in _BUSY
+
+
+def _are_texts(row: Sequence[object]) -> bool:
+    return all(isinstance(value, str) for value in row)
 
 
 def is_damage(error: Exception) -> bool:
