@@ -93,7 +93,7 @@ def tracking(database: Database, plan: Plan, say: Say) -> list[Figure]:
     notes = (
         *(_note(way, measured[way]) for way in ("bare", "tqdm")),
         f"tqdm {importlib.metadata.version('tqdm')}; both have drawn to a terminal that takes no time",
-        _counted(database, turns * items, flushed=flushed),
+        _counted(database, turns * items, flushed=bool(flushed)),
     )
     return [
         _figure(way, measured[way], measured["tqdm"], items, notes if way == "track" else ()) for way in _tracks(job)

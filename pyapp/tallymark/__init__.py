@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tallymark.client import (
         DeliveryError as DeliveryError,
+        FlushResult as FlushResult,
         Job as Job,
         ProgressClient as ProgressClient,
         Resume as Resume,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Where the names are that are not in `tallymark.functions`.
 _HOMES = {
-    **dict.fromkeys(("DeliveryError", "Job", "ProgressClient", "Resume"), "tallymark.client"),
+    **dict.fromkeys(("DeliveryError", "FlushResult", "Job", "ProgressClient", "Resume"), "tallymark.client"),
     **dict.fromkeys(("tqdm", "trange"), "tallymark.client.tqdm_bars"),
     "Settings": "tallymark.settings",
     "create_app": "tallymark.web",

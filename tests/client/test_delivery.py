@@ -15,6 +15,8 @@ import pytest
 from tests.web.conftest import Web
 
 from tallymark import DeliveryError
+from tallymark.client.progress import Progress
+from tallymark.client.updates import prepare
 from tallymark.server.ports import some_free_port
 
 if TYPE_CHECKING:
@@ -117,11 +119,12 @@ def test_a_wrong_token_is_no_reason_to_ask_again_and_again(
     """A 401 of the real server is logged as a warning. The crawl goes on, and its updates wait in the spool."""
     with make_client(token="wrong").job(name) as job:
         job.advance("issues", 3)
-        assert job.flush() is False
+        flushed = job.flush()
+        assert (bool(flushed), flushed.on_server, flushed.on_disk) == (False, False, True)
     assert "Unauthorized" in caplog.text
     assert web.call("GET", f"/api/internal/jobs/{name}").status == 404
     with make_client().job(name) as job:
-        assert job.flush() is True
+        assert job.flush().on_server
         assert job.resume.items_by_type == {"issues": 3}, "it was delivered by whoever came next with a better token"
     refusing = stub(problem(401, "Unauthorized"))
     with make_client(refusing.port).job("k") as job:
@@ -166,8 +169,11 @@ def test_one_bad_field_does_not_cost_the_counts_beside_it(make_client: "Make", n
     """The endpoint refuses the whole update; it is sent again without the fields that the refusal names."""
     with make_client().job(name) as job:
         job.advance("issues", 3, last_id="3")
-        job.report(currentDataType="x" * 200)
-        assert job.flush()
+        with pytest.raises(ValueError, match="currentDataType"):
+            job.report(currentDataType="x" * 200)
+        # As if the server had a rule that the client does not know.
+        job._say(Progress.give, prepare({"currentDataType": "x" * 200}))
+        assert job.flush().on_server
         job.advance("issues", 2, last_id="5")
     assert look.counts(name) == ({"issues": 5}, 5)
     assert look(name)["progress"]["lastProcessedId"] == "5"
@@ -185,7 +191,7 @@ def test_a_dead_server_raises_nothing_and_hears_of_all_of_it_later(
             for number in range(first, first + 100):
                 job.advance("issues", last_id=number, key=str(number))
                 if number % 10 == 0:
-                    assert job.flush(timeout=0.0) is False
+                    assert job.flush(timeout=0.0).on_disk
             job.stage("some stage")
             job.pause({"next": first + 100})
     assert "the server does not take updates" in caplog.text

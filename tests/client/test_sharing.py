@@ -21,7 +21,7 @@ from tallymark import ProgressClient
 client = ProgressClient("http://127.0.0.1:1", token="x", spool=sys.argv[1], start_timeout=0.1, retries=0)
 job = client.job(sys.argv[2]).start()
 job.advance("issues", 5, last_id="5")
-assert job.flush(timeout=0) is False
+assert job.flush(timeout=0).on_disk
 job.advance("issues", 100, last_id="never flushed")
 os.kill(os.getpid(), 9)
 """

@@ -11,16 +11,33 @@ Reports take no lock that a client's thread may hold (see `recorder`). The diges
 and the methods that end a job wait for the server. Python runs signal handlers in the main thread only, which is never
 one of the client's. While a job runs, the main thread never holds the lock of its outbox.
 
-Lock order: `Waits._lock`; `Sender._lock`; `Channels._lock`; `Recorder._lock`; `Channel._lock`, then `Outbox._lock`.
-Only the last two are held together, and while SQLite works. The others guard work in memory; under them nothing else is
-locked, logged or called back. No lock is held during HTTP or a callback. A client that was made before a fork cannot be
-used in the child, and a fork waits, for 2 seconds at most, until no thread works in SQLite (see `process`).
+What the protocol limits is checked at the call (`checks`, `fields`), or cut (`fitting`). What the server refuses all
+the same is mended (`mending`): counts, cursor, state and the end never share the fate of anything else. If the disk
+fails, updates wait in memory, and a new file is tried once a minute, or at once if the file was removed (`channel`). If
+a process has too many files open, those of quiet jobs are closed until they are used (`open_files`, `ownership`). A log
+handler of the crawl cannot raise here or make the client answer itself (`log`).
+
+Lock order: `Waits._lock`; `Sender._lock`; `Channels._lock`; `Recorder._lock`; `Channel._lock`, then `Outbox._lock`,
+then that of `ownership`. Only the last three are held together, and while SQLite works; the lock of another outbox is
+only tried. The others guard work in memory; under them nothing else is locked, logged or called back. No lock is held
+during HTTP or a callback. A client that was made before a fork cannot be used in the child, and a fork waits, for 2
+seconds at most, until no thread works in SQLite (see `process`).
 """
 
 from tallymark.client.begun import Begun
 from tallymark.client.client import ProgressClient
 from tallymark.client.job import Job
-from tallymark.client.resume import DeliveryError, Resume
+from tallymark.client.resume import DeliveryError, FlushResult, Resume
 from tallymark.client.transport import Answer, Transport, Unreachable
 
-__all__ = ["Answer", "Begun", "DeliveryError", "Job", "ProgressClient", "Resume", "Transport", "Unreachable"]
+__all__ = [
+    "Answer",
+    "Begun",
+    "DeliveryError",
+    "FlushResult",
+    "Job",
+    "ProgressClient",
+    "Resume",
+    "Transport",
+    "Unreachable",
+]

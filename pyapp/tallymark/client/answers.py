@@ -1,13 +1,11 @@
 """What the server's answers mean."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import uniform
 from typing import Any
 
-from tallymark.client.records import Waiting
-from tallymark.client.transport import Answer, as_json
+from tallymark.client.transport import Answer
 
 OK = 200
 BAD = 400
@@ -94,31 +92,3 @@ def why_refused(answer: Mapping[str, Any]) -> str:
     details = answer.get("details") or []
     problems = [f"{problem.get('field')} {problem.get('problem')}" for problem in details if isinstance(problem, dict)]
     return f"{answer.get('error')}{': ' if problems else ''}{'; '.join(problems)}"
-
-
-def without_what_is_wrong(row: Waiting, answer: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return the id and text of an update without its refused fields, so that its counts are not lost, or None."""
-    if answer.get("status") != BAD or row.update_id.endswith("-mended"):
-        return None
-    payload = json.loads(row.text)
-    if payload["status"] == "waiting" and "status" in [problem.get("field") for problem in answer.get("details") or []]:
-        # A server of an earlier release does not know it. What else the update says is not lost.
-        kept = {name: value for name, value in payload.items() if name not in {"waitUntil", "reason"}}
-        kept.update(status="processing", updateId=f"{row.update_id}-mended")
-        return kept["updateId"], as_json(kept)
-    needed = {"taskId", "status", "timestamp", "updateId"}
-    if "itemsByType" in payload:
-        # Counts must not be sent without their cursor and resume state, nor be left out.
-        needed |= {"itemsByType", "processedItems", "lastProcessedId", "progress"}
-    for problem in answer.get("details") or []:
-        name, _, inner = str(problem.get("field")).partition(".")
-        if name in needed or name not in payload:
-            return None
-        if inner and isinstance(payload[name], dict) and inner in payload[name]:
-            del payload[name][inner]
-        else:
-            del payload[name]
-    if not answer.get("details"):
-        return None
-    payload["updateId"] = f"{row.update_id}-mended"
-    return payload["updateId"], as_json(payload)

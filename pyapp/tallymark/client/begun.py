@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from tallymark.client.checks import as_cursor
 from tallymark.client.frontier import Node
-from tallymark.client.tracking import as_cursor
 from tallymark.client.updates import clean
 
 if TYPE_CHECKING:

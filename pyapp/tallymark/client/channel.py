@@ -1,23 +1,28 @@
 """The way of one job's updates to the server."""
 
+import json
 import logging
-import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from tallymark.client.answers import FORBIDDEN, UNKNOWN, why_refused, without_what_is_wrong
+from tallymark.client.answers import FORBIDDEN, UNKNOWN, why_refused
 from tallymark.client.bell import Bell
 from tallymark.client.keys import as_counts
-from tallymark.client.outbox import Outbox
+from tallymark.client.log import Seldom, log as _log
+from tallymark.client.mending import Mended, mend
+from tallymark.client.outbox import DISK_ERRORS, Outbox, is_damage
 from tallymark.client.records import Position, Waiting
 from tallymark.client.updates import Update
 
 #: How long the updates of a job wait after the token was not allowed to report on it.
 _HELD_SECONDS = 60.0
+#: How long a disk that failed is left alone.
+_DISK_AGAIN_SECONDS = 60.0
 
-_log = logging.getLogger("tallymark.client")
+Found = TypeVar("Found")
 
 
 class Source(Protocol):
@@ -40,11 +45,33 @@ class Source(Protocol):
 Listen = Callable[[str, Mapping[str, Any]], None]
 
 
+class Refusals:
+    """What the server refused: how often, and the newest as texts. Written by the sender's thread only."""
+
+    def __init__(self) -> None:
+        self.seldom = Seldom()
+        self._texts: deque[str] = deque(maxlen=100)
+        self.number = 0
+
+    def add(self, why: str) -> None:
+        """Note a refusal."""
+        self._texts.append(why)
+        self.number += 1
+
+    def since(self, told: int) -> tuple[tuple[str, ...], int]:
+        """Return those after the first `told` ones, as far as they are kept, and how many there were in all."""
+        number, texts = self.number, list(self._texts)
+        return tuple(texts[max(len(texts) - (number - told), 0) :]) if number > told else (), number
+
+
 class Channel:
     """A job as the sender sees it: its updates that wait, and up to which number they are settled.
 
     Attributes:
-        outbox: The updates that wait. Replaced by one in memory after the disk has failed.
+        outbox: The updates that wait. Replaced by one in memory after the disk has failed, and by a new file when the
+            disk works again: it is tried at once if the file was removed, and else once a minute.
+        new_file: Opens a new file for the job; None if there is none.
+        refusals: What the server refused.
         register: Whether to register the job if the server does not know it; `attributes`: with these.
         user: The `Job` that uses the channel, kept alive while it is served; None if there is none.
         source: The recorder that fills the outbox; `listen`: receives the answers.
@@ -69,6 +96,12 @@ class Channel:
         self.is_known = self.was_registered = False
         self.counts_keys: bool | None = None
         self.since = time.monotonic()
+        self.new_file: Callable[[], Outbox | None] | None = None
+        self.refusals = Refusals()
+        self._refused: list[tuple[dict[str, Any], Any]] = []
+        self._disk_failures = Seldom()
+        self._notes: deque[tuple[int, str]] = deque()
+        self._disk_again_at = 0.0 if outbox.is_durable else time.monotonic() + _DISK_AGAIN_SECONDS
         self._held_until = 0.0
         self._settled = 0
         self._waiters: dict[Bell, None] = {}
@@ -121,9 +154,13 @@ class Channel:
 
     def close(self) -> None:
         """Close the outbox; delete its file if it is not needed any more."""
+        # It may be asked for after the end.
+        self._refused = self.refused()
         self.is_closed = True
         self.user = self.source = self.listen = None
-        self.outbox.close(remove=self.is_finished and not len(self.outbox))
+        problem = self.outbox.close(remove=self.is_finished and not len(self.outbox))
+        if problem is not None:
+            _log.warning("job %s: the spool file %s could not be put away: %s", self.job_id, self.outbox.path, problem)
 
     # --- waiting updates ----------------------------------------------------------------------------------------------
 
@@ -133,55 +170,124 @@ class Channel:
         `forget`: see `Outbox.append`.
         """
         with self._lock:
-            try:
-                return self.outbox.append(updates, position, forget)
-            except (OSError, sqlite3.Error) as error:
-                if not self.outbox.is_durable:
-                    raise
-                _log.warning("job %s: the spool cannot be written, updates are kept in memory: %s", self.job_id, error)
-                self.go_on_in_memory(self.outbox)
-                return self.outbox.append(updates, position)
+            self._come_back()
+            while True:
+                outbox = self.outbox
+                try:
+                    last = outbox.append(updates, position, forget)
+                except DISK_ERRORS as error:
+                    if not outbox.is_durable:
+                        raise
+                    self._leave(outbox, error)
+                else:
+                    # If it is in a file that has no name any more, it is copied from there.
+                    self._check()
+                    break
+        self._speak()
+        return last
+
+    def check(self) -> None:
+        """Make the file again if somebody removed it."""
+        with self._lock:
+            self._come_back()
+            self._check()
+        self._speak()
+
+    def _check(self) -> None:
+        if not self.outbox.is_there:
+            self._leave(self.outbox, FileNotFoundError("the file was removed"))
+            self._come_back()
 
     def head(self, most: int, size: int) -> list[Waiting]:
         """Return the first updates that wait; none if they cannot be read."""
         outbox = self.outbox
         try:
             return outbox.head(most, size)
-        except sqlite3.Error as error:
-            _log.warning("job %s: the spool cannot be read: %s", self.job_id, error)
+        except DISK_ERRORS as error:
             # A running job continues in memory. What another process left stays in its file.
+            if self.outbox is not outbox:
+                return []
             if not self.is_over:
-                self.go_on_in_memory(outbox)
+                self.leave_disk(outbox, error)
             else:
+                _log.warning("job %s: the spool cannot be read: %s", self.job_id, error)
                 self.hold()
             return []
 
-    def refused(self) -> list[tuple[dict[str, Any], Any]]:
-        """Return the updates that the server refused, each with its answer."""
+    def ask(self, read: Callable[[Outbox], Found]) -> Found:
+        """Return what a function reads from the outbox; if the disk fails, what could be copied into memory."""
         while True:
             outbox = self.outbox
             try:
-                return outbox.refused()
-            except sqlite3.ProgrammingError:
-                # It was closed: it was replaced by one in memory, or the job has ended and no update waits.
+                return read(outbox)
+            except DISK_ERRORS as error:
                 if self.outbox is outbox:
-                    return []
+                    if not outbox.is_durable or self.is_closed:
+                        raise
+                    self.leave_disk(outbox, error)
 
-    def go_on_in_memory(self, failed: Outbox) -> None:
+    def refused(self) -> list[tuple[dict[str, Any], Any]]:
+        """Return the updates that the server refused, each with its answer."""
+        try:
+            return self.ask(Outbox.refused)
+        except DISK_ERRORS:
+            # The file was closed, after the end.
+            return self._refused
+
+    def leave_disk(self, failed: Outbox, error: Exception) -> None:
         """Copy a file that fails into memory and use that; nothing happens if that was done before."""
         with self._lock:
-            if self.outbox is not failed or not failed.is_durable:
-                return
-            memory = Outbox(None, limit=failed.limit)
-            try:
-                # The file keeps these updates, too; if they are sent again, they are duplicates.
-                memory.take_over(failed)
-            except sqlite3.Error as error:
-                # The numbers start again at 1.
-                self._settled = 0
-                _log.error("job %s: the updates in %s cannot be read: %s", self.job_id, failed.path, error)
-            self.outbox = memory
-            failed.close()
+            self._leave(failed, error)
+        self._speak()
+
+    def _leave(self, failed: Outbox, error: Exception) -> None:
+        if self.outbox is not failed or not failed.is_durable:
+            return
+        level = logging.WARNING if self._disk_failures.again() else logging.DEBUG
+        self._notes.append(
+            (level, f"the spool cannot be written or read, updates are kept in memory: {failed.path}: {error}")
+        )
+        memory = Outbox(None, limit=failed.limit)
+        # The file keeps these updates, too; if they are sent again, they are duplicates.
+        contents, problem = failed.salvage()
+        memory.take_in(contents)
+        if not contents.last_place:
+            # The numbers start again at 1.
+            self._settled = 0
+        if problem is not None:
+            note = f"a part of {failed.path} cannot be read, and may be lost: {problem}"
+            self._notes.append((logging.ERROR, note))
+            self.refusals.add(note)
+        was_removed = isinstance(error, FileNotFoundError)
+        self._disk_again_at = time.monotonic() + (0.0 if was_removed else _DISK_AGAIN_SECONDS)
+        self.outbox = memory
+        failed.close(aside=problem is not None or is_damage(error))
+
+    def _speak(self) -> None:
+        """Log what happened under the lock, without it: a log handler may report to the job."""
+        while self._notes:
+            level, note = self._notes.popleft()
+            _log.log(level, "job %s: %s", self.job_id, note)
+
+    def _come_back(self) -> None:
+        """Use a new file instead of memory, if the disk works again. The caller holds the lock."""
+        memory = self.outbox
+        if memory.is_durable or self.new_file is None or time.monotonic() < self._disk_again_at:
+            return
+        self._disk_again_at = time.monotonic() + _DISK_AGAIN_SECONDS
+        fresh = None
+        try:
+            if (fresh := self.new_file()) is not None:
+                fresh.take_over(memory)
+        except DISK_ERRORS as error:
+            self._notes.append((logging.DEBUG, f"the spool cannot be used yet: {error}"))
+            if fresh is not None:
+                fresh.close(remove=True)
+            return
+        if fresh is not None:
+            self.outbox = fresh
+            memory.close()
+            self._notes.append((logging.INFO, f"the spool can be used again: {fresh.path}"))
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
@@ -190,10 +296,9 @@ class Channel:
         outbox = self.outbox
         try:
             return self._take(outbox, rows, answers)
-        except (OSError, sqlite3.Error) as error:
+        except DISK_ERRORS as error:
             # The updates stay in the file; sent again, they are duplicates.
-            _log.warning("job %s: the spool cannot be written, updates may be sent again: %s", self.job_id, error)
-            self.go_on_in_memory(outbox)
+            self.leave_disk(outbox, error)
             return True
 
     def _take(self, outbox: Outbox, rows: list[Waiting], answers: list[Mapping[str, Any]]) -> bool:
@@ -217,15 +322,15 @@ class Channel:
                 self.hold()
                 told.append((row, answer))
                 break
-            elif (instead := without_what_is_wrong(row, answer)) is not None:
-                why = why_refused(answer)
-                _log.warning("job %s: an update is sent again without its refused fields: %s", self.job_id, why)
-                outbox.replace(row, *instead)
+            elif (mended := mend(row, answer)) is not None:
+                outbox.replace(
+                    row, mended.update_id, mended.text, [(row.update_id, mended.left_out, json.dumps(answer))]
+                )
+                self._tell_refusal(answer, mended)
                 # The updates after it were accepted. They are sent again and are duplicates.
                 break
             else:
-                why = why_refused(answer)
-                _log.warning("job %s: the server refused an update, see job.refused(): %s", self.job_id, why)
+                self._tell_refusal(answer)
                 refused.append((row, answer))
             told.append((row, answer))
         outbox.settle(delivered, refused)
@@ -238,6 +343,16 @@ class Channel:
             self._settled = max([self._settled, *(row.seq for row in [*delivered, *(row for row, _ in refused)])])
         self.nudge()
         return not unknown
+
+    def _tell_refusal(self, answer: Mapping[str, Any], mended: Mended | None = None) -> None:
+        """Note and log what was refused: always for `flush`, seldom in the log, whose handler may report to the job."""
+        why = why_refused(answer)
+        self.refusals.add(why)
+        times = self.refusals.seldom
+        if times.again():
+            what = "an update" if mended is None else "a part of an update, and the rest is sent again"
+            often = f" ({times.times} times by now)" if times.times > 1 else ""
+            _log.warning("job %s: the server refused %s%s, see job.refused(): %s", self.job_id, what, often, why)
 
     def wait(self, seq: int, timeout: float, gave_up: Callable[[], bool]) -> bool:
         """Wait until the update with this number is settled or `gave_up` returns True; return whether it is settled."""

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tallymark.client.channel import Channel
@@ -41,6 +42,7 @@ class Channels:
         try:
             channel = Channel(job_id, worker, outbox)
             channel.user = user
+            channel.new_file = partial(self._spool.new_file, job_id, worker) if self._spool.directory else None
             self._opening[name] = user, channel
         except BaseException:
             outbox.close()

@@ -1,8 +1,6 @@
 """The entry point for crawlers: `ProgressClient`."""
 
 import atexit
-import json
-import logging
 import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -12,17 +10,25 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from tallymark.client.aside import to_its_end
+from tallymark.client.checks import (
+    JOB_ID,
+    MOST_UPDATE_BYTES,
+    WORKER,
+    as_attributes,
+    as_positive,
+    as_seconds,
+    check_callable,
+    check_id,
+)
 from tallymark.client.failure import is_interrupt, name_of_interrupt
 from tallymark.client.job import Job
+from tallymark.client.log import log as _log
 from tallymark.client.process import InheritedError, current
 from tallymark.client.records import Position
 from tallymark.client.resume import Habits
 from tallymark.client.sender import Sender
 from tallymark.client.spool import Spool
 from tallymark.client.transport import HttpTransport, Transport
-from tallymark.client.updates import clean
-
-_log = logging.getLogger("tallymark.client")
 
 
 class ProgressClient:
@@ -49,6 +55,7 @@ class ProgressClient:
         end_timeout: float = 15.0,
         on_sigterm: Literal["pause"] | None = "pause",
         alive_every: float | None = 30.0,
+        proxy: str | None = None,
         transport: Transport | None = None,
     ) -> None:
         """Prepare the client; nothing is connected yet.
@@ -57,13 +64,13 @@ class ProgressClient:
             base_url: The server, such as `http://127.0.0.1:8000`.
             token: A token with the scope `write`.
             spool: The directory that keeps updates until the server has them, with a file per job. None keeps them in
-                memory, where a kill loses them.
+                memory, where a kill loses them. A relative one is below the working directory of this moment.
             every_items: An update is sent after this many items (10 to 50 are good) ...
             every_seconds: ... or after this many seconds, and never more often than ten times a second.
-            max_bytes: The approximate size of the largest update.
+            max_bytes: The approximate size of the largest update, at most 256 KB.
             spool_limit: How many updates of a job may wait. Further counts are added to the last of them.
             retries: How often a failed request is repeated before the server counts as away.
-            timeout: Seconds that a request may take.
+            timeout: Seconds that a request may take, from the connection to the last byte of the answer.
             start_timeout: Seconds that the start of a job waits for the server.
             end_timeout: Seconds that the end of a job waits for the server.
             on_sigterm: With `pause`, SIGTERM and SIGHUP end the jobs that are open as paused, and then the process, as
@@ -73,35 +80,32 @@ class ProgressClient:
                 in the main thread, and restored when the last one ends. With None, signals are left alone.
             alive_every: A job without reports for so many seconds gives a sign of life, and hears commands by it; None
                 gives none. With more than 600 open jobs the signs are further apart.
+            proxy: The address of a proxy, such as `http://proxy:3128`. If None, as the environment says, by
+                HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; an empty text for none. The certificates that are
+                trusted are those of REQUESTS_CA_BUNDLE or SSL_CERT_FILE.
             transport: Replaces HTTP.
 
         Raises:
+            TypeError: An argument has the wrong type.
             ValueError: An argument is out of its range.
         """
-        if alive_every is not None and not alive_every > 0:
-            raise ValueError("alive_every must be above 0, or None")
-        if every_items < 1 or every_seconds <= 0 or max_bytes < 1 or spool_limit < 1 or retries < 0 or timeout <= 0:
-            raise ValueError(
-                "every_items, every_seconds, max_bytes, spool_limit and timeout must be above 0, and retries at least 0"
-            )
         if on_sigterm not in {"pause", None}:
             raise ValueError("on_sigterm must be 'pause' or None")
         self._habits = Habits(
-            every_items=every_items,
-            every_seconds=every_seconds,
-            max_bytes=max_bytes,
-            start_timeout=start_timeout,
-            end_timeout=end_timeout,
+            every_items=as_positive("every_items", every_items),
+            every_seconds=as_seconds("every_seconds", every_seconds, above_zero=True),
+            max_bytes=as_positive("max_bytes", max_bytes, MOST_UPDATE_BYTES),
+            start_timeout=as_seconds("start_timeout", start_timeout),
+            end_timeout=as_seconds("end_timeout", end_timeout),
             heeds_signals=on_sigterm is not None,
         )
-        self._end_timeout = end_timeout
         self._sender = Sender(
-            transport or HttpTransport(base_url, token),
-            Spool(Path(spool) if spool is not None else None, limit=spool_limit),
-            retries=retries,
-            timeout=timeout,
-            tick=min(0.25, every_seconds / 4),
-            alive_every=alive_every,
+            transport or HttpTransport(base_url, token, proxy=proxy),
+            Spool(Path(spool) if spool is not None else None, limit=as_positive("spool_limit", spool_limit)),
+            retries=as_positive("retries", retries, least=0),
+            timeout=as_seconds("timeout", timeout, above_zero=True),
+            tick=min(0.25, self._habits.every_seconds / 4),
+            alive_every=None if alive_every is None else as_seconds("alive_every", alive_every, above_zero=True),
         )
         self._pid = current.pid
         # When the interpreter ends normally, reports that were not sent go to the spool.
@@ -121,29 +125,29 @@ class ProgressClient:
         """Return a job to report on. It is not started yet: use it in a `with` block.
 
         Args:
-            job_id: The job's id.
-            worker: The name of this process where several report on the job. It must stay the same after a restart.
+            job_id: The job's id, 1 to 255 characters.
+            worker: The name of this process where several report on the job, at most 100 characters. It must stay the
+                same after a restart. An empty one counts as None.
             register: Whether to register the job if the server does not know it.
-            attributes: The attributes to register it with.
+            attributes: The attributes to register it with, any JSON object up to 64 KB.
             on_command: Called with an operator's command, `pause`, `cancel` or `resume`, in a thread of the client.
 
         Returns:
             The job.
 
         Raises:
-            TypeError: An id is not text, or the attributes are not JSON.
-            ValueError: An id cannot be stored in PostgreSQL, or a number in the attributes is not finite.
+            TypeError: An id is not text, the attributes are no JSON object, or `on_command` cannot be called.
+            ValueError: An id is too long or cannot be stored in PostgreSQL, or the attributes are too large.
             RuntimeError: The client was made before a fork.
         """
         self._check_process()
-        if not isinstance(job_id, str) or not isinstance(worker, str | None):  # type: ignore[redundant-expr]
-            raise TypeError("the id of a job and the name of a worker must be text")
-        if not job_id or clean(job_id) != job_id or clean(worker or "") != (worker or ""):
-            raise ValueError("ids must have no NUL and no unpaired surrogates, and the id of a job must not be empty")
-        if attributes is not None:
-            attributes = clean(attributes)
-            json.dumps(attributes, allow_nan=False)
-        position = Position(job_id, worker, register, dict(attributes) if attributes else None)
+        check_id("job_id", job_id, JOB_ID)
+        if worker == "":
+            worker = None
+        if worker is not None:
+            check_id("worker", worker, WORKER)
+        check_callable("on_command", on_command)
+        position = Position(job_id, worker, bool(register), as_attributes(attributes))
         return Job(self, self._sender, self._habits, position, on_command)
 
     @property
@@ -173,7 +177,7 @@ class ProgressClient:
             except Exception:  # noqa: BLE001 - the other jobs are closed nevertheless
                 _log.exception("job %s: the last reports could not be put into the outbox and may be lost", job.id)
         atexit.unregister(self._at_exit)
-        self._sender.close(self._end_timeout if timeout is None else timeout)
+        self._sender.close(self._habits.end_timeout if timeout is None else as_seconds("timeout", timeout))
 
     def _check_process(self) -> None:
         if self._pid != current.pid:

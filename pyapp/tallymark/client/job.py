@@ -1,8 +1,6 @@
 """One job: the methods with which a crawler reports on it."""
 
 import asyncio
-import json
-import logging
 import threading
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,25 +13,36 @@ from typing import Any, Literal, Self, TypeVar
 from tallymark.client import opened
 from tallymark.client.aside import to_its_end
 from tallymark.client.begun import Begun, Places, cursor_of, left_to_do
-from tallymark.client.checks import MOST, as_state, check_fields, check_type, is_whole, parts_of
+from tallymark.client.checks import (
+    as_areas,
+    as_cursor,
+    as_seconds,
+    as_state,
+    as_whole,
+    check_count,
+    check_type,
+    parts_of,
+)
 from tallymark.client.failure import describe, is_interrupt, name_of_interrupt
+from tallymark.client.fields import Given, as_event, check_stage, sort
+from tallymark.client.fitting import fit_error
 from tallymark.client.frontier import Node
 from tallymark.client.keys import as_sent, check_key, digest, digest_of_any_type
 from tallymark.client.listener import Listener
+from tallymark.client.log import log as _log
 from tallymark.client.process import InheritedError, current
 from tallymark.client.progress import Count, Progress, Reply
 from tallymark.client.questions import parts_of_keys, unseen_in, unseen_question
 from tallymark.client.recorder import Recorder
 from tallymark.client.records import Position
-from tallymark.client.resume import DeliveryError, Habits, Resume
+from tallymark.client.resume import DeliveryError, FlushResult, Habits, Resume
 from tallymark.client.sender import Sender
 from tallymark.client.signals import guard
-from tallymark.client.tracking import Tracker, as_cursor, follow, follow_async, length_of, warn_of_taker
-from tallymark.client.updates import Fields, clean, prepare, updates_wait
+from tallymark.client.tracking import Tracker, follow, follow_async, length_of, warn_of_taker
+from tallymark.client.updates import Fields, prepare, updates_wait
 from tallymark.client.waits import Moment, Waiting, Waits, moment
 
 Item = TypeVar("Item")
-_log = logging.getLogger("tallymark.client")
 
 #: How often `wait_as_told` looks for commands.
 _LOOK_SECONDS = 0.25
@@ -80,6 +89,8 @@ class Job:
         #: The signal that asked this process to end.
         self._signal: str | None = None
         self._waits = Waits()
+        #: How many refusals `flush` has returned.
+        self._told_refusals = 0
 
     # --- start and end ------------------------------------------------------------------------------------------------
 
@@ -100,6 +111,7 @@ class Job:
             self._recorder = Recorder.resume(channel, self._position, self._habits)
             self._listener = listener = Listener(self.id, self._recorder, self._on_command)
             channel.listen = listener.take_answer
+            self._told_refusals = channel.refusals.number
             self._sender.add(channel)
             opened.add(self)
             opened.enter(self)
@@ -143,8 +155,7 @@ class Job:
 
     def pause(self, state: Any = None, **fields: Any) -> None:  # noqa: ANN401 - any JSON
         """Report that the crawl pauses, and end this run. `state`: the resume state; `fields`: other fields."""
-        kept = as_state(state)
-        self._end("paused", {"progress": kept, **fields}, kept)
+        self._end("paused", fields, None if state is None else as_state(state))
 
     def cancel(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
         """Report that the crawl was cancelled. `fields`: other fields."""
@@ -152,7 +163,7 @@ class Job:
 
     def fail(self, error: BaseException | str, **context: Any) -> None:  # noqa: ANN401 - any JSON
         """Report that the crawl failed. `context`: details for the error, such as a URL; the cursor is added."""
-        self._end("failed", {}, error=clean(describe(error, context)))
+        self._end("failed", {}, error=fit_error(describe(error, context)))
 
     def _end(
         self, status: str, fields: Mapping[str, Any], state: object = None, error: Mapping[str, Any] | None = None
@@ -162,8 +173,10 @@ class Job:
         if recorder.has_ended:
             self._close()
             return
-        # Values that are not JSON raise an exception here, before anything has changed.
-        seq = self._say_end(recorder, status, prepare(fields), state, error)
+        # What the server would refuse raises an exception here, before anything has changed.
+        given = sort(fields)
+        self._give(given._replace(fields={}))
+        seq = self._say_end(recorder, status, given.fields, state, error)
         channel = recorder.channel
         delivered = channel.wait(seq, self._habits.end_timeout, lambda: self._cannot_answer() or channel.is_held)
         if not delivered and not channel.is_held and not self._sender.is_sender():
@@ -274,8 +287,9 @@ class Job:
             job's end. True for a key does not mean that no other worker has counted it; see `unseen`.
 
         Raises:
-            TypeError: An argument has the wrong type.
-            ValueError: A number is out of range, the type is empty or longer than 100, or the cursor longer than 255.
+            TypeError: An argument has the wrong type: a number that is not whole, such as 0.5 or True.
+            ValueError: A number is out of range, the type is empty or longer than 100, the cursor longer than 255, or
+                the key empty.
         """
         count = _as_count(type, n, processed, last_id)
         recorder = self._started()
@@ -411,10 +425,13 @@ class Job:
             self._line().leave_open(node)
 
     def total(self, number: int) -> None:
-        """Report how many items are expected in all: a whole number from 0 to 2^53 - 1, else a ValueError is raised."""
-        if not isinstance(number, int) or not 0 <= number <= MOST:  # type: ignore[redundant-expr]
-            raise ValueError("the total must be a whole number from 0 to 2^53 - 1")
-        self._say(Progress.expect, number)
+        """Report how many items are expected in all.
+
+        Raises:
+            TypeError: It is no whole number.
+            ValueError: It is not from 0 to 2^53 - 1.
+        """
+        self._say(Progress.expect, as_whole("the total", number))
 
     def track(
         self,
@@ -479,10 +496,7 @@ class Job:
     def _begin_loop(self, items: object, total: int | None, type_: str, bar: bool | None) -> Tracker:
         recorder = self._started()
         check_type(type_)
-        if total is None:
-            total = length_of(items)
-        elif not isinstance(total, int) or not 0 <= total <= MOST:  # type: ignore[redundant-expr]
-            raise ValueError("the total must be a whole number from 0 to 2^53 - 1")
+        total = length_of(items) if total is None else as_whole("total", total)
         wake_at = 0 if recorder.has_ended else self._habits.every_items
         tracker = Tracker(type_, total, bar=bar, wake_at=wake_at)
         recorder.begin_loop(tracker)
@@ -508,14 +522,21 @@ class Job:
             name: The stage's name.
             operation: `discovery`, `branch_crawling`, `data_collection` or `finalization`.
             data_type: The type of the items that follow.
+
+        Raises:
+            TypeError: A name is not text.
+            ValueError: A name is longer than 100 characters, or the operation is none of the four.
         """
+        check_stage(name, operation, data_type)
         self._announce({"stage": name, "operationType": operation, "currentDataType": data_type})
 
     def discovered(self, areas: Sequence[Mapping[str, Any]]) -> None:
-        """Report areas, each with at least `type` and `fullPath`. The server counts those that are new to the job."""
-        parts = [clean(part) for part in parts_of([dict(area) for area in areas], self._habits.max_bytes)]
-        self._say(Progress.discover, parts)
-        self._sender.wake()
+        """Report areas, each with at least `type` and `fullPath`. The server counts those that are new to the job.
+
+        Raises:
+            TypeError, ValueError: An area lacks one of these, or a member is wrong or too long; the message names it.
+        """
+        self._give(Given({}, areas=as_areas(areas)))
 
     def credential(self, what: Literal["expiry", "renewal", "resumed"], **status: Any) -> None:  # noqa: ANN401 - any JSON
         """Report a change of the crawl's credential.
@@ -525,11 +546,13 @@ class Job:
             status: Members of `credentialStatus`: `type`, `severity`, `errorType`, `providerId`, `message`, ...
 
         Raises:
-            ValueError: `what` is none of the three.
+            TypeError: A member is not JSON.
+            ValueError: `what` is none of the three, or the members are too large.
         """
         if what not in {"expiry", "renewal", "resumed"}:
             raise ValueError("the first argument must be expiry, renewal or resumed")
-        self._announce({"credentialStatus": {"timestamp": _now(), **status}}, f"credential_{what}")
+        given = sort({"credentialStatus": {"timestamp": _now(), **status}})
+        self._announce(given.fields, f"credential_{what}", is_ready=True)
 
     def waiting(self, until: Moment | None = None, reason: str | None = None) -> Waiting:
         """Report that the crawl waits, for a `with` or `async with` block; at its end the crawl goes on.
@@ -590,41 +613,61 @@ class Job:
     def report(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
         """Report other fields, of the protocol or the crawler's own. The newest value of each counts.
 
+        A `message` over 1,000 characters and an `error` over 8 KB are cut; entries of a `timeline` are added.
+
         Raises:
-            TypeError: A value is not JSON.
-            ValueError: A field is one that the client sets itself.
+            TypeError: A value is not JSON, or has the wrong type for a field of the protocol.
+            ValueError: The client sets a field itself, a value is over the protocol's limit, or the fields of this call
+                take more than 512 KB.
         """
-        check_fields(fields)
-        self._say(Progress.give, prepare(fields))
+        self._give(sort(fields))
+
+    def _give(self, given: Given) -> None:
+        """Report fields that were checked, each on its way; see `fields`."""
+        if given == Given({}):
+            return
+        parts = list(parts_of(given.areas, self._habits.max_bytes)) if given.areas else []
+        self._say(Progress.take, given, parts)
+        if parts:
+            self._sender.wake()
 
     def event(self, name: str, details: Mapping[str, Any] | None = None) -> None:
-        """Add an entry of the crawler's own to the timeline. `details`: any JSON object."""
-        event = clean({"timestamp": _now(), "event": name, "details": dict(details or {})})
-        self._say(Progress.add_event, event, len(json.dumps(event, allow_nan=False)))
+        """Add an entry of the crawler's own to the timeline.
+
+        Args:
+            name: 1 to 100 characters.
+            details: Any JSON object, at most 512 KB.
+
+        Raises:
+            TypeError: The name is not text, or the details are no JSON object.
+            ValueError: The name is empty or too long, or the details are too large.
+        """
+        self._say(Progress.add_event, *as_event(name, details, _now()))
 
     def error(self, error: BaseException | str, **context: Any) -> None:  # noqa: ANN401 - any JSON
-        """Report an error that does not end the job. `context`: details, such as a URL."""
-        self._announce({"error": describe(error, context)})
+        """Report an error that does not end the job. `context`: details, such as a URL; what is too large is cut."""
+        self._announce({"error": fit_error(describe(error, context))})
 
-    def _announce(self, fields: Mapping[str, Any], status: str = "processing") -> None:
-        """Report something that people wait for: it is sent at once."""
-        self._say(Progress.announce, prepare(fields), status)
+    def _announce(self, fields: Mapping[str, Any], status: str = "processing", *, is_ready: bool = False) -> None:
+        """Report something that people wait for: it is sent at once. `is_ready`: whether the fields are prepared."""
+        self._say(Progress.announce, fields if is_ready else prepare(fields), status)
         self._sender.wake()
 
     # --- delivery and commands ----------------------------------------------------------------------------------------
 
-    def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until all reports so far are safe.
+    def flush(self, timeout: float = 10.0) -> FlushResult:
+        """Wait until all reports so far are safe, and say where they are.
 
         Args:
             timeout: Seconds to wait for the server, as long as it answers at all.
 
         Returns:
-            True if the server has them, False if the spool on disk has them.
+            The result. It is true only if the server has everything and, since the `flush` before, nothing was refused.
 
         Raises:
-            DeliveryError: Neither has them: there is no spool, or its disk does not work.
+            DeliveryError: Reports are in memory only: there is no spool, or its disk does not work.
         """
+        timeout = as_seconds("timeout", timeout)
         seq = self._say_and_wait(Progress.flush)
         channel = self._started().channel
         durable = channel.outbox.is_durable
@@ -632,16 +675,20 @@ class Job:
         def is_in_vain() -> bool:
             return (durable and self._sender.is_away) or self._sender.is_sender() or channel.is_held
 
-        if channel.wait(seq, timeout, is_in_vain):
-            return True
-        if not channel.outbox.is_durable:
+        on_server = channel.wait(seq, timeout, is_in_vain)
+        if not on_server and not channel.outbox.is_there:
+            # Somebody removed the file while the server was waited for. The keeper makes it again, if it can.
+            self._say_and_wait(Progress.flush)
+        on_disk = not on_server and channel.outbox.is_durable and channel.outbox.is_there
+        if not on_server and not on_disk:
             raise DeliveryError(
                 f"job {self.id}: {updates_wait(len(channel.outbox))} in memory only, and the server did not answer:"
                 " call flush() again, or give the client a spool on a working disk"
             )
-        return False
+        refused, self._told_refusals = channel.refusals.since(self._told_refusals)
+        return FlushResult(on_server=on_server, on_disk=on_disk, refused=refused)
 
-    async def aflush(self, timeout: float = 10.0) -> bool:  # noqa: ASYNC109 - the same as `flush` has
+    async def aflush(self, timeout: float = 10.0) -> FlushResult:  # noqa: ASYNC109 - the same as `flush` has
         """Wait until all reports so far are safe; see `flush`."""
         self._check_process()
         return await asyncio.to_thread(self.flush, timeout)
@@ -775,17 +822,13 @@ class Job:
         """Return how a run that an exception ended has to be reported: status, fields and error."""
         if is_interrupt(error):
             return "paused", {"message": f"interrupted ({self._signal or name_of_interrupt(error)})"}, None
-        return "failed", {}, clean(describe(error, {}))
+        return "failed", {}, fit_error(describe(error, {}))
 
 
-def _as_count(type_: object, n: object, processed: int | None, last_id: object) -> Count:
+def _as_count(type_: str, n: int, processed: int | None, last_id: object) -> Count:
     """Return a count, or raise what `Job.advance` says."""
-    if not isinstance(type_, str) or not is_whole(n):
-        raise TypeError("the type must be text, and n a whole number")
-    check_type(type_)
-    if not 0 <= n <= MOST or (processed is not None and not 0 <= processed <= MOST):
-        raise ValueError("a count must be from 0 to 2^53 - 1: items that were counted cannot be taken back")
-    return type_, n, processed, as_cursor(last_id)
+    number, done = check_count(type_, n, processed)
+    return type_, number, done, as_cursor(last_id)
 
 
 def _now() -> str:

@@ -5,24 +5,25 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tallymark.client.checks import KEY, check_text
 from tallymark.client.records import Waiting
 from tallymark.client.transport import as_json
 from tallymark.client.updates import LONGEST_KEY, clean
 
 
 def check_key(key: object) -> str:
-    """Return a key, or raise TypeError."""
-    if not isinstance(key, str):
-        raise TypeError("the key of an item must be text, such as a URL")
-    return key
+    """Return a key, or raise. One that is too long is sent as a digest; an empty one is a mistake."""
+    if not isinstance(key, str) or not key:
+        check_text("key", key, KEY)
+    return str(key)
 
 
 def as_sent(key: str) -> str:
-    """Return a key as it is sent: itself, or its SHA-256 if it is too long, empty or not text for PostgreSQL.
+    """Return a key as it is sent: itself, or its SHA-256 if it is too long or not text for PostgreSQL.
 
     So the same key is always sent in the same way, by any client.
     """
-    if 1 <= len(key) <= LONGEST_KEY and clean(key) == key:
+    if len(key) <= LONGEST_KEY and clean(key) == key:
         return key
     return f"sha256:{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
 

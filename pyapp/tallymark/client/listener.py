@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tallymark.client.bell import Bell
+from tallymark.client.log import log as _log
+from tallymark.client.mending import first_id
 from tallymark.client.process import current, end_child
 from tallymark.client.progress import Progress
 from tallymark.client.recorder import Recorder
 from tallymark.client.resume import Resume
-
-_log = logging.getLogger("tallymark.client")
 
 _STOPS = ("pause", "cancel")
 #: How many different warnings are remembered, so that each is logged once as a warning.
@@ -45,7 +45,7 @@ class Listener:
             _log.log(level, "job %s: the server warns: %s", self._job_id, warning)
         if seen := answer.get("seenBefore"):
             self._recorder.say(Progress.discount, seen)
-        if update_id in {self._recorder.start_id, f"{self._recorder.start_id}-mended"}:
+        if first_id(update_id) == self._recorder.start_id:
             self._learn(answer)
         command = answer.get("command")
         if answer.get("status") == "received" and command != self.command:

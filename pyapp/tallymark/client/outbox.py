@@ -8,13 +8,15 @@ import json
 import os
 import sqlite3
 import threading
+import time
 import weakref
-from collections.abc import Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tallymark.client import open_files, ownership
 from tallymark.client.process import never_free, without_fork
 from tallymark.client.records import Contents, Position, Waiting
 from tallymark.client.updates import Update, combine
@@ -30,10 +32,18 @@ CREATE TABLE IF NOT EXISTS refused (
   update_id TEXT PRIMARY KEY, payload TEXT NOT NULL, answer TEXT NOT NULL, at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);
 CREATE TABLE IF NOT EXISTS counted (key BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sent (key BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS put_down (owner TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS position (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), value TEXT NOT NULL);
 """
 #: How many refused updates are kept.
 _MOST_REFUSED = 1000
+#: How long to wait for a file that was put down, while another process looks whose it is.
+_PATIENCE_SECONDS = 5.0
+#: What a disk that is full, damaged or removed raises. SQLite has no checksums: what it reads may be no JSON.
+DISK_ERRORS = (OSError, sqlite3.Error)
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+#: Files are removed while they are locked, so that no other process has opened them. Windows cannot do that.
+_UNLINKS_OPEN_FILES = os.name != "nt"
 
 
 class InUse(Exception):  # noqa: N818 - it is no failure
@@ -41,7 +51,10 @@ class InUse(Exception):  # noqa: N818 - it is no failure
 
 
 class Outbox:
-    """Keeps the updates that wait. Safe across threads. Disk failures raise OSError or sqlite3.Error."""
+    """Keeps the updates that wait. Safe across threads. Disk failures raise one of DISK_ERRORS, but for `close`.
+
+    Where a process has very many, the file is closed while it is not used; see `put_down`.
+    """
 
     def __init__(self, path: Path | None, *, limit: int) -> None:
         """Open or create the file, or use memory if `path` is None. Raises InUse if the file is open elsewhere.
@@ -50,35 +63,65 @@ class Outbox:
         """
         self.path = path
         self.limit = limit
+        self.used_at = time.monotonic()
         self._lock = threading.RLock()
+        self._is_put_down = self._is_closed = self._has_owner = False
+        self._count = 0
+        self._inode: int | None = None
         with without_fork():
-            self._database = sqlite3.connect(
-                path or ":memory:", timeout=0, isolation_level=None, check_same_thread=False, cached_statements=32
-            )
+            try:
+                self._database = self._connect()
+            except sqlite3.OperationalError as error:
+                if _is_busy(error):
+                    raise InUse(str(path)) from error
+                raise
             try:
                 _open[id(self)] = weakref.ref(self)
                 self._prepare()
             except BaseException as error:
                 self.close()
-                busy = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-                if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode in busy:
+                if _is_busy(error):
                     raise InUse(str(path)) from error
                 raise
+            self._inode = _inode(path)
+
+    def _connect(self) -> sqlite3.Connection:
+        """Open the file. If the process has too many files open, others are put down first."""
+        if self.path is None:
+            return _connect(":memory:")
+        open_files.make_room(_files)
+        try:
+            return _connect(self.path)
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_CANTOPEN or not open_files.make_more_room(
+                _files
+            ):
+                raise
+        return _connect(self.path)
 
     def _prepare(self) -> None:
-        # The operating system holds the lock; it ends with the process, even if that is killed.
-        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
+        if self.path is not None and (owner := self._owner()) is not None and ownership.is_owned(self.path, owner):
+            raise InUse(str(self.path))
         with self._transaction():
             # Not executescript, which would commit first.
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 self._database.execute(statement)
-            self._count: int = self._database.execute("SELECT count(*) FROM waiting").fetchone()[0]
+            self._database.execute("DELETE FROM put_down")
+            self._count = self._database.execute("SELECT count(*) FROM waiting").fetchone()[0]
+
+    def _owner(self) -> str | None:
+        """Return the lock of the process that put the file down."""
+        if not self._database.execute("SELECT 1 FROM sqlite_master WHERE name = 'put_down'").fetchone():
+            return None
+        row = self._database.execute("SELECT owner FROM put_down").fetchone()
+        return str(row[0]) if row else None
 
     @contextmanager
     def _alone(self) -> "Iterator[None]":
         with self._lock, without_fork():
+            if self._is_put_down:
+                self._take_up()
+            self.used_at = time.monotonic()
             yield
 
     @contextmanager
@@ -90,8 +133,69 @@ class Outbox:
                 self._database.execute("COMMIT")
             except BaseException:
                 if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
+                    with suppress(sqlite3.Error):
+                        self._database.execute("ROLLBACK")
                 raise
+
+    # --- many files ---------------------------------------------------------------------------------------------------
+
+    @property
+    def has_open_file(self) -> bool:
+        """Whether it takes up open files of the process."""
+        return self.path is not None and not self._is_put_down and not self._is_closed
+
+    def put_down(self) -> bool:
+        """Close the file until it is used again; it stays this process's own. Return whether it was closed.
+
+        Nothing is done while another thread uses it. Disk failures are left to the next use.
+        """
+        if self.path is None or not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if not self.has_open_file or self._database.in_transaction:
+                return False
+            if not self._has_owner:
+                name = ownership.my_name(self.path.parent)
+                with self._transaction():
+                    self._database.execute("INSERT INTO put_down VALUES (?)", (name,))
+                self._has_owner = True
+            with without_fork():
+                ownership.put_down(self.path)
+                self._is_put_down = True
+                self._database.close()
+        except DISK_ERRORS:
+            return False
+        else:
+            return True
+        finally:
+            self._lock.release()
+
+    def _take_up(self) -> None:
+        """Open the file again. The caller holds the lock."""
+        if self.path is None or not self.is_there:
+            raise FileNotFoundError(f"{self.path} was removed")
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                self._database = self._connect()
+                owner = self._owner()
+            except sqlite3.OperationalError as error:
+                self._database.close()
+                if not _is_busy(error) or time.monotonic() >= until:
+                    raise
+                time.sleep(0.01)
+                continue
+            if owner is None or owner != ownership.my_name(self.path.parent):
+                self._database.close()
+                raise sqlite3.OperationalError("another process has taken the file")
+            self._is_put_down = False
+            ownership.take_up(self.path)
+            return
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the file still has its name: if not, nobody finds it after the process."""
+        return self.path is None or (self._inode is not None and _inode(self.path) == self._inode)
 
     @property
     def is_durable(self) -> bool:
@@ -139,8 +243,9 @@ class Outbox:
             "SELECT seq, update_id, payload, tried FROM waiting ORDER BY seq DESC LIMIT 1"
         )
         if crowded and update.mergeable and (row := last.fetchone()) and not row[3]:
-            earlier = Update(row[1], json.loads(row[2]))
-            both = combine(earlier, update) if earlier.mergeable else None
+            with _as_damage():
+                earlier = Update(row[1], json.loads(row[2]))
+                both = combine(earlier, update) if earlier.mergeable else None
             if both is not None:
                 self._database.execute(
                     "UPDATE waiting SET update_id = ?, payload = ? WHERE seq = ?",
@@ -163,7 +268,8 @@ class Outbox:
             found: list[Waiting] = []
             size = 0
             for row in rows:
-                size += len(row[2].encode())
+                with _as_damage():
+                    size += len(row[2].encode())
                 if found and size > max_bytes:
                     break
                 found.append(Waiting(*row))
@@ -174,27 +280,28 @@ class Outbox:
     def settle(self, delivered: Sequence[Waiting], refused: Sequence[tuple[Waiting, object]] = ()) -> None:
         """Remove updates that the server acknowledged or refused; refused ones are kept apart with their answers."""
         with self._transaction():
-            self._database.executemany(
-                "INSERT OR REPLACE INTO refused (update_id, payload, answer) VALUES (?, ?, ?)",
-                [(row.update_id, row.text, json.dumps(answer)) for row, answer in refused],
-            )
-            if refused:
-                self._database.execute(
-                    "DELETE FROM refused WHERE rowid NOT IN (SELECT rowid FROM refused ORDER BY rowid DESC LIMIT ?)",
-                    (_MOST_REFUSED,),
-                )
+            self._refuse([(row.update_id, row.text, json.dumps(answer)) for row, answer in refused])
             self._database.executemany(
                 "DELETE FROM waiting WHERE seq = ? AND update_id = ?",
                 [(row.seq, row.update_id) for row in [*delivered, *(row for row, _ in refused)]],
             )
             self._count = self._database.execute("SELECT count(*) FROM waiting").fetchone()[0]
 
-    def replace(self, row: Waiting, update_id: str, text: str) -> None:
-        """Replace an update that the server refused by a corrected one."""
+    def replace(self, row: Waiting, update_id: str, text: str, left_out: Sequence[tuple[str, str, str]] = ()) -> None:
+        """Replace an update by another one, and keep what was left out because it was refused; see `refuse`."""
         with self._transaction():
             self._database.execute(
                 "UPDATE waiting SET update_id = ?, payload = ? WHERE seq = ? AND update_id = ?",
                 (update_id, text, row.seq, row.update_id),
+            )
+            self._refuse(left_out)
+
+    def _refuse(self, rows: Sequence[tuple[str, str, str]]) -> None:
+        self._database.executemany("INSERT OR REPLACE INTO refused (update_id, payload, answer) VALUES (?, ?, ?)", rows)
+        if rows:
+            self._database.execute(
+                "DELETE FROM refused WHERE rowid NOT IN (SELECT rowid FROM refused ORDER BY rowid DESC LIMIT ?)",
+                (_MOST_REFUSED,),
             )
 
     def counted(self) -> list[bytes]:
@@ -217,20 +324,25 @@ class Outbox:
         """Return the refused updates and their answers, oldest first."""
         with self._alone():
             rows = self._database.execute("SELECT payload, answer FROM refused ORDER BY rowid").fetchall()
-        return [(json.loads(payload), json.loads(answer)) for payload, answer in rows]
+        with _as_damage():
+            return [(json.loads(payload), json.loads(answer)) for payload, answer in rows]
 
     def position(self) -> Position | None:
         """Return where the crawl is; None if it never started."""
         with self._alone():
             row = self._database.execute("SELECT value FROM position").fetchone()
-        return Position(**json.loads(row[0])) if row else None
+        with _as_damage():
+            return Position(**json.loads(row[0])) if row else None
 
     def _save(self, position: Position) -> None:
         self._database.execute("INSERT OR REPLACE INTO position VALUES (1, ?)", (json.dumps(asdict(position)),))
 
     def take_over(self, other: "Outbox") -> None:
         """Copy another outbox of the job; its updates are placed after those here. The other one keeps them."""
-        theirs = other.contents()
+        self.take_in(other.contents())
+
+    def take_in(self, theirs: Contents) -> None:
+        """Do the same with rows that were read."""
         with self._transaction():
             # Their numbers keep their distances. An empty outbox keeps them unchanged: expected answers refer to them.
             last = self._last_place()
@@ -239,7 +351,7 @@ class Outbox:
                 self._database.execute("INSERT INTO waiting VALUES (?, '', '', 1)", (last + theirs.last_place,))
                 self._database.execute("DELETE FROM waiting WHERE update_id = ''")
             self._database.executemany(
-                "INSERT INTO waiting (seq, update_id, payload, tried) VALUES (?, ?, ?, 1)",
+                "INSERT OR IGNORE INTO waiting (seq, update_id, payload, tried) VALUES (?, ?, ?, 1)",
                 [(last + seq, update_id, payload) for seq, update_id, payload in theirs.waiting],
             )
             self._database.executemany("INSERT OR IGNORE INTO counted VALUES (?)", theirs.counted)
@@ -262,25 +374,157 @@ class Outbox:
                 self._database.execute("SELECT key FROM sent").fetchall(),
             )
 
+    def salvage(self) -> tuple[Contents, Exception | None]:
+        """Return all rows that can be read of a file that fails, and what prevented the others, if anything did."""
+        problems: list[Exception] = []
+
+        def read(columns: str, table: str, key: str) -> list[Any]:
+            rows: list[Any] = []
+            from_the_end: list[Any] = []
+            for found, order in ((rows, "ASC"), (from_the_end, "DESC")):
+                try:
+                    # A row at a time: what comes before the damage is read.
+                    for row in self._database.execute(f"SELECT {columns} FROM {table} ORDER BY {key} {order}"):  # noqa: S608
+                        found.append(row)
+                except sqlite3.Error as error:
+                    problems.append(error)
+                else:
+                    break
+            seen = set(rows)
+            return [*rows, *(row for row in reversed(from_the_end) if row not in seen)]
+
+        def attempt(what: Callable[[], Any], otherwise: object) -> Any:  # noqa: ANN401 - as it is read
+            try:
+                return what()
+            except DISK_ERRORS as error:
+                problems.append(error)
+                return otherwise
+
+        try:
+            with self._alone():
+                waiting = [row for row in read("seq, update_id, payload", "waiting", "seq") if _are_texts(row[1:])]
+                last = attempt(self._last_place, 0)
+                contents = Contents(
+                    max([last, *(row[0] for row in waiting)]),
+                    waiting,
+                    [row for row in read("key", "counted", "key") if isinstance(row[0], bytes)],
+                    [row for row in read("update_id, payload, answer, at", "refused", "rowid") if _are_texts(row)],
+                    attempt(self.position, None),
+                    [row for row in read("key", "sent", "key") if isinstance(row[0], bytes)],
+                )
+        except DISK_ERRORS as error:
+            return Contents(0, [], [], [], None, []), error
+        return contents, problems[0] if problems else None
+
     def _last_place(self) -> int:
         row = self._database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'waiting'").fetchone()
         return int(row[0]) if row else 0
 
-    def close(self, *, remove: bool = False) -> None:
-        """Close the database. `remove`: also delete the file, unless it has refused updates for people to look at."""
+    def close(self, *, remove: bool = False, aside: bool = False) -> Exception | None:
+        """Close the database; return what the disk failed with, if it did. Waits for the lock.
+
+        `remove`: also delete the file, unless it has refused updates for people to look at; `aside`: give the damaged
+        file another name.
+        """
         _open.pop(id(self), None)
-        with self._alone():
+        with self._lock, without_fork():
+            problem: Exception | None = None
             try:
-                if remove and self.path and not self.refused():
+                if self._has_owner:
+                    with self._transaction():
+                        self._database.execute("DELETE FROM put_down")
+                ends: list[str] = []
+                if remove and self.path is not None and not self.refused():
+                    ends = ["-wal", "-shm", ""]
+                if _UNLINKS_OPEN_FILES:
                     # Before the lock is released, so that no other process has opened it.
-                    for end in ("-wal", "-shm", ""):
-                        self.path.with_name(self.path.name + end).unlink(missing_ok=True)
-            finally:
+                    self._remove(ends, aside=aside)
                 self._database.close()
+                if not _UNLINKS_OPEN_FILES:
+                    self._remove(ends, aside=aside)
+            except DISK_ERRORS as error:
+                problem = error
+            finally:
+                with suppress(sqlite3.Error):
+                    self._database.close()
+                self._is_closed, self._is_put_down = True, False
+                if self.path is not None:
+                    ownership.take_up(self.path)
+            return problem
+
+    def _remove(self, ends: list[str], *, aside: bool) -> None:
+        if self.path is None:
+            return
+        for end in ends:
+            # On Windows, another process may have opened it.
+            with suppress(PermissionError):
+                self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+        if aside and self.is_there:
+            set_aside(self.path)
 
     def keep_inherited(self) -> None:
         """Never close the database in the child of a fork: SQLite would delete files that the parent uses."""
         never_free(self._database)
+
+
+def _connect(path: Path | str) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=32)
+    try:
+        # The operating system holds the lock; it ends with the process, even if that is killed.
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+@contextmanager
+def _as_damage() -> "Iterator[None]":
+    """Raise what is read from a damaged file and is not what was written as the error of a damaged file."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError) as error:
+        raise sqlite3.DatabaseError(f"what was written cannot be read: {error}") from error
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorcode", None) in _BUSY
+
+
+def _are_texts(row: Sequence[object]) -> bool:
+    return all(isinstance(value, str) for value in row)
+
+
+def is_damage(error: Exception) -> bool:
+    """Return whether an error says that a file is damaged, and not only full, locked or gone."""
+    if not isinstance(error, sqlite3.DatabaseError) or isinstance(error, sqlite3.ProgrammingError):
+        return False
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is None or code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def set_aside(path: Path) -> Path:
+    """Give a damaged file another name, together with its log, which SQLite would take for that of the next file."""
+    aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
+    for end in ("-wal", "-shm", ""):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + end).replace(aside.with_name(aside.name + end))
+    return aside
+
+
+def _inode(path: Path | None) -> int | None:
+    try:
+        return path.stat().st_ino if path is not None else None
+    except OSError:
+        return None
+
+
+def _files() -> list[Outbox]:
+    """Return the outboxes that have files open."""
+    found = [weak() for weak in list(_open.values())]
+    return [outbox for outbox in found if outbox is not None and outbox.has_open_file]
 
 
 #: Weak, and without callbacks: an interrupt in a callback that garbage collection runs would be lost.

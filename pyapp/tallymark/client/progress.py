@@ -10,11 +10,12 @@ from typing import Any
 
 from tallymark.client.checks import MOST
 from tallymark.client.clock import Clock
+from tallymark.client.fields import Given
 from tallymark.client.frontier import Frontier, Node, Worth
 from tallymark.client.records import Position
 from tallymark.client.resume import Resume
 from tallymark.client.tracking import Sample, Tracker
-from tallymark.client.updates import Fields, Pending, Update, clean
+from tallymark.client.updates import Fields, Pending, Update, clean, prepare
 
 #: The server counts these when areas are discovered, without processedItems.
 _AREA_TYPES = frozenset({"groups", "projects"})
@@ -254,6 +255,24 @@ class Progress:
             self.seal("processing")
         self.pending.give(fields)
 
+    def take(self, given: Given, parts: Sequence[Sequence[Any]]) -> None:
+        """Take fields of all kinds; `parts`: the areas, divided."""
+        if given.total is not None:
+            self.expect(given.total)
+        if given.state is not None or given.cursor is not None:
+            fields = prepare({"progress": given.state, "lastProcessedId": given.cursor})
+            self.checkpoint(fields, given.state, given.cursor)
+        if given.fields:
+            self.give(given.fields)
+        for event, size in given.events:
+            self.add_event(event, size)
+        if given.increments:
+            self.seal_pending()
+            self.give(given.increments)
+            self.seal("processing")
+        if parts:
+            self.discover(parts)
+
     def add_event(self, event: dict[str, Any], size: int) -> None:
         """Add an entry of the crawler's own timeline."""
         if self.pending.is_full:
@@ -324,6 +343,7 @@ class Progress:
         """Seal the last update; later reports are dropped. The cursor is added to `error`."""
         if state is not None:
             self.position.state = state
+            self.give(prepare({"progress": state}))
         self.give(fields)
         members = {}
         if error is not None:

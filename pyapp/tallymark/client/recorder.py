@@ -20,7 +20,6 @@ log afterwards finds it replaced, takes its count back out of it, and returns Fa
 """
 
 import json
-import logging
 import threading
 import time
 from collections import deque
@@ -35,12 +34,12 @@ from tallymark.client.channel import Channel
 from tallymark.client.clock import Clock
 from tallymark.client.frontier import Node, Worth
 from tallymark.client.keys import is_of_any_type
+from tallymark.client.log import Seldom, log as _log
+from tallymark.client.outbox import Outbox
 from tallymark.client.progress import Count, Progress, Reply
 from tallymark.client.records import Position
 from tallymark.client.resume import Habits, Resume
 from tallymark.client.tracking import Sample, Tracker
-
-_log = logging.getLogger("tallymark.client")
 
 #: Updates are sent at least this far apart, except those that people wait for.
 _SHORTEST_GAP_SECONDS = 0.1
@@ -53,6 +52,7 @@ _SLOWER_SECONDS = 0.001
 _MOST_KNOWN = 1_000_000
 #: The reports after which no other counts.
 _ENDS = frozenset({Progress.end, Progress.put_away})
+_TOO_LATE = "has ended; a report made after its end is dropped"
 
 
 class _Said(NamedTuple):
@@ -121,28 +121,27 @@ class Recorder:
         self._now: tuple[Progress, list[_Entry]] = (progress, [])
         self._since: float | None = None
         self._last_cut = 0.0
+        self._late = Seldom()
         self._is_over = False
-        #: How many reports came after the end.
-        self._late = 0
 
     @classmethod
     def resume(cls, channel: Channel, position: Position, habits: Habits) -> Self:
         """Start where the spool says, or at the beginning, and become the channel's source."""
-        before = channel.outbox.position()
+        before = channel.ask(Outbox.position)
         resume = Resume()
         if before is not None:
             if before.completed:
                 # The crawl starts from the beginning. The server counts each key once all the same.
-                channel.outbox.forget_counted()
+                channel.ask(Outbox.forget_counted)
             position = replace(before, register=position.register, attributes=position.attributes, completed=False)
             counts = dict(before.items_by_type)
             done = frozenset(before.done_beyond)
             resume = Resume(before.last_processed_id, before.state, counts, before.processed_items, "spool", done)
         channel.register, channel.attributes = position.register, position.attributes
         recorder = cls(channel, position, resume, habits)
-        counted = channel.outbox.counted()
+        counted = channel.ask(Outbox.counted)
         recorder.has_old_keys = any(map(is_of_any_type, counted))
-        recorder._sent.extend(channel.outbox.sent())
+        recorder._sent.extend(channel.ask(Outbox.sent))
         recorder._keys.update(dict.fromkeys(chain(counted, recorder._sent)))
         channel.source = recorder
         return recorder
@@ -234,12 +233,8 @@ class Recorder:
             self.say(Progress.add_event, event, len(json.dumps(event)))
 
     def warn_of_loss(self) -> None:
-        """Log that a report came too late: the 1st, and then the 10th, 100th ..., as a log handler may report, too."""
-        self._late += 1
-        if self._late == 1:
-            _log.warning("job %s has ended; a report made after its end is dropped", self.channel.job_id)
-        elif f"{self._late}".rstrip("0") == "1":
-            _log.warning("job %s has ended; %d reports made after its end are dropped", self.channel.job_id, self._late)
+        """Log that a report came too late."""
+        self._tell([_TOO_LATE])
 
     def is_due(self, number: int) -> bool:
         """Return whether to wake the keeper after this many items were counted in one call."""
@@ -291,6 +286,8 @@ class Recorder:
         try:
             if progress.sealed:
                 self.seq = self.channel.put(progress.sealed, progress.position, self._to_forget())
+            else:
+                self.channel.check()
         except BaseException as error:
             self._keep_after(progress, sealed=False)
             _answer(progress.replies, error)
@@ -348,7 +345,7 @@ class Recorder:
         if isinstance(entry, _Said):
             _take(new, entry)
         elif new.has_ended:
-            new.notices.append("has ended; a report made after its end is dropped")
+            new.notices.append(_TOO_LATE)
         elif isinstance(entry, _Finish):
             new.finish(entry.node, entry.worth)
         elif isinstance(entry, tuple):
@@ -409,10 +406,11 @@ class Recorder:
     def _tell(self, notes: list[str | Exception]) -> None:
         """Log what a fold noticed; without the lock, because a log handler may report on the job."""
         for note in notes:
-            if isinstance(note, str):
-                _log.warning("job %s %s", self.channel.job_id, note)
-            else:
+            if not isinstance(note, str):
+                self.channel.refusals.add(f"a report is lost by a defect in the client: {note!r}")
                 _log.error("job %s: a report is lost by a defect in the client", self.channel.job_id, exc_info=note)
+            elif note != _TOO_LATE or self._late.again():
+                _log.warning("job %s %s", self.channel.job_id, note)
 
 
 def _drain(log: deque[_Entry], taken: list[_Entry]) -> None:

@@ -9,6 +9,24 @@ class DeliveryError(Exception):
 
 
 @dataclass(frozen=True)
+class FlushResult:
+    """Where the reports are that were made before a `flush`. True only if the server has all of them.
+
+    Attributes:
+        on_server: Whether the server has everything but what was `refused`.
+        on_disk: Whether the spool has what the server has not answered yet: it survives the process.
+        refused: What the server refused since the `flush` before, each as a text; see also `Job.refused`.
+    """
+
+    on_server: bool
+    on_disk: bool = False
+    refused: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.on_server and not self.refused
+
+
+@dataclass(frozen=True)
 class Resume:
     """Where a crawl goes on.
 

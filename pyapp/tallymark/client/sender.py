@@ -5,7 +5,6 @@ same batch, which is one transaction. So the server always has all updates up to
 If an answer is lost, the updates are sent again, and their ids keep them from counting twice.
 """
 
-import logging
 import random
 import sqlite3
 import threading
@@ -26,14 +25,13 @@ from tallymark.client.answers import (
 from tallymark.client.bell import Bell
 from tallymark.client.channel import Channel
 from tallymark.client.channels import Channels
+from tallymark.client.log import log as _log
 from tallymark.client.process import current
 from tallymark.client.questions import Questions, wait_for
 from tallymark.client.records import Waiting
 from tallymark.client.spool import Spool
 from tallymark.client.transport import JOBS_PATH, PROGRESS_PATH, Answer, Transport, Unreachable, as_json
 from tallymark.client.updates import updates_wait
-
-_log = logging.getLogger("tallymark.client")
 
 #: The protocol allows 1000 updates and 1 MiB in a batch.
 _BATCH_UPDATES = 200

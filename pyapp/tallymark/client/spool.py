@@ -6,16 +6,16 @@ answers where to go on.
 """
 
 import hashlib
-import logging
 import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from tallymark.client.outbox import InUse, Outbox
+from tallymark.client import ownership
+from tallymark.client.log import log as _log
+from tallymark.client.outbox import DISK_ERRORS, InUse, Outbox, set_aside
 
-_log = logging.getLogger("tallymark.client")
 _SUFFIX = ".sqlite3"
 #: How long to wait for a file that another process may hold only to deliver what was left in it; see `Sender`.
 _PATIENCE_SECONDS = 10.0
@@ -28,7 +28,8 @@ class Spool:
 
     def __init__(self, directory: Path | None, *, limit: int) -> None:
         """Prepare; no file is touched yet. Without a directory, outboxes are in memory."""
-        self.directory = directory
+        # The crawl may change its working directory.
+        self.directory = directory.absolute() if directory is not None else None
         self._limit = limit
 
     def _in_memory(self) -> Outbox:
@@ -48,12 +49,31 @@ class Spool:
                 # An open file would be in use for the next start.
                 outbox.close()
                 raise
-        except (OSError, sqlite3.Error) as error:
+        except DISK_ERRORS as error:
             _log.warning(
                 "job %s: the spool %s cannot be used, updates are kept in memory: %s", job_id, self.directory, error
             )
             return self._in_memory()
         return outbox
+
+    def new_file(self, job_id: str, worker: str | None) -> Outbox | None:
+        """Open a file of the job that did not exist, to go on in after a disk failure; return None if there is none.
+
+        What is in the job's other files stays there, and is delivered from there; what is sent twice counts once.
+        """
+        if self.directory is None:
+            return None
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in self._slots(self.directory, _name(job_id, worker)):
+            if not path.exists() and (outbox := self._open(path)) is not None:
+                if not len(outbox) and outbox.position() is None:
+                    return outbox
+                outbox.close()
+        return None
+
+    def _slots(self, directory: Path, name: str) -> Iterator[Path]:
+        for slot in range(1, _MOST_CRAWLS + 1):
+            yield directory / f"{name}~{slot}{_SUFFIX}"
 
     def _take_over_others(self, directory: Path, name: str, outbox: Outbox) -> None:
         for path in sorted(directory.glob(f"{name}~*{_SUFFIX}")):
@@ -67,8 +87,7 @@ class Spool:
 
     def _first_free(self, directory: Path, name: str) -> Outbox:
         give_up = time.monotonic() + _PATIENCE_SECONDS
-        for slot in range(1, _MOST_CRAWLS + 1):
-            path = directory / f"{name}~{slot}{_SUFFIX}"
+        for path in self._slots(directory, name):
             while True:
                 if (outbox := self._open(path)) is not None:
                     return outbox
@@ -89,9 +108,7 @@ class Spool:
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
-                aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
-                _log.warning("the spool file %s is damaged (%s); it is kept as %s", path, error, aside)
-                path.replace(aside)
+                _log.warning("the spool file %s is damaged (%s); it is kept as %s", path, error, set_aside(path))
                 continue
             # The process that had it open may have removed it while this one waited for the lock.
             try:
@@ -109,12 +126,13 @@ class Spool:
             return
         try:
             paths = sorted(self.directory.glob(f"*~*{_SUFFIX}"))
+            ownership.remove_left(self.directory)
         except OSError:
             return
         for path in paths:
             try:
                 outbox = self._open(path)
-            except (OSError, sqlite3.Error) as error:
+            except DISK_ERRORS as error:
                 _log.warning("the spool file %s cannot be used, its updates stay there: %s", path, error)
                 continue
             if outbox is None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from typing import TypeVar
 
 from tallymark.client.bars import Bar, is_terminal, standard_error
+from tallymark.client.checks import as_cursor
 from tallymark.client.failure import text_of
 
 Item = TypeVar("Item")
@@ -48,14 +49,6 @@ class Tracker:
 
 #: A tracker and its `at` at some moment.
 Sample = tuple[Tracker, tuple[int, str | None]]
-
-
-def as_cursor(last_id: object) -> str | None:
-    """Return a cursor as text, or raise ValueError: the server would refuse a longer one, and the counts with it."""
-    text = None if last_id is None else str(last_id)
-    if text is not None and len(text) > 255:  # noqa: PLR2004 - by the protocol
-        raise ValueError("a cursor (last id) must not be longer than 255 characters")
-    return text
 
 
 def length_of(items: object) -> int | None:

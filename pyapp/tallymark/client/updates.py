@@ -15,6 +15,8 @@ MOST_KEYS = 1000
 LONGEST_KEY = 1024
 #: Updates with keys are not combined beyond that.
 _MOST_KEY_CHARACTERS = 64 * 1024
+#: The protocol allows 1000 members in an update, and one call gives at most 400.
+_MOST_FIELDS = 400
 #: The approximate size of a count without its type's name.
 _COUNT_BYTES = 20
 
@@ -123,6 +125,7 @@ class Pending:
             self.size >= self._max_bytes
             or len(self.counts) + len(self.item_keys) >= _MOST_TYPES
             or self.most_keys >= MOST_KEYS
+            or len(self.fields) >= _MOST_FIELDS
             or ("timeline" in self.fields and len(self.fields["timeline"][0]) >= _MOST_EVENTS)
         )
 

@@ -8,13 +8,25 @@ AS $$
 DECLARE
   c_most_events CONSTANT bigint := 20000; -- longer ledgers are verified only on request
   c_many CONSTANT numeric := 0.2;
+  c_newest CONSTANT integer := 200; -- updates that are looked at for the form of their timestamps
   v_now CONSTANT timestamptz := statement_timestamp();
   v_events CONSTANT bigint := job.last_seq - job.pruned_seq;
   v_row record;
   v_difference record;
   v_check tallymark.job_check;
+  v_whole record;
   v_found jsonb := '[]';
 BEGIN
+  -- Without an updateId an update is identified by its content. If all its timestamps are to the second, two equal
+  -- updates within one second are the same update, and what looks like a retry may be another item.
+  SELECT count(*) AS updates, count(*) >= 3 AND bool_and(date_trunc('second', u.said_at) = u.said_at) AS always
+  INTO v_whole
+  FROM (
+    SELECT tallymark.parse_timestamp(e.payload ->> 'timestamp') AS said_at FROM tallymark.job_event AS e
+    WHERE e.job_id = job.id AND e.payload IS NOT NULL AND NOT e.payload ? 'updateId' AND e.payload ? 'timestamp'
+    ORDER BY e.seq DESC LIMIT c_newest
+  ) AS u;
+
   -- Entries older than the job belong to an earlier job with the same id.
   FOR v_row IN
     SELECT i.outcome, sum(i.times) AS times, max(i.last_at) AS last_at,
@@ -25,7 +37,7 @@ BEGIN
     FROM tallymark.job_intake AS i WHERE i.job_id = job.id AND i.last_at >= job.created_at
     GROUP BY i.outcome ORDER BY i.outcome DESC
   LOOP
-    v_found := v_found || CASE v_row.outcome WHEN 'refused' THEN tallymark.finding('refused',
+    v_found := v_found || CASE WHEN v_row.outcome = 'refused' THEN tallymark.finding('refused',
         CASE WHEN v_row.last_at > v_now - interval '24 hours' THEN 'warning' ELSE 'note' END,
         format('%s of its updates %s refused, the last one %s ago: %s.', v_row.times,
           CASE v_row.times WHEN 1 THEN 'was' ELSE 'were' END, tallymark.duration_text(v_now - v_row.last_at),
@@ -33,13 +45,20 @@ BEGIN
         'Refused updates are not counted. The client keeps them in its spool or its log. Correct the crawler and send '
           'them again.',
         jsonb_build_object('times', v_row.times, 'codes', v_row.codes, 'lastAt', tallymark.iso_timestamp(v_row.last_at)))
+      WHEN v_whole.always THEN tallymark.finding('duplicates', 'warning',
+        format('%s of its updates came more than once, the last one %s ago; each counted once. All timestamps of its '
+          'newest %s updates without an updateId are to the second, so two equal updates within one second are one.',
+          v_row.times, tallymark.duration_text(v_now - v_row.last_at), v_whole.updates),
+        'Items may be missing. Let the crawler give each update an updateId, or a timestamp with milliseconds.',
+        jsonb_build_object('times', v_row.times, 'events', v_events, 'wholeSeconds', true,
+          'lastAt', tallymark.iso_timestamp(v_row.last_at)))
       ELSE tallymark.finding('duplicates',
         CASE WHEN v_row.times > v_events * c_many AND v_row.times > 10 THEN 'warning' ELSE 'note' END,
         format('%s of its updates came more than once, the last one %s ago; each counted once.', v_row.times,
           tallymark.duration_text(v_now - v_row.last_at)),
         'A few are normal: they are retries. Many mean that answers do not reach the crawler in time. Check its '
           'timeout (the guideline is 30 s) and the network.',
-        jsonb_build_object('times', v_row.times, 'events', v_events,
+        jsonb_build_object('times', v_row.times, 'events', v_events, 'wholeSeconds', false,
           'lastAt', tallymark.iso_timestamp(v_row.last_at))) END;
   END LOOP;
   IF v_found = '[]' THEN
@@ -86,7 +105,7 @@ $$;
 
 COMMENT ON FUNCTION tallymark.diagnose_intake(tallymark.job, boolean) IS
 'Diagnoses data inconsistencies: refusals and duplicates as the endpoints counted them, and whether the state is the
-fold of the ledger.
+fold of the ledger. Of duplicates it tells whether timestamps to the second may be their cause.
 Arguments: job: a row of tallymark.job; verify: whether to fold the ledger again, null for yes where it has at most
 20000 events.
 Returns: an array of findings: refused, duplicates or all_taken; verified, mismatch or not_verified; pruned.
