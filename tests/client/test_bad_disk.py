@@ -16,8 +16,9 @@ from tests.web.conftest import TOKEN, Web
 from tallymark import DeliveryError, Job
 from tallymark.client import outbox as outbox_module
 from tallymark.client.channel import Channel
+from tallymark.client.disk import set_aside
 from tallymark.client.log import log
-from tallymark.client.outbox import Outbox, set_aside
+from tallymark.client.outbox import Outbox
 from tallymark.client.records import Position
 from tallymark.client.spool import Spool
 from tallymark.client.updates import Update

@@ -10,10 +10,11 @@ from typing import Any, Protocol, TypeVar
 
 from tallymark.client.answers import FORBIDDEN, UNKNOWN, why_refused
 from tallymark.client.bell import Bell
+from tallymark.client.disk import DISK_ERRORS, is_damage
 from tallymark.client.keys import as_counts
 from tallymark.client.log import Seldom, log as _log
 from tallymark.client.mending import Mended, mend
-from tallymark.client.outbox import DISK_ERRORS, Outbox, is_damage
+from tallymark.client.outbox import Outbox
 from tallymark.client.records import Position, Waiting
 from tallymark.client.updates import Update
 

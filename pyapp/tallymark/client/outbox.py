@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tallymark.client import open_files, ownership
+from tallymark.client.disk import DISK_ERRORS, are_texts, as_damage, connect, inode, is_busy, set_aside
 from tallymark.client.process import never_free, without_fork
 from tallymark.client.records import Contents, Position, Waiting
 from tallymark.client.updates import Update, combine
@@ -39,9 +40,6 @@ CREATE TABLE IF NOT EXISTS position (only_one INTEGER PRIMARY KEY CHECK (only_on
 _MOST_REFUSED = 1000
 #: How long to wait for a file that was put down, while another process looks whose it is.
 _PATIENCE_SECONDS = 5.0
-#: What a disk that is full, damaged or removed raises. SQLite has no checksums: what it reads may be no JSON.
-DISK_ERRORS = (OSError, sqlite3.Error)
-_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 #: Files are removed while they are locked, so that no other process has opened them. Windows cannot do that.
 _UNLINKS_OPEN_FILES = os.name != "nt"
 
@@ -70,9 +68,9 @@ class Outbox:
         self._inode: int | None = None
         with without_fork():
             try:
-                self._database = self._connect()
+                self._database = self._open_file()
             except sqlite3.OperationalError as error:
-                if _is_busy(error):
+                if is_busy(error):
                     raise InUse(str(path)) from error
                 raise
             try:
@@ -80,24 +78,24 @@ class Outbox:
                 self._prepare()
             except BaseException as error:
                 self.close()
-                if _is_busy(error):
+                if is_busy(error):
                     raise InUse(str(path)) from error
                 raise
-            self._inode = _inode(path)
+            self._inode = inode(path)
 
-    def _connect(self) -> sqlite3.Connection:
+    def _open_file(self) -> sqlite3.Connection:
         """Open the file. If the process has too many files open, others are put down first."""
         if self.path is None:
-            return _connect(":memory:")
+            return connect(":memory:")
         open_files.make_room(_files)
         try:
-            return _connect(self.path)
+            return connect(self.path)
         except sqlite3.OperationalError as error:
             if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_CANTOPEN or not open_files.make_more_room(
                 _files
             ):
                 raise
-        return _connect(self.path)
+        return connect(self.path)
 
     def _prepare(self) -> None:
         if self.path is not None and (owner := self._owner()) is not None and ownership.is_owned(self.path, owner):
@@ -177,11 +175,11 @@ class Outbox:
         until = time.monotonic() + _PATIENCE_SECONDS
         while True:
             try:
-                self._database = self._connect()
+                self._database = self._open_file()
                 owner = self._owner()
             except sqlite3.OperationalError as error:
                 self._database.close()
-                if not _is_busy(error) or time.monotonic() >= until:
+                if not is_busy(error) or time.monotonic() >= until:
                     raise
                 time.sleep(0.01)
                 continue
@@ -195,7 +193,7 @@ class Outbox:
     @property
     def is_there(self) -> bool:
         """Whether the file still has its name: if not, nobody finds it after the process."""
-        return self.path is None or (self._inode is not None and _inode(self.path) == self._inode)
+        return self.path is None or (self._inode is not None and inode(self.path) == self._inode)
 
     @property
     def is_durable(self) -> bool:
@@ -243,7 +241,7 @@ class Outbox:
             "SELECT seq, update_id, payload, tried FROM waiting ORDER BY seq DESC LIMIT 1"
         )
         if crowded and update.mergeable and (row := last.fetchone()) and not row[3]:
-            with _as_damage():
+            with as_damage():
                 earlier = Update(row[1], json.loads(row[2]))
                 both = combine(earlier, update) if earlier.mergeable else None
             if both is not None:
@@ -268,7 +266,7 @@ class Outbox:
             found: list[Waiting] = []
             size = 0
             for row in rows:
-                with _as_damage():
+                with as_damage():
                     size += len(row[2].encode())
                 if found and size > max_bytes:
                     break
@@ -324,14 +322,14 @@ class Outbox:
         """Return the refused updates and their answers, oldest first."""
         with self._alone():
             rows = self._database.execute("SELECT payload, answer FROM refused ORDER BY rowid").fetchall()
-        with _as_damage():
+        with as_damage():
             return [(json.loads(payload), json.loads(answer)) for payload, answer in rows]
 
     def position(self) -> Position | None:
         """Return where the crawl is; None if it never started."""
         with self._alone():
             row = self._database.execute("SELECT value FROM position").fetchone()
-        with _as_damage():
+        with as_damage():
             return Position(**json.loads(row[0])) if row else None
 
     def _save(self, position: Position) -> None:
@@ -402,13 +400,13 @@ class Outbox:
 
         try:
             with self._alone():
-                waiting = [row for row in read("seq, update_id, payload", "waiting", "seq") if _are_texts(row[1:])]
+                waiting = [row for row in read("seq, update_id, payload", "waiting", "seq") if are_texts(row[1:])]
                 last = attempt(self._last_place, 0)
                 contents = Contents(
                     max([last, *(row[0] for row in waiting)]),
                     waiting,
                     [row for row in read("key", "counted", "key") if isinstance(row[0], bytes)],
-                    [row for row in read("update_id, payload, answer, at", "refused", "rowid") if _are_texts(row)],
+                    [row for row in read("update_id, payload, answer, at", "refused", "rowid") if are_texts(row)],
                     attempt(self.position, None),
                     [row for row in read("key", "sent", "key") if isinstance(row[0], bytes)],
                 )
@@ -465,60 +463,6 @@ class Outbox:
     def keep_inherited(self) -> None:
         """Never close the database in the child of a fork: SQLite would delete files that the parent uses."""
         never_free(self._database)
-
-
-def _connect(path: Path | str) -> sqlite3.Connection:
-    database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=32)
-    try:
-        # The operating system holds the lock; it ends with the process, even if that is killed.
-        database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-@contextmanager
-def _as_damage() -> "Iterator[None]":
-    """Raise what is read from a damaged file and is not what was written as the error of a damaged file."""
-    try:
-        yield
-    except (ValueError, TypeError, AttributeError) as error:
-        raise sqlite3.DatabaseError(f"what was written cannot be read: {error}") from error
-
-
-def _is_busy(error: BaseException) -> bool:
-    return isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorcode", None) in _BUSY
-
-
-def _are_texts(row: Sequence[object]) -> bool:
-    return all(isinstance(value, str) for value in row)
-
-
-def is_damage(error: Exception) -> bool:
-    """Return whether an error says that a file is damaged, and not only full, locked or gone."""
-    if not isinstance(error, sqlite3.DatabaseError) or isinstance(error, sqlite3.ProgrammingError):
-        return False
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is None or code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-
-
-def set_aside(path: Path) -> Path:
-    """Give a damaged file another name, together with its log, which SQLite would take for that of the next file."""
-    aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
-    for end in ("-wal", "-shm", ""):
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + end).replace(aside.with_name(aside.name + end))
-    return aside
-
-
-def _inode(path: Path | None) -> int | None:
-    try:
-        return path.stat().st_ino if path is not None else None
-    except OSError:
-        return None
 
 
 def _files() -> list[Outbox]:

@@ -13,8 +13,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tallymark.client import ownership
+from tallymark.client.disk import DISK_ERRORS, set_aside
 from tallymark.client.log import log as _log
-from tallymark.client.outbox import DISK_ERRORS, InUse, Outbox, set_aside
+from tallymark.client.outbox import InUse, Outbox
 
 _SUFFIX = ".sqlite3"
 #: How long to wait for a file that another process may hold only to deliver what was left in it; see `Sender`.
