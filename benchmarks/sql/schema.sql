@@ -20,7 +20,7 @@ CREATE FUNCTION bench.keyed_update(job_id text, at timestamptz, processed intege
 LANGUAGE sql VOLATILE
 RETURN (
   SELECT jsonb_set(bench.lifelike_update(job_id, at, processed, 0) #- '{itemsByType,issues}', '{itemKeys}',
-    jsonb_build_object('issues', jsonb_agg('https://example.org/issues/' || processed || '/' || n)))
+    jsonb_build_object('issues', jsonb_agg('https://example.org/issues/' || extract(epoch FROM at) || '/' || n)))
   FROM generate_series(1, keys) AS n
 );
 

@@ -71,7 +71,7 @@ def pages_of(ready: "Place", job: str) -> int:
 
 def test_the_statements_of_the_page_do_what_it_says(ready: "Place") -> None:
     """All of them, one after the other; the jobs are what their ledgers say."""
-    assert ready.notes["counts"] == [{"issues": 150, "pages": 7}, {"pages": 14}]
+    assert ready.notes["counts"] == [{"issues": 150, "pages": 9}, {"pages": 14}]
     assert ready.value("SELECT tallymark.verify_job('job_1') AND tallymark.verify_job('job_2')") is True
     assert ready.value("SELECT array_agg(url ORDER BY url) FROM page") == [
         "https://example.com/8",
