@@ -307,7 +307,7 @@ class Job:
                 recorder.count((type_, 0, 0, None), None, None, node)
             return False
         # More than one item cannot be counted by one key on the server.
-        return recorder.count(count, digest(type_, key), as_sent(key) if n == 1 else None, node)
+        return recorder.count(count, digest(type_, key), key if n == 1 else None, node)
 
     def seen(self, key: str, type: str | None = None) -> bool:  # noqa: A002
         """Return whether this client has counted a key, in this run or an earlier one. `type`: None for any type."""

@@ -12,6 +12,7 @@ from tallymark.client.checks import MOST
 from tallymark.client.clock import Clock
 from tallymark.client.fields import Given
 from tallymark.client.frontier import Frontier, Node, Worth
+from tallymark.client.keys import as_sent
 from tallymark.client.records import Position
 from tallymark.client.resume import Resume
 from tallymark.client.tracking import Sample, Tracker
@@ -121,7 +122,7 @@ class Progress:
                     " as this spool is kept; upgrade the server"
                 )
         if text is not None and key is not None:
-            self.pending.count_key(type_, key, text)
+            self.pending.count_key(type_, key, as_sent(text))
         else:
             self.pending.count(type_, number, key)
         if processed is not None:
