@@ -36,7 +36,8 @@ export function LivenessAlert({ job, liveness }: { job: Job; liveness: Liveness 
   if (state === "waiting") {
     return (
       <Note colour="alert-wait" title="Waiting">
-        <WaitFacts liveness={liveness} /> No update is expected before that. {job.command && "It hears commands."}
+        <WaitFacts liveness={liveness} />
+        {liveness.waitUntil && " No update is expected before that."}
       </Note>
     );
   }
