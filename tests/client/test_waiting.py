@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,6 +39,11 @@ def liveness(web: Web, name: str) -> dict[str, Any]:
     """Return how a job is."""
     found: dict[str, Any] = web.call("GET", f"/api/internal/jobs/{name}/liveness").json
     return found
+
+
+def is_alive_after(web: Web, name: str, earlier: str | None) -> bool:
+    """Return whether a job has given a sign of life that is not an earlier one."""
+    return liveness(web, name)["aliveAt"] != earlier
 
 
 def test_a_wait_is_reported_at_its_begin_and_at_its_end(make_client: "Make", name: str, look: "Look", web: Web) -> None:
@@ -225,9 +231,9 @@ def test_a_job_with_nothing_to_report_gives_signs_of_life(
     jobs = [client.job(each, worker="w").start() for each in names]
     for each in names:
         path = each.replace("/", "%2F").replace("..", "%2E%2E")
-        until(lambda path=path: liveness(web, path)["aliveAt"])
+        until(partial(is_alive_after, web, path, None))
         first = liveness(web, path)["aliveAt"]
-        until(lambda path=path, first=first: liveness(web, path)["aliveAt"] != first)
+        until(partial(is_alive_after, web, path, first))
     assert statuses(look(names[0])) == ["started"]
     for job in jobs:
         job.complete()
