@@ -43,7 +43,7 @@ def liveness(web: Web, name: str) -> dict[str, Any]:
 
 def is_alive_after(web: Web, name: str, earlier: str | None) -> bool:
     """Return whether a job has given a sign of life that is not an earlier one."""
-    return liveness(web, name)["aliveAt"] != earlier
+    return bool(liveness(web, name)["aliveAt"] != earlier)
 
 
 def test_a_wait_is_reported_at_its_begin_and_at_its_end(make_client: "Make", name: str, look: "Look", web: Web) -> None:
