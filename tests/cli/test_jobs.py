@@ -23,6 +23,7 @@ STATUSES = {
     "completed": "finished",
     "failed": "failed",
     "paused": "paused",
+    "waiting": "waiting",
     "cancelled": "cancelled",
     "credential_expiry": "credential_expired",
     "credential_renewal": "waiting_credential_renewal",
@@ -62,7 +63,7 @@ def test_each_job_has_a_line_and_the_statuses_are_counted(db: Connection, db_url
     assert all("30.0%  60/200 items (30%)  pages " in line for line in lines if "queued" not in line)
     assert all(line.endswith((" now", " s ago")) for line in lines)
     assert last == (
-        "9 jobs: 1 queued, 1 running, 1 finished, 1 failed, 1 paused, 1 cancelled, 1 credential_expired, "
+        "10 jobs: 1 queued, 1 running, 1 waiting, 1 finished, 1 failed, 1 paused, 1 cancelled, 1 credential_expired, "
         "1 waiting_credential_renewal, 1 credential_renewed"
     )
 
@@ -182,6 +183,30 @@ def test_jobs_that_fell_silent_are_marked(db: Connection, db_url: str) -> None:
     assert lines[-1] == "3 jobs: 3 running (1 stalled)"
     narrow = [Text.from_ansi(line).plain for line in run(db_url, **terminal(80)).stdout.splitlines()]
     assert narrow[2] == "    stalled, 0/s"
+
+
+def test_a_job_that_is_alive_and_makes_no_progress_is_told_from_a_silent_one(db: Connection, db_url: str) -> None:
+    """A waiting job says until when and for what; one that was never reported on is marked after an hour."""
+    for job_id in ("alive", "gone"):
+        for n in range(3):
+            report(db, job_id, processedItems=n)
+    db.execute("SELECT tallymark.create_job('new')")
+    report(db, "waits", status="waiting", waitUntil="2099-01-06T19:15:30Z", reason="rate limit")
+    db.execute(
+        "UPDATE tallymark.job SET updated_at = now() - interval '2 hours', created_at = now() - interval '2 hours'"
+    )
+    db.execute("UPDATE tallymark.job_event SET recorded_at = now() - interval '2 hours'")
+    db.execute("SELECT tallymark.note_alive('alive')")
+    lines = run(db_url).stdout.splitlines()
+    marked = [" ".join(line.split()[1:4]) for line in lines[1:5]]
+    assert [mark.split(" ─")[0] for mark in marked] == [
+        *("running, stuck", "running, stalled", "queued, never reported", "waiting"),
+    ]
+    assert lines[-1] == "4 jobs: 1 queued (1 never reported), 2 running (1 stalled, 1 stuck), 1 waiting"
+    narrow = [Text.from_ansi(line).plain for line in run(db_url, **terminal(80)).stdout.splitlines()]
+    assert "    until 19:15:30Z: rate limit" in narrow
+    calm = run(db_url, TALLYMARK_NEVER_REPORTED_AFTER="0").stdout.splitlines()
+    assert calm[-1] == "4 jobs: 1 queued, 2 running (1 stalled, 1 stuck), 1 waiting"
 
 
 def test_rates_are_told_of_running_jobs_and_of_no_more_than_fifty(db: Connection, db_url: str) -> None:

@@ -41,9 +41,9 @@ def liveness(web: Web, name: str) -> dict[str, Any]:
     return found
 
 
-def _is_newer(web: Web, path: str, sign: str | None) -> bool:
-    """Whether a job has given a sign of life, another one than this."""
-    return bool(liveness(web, path)["aliveAt"] != sign)
+def is_alive_after(web: Web, name: str, earlier: str | None) -> bool:
+    """Return whether a job has given a sign of life that is not an earlier one."""
+    return bool(liveness(web, name)["aliveAt"] != earlier)
 
 
 def test_a_wait_is_reported_at_its_begin_and_at_its_end(make_client: "Make", name: str, look: "Look", web: Web) -> None:
@@ -231,8 +231,9 @@ def test_a_job_with_nothing_to_report_gives_signs_of_life(
     jobs = [client.job(each, worker="w").start() for each in names]
     for each in names:
         path = each.replace("/", "%2F").replace("..", "%2E%2E")
-        until(partial(_is_newer, web, path, None))
-        until(partial(_is_newer, web, path, liveness(web, path)["aliveAt"]))
+        until(partial(is_alive_after, web, path, None))
+        first = liveness(web, path)["aliveAt"]
+        until(partial(is_alive_after, web, path, first))
     assert statuses(look(names[0])) == ["started"]
     for job in jobs:
         job.complete()

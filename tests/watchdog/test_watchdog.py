@@ -135,7 +135,7 @@ def test_each_kind_fires_once_and_recovers_once_with_two_watchdogs(
         report(db, "wrong", message="m")
         db.execute("UPDATE tallymark.job SET progress = progress || '{\"message\": \"n\"}' WHERE id = 'wrong'")
         opened = {
-            "Alert: job silent is silent",
+            "Alert: job silent is stalled",
             "Alert: job failed has failed",
             "Alert: job expired waits for credentials",
             "Alert: job erring reports many errors",
@@ -155,7 +155,7 @@ def test_each_kind_fires_once_and_recovers_once_with_two_watchdogs(
         report(db, "erring", message="fine again")
         db.execute("UPDATE tallymark.job SET progress = progress || '{\"message\": \"m\"}' WHERE id = 'wrong'")
         resolved = {
-            "Resolved: job silent is no longer silent",
+            "Resolved: job silent is no longer stalled",
             "Resolved: job failed was restarted or deleted",
             "Resolved: job expired no longer waits for credentials",
             "Resolved: job erring reports fewer errors",
@@ -165,12 +165,13 @@ def test_each_kind_fires_once_and_recovers_once_with_two_watchdogs(
         time.sleep(1)
     assert receiver.titles == dict.fromkeys(opened | resolved, 1)
     assert all_sent(db)
-    silent = next(message for message in receiver.messages if message["title"] == "Alert: job silent is silent")
+    silent = next(message for message in receiver.messages if message["title"] == "Alert: job silent is stalled")
     assert silent["type"] == "failure"
     assert "Check whether its crawler is running" in silent["message"]
     assert "page 7" in silent["message"]
+    assert "no sign of life since" in silent["message"]
     recovered = next(
-        message for message in receiver.messages if message["title"] == "Resolved: job silent is no longer silent"
+        message for message in receiver.messages if message["title"] == "Resolved: job silent is no longer stalled"
     )
     assert recovered["type"] == "success"
     name = silent["message"].rpartition("alert ")[2].removesuffix("-opened")

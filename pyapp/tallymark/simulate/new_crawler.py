@@ -167,6 +167,9 @@ class NewCrawler(Crawler):
         if turn == "credential":
             for event, members in self.credential():
                 job.credential(event, **members)
+        elif turn == "wait":
+            with job.waiting(self.site.repair, "rate limit"):
+                self.rest("waiting for a rate limit")
         elif turn is not None:
             kind, message, code = self.error(page)
             error = type(kind, (Failed,), {"__module__": "gitlab.exceptions"})(message)

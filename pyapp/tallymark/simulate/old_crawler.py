@@ -98,6 +98,9 @@ class OldCrawler(Crawler):
         elif turn == "credential":
             for kind, members in self.credential():
                 self._report(f"credential_{kind}", credentialStatus=members)
+        elif turn == "wait":
+            # The original protocol has no word for it.
+            self.rest("waiting for a rate limit")
         return False
 
     def _end(self, status: str, **members: Any) -> None:  # noqa: ANN401 - any JSON

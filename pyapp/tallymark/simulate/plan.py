@@ -13,11 +13,11 @@ _GROUPS = ("platform", "web", "mobile", "data", "research", "tools", "infra", "d
 _PROJECTS = ("api", "site", "app", "worker", "parser", "charts", "gateway", "billing", "search", "mailer", "agent")
 _OWNERS = ("acme", "globex", "initech", "umbrella", "hooli", "stark", "wayne", "tyrell")
 #: How likely each turn (what may happen to a crawl on its way) is.
-_CHANCES = {"error": 0.4, "kill": 0.2, "pause": 0.15, "credential": 0.15, "retry": 0.08}
+_CHANCES = {"error": 0.4, "kill": 0.2, "pause": 0.15, "credential": 0.15, "retry": 0.08, "wait": 0.25}
 _FAILS = 0.08
 _BEGIN, _END = 0.1, 0.95
 
-Turn = Literal["error", "kill", "pause", "credential", "retry", "fail"]
+Turn = Literal["error", "kill", "pause", "credential", "retry", "wait", "fail"]
 
 
 class Page(NamedTuple):

@@ -36,7 +36,8 @@ export function LivenessAlert({ job, liveness }: { job: Job; liveness: Liveness 
   if (state === "waiting") {
     return (
       <Note colour="alert-wait" title="Waiting">
-        <WaitFacts liveness={liveness} /> No update is expected before that. {job.command && "It hears commands."}
+        <WaitFacts liveness={liveness} />
+        {liveness.waitUntil && " No update is expected before that."}
       </Note>
     );
   }
@@ -44,7 +45,7 @@ export function LivenessAlert({ job, liveness }: { job: Job; liveness: Liveness 
     return (
       <Note colour="alert-warning" title="Alive, no progress">
         {job.status === "waiting" ? "The end of its wait was " : "The last update came "}
-        {last}; by its habit one was due within {allowed}. The last sign of life came {alive}: look for what its crawler
+        {last}; by its habit an update was due within {allowed}. The last sign of life came {alive}: look for what its crawler
         hangs on.
       </Note>
     );
@@ -59,7 +60,7 @@ export function LivenessAlert({ job, liveness }: { job: Job; liveness: Liveness 
   return (
     <Note colour="alert-danger" title="Silent">
       {job.status === "waiting" ? "The end of its wait was " : "The last update came "}
-      {last}; by its habit one was due within {allowed}. There was no sign of life since {alive || "then"}. Check
+      {last}; by its habit an update was due within {allowed}. There was no sign of life since {alive || "then"}. Check
       whether its crawler is running.
     </Note>
   );

@@ -87,13 +87,13 @@ function Markers({ row, stalled }: { row: Row; stalled: Stalled | undefined }) {
           {ASKED[row.command] ?? row.command}
         </div>
       )}
-      {row.wait && (
+      {row.wait && !stalled && (
         <div class="marker marker-wait one-line" title={row.wait.reason ?? ""}>
           <WaitText wait={row.wait} />
         </div>
       )}
       {stalled && (
-        <div class={`marker ${stalled.state === "stuck" ? "marker-stuck" : "marker-warning"}`}>
+        <div class={`marker ${stalled.state === "silent" ? "marker-error" : "marker-warning"}`}>
           <Silence job={stalled} />
         </div>
       )}

@@ -11,7 +11,7 @@ export function oneLine({ type, message }: NonNullable<Row["error"]>): string {
 
 /** Why a job counts as stalled: stuck, silent, or never reported on; for how long, and how long its habit allows. */
 export function Silence({ job }: { job: Stalled }) {
-  const since = (at: string) => about(Math.floor((serverNow() - Date.parse(at)) / 1000));
+  const since = (at: string) => about(Math.max(Math.floor((serverNow() - Date.parse(at)) / 1000), 0));
   const silent = useTold(() => since(job.since));
   const alive = useTold(() => (job.aliveAt ? since(job.aliveAt) : ""));
   const after = job.waitUntil && job.waitUntil === job.since ? " after its wait" : "";
