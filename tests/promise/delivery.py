@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -98,11 +98,11 @@ def differences(db: Connection, job: str = JOB) -> list[Json]:
     return found
 
 
-def seen_items(db: Connection, job: str = JOB) -> dict[str, set[str]]:
+def seen_items(db: Connection, job: str = JOB, types: Iterable[str] = KEYED_TYPES) -> dict[str, set[str]]:
     """Return which of the keys that updates have here count for a job, by type."""
     unseen: dict[str, list[str]] = dict(
         db.execute(
-            "SELECT t, tallymark.unseen_items(%s, t, %s) FROM unnest(%s::text[]) AS t", [job, KEYS, KEYED_TYPES]
+            "SELECT t, tallymark.unseen_items(%s, t, %s) FROM unnest(%s::text[]) AS t", [job, KEYS, list(types)]
         ).fetchall()
     )
     for keys in unseen.values():
@@ -200,7 +200,10 @@ def deliver(
         state = stored(db)
         assert differences(db) == [], "the state is the fold of the ledger"
         assert state["last_seq"] == ledger.last_seq, "the numbers have no gap"
-        assert seen_items(db) == counted_items(ledger.updates), "each key that any update named is known, and no other"
+        items = counted_items(ledger.updates)
+        assert seen_items(db, JOB, {*KEYED_TYPES, *items}) == items, (
+            "each key that any update named is known, and no other"
+        )
         check_reads(db, ledger, look)
     return state
 
