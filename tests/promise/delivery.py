@@ -54,7 +54,7 @@ def updates_of(db: Connection, payloads: list[Json]) -> list[Update]:
     )
     updates = []
     for payload, text in zip(payloads, canonical, strict=True):
-        at = payload["timestamp"]
+        at: str = payload["timestamp"]
         by_content = f"#{hashlib.sha256(text.encode()).digest()[:16].hex()}"
         key = f"={payload['updateId']}" if payload.get("updateId") else by_content
         updates.append(Update(OTHER_NOTATIONS.get(at, at), key, payload))

@@ -67,17 +67,16 @@ def check(db: Connection, history: History) -> None:
     # What was done beyond the cursor is forgotten by `completed`, also where a resume state came after that.
     history=History(
         [
-            {"taskId": JOB, "timestamp": time, **update}
-            for time, update in zip(
-                TIMES,
-                (
-                    {"status": "processing", "lastProcessedId": "a", "doneBeyond": ["b"]},
-                    {"status": "completed"},
-                    {"status": "processing", "progress": {"page": 1}},
-                    {"status": "started"},
-                ),
-                strict=False,
-            )
+            {
+                "taskId": JOB,
+                "status": "processing",
+                "timestamp": TIMES[0],
+                "lastProcessedId": "a",
+                "doneBeyond": ["b"],
+            },
+            {"taskId": JOB, "status": "completed", "timestamp": TIMES[1]},
+            {"taskId": JOB, "status": "processing", "timestamp": TIMES[2], "progress": {"page": 1}},
+            {"taskId": JOB, "status": "started", "timestamp": TIMES[3]},
         ],
         [Call([0, 1, 2, 3], "each alone")],
         [Call([2, 0, 3]), Call([1, 3], "group")],
