@@ -19,7 +19,7 @@ from benchmarks.first_paint import NAMES as PAINTS, first_paint
 from benchmarks.groups import NAMES as GROUPS, group_vs_floor
 from benchmarks.histories import against_seed_design, long_history
 from benchmarks.listing import job_list
-from benchmarks.merges import hot_job, merge_vs_floor
+from benchmarks.merges import hot_job, keys_vs_counts, merge_vs_floor
 from benchmarks.report import save, table
 from benchmarks.tracking import tracking
 from benchmarks.trees import commit_of
@@ -40,6 +40,7 @@ class Benchmark(NamedTuple):
 BENCHMARKS = (
     Benchmark(("merge_vs_floor", "hot_updates"), merge_vs_floor),
     Benchmark(("hot_job",), hot_job),
+    Benchmark(("keys_50",), keys_vs_counts),
     Benchmark(GROUPS, group_vs_floor),
     Benchmark(("long_history",), long_history),
     Benchmark(("against_seed_design",), against_seed_design),

@@ -15,6 +15,15 @@ CREATE FUNCTION bench.lifelike_update(job_id text, at timestamptz, processed int
 LANGUAGE sql VOLATILE
 RETURN bench.lifelike_text(job_id, at, processed, found)::jsonb;
 
+-- The same update with keys of issues in place of their number. No two updates have the same keys.
+CREATE FUNCTION bench.keyed_update(job_id text, at timestamptz, processed integer, keys integer) RETURNS jsonb
+LANGUAGE sql VOLATILE
+RETURN (
+  SELECT jsonb_set(bench.lifelike_update(job_id, at, processed, 0) #- '{itemsByType,issues}', '{itemKeys}',
+    jsonb_build_object('issues', jsonb_agg('https://example.org/issues/' || processed || '/' || n)))
+  FROM generate_series(1, keys) AS n
+);
+
 -- A batch of such updates, read as one text, as it comes from a client: of one job, or of all in turn, beginning
 -- with a random one. Each is later than the one before, as a crawler's updates are.
 CREATE FUNCTION bench.lifelike_batch(prefix text, jobs integer, job integer, updates integer, processed integer)

@@ -141,6 +141,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
             connection.execute("SELECT tallymark.create_job(%s)", [job])
             for status in ("started", "processing", *(["failed"] if number % 3 == 0 else ["completed"] * (number % 3))):
                 update = {"status": status, "itemsByType": {"issues": 3}, "workerId": f"w{number % 2}"}
+                update |= {"itemKeys": {"pages": [f"page {number}", status]}}
                 connection.execute("SELECT tallymark.merge_progress(%s, %s)", [job, Jsonb(update)])
             areas = {"status": "new_areas_discovered", "areas": [{"fullPath": f"g/{number}", "type": "group"}]}
             connection.execute("SELECT tallymark.merge_progress(%s, %s)", [job, Jsonb(areas)])
@@ -165,7 +166,8 @@ def others(place: Place) -> list[tuple[Any, ...]]:
     return place.ask(
         """SELECT to_jsonb(j),
              (SELECT jsonb_agg(to_jsonb(e) ORDER BY e.seq) FROM tallymark.job_event AS e WHERE e.job_id = j.id),
-             (SELECT jsonb_agg(to_jsonb(a)) FROM tallymark.job_area AS a WHERE a.job_id = j.id)
+             (SELECT jsonb_agg(to_jsonb(a)) FROM tallymark.job_area AS a WHERE a.job_id = j.id),
+             (SELECT jsonb_agg(to_jsonb(i)) FROM tallymark.job_item AS i WHERE i.job_id = j.id)
            FROM tallymark.job AS j WHERE starts_with(j.id, 'other_') ORDER BY j.id"""
     )
 

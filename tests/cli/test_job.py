@@ -116,6 +116,16 @@ def test_people_see_what_a_job_is_at_and_how_it_got_there(db: Connection, db_url
     assert "HTTPError: 502 Bad Gateway, groups → issues, 150 processed, " in event
 
 
+def test_an_event_says_which_of_its_items_were_seen_before(db: Connection, db_url: str) -> None:
+    """By type; where none was, nothing is said of that."""
+    report(db, "j", itemKeys={"pages": ["a", "b"]}, updateId="1")
+    report(db, "j", itemKeys={"pages": ["b", "c"], "files": ["a"]}, updateId="2")
+    first, second = [line for line in run(db_url, "show", "j").output.splitlines() if "progress_up" in line]
+    assert "pages 2" in first
+    assert "before" not in first
+    assert "files 1, pages 1, pages 1 seen before" in second
+
+
 def test_a_job_is_shown_as_it_was(db: Connection, db_url: str) -> None:
     """To people and to scripts."""
     for n in (1, 2, 3):

@@ -61,6 +61,9 @@ _UPDATES = [
 _CALLS = [
     'merge_progress_batch(\'[{"taskId": "j", "status": "processing", "timestamp": "2025-01-07T00:00:00Z"}]\')',
     'merge_progress_batch(\'[{"taskId": "none", "status": "processing"}, {"status": "x", "timestamp": 7}]\')',
+    'merge_progress(\'j\', \'{"updateId": "k", "timestamp": "2025-01-07T00:00:01Z", "itemKeys": {"ä": ["1", "é"]}}\')',
+    "unseen_items('j', 'ä', '{é,e,NULLE}')",
+    'receive_unseen(\'{"type": "ä", "keys": ["é", "x"]}\', \'j\')',
     "request_command('j', 'pause', 'somebody')",
     'receive_progress(\'{"taskId": "j", "status": "paused", "timestamp": "2025-04-01T00:00:00Z"}\', \'key\\1\')',
     'receive_job(\'{"taskId": "k", "attributes": {"a": "\\\\b"}}\')',
@@ -112,6 +115,7 @@ _CALLS = [
     "sign_in_wait('10.0.0.1')",
     "job_record('j')",
     "ledger_page('j')",
+    "item_page('j')",
     "prunable_events('{j}', '2999-01-01 00:00Z', 2)",
     "prune_job('j', '2999-01-01 00:00Z', 2)",
     "job_record('j')",

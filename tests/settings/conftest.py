@@ -130,6 +130,7 @@ SELECT (to_jsonb(j) - '{created_at,updated_at}'::text[])::text FROM tallymark.jo
 UNION ALL SELECT (to_jsonb(e) - 'recorded_at' || CASE WHEN payload IS NULL THEN '{"occurred_at": null}' ELSE '{}'
   END::jsonb)::text FROM tallymark.job_event AS e
 UNION ALL SELECT to_jsonb(a)::text FROM tallymark.job_area AS a
+UNION ALL SELECT to_jsonb(i)::text FROM tallymark.job_item AS i
 UNION ALL SELECT (to_jsonb(b) - '{folded_at,digest}'::text[])::text FROM tallymark.job_baseline AS b
 UNION ALL SELECT to_jsonb(p)::text FROM tallymark.pruned_update AS p
 UNION ALL SELECT (to_jsonb(t) - '{digest,created_at,revoked_at}'::text[])::text FROM tallymark.api_token AS t

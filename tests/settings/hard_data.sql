@@ -30,7 +30,7 @@ INSERT INTO sent (job, payload) VALUES
   ('paused', '{"timestamp": "2025-06-01T00:00:00Z", "updateId": "1", "status": "paused", "message": "½ ﷽"}'),
   ('pruned', '{"timestamp": "2025-06-01T00:00:00Z", "updateId": "1", "status": "processing", "itemsByType": {"a": 1},
     "float": 0.1}'),
-  ('pruned', '{"timestamp": "2025-06-01T00:00:01Z", "updateId": "2", "status": "processing", "itemsByType": {"a": 2},
+  ('pruned', '{"timestamp": "2025-06-01T00:00:01Z", "updateId": "2", "status": "processing", "itemsByType": {"a": 2}, "itemKeys": {"ä''": ["\\x41", "😀", "null"]},
     "float": 1.0000000000000002}'),
   ('pruned', '{"timestamp": "2025-06-01T00:00:02Z", "updateId": "3", "status": "processing", "itemsByType": {"ä\\": 4}}');
 

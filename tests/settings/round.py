@@ -203,7 +203,12 @@ def _updates() -> Iterator[object]:
 
     yield update(1, itemsByType={"日\\": 1}, message="31.12.2025 \\x41 '\" 😀", share=0.1 + 0.2, tiny=5e-324)
     yield update(1, itemsByType={"日\\": 1}, message="31.12.2025 \\x41 '\" 😀", share=0.1 + 0.2, tiny=5e-324)
-    yield update(2, areas=[{"fullPath": "日/\\", "type": "group"}], resumeState={"null": ["NULL", "\\\\", 1e22]})
+    yield update(
+        2,
+        areas=[{"fullPath": "日/\\", "type": "group"}],
+        itemKeys={"日é": ["\\x41", "😀'"]},
+        resumeState={"null": ["NULL", "\\\\", 1e22]},
+    )
     yield update(3, error={"type": "E\\", "message": "page 17 of '日' at C:\\17 gave \"502\""})
     yield update(4, itemsByType={"日": -1})
     yield {**update(5), "taskId": "no such job"}

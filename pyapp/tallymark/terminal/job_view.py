@@ -42,8 +42,8 @@ _EVENT_STYLES = {
 }
 #: Members of an update's details that `_summary` words in its own way, or that would be too long.
 _WORDED = frozenset({
-    "status", "processedItems", "totalItems", "itemsByType", "errorType", "errorMessage", "fromStage", "toStage",
-    "stage", "finalCounts", "duration", "summary", "message", "stack", "credentialStatus",
+    "status", "processedItems", "totalItems", "itemsByType", "counted", "seenBefore", "errorType", "errorMessage",
+    "fromStage", "toStage", "stage", "finalCounts", "duration", "summary", "message", "stack", "credentialStatus",
 })  # fmt: skip
 
 
@@ -282,8 +282,10 @@ def _update(details: Mapping[str, Any]) -> Iterator[str]:
         yield f"{done} processed" if total is None else f"{done} of {compact(total)} processed"
     if isinstance(milliseconds := details.get("duration"), int | float):
         yield f"in {duration(milliseconds / 1000)}"
-    if isinstance(found := details.get("itemsByType"), Mapping):
-        yield from (f"{plain(name)} {compact(value)}" for name, value in found.items())
+    for member, words in (("itemsByType", ""), ("counted", ""), ("seenBefore", " seen before")):
+        if isinstance(found := details.get(member), Mapping):
+            # That none of the keys was known is nothing to tell.
+            yield from (f"{plain(name)} {compact(value)}{words}" for name, value in found.items() if value or not words)
     if isinstance(credential := details.get("credentialStatus"), Mapping):
         named = ("errorType", "providerId", "instanceType", "message")
         yield from (compact(credential[name]) for name in named if credential.get(name))

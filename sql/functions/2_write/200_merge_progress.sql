@@ -71,8 +71,7 @@ BEGIN
       END IF;
     END IF;
     IF v_update ? 'itemKeys' THEN
-      v_counted := (tallymark.merge_item_keys(
-        ARRAY[v_job.id], ARRAY[v_job.last_seq + 1], ARRAY[v_update -> 'itemKeys']))[1];
+      v_counted := tallymark.merge_item_keys(v_job.id, v_job.last_seq + 1, v_update -> 'itemKeys');
       v_facts := jsonb_build_object('counted', v_counted);
     END IF;
     v_next := tallymark.merge_state(v_job, v_at, v_key,

@@ -17,8 +17,7 @@ DECLARE
   v_before tallymark.job;
   v_now timestamptz;
   v_run record;
-  v_with_keys bigint[]; -- the numbers of the new updates with keys of items
-  v_counted jsonb; -- by these numbers
+  v_counted jsonb := '{}'::jsonb; -- how many keys of items were new, by the numbers of their updates
   v_event text;
   v_numbers bigint[] := '{}'::bigint[];
   v_events text[] := '{}'::text[];
@@ -42,16 +41,6 @@ BEGIN
     ORDER BY j.id FOR NO KEY UPDATE);
   v_now := clock_timestamp();
   v_updates := tallymark.place_batch(v_updates, v_jobs, v_now);
-  v_with_keys := ARRAY(
-    SELECT u.number FROM unnest(v_updates) AS u WHERE u.seq IS NOT NULL AND u.payload ? 'itemKeys' ORDER BY u.number);
-  IF v_with_keys <> '{}' THEN
-    SELECT jsonb_object_agg(k.number, k.counted) INTO v_counted
-    FROM (
-      SELECT array_agg(u.job_id ORDER BY u.number) AS job_ids, array_agg(u.seq ORDER BY u.number) AS seqs,
-        array_agg(u.payload -> 'itemKeys' ORDER BY u.number) AS item_keys
-      FROM unnest(v_updates) AS u WHERE u.number = ANY (v_with_keys)
-    ) AS g, unnest(v_with_keys, tallymark.merge_item_keys(g.job_ids, g.seqs, g.item_keys)) AS k (number, counted);
-  END IF;
 
   -- 3. Merge in memory, a run of updates at a time.
   FOR v_run IN
@@ -66,8 +55,12 @@ BEGIN
     END IF;
     v_before := v_job;
     v_job.started_at := least(v_job.started_at, v_run.first_at);
-    v_job := tallymark.merge_state(v_job, v_run.at, v_run.key, CASE WHEN v_run.payload ? 'itemKeys'
-      THEN v_run.payload || jsonb_build_object('itemKeys', v_counted -> v_run.number::text) ELSE v_run.payload END);
+    IF v_run.payload ? 'itemKeys' THEN
+      v_run.payload := v_run.payload || jsonb_build_object('itemKeys',
+        tallymark.merge_item_keys(v_job.id, v_run.seq, v_run.payload -> 'itemKeys'));
+      v_counted := v_counted || jsonb_build_object(v_run.number, v_run.payload -> 'itemKeys');
+    END IF;
+    v_job := tallymark.merge_state(v_job, v_run.at, v_run.key, v_run.payload);
     v_job.last_seq := v_run.seq;
     IF v_run.payload ? 'areas' THEN
       v_job := tallymark.with_area_counts(v_job,

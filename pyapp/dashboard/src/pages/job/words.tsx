@@ -144,7 +144,8 @@ function counts(d: Details): Words {
 }
 
 function typeCounts(d: Details): Words {
-  const types = isObject(d.itemsByType) ? Object.entries(d.itemsByType) : [];
+  // An update counts a type by a number or by keys of items, of which the new ones count.
+  const types = [d.itemsByType, d.counted].flatMap((found) => (isObject(found) ? Object.entries(found) : []));
   if (types.length === 0) {
     return null;
   }
