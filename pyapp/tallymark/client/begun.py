@@ -104,9 +104,10 @@ class Places:
     def take(self, cursor: str) -> Node:
         """Return the place of an item that is begun: the one that it has, or a new one at the end."""
         node = self._open.pop(cursor, None)
-        if node is None:
-            node = self._done.pop(cursor, None) or Node(cursor)
+        if node is None and (node := self._done.get(cursor)) is None:
+            node = Node(cursor)
             self._recorder.place(node)
+        # What an earlier run has done gets its place from `todo` only: here it might stand before what is left to do.
         return node
 
     def leave_open(self, node: Node) -> None:
