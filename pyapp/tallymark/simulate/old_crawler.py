@@ -79,7 +79,7 @@ class OldCrawler(Crawler):
     def _turn(self, page: Page) -> bool:
         """Do what the plan has before a page; return whether the crawl is over."""
         turn = self.turn(page)
-        if turn in {"error", "fail", "retry", "kill"}:
+        if turn in {"error", "fail", "retry", "kill", "move"}:
             kind, message, code = self.error(page)
             error = {"type": kind, "message": message, "code": code, "context": {"lastProcessedId": self.truth.last_id}}
             if turn == "error":
@@ -98,6 +98,9 @@ class OldCrawler(Crawler):
         elif turn == "credential":
             for kind, members in self.credential():
                 self._report(f"credential_{kind}", credentialStatus=members)
+        elif turn == "wait":
+            # The original protocol has no word for it.
+            self.rest("waiting for a rate limit")
         return False
 
     def _end(self, status: str, **members: Any) -> None:  # noqa: ANN401 - any JSON
