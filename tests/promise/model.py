@@ -17,19 +17,25 @@ JOB_STATUS = {
     "failed": "failed",
     "paused": "paused",
     "cancelled": "cancelled",
+    "waiting": "waiting",
     "new_areas_discovered": "running",
     "credential_expiry": "credential_expired",
     "credential_renewal": "waiting_credential_renewal",
     "credential_resumed": "credential_renewed",
 }
 #: Members that have a rule of their own, and so are no newest-wins fields.
-ENVELOPE = {"taskId", "status", "timestamp", "updateId", "workerId", "counting", "timeline", "areas"}
+ENVELOPE = {"taskId", "status", "timestamp", "updateId", "workerId", "counting", "timeline", "areas", "itemKeys"}
+#: Members that say where a crawl is to go on: `completed` clears them, because nothing is left to go on with.
+UNTIL_COMPLETED = {"progress", "doneBeyond"}
 #: How many types of items, and how many fields of its own, a job's state names at most.
 MOST_NAMES = 1000
+#: How many characters of a message are kept.
+MOST_MESSAGE = 1000
 #: Fields that the wire protocol knows; these are not counted.
 PROTOCOL = {
     *("totalItems", "currentDataType", "stage", "operationType", "lastProcessedId", "message", "error"),
     *("groupTotal", "projectTotal", "credentialStatus", "lastAreasDiscovery"),
+    *("waitUntil", "reason", "doneBeyond"),
 }
 COUNTS = {"processedItems", "itemsByType", "groupCount", "projectCount", "processed"}
 
@@ -63,13 +69,16 @@ class Update:
         given = {name: value for name, value in self.payload.items() if value is not None}
         if "total" in given:
             given.setdefault("totalItems", given.pop("total"))
+        if "message" in given:
+            given["message"] = given["message"][:MOST_MESSAGE]
         if "areas" in given:
             # The areas themselves are counted, not what the crawler says of their number.
             for name in ("groupCount", "projectCount"):
                 given.pop(name, None)
-            if "itemsByType" in given:
-                counts = given["itemsByType"].items()
-                given["itemsByType"] = {name: n for name, n in counts if name not in {"groups", "projects"}}
+            for name in ("itemsByType", "itemKeys"):
+                if name in given:
+                    counts = given[name].items()
+                    given[name] = {name: n for name, n in counts if name not in {"groups", "projects"}}
             held = [area["type"] for area in self.areas.values()]
             given["lastAreasDiscovery"] = {
                 "timestamp": self.at,
@@ -95,17 +104,22 @@ class Update:
     @property
     def processed(self) -> int | None:
         """Its running total of processed items."""
-        value: int | None = self.given.get("processedItems", self.given.get("processed"))
-        return value
+        value = self.given.get("processedItems", self.given.get("processed"))
+        return None if value is None else int(value)
 
     @property
     def running_totals(self) -> dict[str, int]:
         """Its running totals by type."""
-        totals: dict[str, int] = dict(self.given.get("itemsByType", {})) if self.cumulative else {}
+        totals = {name: int(n) for name, n in self.given.get("itemsByType", {}).items()} if self.cumulative else {}
         for legacy, name in (("groupCount", "groups"), ("projectCount", "projects")):
             if legacy in self.given:
-                totals[name] = max(totals.get(name, 0), self.given[legacy])
+                totals[name] = max(totals.get(name, 0), int(self.given[legacy]))
         return totals
+
+    @property
+    def item_keys(self) -> dict[str, set[str]]:
+        """The items that it names, by type. Each counts once for the job, whoever names it, however often."""
+        return {name: set(keys) for name, keys in self.given.get("itemKeys", {}).items()}
 
     @property
     def cumulative(self) -> bool:
@@ -124,16 +138,58 @@ def expected(updates: Iterable[Update]) -> Json:
         return {"status": "queued", "progress": {}, "resume_state": None, **times, "areas": {}}
     newest_status = max(distinct, key=lambda u: (u.at, u.status in TERMINAL, u.key.encode()))
     progress = _newest_fields(distinct) | _counts(distinct)
-    resume_givers = [u for u in distinct if "progress" in u.given or u.status == "finished"]
-    resume = max(resume_givers, key=lambda u: u.clock, default=None)
     return {
         "status": newest_status.status,
         "progress": progress,
-        "resume_state": None if resume is None or resume.status == "finished" else resume.given["progress"],
+        "resume_state": _until_completed(distinct, "progress"),
         "started_at": min(u.at for u in distinct),
         "finished_at": newest_status.at if newest_status.status in TERMINAL else None,
         "areas": _areas(distinct),
     }
+
+
+def counted_items(updates: Iterable[Update]) -> dict[str, set[str]]:
+    """Give the keys that count for a job that got these updates, by type: all that any of them named."""
+    items: dict[str, set[str]] = {}
+    for update in updates:
+        for name, keys in update.item_keys.items():
+            items.setdefault(name, set()).update(keys)
+    return items
+
+
+def resume_of(updates: Iterable[Update], worker: str = "") -> Json:
+    """Give what the acknowledgement of `started` must say to a worker of a job that got these updates.
+
+    Returns: resume, newestTimestamp and worker, as the wire protocol has them.
+    """
+    distinct = list({update.key: update for update in updates}.values())
+    state = expected(distinct)
+    progress = state["progress"]
+    mine = [u for u in distinct if u.worker == worker]
+    totals: dict[str, int] = {}
+    kept = _kept(_types(distinct))
+    for update in mine:
+        for name, count in update.running_totals.items():
+            if name in kept:
+                totals[name] = max(totals.get(name, 0), count)
+    return {
+        "resume": {
+            "lastProcessedId": progress.get("lastProcessedId"),
+            "doneBeyond": progress.get("doneBeyond") or [],
+            "resumeState": state["resume_state"],
+            "itemsByType": progress.get("itemsByType", {}),
+            "processedItems": progress.get("processedItems", 0),
+        },
+        "newestTimestamp": max(u.at for u in distinct),
+        "worker": {"processedItems": max((u.processed or 0 for u in mine), default=0), "itemsByType": totals},
+    }
+
+
+def _until_completed(updates: list[Update], name: str) -> Any:  # noqa: ANN401 - any JSON
+    """Give the newest value of a member that `completed` clears; None where there is none, or it was cleared."""
+    givers = [u for u in updates if name in u.given or u.status == "finished"]
+    newest = max(givers, key=lambda u: u.clock, default=None)
+    return None if newest is None or newest.status == "finished" else newest.given[name]
 
 
 def _areas(updates: list[Update]) -> dict[str, Json]:
@@ -148,12 +204,14 @@ def _areas(updates: list[Update]) -> dict[str, Json]:
 
 def _newest_fields(updates: list[Update]) -> Json:
     fields: Json = {}
-    names = {name for update in updates for name in update.given} - ENVELOPE - COUNTS - {"progress"}
+    names = {name for update in updates for name in update.given} - ENVELOPE - COUNTS - UNTIL_COMPLETED
     for name in names & PROTOCOL | _kept(names - PROTOCOL):
         winner = max((u for u in updates if name in u.given), key=lambda u: u.clock)
         fields[name] = winner.given[name]
         if name == "error":
             fields["errorTimestamp"] = winner.at
+    if (beyond := _until_completed(updates, "doneBeyond")) is not None:
+        fields["doneBeyond"] = beyond
     return fields
 
 
@@ -177,7 +235,11 @@ def _counts(updates: list[Update]) -> Json:
 
 
 def _types(updates: list[Update]) -> set[str]:
-    names = {name for update in updates for name in (*update.given.get("itemsByType", {}), *update.running_totals)}
+    names = {
+        name
+        for update in updates
+        for name in (*update.given.get("itemsByType", {}), *update.running_totals, *update.item_keys)
+    }
     return names | ({"groups", "projects"} if any("areas" in update.given for update in updates) else set())
 
 
@@ -189,12 +251,14 @@ def _totals(updates: list[Update]) -> dict[str, int]:
     for update in updates:
         if not update.cumulative:
             for name, count in update.given.get("itemsByType", {}).items():
-                totals[name] = totals.get(name, 0) + count
+                totals[name] = totals.get(name, 0) + int(count)
         for name, count in update.running_totals.items():
             running[update.worker, name] = max(running.get((update.worker, name), 0), count)
     for (_worker, name), count in running.items():
         # Of the others, the running totals are not known any more.
         totals[name] = totals.get(name, 0) + (count if name in kept else 0)
+    for name, keys in counted_items(updates).items():
+        totals[name] = totals.get(name, 0) + len(keys)
     if any("areas" in update.given for update in updates):
         types = [area["details"]["type"] for area in _areas(updates).values()]
         for kind, name in (("group", "groups"), ("project", "projects")):

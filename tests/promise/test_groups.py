@@ -3,14 +3,16 @@
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
-from .model import Json, Update, expected
-from .test_convergence import key_of, payloads
+from .delivery import seen_items, updates_of
+from .model import Json, Update, counted_items, expected
+from .strategies import payloads
 
 Connection = psycopg.Connection[Any]
 
@@ -79,6 +81,19 @@ BAD = [
     '{"taskId": "%s", "status": "processing", "timestamp": "2025-01-06T19:15:01.000Z", "itemsByType": {"": -1}}',
     '{"taskId": "nobody", "status": "processing", "timestamp": "2025-01-06T19:15:01.000Z"}',
     '{"taskId": "%s", "status": "started", "timestamp": "2025-01-06T19:15:01.000Z", "areas": [{"type": "group"}]}',
+    *(
+        '{"taskId": "%s", "status": "processing", "timestamp": "2025-01-06T19:15:01.000Z", "itemKeys": ' + keys + "}"
+        for keys in (
+            *('["a"]', '"a"', '{"": ["a"]}', '{"pages": []}', '{"pages": "a"}', '{"pages": ["a", ""]}'),
+            *('{"pages": ["a", null]}', '{"pages": [7]}', '{"pages": ["' + "k" * 1025 + '"]}'),
+            *('{"pages": ["a"]}, "itemsByType": {"pages": 1}', '{"' + "t" * 101 + '": ["a"]}'),
+        )
+    ),
+    '{"taskId": "%s", "status": "waiting", "timestamp": "2025-01-06T19:15:01.000Z", "waitUntil": "soon"}',
+    '{"taskId": "%s", "status": "waiting", "timestamp": "2025-01-06T19:15:01.000Z", "waitUntil": 7, "reason": ["x"]}',
+    '{"taskId": "%s", "status": "waiting", "timestamp": "2025-01-06T19:15:01.000Z", "reason": "' + "r" * 101 + '"}',
+    '{"taskId": "%s", "status": "processing", "timestamp": "2025-01-06T19:15:01.000Z", "doneBeyond": "a"}',
+    '{"taskId": "%s", "status": "processing", "timestamp": "2025-01-06T19:15:01.000Z", "doneBeyond": [""]}',
     '{"taskId": "%s", "status": "started", "timestamp": "2025-01-06T19:15:01.000Z", "updateId": "' + "u" * 256 + '"}',
     '{"taskId": "' + "j" * 300 + '", "status": "started", "timestamp": "2025-01-06T19:15:01.000Z"}',
 ]
@@ -87,6 +102,9 @@ TOO_LARGE = {
     "@long": '{"taskId": "a", "status": "processing", "timestamp": "2025-01-06T19:15:01.000Z", "custom": "'
     + "x" * 2**20
     + '"}',
+    "@keys": '{"taskId": "a", "status": "processing", "timestamp": "2025-01-06T19:15:01.000Z", "itemKeys": {"pages": '
+    + json.dumps([str(number) for number in range(1001)])
+    + "}}",
     "@many": "[" + ",".join(["7"] * 1001) + "]",
 }
 
@@ -173,6 +191,8 @@ def state_of(db: Connection) -> dict[str, Any]:
                FROM tallymark.job_area AS a WHERE a.job_id = j.id), '{}'),
              'clocks', (SELECT jsonb_object_agg(a.full_path, a.clocks) FROM tallymark.job_area AS a
                WHERE a.job_id = j.id),
+             'seen', (SELECT jsonb_agg(to_jsonb(i) ORDER BY to_jsonb(i)) FROM tallymark.job_item AS i
+               WHERE i.job_id = j.id),
              'ledger', (SELECT jsonb_agg(to_jsonb(e) - 'recorded_at' ORDER BY e.seq) FROM tallymark.job_event AS e
                WHERE e.job_id = j.id)),
              tallymark.verify_job(j.id)
@@ -206,8 +226,8 @@ def accepted(db: Connection, sent: list[tuple[Body, Outcome]], jobs: dict[str, J
                 payload if is_batch or body.key is None or payload.get("updateId") else payload | {"updateId": body.key}
             )
             counting = {name: value for name, value in jobs[payload["taskId"]].items() if name == "counting"}
-            key = key_of(db, whole)
-            counted[payload["taskId"]].append(Update(payload["timestamp"], key, counting | whole))
+            [update] = updates_of(db, [whole])
+            counted[payload["taskId"]].append(replace(update, payload=counting | whole))
     return counted
 
 
@@ -227,6 +247,7 @@ def check(db: Connection, case: Case) -> None:
         with db.transaction(force_rollback=True):
             one_by_one = [alone(db, body) for body in case.bodies]
             state = state_of(db)
+            seen = {job: seen_items(db, job) for job in JOBS}
         for wait in (False, True):
             with db.transaction(force_rollback=True):
                 outcomes = [outcome for group in calls(case) for outcome in together(db, group, wait=wait)]
@@ -237,6 +258,7 @@ def check(db: Connection, case: Case) -> None:
         model = expected(of_job)
         stored = state[job]["job"] | {name: state[job][name] for name in ("started_at", "finished_at", "areas")}
         assert {name: stored[name] for name in model} == model, "which is what the definition says"
+        assert seen[job] == counted_items(of_job)
 
 
 GOOD = '{"taskId": "%s", "status": "processing", "timestamp": "2025-01-06T19:15:01.000Z", "updateId": "%s"}'

@@ -81,11 +81,12 @@ def group(db: Connection, bodies: list[Any], *, wait: bool = False) -> list[Any]
     return [next(outcome for outcome in row if outcome is not None) for row in rows]
 
 
-def counts(db: Connection) -> dict[str, int]:
-    """Return how many issues each job has counted; each has the state of its ledger."""
+def counts(db: Connection, type_: str = "issues") -> dict[str, int]:
+    """Return how many items of a type each job has counted; each has the state of its ledger."""
     rows = db.execute(
-        "SELECT id, coalesce((progress #>> '{itemsByType,issues}')::int, 0), tallymark.verify_job(id)"
-        " FROM tallymark.job"
+        "SELECT id, coalesce((progress #>> ARRAY['itemsByType', %s])::int, 0), tallymark.verify_job(id)"
+        " FROM tallymark.job",
+        [type_],
     ).fetchall()
     assert all(verified for _job, _count, verified in rows)
     return {job: count for job, count, _verified in rows}
@@ -166,6 +167,8 @@ def test_a_job_that_somebody_registers_at_the_moment_is_unknown_and_keeps_nobody
 
 
 JOBS = [f"job {number}" for number in range(40)]
+#: The pages that updates name.
+PAGES = [f"page {number}" for number in range(200)]
 CONNECTIONS = 8
 
 
@@ -178,6 +181,7 @@ class Crowd:
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self.counted = dict.fromkeys(JOBS, 0)
+        self.named: dict[str, set[str]] = {job: set() for job in JOBS}
         self.calls: dict[str, int] = {}
 
     def run(self) -> None:
@@ -190,7 +194,8 @@ class Crowd:
         with psycopg.connect(self._url, autocommit=True) as connection:
             while time.monotonic() < self._until:
                 jobs = dice.sample(JOBS, dice.choice([1, 5, 20]))
-                updates = batch_of(jobs, str(next(self._numbers)))
+                pages = dice.sample(PAGES, 3)
+                updates = [u | {"itemKeys": {"pages": pages}} for u in batch_of(jobs, str(next(self._numbers)))]
                 kind = dice.choice(["group", "mixed group", "batch", "single", "pruning"])
                 if kind == "group":
                     self._deliver(connection, updates)
@@ -205,7 +210,7 @@ class Crowd:
                 else:
                     connection.execute("SELECT tallymark.prune_job(%s, 'infinity', 1, 50)", [jobs[0]])
                     jobs = []
-                self._note(kind, jobs)
+                self._note(kind, jobs, pages)
 
     def _deliver(self, connection: Connection, bodies: list[Any]) -> None:
         """Send a group, and then what was held of it."""
@@ -213,13 +218,14 @@ class Crowd:
         held = [body for body, outcome in zip(bodies, outcomes, strict=True) if outcome in JOBS]
         if held:
             assert not any(isinstance(outcome, str) for outcome in group(connection, held, wait=True))
-            self._note("group that waits", [])
+            self._note("group that waits", [], [])
 
-    def _note(self, kind: str, jobs: list[str]) -> None:
+    def _note(self, kind: str, jobs: list[str], pages: list[str]) -> None:
         with self._lock:
             self.calls[kind] = self.calls.get(kind, 0) + 1
             for job in jobs:
                 self.counted[job] += 1
+                self.named[job].update(pages)
 
 
 def crowd(db: Connection, db_url: str, seconds: float) -> str:
@@ -228,6 +234,10 @@ def crowd(db: Connection, db_url: str, seconds: float) -> str:
     ran = Crowd(db_url, seconds)
     ran.run()
     assert counts(db) == ran.counted
+    assert counts(db, "pages") == {job: len(pages) for job, pages in ran.named.items()}
+    for job, pages in ran.named.items():
+        unseen = db.execute("SELECT tallymark.unseen_items(%s, 'pages', %s)", [job, PAGES]).fetchone()
+        assert unseen == ([page for page in PAGES if page not in pages],)
     assert ran.calls["group that waits"] > 0
     return str(ran.calls)
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from . import model
-from .test_convergence import COUNT, History, calls, check, payloads
+from .strategies import COUNT, KEYS, History, calls, payloads, without_conflict
+from .test_convergence import check
 
 if TYPE_CHECKING:
     from .model import Json
@@ -27,10 +28,12 @@ def named_histories(draw: st.DrawFn) -> History:
     for number, update in enumerate(updates):
         update["updateId"] = f"{draw(st.sampled_from('ab'))}{number}"
         update["itemsByType"] = draw(st.dictionaries(_TYPES, COUNT, min_size=1, max_size=4))
+        update["itemKeys"] = draw(st.dictionaries(_TYPES, st.lists(st.sampled_from(KEYS[:4]), min_size=1), max_size=4))
         update |= {name: draw(COUNT) for name in draw(st.lists(_FIELDS, unique=True, max_size=4))}
+        without_conflict(update)
     indexes = list(range(len(updates)))
     orders = [draw(st.permutations(indexes + draw(st.lists(st.sampled_from(indexes), max_size=3)))) for _ in "12"]
-    return updates, draw(calls(orders[0])), draw(calls(orders[1]))
+    return History(updates, draw(calls(orders[0])), draw(calls(orders[1])), draw(st.integers(0, 20)))
 
 
 @pytest.fixture

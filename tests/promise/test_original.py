@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from psycopg.types.json import Jsonb
 
+from .delivery import updates_of
 from .model import Json, Update, expected
-from .test_convergence import COUNT, JOB, TEXT, TIMES, History, histories, key_of
+from .strategies import COUNT, JOB, TEXT, TIMES, History, histories
 
 Connection = psycopg.Connection[Any]
 
@@ -173,8 +174,8 @@ def state_of(db: Connection, job: str) -> Json:
 
 def check_row(db: Connection, row: Row, history: History, place: int, keep: int | None) -> None:
     """Take a row over between two reports, and once more at the end; the state must be what all of them come to."""
-    updates, delivery, _ = history
-    order = [index for call in delivery for index in call]
+    updates = history.updates
+    order = [index for call in history.one_way for index in call.indexes]
     with db.transaction(force_rollback=True):
         db.execute("SELECT tallymark.create_job(%s)", [JOB])
         for number, index in enumerate(order):
@@ -187,7 +188,7 @@ def check_row(db: Connection, row: Row, history: History, place: int, keep: int 
         again = take(db, row.columns)
         assert (again["outcome"], again["problems"]) == ("unchanged", [])
         assert state_of(db, JOB) == before
-        model = expected([*row.updates, *(Update(u["timestamp"], key_of(db, u), u) for u in updates)])
+        model = expected([*row.updates, *updates_of(db, updates)])
         assert before == model
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from psycopg.types.json import Jsonb
 
-from .test_convergence import JOB, History, deliver, histories
+from .delivery import deliver, differences
+from .strategies import JOB, History, histories
 
 Connection = psycopg.Connection[Any]
 #: What is pruned after each call: (keep_newest, max_events), or nothing.
@@ -29,18 +30,15 @@ def prune(db: Connection, job: str, keep: int = 0, most: int = 1000, before: str
 
 def check(db: Connection, history: History, prunings: Prunings) -> None:
     """Compare a delivery that is pruned between its calls with one that is not."""
-    updates, one_way, other_way = history
+    updates, one_way, other_way, look = history
 
     def prune_between(number: int) -> None:
         if pruning := prunings[number % len(prunings)]:
             prune(db, JOB, *pruning)
-            row = db.execute(
-                "SELECT ARRAY(SELECT to_jsonb(d) FROM tallymark.verify_differences(%s) AS d)", [JOB]
-            ).fetchone()
-            assert row == ([],), "the state is the fold of what is left"
+            assert differences(db) == [], "the state is the fold of what is left"
 
-    pruned = deliver(db, updates, one_way, prune_between)
-    assert pruned == deliver(db, updates, other_way), "pruning makes no difference"
+    pruned = deliver(db, updates, one_way, prune_between, look)
+    assert pruned == deliver(db, updates, other_way, look=look), "pruning makes no difference"
 
 
 @given(history=histories(), prunings=PRUNINGS)

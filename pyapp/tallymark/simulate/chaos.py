@@ -79,10 +79,13 @@ class ChaosTransport:
         self._inner = inner
         self._mischief = mischief
         self._cut = False
+        self._lock = threading.Lock()
+        self._under_way = 0
 
     def cut(self) -> None:
         """Send nothing from now on."""
-        self._cut = True
+        with self._lock:
+            self._cut = True
 
     def post(self, path: str, body: str, *, timeout: float) -> Answer:
         """Send a request; see `Transport`."""
@@ -91,14 +94,25 @@ class ChaosTransport:
             self._mischief.note_updates(updates)
         return self._mischief.through(lambda: self._send(path, body, timeout), len(updates))
 
+    def wait_for_answers(self) -> None:
+        """Wait until the server has answered all requests that it got."""
+        while self._under_way:
+            time.sleep(0.01)
+
     def close(self) -> None:
         """Close the connections."""
         self._inner.close()
 
     def _send(self, path: str, body: str, timeout: float) -> Answer:
-        if self._cut:
-            raise Unreachable("this crawler was killed")
-        answer = self._inner.post(path, body, timeout=timeout)
+        with self._lock:
+            if self._cut:
+                raise Unreachable("this crawler was killed")
+            self._under_way += 1
+        try:
+            answer = self._inner.post(path, body, timeout=timeout)
+        finally:
+            with self._lock:
+                self._under_way -= 1
         if path == PROGRESS_PATH and (refused := _refused(answer)):
             self._mischief.note("refused", refused)
         return answer

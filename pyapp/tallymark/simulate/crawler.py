@@ -12,6 +12,8 @@ from tallymark.simulate.plan import Page, Plan, Turn
 
 #: How long it takes people or machines to repair something, as a part of the run; and at most, in seconds.
 _REPAIR_PART, _REPAIR_MOST = 0.03, 3.0
+#: What crawlers wait for.
+REASONS = ("rate limit", "maintenance", "quota")
 #: Errors that crawlers meet: the type, the message, the code.
 ERRORS = (
     ("ConnectionResetError", "connection reset by peer while reading page {page}", "ECONNRESET"),
@@ -55,7 +57,8 @@ class Site:
 class Truth:
     """What a crawler has really done, by its own count: the first `done` items of its plan.
 
-    `state` is the resume state that it left, `complaints` are what it saw that must not happen.
+    `state` is the resume state that it left, `waits` counts its waits by reason, `complaints` are what it saw that must
+    not happen.
     """
 
     status: str = "queued"
@@ -64,6 +67,7 @@ class Truth:
     last_id: str | None = None
     state: Any = None
     total: int | None = None
+    waits: Counter[str] = field(default_factory=Counter)
     complaints: list[str] = field(default_factory=list)
 
     def process(self, plan: Plan, number: int) -> None:
@@ -102,6 +106,11 @@ class Crawler:
         self.takes_commands = False
         self.over = False
         self._met: set[int] = set()
+
+    @property
+    def processed(self) -> int:
+        """What `processedItems` must be: not given where items are counted by keys, because only the server knows."""
+        return 0 if self.plan.style == "keys" and not self.old else self.truth.done
 
     def run(self) -> None:
         """Crawl until the job ends, or the run does."""

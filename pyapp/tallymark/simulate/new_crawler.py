@@ -8,12 +8,13 @@ from random import Random
 from tallymark.client import Job, ProgressClient
 from tallymark.client.transport import HttpTransport
 from tallymark.simulate.chaos import ChaosTransport, Mischief
-from tallymark.simulate.crawler import Broken, Crawler, Ended, Site
+from tallymark.simulate.crawler import REASONS, Broken, Crawler, Ended, Site
 from tallymark.simulate.plan import Page, Plan
 
 #: Areas are reported in parts of so many.
 _AREAS_AT_ONCE = 12
-#: A crawler that counts by keys goes back by so many items when it resumes: what was counted is not counted again.
+#: A crawler that counts by keys goes back by so many items when it resumes: what was counted is not counted again, by
+#: its spool, and where that is lost by the server.
 _OVERLAP = 7
 #: The client never gives up: at the end the server is to have everything.
 _RETRIES = 1_000_000
@@ -38,6 +39,8 @@ class NewCrawler(Crawler):
         self._spool = spool / "0"
         self._kills = 0
         self._killed = False
+        #: Whether it moves to another machine, and so to an empty spool; and whether it ever did.
+        self._moves = self._moved = False
         self._again = True
 
     def run(self) -> None:
@@ -108,7 +111,7 @@ class NewCrawler(Crawler):
                 raise Broken(f"resumes after item {number}, but only {truth.done} were done before it was killed")
             truth.rewind(plan, number)
             truth.state = resume.state
-        mine = (truth.last_id, truth.state, truth.done, dict(+truth.items_by_type))
+        mine = (truth.last_id, truth.state, self.processed, dict(+truth.items_by_type))
         theirs = (resume.last_processed_id, resume.state, resume.processed_items, dict(+Counter(resume.items_by_type)))
         if mine != theirs:
             raise Broken(f"resumes at {theirs}, by the {resume.source}, but was at {mine}")
@@ -145,7 +148,9 @@ class NewCrawler(Crawler):
         elif plan.style == "keys":
             for number in numbers:
                 item = plan.item(number)[1]
-                if job.advance(page.type, key=item, last_id=item) == (number < truth.done):
+                counts = job.advance(page.type, key=item, last_id=item)
+                # A new client does not know which items were counted; only the server does.
+                if counts == (number < truth.done) and not self._moved:
                     raise Broken(f"{item} was {'' if number < truth.done else 'not '}counted a second time")
                 truth.process(plan, number)
         else:
@@ -156,8 +161,15 @@ class NewCrawler(Crawler):
     def _turn(self, job: Job, page: Page) -> None:
         """Do what the plan has before a page."""
         turn = self.turn(page)
-        if turn == "kill":
+        if turn == "wait":
+            reason = self.dice.choice(REASONS)
+            self.truth.waits[reason] += 1
+            with job.waiting(self.site.repair, reason):
+                self.rest(f"waiting: {reason}")
+            return
+        if turn in {"kill", "move"}:
             self._killed = self._again = True
+            self._moves = turn == "move"
             self.mischief.note("killed")
             self.doing = "killed"
             raise Killed
@@ -167,9 +179,6 @@ class NewCrawler(Crawler):
         if turn == "credential":
             for event, members in self.credential():
                 job.credential(event, **members)
-        elif turn == "wait":
-            with job.waiting(self.site.repair, "rate limit"):
-                self.rest("waiting for a rate limit")
         elif turn is not None:
             kind, message, code = self.error(page)
             error = type(kind, (Failed,), {"__module__": "gitlab.exceptions"})(message)
@@ -191,6 +200,12 @@ class NewCrawler(Crawler):
         self._kills += 1
         left, self._spool = self._spool, self._spool.with_name(str(self._kills))
         self._spool.mkdir(parents=True)
+        if self._moves:
+            self._moves, self._moved = False, True
+            self.mischief.note("moved")
+            # What is on its way arrives before the other machine asks where to go on.
+            transport.wait_for_answers()
+            return
         # The killed crawler's thread may be writing a last update, which is there in full or not at all.
         while (files := _contents(left)) != _contents(left):
             time.sleep(0.01)

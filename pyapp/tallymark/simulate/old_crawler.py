@@ -79,7 +79,7 @@ class OldCrawler(Crawler):
     def _turn(self, page: Page) -> bool:
         """Do what the plan has before a page; return whether the crawl is over."""
         turn = self.turn(page)
-        if turn in {"error", "fail", "retry", "kill"}:
+        if turn in {"error", "fail", "retry", "kill", "move"}:
             kind, message, code = self.error(page)
             error = {"type": kind, "message": message, "code": code, "context": {"lastProcessedId": self.truth.last_id}}
             if turn == "error":

@@ -13,11 +13,12 @@ _GROUPS = ("platform", "web", "mobile", "data", "research", "tools", "infra", "d
 _PROJECTS = ("api", "site", "app", "worker", "parser", "charts", "gateway", "billing", "search", "mailer", "agent")
 _OWNERS = ("acme", "globex", "initech", "umbrella", "hooli", "stark", "wayne", "tyrell")
 #: How likely each turn (what may happen to a crawl on its way) is.
-_CHANCES = {"error": 0.4, "kill": 0.2, "pause": 0.15, "credential": 0.15, "retry": 0.08, "wait": 0.25}
+_CHANCES = {"error": 0.4, "kill": 0.2, "move": 0.15, "pause": 0.15, "wait": 0.2, "credential": 0.15, "retry": 0.08}
 _FAILS = 0.08
 _BEGIN, _END = 0.1, 0.95
 
-Turn = Literal["error", "kill", "pause", "credential", "retry", "wait", "fail"]
+#: `move` is a kill after which the crawl goes on on another machine, with an empty spool.
+Turn = Literal["error", "kill", "move", "pause", "wait", "credential", "retry", "fail"]
 
 
 class Page(NamedTuple):
@@ -50,8 +51,12 @@ class Plan:
 
     @property
     def asks(self) -> bool:
-        """Whether requests are counted, too: not where a kill would make their true number unknown."""
-        return "kill" not in self.turns.values()
+        """Whether requests are counted, too: not where a kill would make their true number unknown.
+
+        Nor beside items that are counted by keys: only the server knows how many those are, so the job has no
+        `processedItems`.
+        """
+        return self.style != "keys" and not {"kill", "move"} & set(self.turns.values())
 
     @property
     def total(self) -> int:
@@ -102,10 +107,14 @@ def draw_plan(dice: Random, job_id: str, items: int) -> Plan:
     whole = sum(shares.values())
     counts = {kind: max(1, round(items * share / whole)) for kind, share in shares.items()}
     total = sum(counts.values())
+    style: Literal["items", "pages", "keys"] = dice.choice(("items", "pages", "pages", "keys"))
     turns: dict[int, Turn] = {}
     wanted: list[Turn] = [turn for turn, chance in _CHANCES.items() if dice.random() < chance]  # type: ignore[misc]  # the names of the table
     if dice.random() < _FAILS:
         wanted.append("fail")
+    if "move" in wanted and style != "keys":
+        # Only items that have keys count once without the spool.
+        wanted[wanted.index("move")] = "kill"
     for turn in wanted:
         turns.setdefault(dice.randint(int(total * _BEGIN) + 1, int(total * _END) + 1), turn)
     owner = dice.choice(_OWNERS)
@@ -116,7 +125,7 @@ def draw_plan(dice: Random, job_id: str, items: int) -> Plan:
         counts,
         dice.randint(4, 20),
         turns,
-        dice.choice(("items", "pages", "pages", "keys")),
+        style,
     )
 
 

@@ -36,9 +36,17 @@ class Server:
 
     def job(self, job_id: str, give_up: float) -> dict[str, Any] | None:
         """Read a job, None where there is none. Without an answer by `give_up` (monotonic) raise ServerError."""
+        return self._read(f"{quote(job_id, safe='')}?timelineLimit=0", give_up)
+
+    def waits(self, job_id: str, give_up: float) -> dict[str, int]:
+        """Read how often a job has waited, by reason; see `job`."""
+        liveness = self._read(f"{quote(job_id, safe='')}/liveness", give_up) or {"waited": {"reasons": []}}
+        return {each["reason"]: each["waits"] for each in liveness["waited"]["reasons"]}
+
+    def _read(self, path: str, give_up: float) -> dict[str, Any] | None:
         while True:
             try:
-                status, body = self._request("GET", f"{self._base}/{quote(job_id, safe='')}?timelineLimit=0")
+                status, body = self._request("GET", f"{self._base}/{path}")
                 if status in {_OK, _NOT_FOUND}:
                     return body if status == _OK else None
                 problem = f"the server answers {status}"

@@ -29,7 +29,7 @@ class Difference(NamedTuple):
 class Verdict:
     """What came of a run: of so many jobs, `old` had old crawlers, and `checked` were read back.
 
-    `items` were really processed, `chaos` counts what was sent and what happened to it.
+    `items` were really processed, `waits` counts waits by reason, `chaos` what was sent and what happened to it.
     """
 
     jobs: int = 0
@@ -37,6 +37,7 @@ class Verdict:
     old: int = 0
     items: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
+    waits: Counter[str] = field(default_factory=Counter)
     chaos: Counter[str] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
 
@@ -57,6 +58,7 @@ class Verdict:
             f"{chaos['twice']:,} sent twice",
             f"{chaos['late']:,} late",
             f"{count(chaos['killed'], 'crawler', ',')} killed",
+            *([f"{chaos['moved']:,} of them moved to an empty spool"] if chaos["moved"] else []),
         ]
         wrong = len({difference.job_id for difference in self.differences})
         end = "every count exact" if self.is_exact else f"{count(wrong, 'job', ',')} not exact"
@@ -78,6 +80,8 @@ class Verdict:
             "delayed": chaos["delayed"],
             "late": chaos["late"],
             "killed": chaos["killed"],
+            "moved": chaos["moved"],
+            "waits": sum(self.waits.values()),
             "commands": chaos["commands"],
             "differences": [
                 {"taskId": each.job_id, "what": each.what, "counted": each.counted, "true": each.true}
@@ -92,6 +96,7 @@ def add_up(crawlers: Sequence[Crawler]) -> Verdict:
     for crawler in list(crawlers):
         verdict.old += crawler.old
         verdict.items += crawler.truth.done
+        verdict.waits += crawler.truth.waits
         verdict.statuses[crawler.truth.status if crawler.over else "running"] += 1
         verdict.chaos += Counter(dict(crawler.mischief.counts))
     return verdict
@@ -121,6 +126,7 @@ def _compare(server: Server, crawler: Crawler, give_up: float) -> list[Differenc
         found.append(Difference(job_id, "crawler", "has not come to an end", None))
     try:
         job = server.job(job_id, give_up)
+        waits = server.waits(job_id, give_up) if job is not None else {}
     except ServerError as error:
         return [*found, Difference(job_id, "job", str(error), None)]
     if job is None:
@@ -134,20 +140,27 @@ def _compare(server: Server, crawler: Crawler, give_up: float) -> list[Differenc
         "lastProcessedId": progress.get("lastProcessedId"),
         "resumeState": job["resumeState"],
         **_by_type(progress.get("itemsByType") or {}),
+        **_by_reason(waits),
     }
     true = {
         "status": truth.status,
-        "processedItems": truth.done,
+        "processedItems": crawler.processed,
         "totalItems": truth.total,
         "lastProcessedId": truth.last_id,
         "resumeState": truth.state,
         **_by_type(truth.items_by_type),
+        # What a killed crawler had not written to its spool is not known.
+        **_by_reason(waits if crawler.mischief.counts["killed"] else truth.waits),
     }
     return found + [
         Difference(job_id, what, counted.get(what), true.get(what))
         for what in counted.keys() | true.keys()
         if counted.get(what) != true.get(what)
     ]
+
+
+def _by_reason(waits: dict[str, int]) -> dict[str, int]:
+    return {f"waits for {reason}": number for reason, number in waits.items()}
 
 
 def _by_type(counts: dict[str, int]) -> dict[str, int]:

@@ -7,9 +7,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN at IS NOT NULL AND octet_length(canonical) <= 1000 AND strpos(canonical, ': null') = 0
   AND NOT payload ?| ARRAY['processed', 'total', 'groupCount', 'projectCount', 'errorTimestamp', 'lastAreasDiscovery',
     'areas', 'timeline', 'itemKeys', 'waitUntil']
-  -- new_areas_discovered must give areas.
+  -- new_areas_discovered must give areas, and completed clears doneBeyond.
   AND (payload @> '{"status": "processing"}'
-    OR lower((payload ->> 'status') COLLATE "C") IS DISTINCT FROM 'new_areas_discovered')
+    OR (lower((payload ->> 'status') COLLATE "C") IN ('new_areas_discovered', 'completed')) IS NOT TRUE)
   AND tallymark.is_valid_update(job_id, payload);
 
 COMMENT ON FUNCTION tallymark.is_plain_update(text, jsonb, text, timestamptz) IS

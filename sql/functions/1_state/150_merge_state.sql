@@ -67,6 +67,10 @@ BEGIN
       v_fields := v_fields - 'progress';
     END IF;
     v_fields := v_fields - 'timestamp';
+    IF v_fields -> 'doneBeyond' = 'null' THEN -- so prepare_update says that completed clears it
+      v_fields := v_fields - 'doneBeyond';
+      v_before := v_before - 'doneBeyond';
+    END IF;
     IF v_fields ? 'error' THEN
       v_fields := v_fields || jsonb_build_object('errorTimestamp', tallymark.iso_timestamp(merge_state.at));
     END IF;

@@ -13,25 +13,18 @@ DECLARE
     || jsonb_build_object('duplicate', acknowledgement.duplicate, 'warnings', acknowledgement.warnings,
       'command', job.requested_command);
   v_status text;
-  v_is_cleared boolean;
 BEGIN
   IF acknowledgement.payload -> 'status' <> '"processing"' THEN
     v_status := lower((acknowledgement.payload ->> 'status') COLLATE "C");
     IF v_status = 'started' AND acknowledgement.with_resume THEN
-      -- What is done stays done, so an older doneBeyond than lastProcessedId leaves out nothing that has to be done. But
-      -- completed clears it. Only completed empties the resume state, so the clock of that tells when.
-      v_is_cleared := job.resume_state IS NULL AND ('progress' = ANY (job.newest_fields)
-        OR (NOT 'doneBeyond' = ANY (job.newest_fields) AND
-          ((job.clocks #>> '{progress,0}')::bigint, (job.clocks #>> '{progress,1}') COLLATE "C")
-          >= ((job.clocks #>> '{doneBeyond,0}')::bigint, (job.clocks #>> '{doneBeyond,1}') COLLATE "C")));
       v_ack := v_ack || jsonb_build_object(
         'resume', jsonb_build_object(
           'lastProcessedId', job.progress -> 'lastProcessedId',
           'resumeState', job.resume_state,
           'itemsByType', coalesce(job.progress -> 'itemsByType', '{}'),
           'processedItems', coalesce(job.progress -> 'processedItems', '0'),
-          'doneBeyond', CASE WHEN v_is_cleared IS TRUE THEN '[]'::jsonb
-            ELSE coalesce(job.progress -> 'doneBeyond', '[]') END),
+          -- What is done stays done, so one that is older than lastProcessedId leaves out nothing that has to be done.
+          'doneBeyond', coalesce(job.progress -> 'doneBeyond', '[]')),
         -- The crawler's next update should be newer than this. Always six digits, so that texts sort like times.
         'newestTimestamp', to_char(job.newest_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
         -- While workers is null, the job's processedItems is that of the unnamed worker (see count_by_worker).

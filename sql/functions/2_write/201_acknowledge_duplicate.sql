@@ -20,7 +20,8 @@ BEGIN
       AND p.key_digest = tallymark.key_digest(acknowledge_duplicate.key);
   END IF;
   RETURN tallymark.acknowledgement(acknowledge_duplicate.job, v_first.seq, true, acknowledge_duplicate.payload,
-    CASE WHEN v_first.payload = acknowledge_duplicate.payload THEN '[]'
+    -- Ledgers of older releases have no mark in the update that completed.
+    CASE WHEN v_first.payload IN (acknowledge_duplicate.payload, acknowledge_duplicate.payload - 'doneBeyond') THEN '[]'
       ELSE '["another update with this updateId was accepted before; only that one counts"]'::jsonb END,
     acknowledge_duplicate.with_resume)
     || coalesce(tallymark.item_counts(v_first.payload -> 'itemKeys', v_first.details -> 'counted'), '{}');

@@ -37,7 +37,8 @@ BEGIN
     SELECT e.seq, 'payload'::text, e.payload, NULL::jsonb
     FROM tallymark.job_event AS e
     WHERE e.job_id = verify_differences.job_id
-      AND (jsonb_typeof(e.payload) <> 'object' OR tallymark.is_valid_update(e.job_id, e.payload) IS FALSE)
+      AND (jsonb_typeof(e.payload) <> 'object' OR tallymark.is_valid_update(
+        e.job_id, CASE WHEN e.payload @> '{"doneBeyond": null}' THEN e.payload - 'doneBeyond' ELSE e.payload END) IS FALSE)
     ORDER BY e.seq LIMIT 1;
     IF NOT FOUND THEN -- no such update was found, but something is wrong
       RETURN QUERY SELECT v_stored.last_seq, 'ledger'::text, NULL::jsonb, to_jsonb(SQLERRM);

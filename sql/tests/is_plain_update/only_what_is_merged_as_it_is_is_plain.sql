@@ -2,14 +2,14 @@
 -- treated as plain it would be merged wrongly, or although it is not valid.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(24);
+SELECT plan(25);
 
 CREATE FUNCTION pg_temp.plain(payload jsonb) RETURNS boolean LANGUAGE sql AS $$
   SELECT tallymark.is_plain_update('job', $1, $1::text, tallymark.parse_timestamp($1 ->> 'timestamp'))
 $$;
 SELECT is(pg_temp.plain('{"timestamp": "2025-01-06T10:00:00Z"}'::jsonb || c.more), true, 'plain: ' || c.more::text)
 FROM (VALUES (1, '{}'::jsonb), (2, '{"taskId": "job", "status": "processing", "processedItems": 1, "totalItems": 2}'),
-  (3, '{"status": "COMPLETED", "itemsByType": {"issues": 1}}'), (4, '{"status": "credential_expiry"}'),
+  (3, '{"status": "FAILED", "itemsByType": {"issues": 1}}'), (4, '{"status": "credential_expiry"}'),
   (5, '{"updateId": "u", "workerId": "w", "counting": "cumulative", "stage": "s", "own": [1, null]}'),
   (6, '{"message": ":null"}')) AS c (number, more) ORDER BY c.number;
 SELECT isnt(pg_temp.plain('{"timestamp": "2025-01-06T10:00:00Z"}'::jsonb || c.more), true,
@@ -23,6 +23,8 @@ FROM (VALUES (1, '{"taskId": "other"}'::jsonb), (2, '{"timestamp": null}'), (3, 
 SELECT isnt(tallymark.is_plain_update('job', '"timestamp"', '"timestamp"', NULL), true,
   'what is no object is not plain');
 SELECT isnt(tallymark.is_plain_update('job', NULL, NULL, NULL), true, 'nor is nothing');
+SELECT is(pg_temp.plain('{"timestamp": "2025-01-06T10:00:00Z", "status": "Completed"}'), false,
+  'nor is the end, which clears doneBeyond');
 
 SELECT * FROM finish();
 ROLLBACK;
