@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,7 +55,7 @@ def test_a_child_that_is_terminated_ends_at_once_and_pauses_nothing(
     with make_client().job(name) as job:
         job.advance("issues")
         context = multiprocessing.get_context("fork")
-        child = context.Process(target=asyncio.run, args=(asyncio.sleep(600),))
+        child = context.Process(target=time.sleep, args=(600,))
         child.start()
         child.terminate()
         child.join(60)
