@@ -149,7 +149,9 @@ def what_is_wrong(path: Path) -> str | None:
         rows = [json.loads(row[0]) for row in spool.execute("SELECT payload FROM waiting ORDER BY seq")]
         position = json.loads(spool.execute("SELECT value FROM position").fetchone()[0])
     spool.close()
-    counts = sum(row.get("itemsByType", {}).get("issues", 0) for row in rows)
+    counts = sum(
+        row.get("itemsByType", {}).get("issues", 0) + len(row.get("itemKeys", {}).get("issues", ())) for row in rows
+    )
     cursors = [int(row["lastProcessedId"]) for row in rows if "lastProcessedId" in row]
     found = (counts, max(cursors, default=0), position["items_by_type"].get("issues", 0))
     cursor = int(position["last_processed_id"] or 0)

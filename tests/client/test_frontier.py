@@ -45,7 +45,7 @@ class Server:
             self.seen.add(update["updateId"])
             for type_, number in update.get("itemsByType", {}).items():
                 self.counts[type_] = self.counts.get(type_, 0) + number
-            given = {"doneBeyond": []} if update["status"] == "completed" else {}
+            given: dict[str, Any] = {"doneBeyond": []} if update["status"] == "completed" else {}
             for name in ("lastProcessedId", "doneBeyond", "timestamp"):
                 if name in update:
                     given[name] = update[name]
@@ -55,7 +55,7 @@ class Server:
                 )
         assert len(update.get("doneBeyond", ())) <= ROOM
         assert "doneBeyond" not in update or "lastProcessedId" in update or "lastProcessedId" not in self.newest
-        resume = {
+        resume: dict[str, Any] = {
             "lastProcessedId": self.newest.get("lastProcessedId", (None, None))[1],
             "doneBeyond": self.newest.get("doneBeyond", (None, []))[1],
             "resumeState": None,
@@ -211,11 +211,11 @@ TestCrawl.settings = settings(
 )
 
 
-@pytest.mark.deep
-@pytest.mark.timeout(1800)
-class TestCrawlForLong(Crawl.TestCase):  # type: ignore[name-defined, misc]
+class LongCrawl(Crawl):
     """The same, more often and for longer."""
 
-    settings = settings(
-        max_examples=5000, stateful_step_count=80, deadline=None, suppress_health_check=list(HealthCheck)
-    )
+
+TestLongCrawl = pytest.mark.deep(pytest.mark.timeout(3600)(LongCrawl.TestCase))
+TestLongCrawl.settings = settings(
+    max_examples=5000, stateful_step_count=80, deadline=None, suppress_health_check=list(HealthCheck)
+)

@@ -208,9 +208,10 @@ class Outbox:
             return [key for (key,) in self._database.execute("SELECT key FROM sent")]
 
     def forget_counted(self) -> None:
-        """Forget the keys that were counted by this client alone."""
+        """Forget all keys."""
         with self._transaction():
             self._database.execute("DELETE FROM counted")
+            self._database.execute("DELETE FROM sent")
 
     def refused(self) -> list[tuple[dict[str, Any], Any]]:
         """Return the refused updates and their answers, oldest first."""

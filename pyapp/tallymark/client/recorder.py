@@ -130,7 +130,7 @@ class Recorder:
         resume = Resume()
         if before is not None:
             if before.completed:
-                # Items that are crawled again count again, but for those that the server knows by their keys.
+                # The crawl starts from the beginning. The server counts each key once all the same.
                 channel.outbox.forget_counted()
             position = replace(before, register=position.register, attributes=position.attributes, completed=False)
             counts = dict(before.items_by_type)
