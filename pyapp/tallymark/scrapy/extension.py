@@ -168,7 +168,10 @@ class ProgressExtension:
     def item_scraped(self, item: object, response: "Response | Failure | None") -> None:
         """Count an item, once."""
         if self._job is not None:
-            is_new = self._job.advance(self._types.of(item), key=self._keys.of_item(item, response))
+            key = self._keys.of_item(item, response)
+            # Given in all calls: otherwise the client may leave out processedItems, and the percentage is that of all
+            # types together.
+            is_new = self._job.advance(self._types.of(item), key=key, processed=1)
             self._crawler.stats.inc_value(f"tallymark/{'items_counted' if is_new else 'items_counted_before'}")
 
     def item_dropped(self) -> None:
