@@ -8,6 +8,9 @@ from tests.crawlers.conftest import Crawl, Tallymark, wait_until
 from tests.crawlers.site import Site
 from tests.crawlers.spiders import LOOPS, PARSE, SPIDER
 
+#: On a busy machine each start of Scrapy takes long.
+pytestmark = pytest.mark.timeout(600)
+
 StartCrawl = Callable[..., Crawl]
 
 #: Fetches one page again and again, and scrapes an item each time.
@@ -161,9 +164,6 @@ class BadText:
         raise RuntimeError("no text")
 
 from scrapy.utils.request import RequestFingerprinter
-
-#: On a busy machine each start of Scrapy takes long.
-pytestmark = pytest.mark.timeout(600)
 
 class Fingerprinter(RequestFingerprinter):
     def fingerprint(self, request):

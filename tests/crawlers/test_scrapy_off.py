@@ -12,6 +12,9 @@ from tests.crawlers.site import Site
 from tests.crawlers.spiders import PARSE, SPIDER
 from tests.web.conftest import TOKEN
 
+#: On a busy machine each start of Scrapy takes long.
+pytestmark = pytest.mark.timeout(600)
+
 StartCrawl = Callable[..., Crawl]
 
 _SPIDER = '''
@@ -45,9 +48,6 @@ TELNETCONSOLE_ENABLED = False
 #: A command of the project's own, which crawls.
 _COMMAND = """
 from scrapy.commands.crawl import Command as Crawl
-
-#: On a busy machine each start of Scrapy takes long.
-pytestmark = pytest.mark.timeout(600)
 
 class Command(Crawl):
     def short_desc(self):

@@ -11,6 +11,9 @@ from tests.crawlers.site import Site
 from tests.crawlers.spiders import LOOPS, PARSE, PROGRAM, SPIDER
 from tests.web.conftest import TOKEN
 
+#: On a busy machine each start of Scrapy takes long.
+pytestmark = pytest.mark.timeout(600)
+
 StartCrawl = Callable[..., Crawl]
 
 #: The reason, the job's status, and whether its message says the reason.
@@ -84,16 +87,16 @@ def test_a_crawl_that_took_too_much_memory_has_failed_and_forgets_no_item(
     """The next crawl visits all pages, and the items of both are counted once."""
     hog = PARSE.replace("yield Page", 'self.hog = "x" * 300_000_000 if response.url.endswith("/5") else ""; yield Page')
     limit = {"MEMUSAGE_LIMIT_MB": 300, "MEMUSAGE_CHECK_INTERVAL_SECONDS": 0.1, **loop}
-    with Site(200, seconds=0.02) as site:
+    with Site(100, seconds=0.02) as site:
         crawl(tallymark.url, site.start, spider=SPIDER + hog, **limit).wait()
         job = tallymark.job("a spider")
         assert job["status"] == "failed"
         assert "memusage_exceeded" in job["progress"]["error"]["message"]
-        assert 0 < job["progress"]["processedItems"] == len(site.served) < 200
+        assert 0 < job["progress"]["processedItems"] == len(site.served) < 100
         crawl(tallymark.url, site.start, spider=SPIDER + PARSE, **loop).wait()
-        assert len(site.served) == 200
+        assert len(site.served) == 100
     job = tallymark.job("a spider")
-    assert (job["status"], job["progress"]["processedItems"]) == ("finished", 200)
+    assert (job["status"], job["progress"]["processedItems"]) == ("finished", 100)
 
 
 @pytest.mark.parametrize(
@@ -194,9 +197,6 @@ else:
     logging.getLogger().addHandler(reporting)
 
 import atexit
-
-#: On a busy machine each start of Scrapy takes long.
-pytestmark = pytest.mark.timeout(600)
 
 @atexit.register
 def later():

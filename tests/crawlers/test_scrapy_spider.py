@@ -163,4 +163,5 @@ def test_callbacks_work_that_use_every_part_of_a_job_when_nothing_is_reported(cr
     with Site(1) as site:
         log = crawl(None, site.start, spider=SPIDER + parse).wait()
     assert "all of it works" in log
+    assert "tallymark.client" not in log
     assert "Traceback" not in log

@@ -17,7 +17,7 @@ from tallymark.scrapy.keys import Keys, request_of
 from tallymark.scrapy.kinds import Types
 from tallymark.scrapy.loop import Loop
 from tallymark.scrapy.off import client_to_nowhere, why_off
-from tallymark.scrapy.shared import join, leave
+from tallymark.scrapy.shared import is_shared, join, leave
 
 if TYPE_CHECKING:
     from scrapy import Spider
@@ -149,14 +149,17 @@ class ProgressExtension:
     def _report_end(self, job: Job) -> None:
         reason, state = self._closed or ("shutdown", None)
         ending = Ending(self._ends.of(reason), reason, state)
-        if self._jobdir is not None:
-            try:
-                # Into the spool first: after an orderly stop, Scrapy does not scrape these items again.
+        try:
+            if is_shared(self._name):
+                # Another spider may end the job from here on.
+                job.flush()
+            elif self._jobdir is not None:
+                # Into the spool: after an orderly stop, Scrapy does not scrape these items again.
                 job.flush(timeout=0)
-            except DeliveryError:
-                _log.debug("the spool is in memory")
+        except DeliveryError:
+            _log.debug("the spool is in memory")
+        if self._jobdir is not None:
             self._jobdir.close(self._keys)
-        # If other spiders report on the job, closing the client delivers what this one has reported.
         if (last := leave(self._name, self._worker, ending)) is not None:
             report_end(job, last)
 
@@ -165,7 +168,10 @@ class ProgressExtension:
     def item_scraped(self, item: object, response: "Response | Failure | None") -> None:
         """Count an item, once."""
         if self._job is not None:
-            is_new = self._job.advance(self._types.of(item), key=self._keys.of_item(item, response))
+            key = self._keys.of_item(item, response)
+            # Given in all calls: otherwise the client may leave out processedItems, and the percentage is that of all
+            # types together.
+            is_new = self._job.advance(self._types.of(item), key=key, processed=1)
             self._crawler.stats.inc_value(f"tallymark/{'items_counted' if is_new else 'items_counted_before'}")
 
     def item_dropped(self) -> None:

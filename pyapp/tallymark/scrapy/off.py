@@ -62,7 +62,7 @@ def _taken(update: dict[str, Any]) -> dict[str, Any]:
     return {
         "status": "received",
         "duplicate": False,
-        "resume": {},
+        "resume": {"doneBeyond": []},
         **({"counted": keys, "seenBefore": dict.fromkeys(keys, 0)} if keys else {}),
     }
 

@@ -39,6 +39,12 @@ def join(job: tuple[str, str], worker: str | None, spider: str) -> str | None:
         return name
 
 
+def is_shared(job: tuple[str, str]) -> bool:
+    """Return whether more than one spider takes part in a job."""
+    with _lock:
+        return len(_jobs[job].workers) > 1
+
+
 def leave(job: tuple[str, str], worker: str | None, ending: Ending | None) -> Ending | None:
     """Take part no longer; return how the job ends, or None if other spiders still report on it.
 
