@@ -112,12 +112,30 @@ class _Counter:
         self._begun = b""
         self._total = total
         self._has_total = False
-        self._starting = threading.Thread(target=job.start, name="tallymark-start", daemon=True)
+        self._is_starting = True
+        #: For what was counted and not reported yet: both threads report it.
+        self._lock = threading.Lock()
+        self._starting = threading.Thread(target=self._start, name="tallymark-start", daemon=True)
         self._starting.start()
+
+    def _start(self) -> None:
+        """Start the job, and report what was counted meanwhile: no further line may come for long."""
+        try:
+            self._job.start()
+        finally:
+            with self._lock:
+                self._is_starting = False
+        self._report()
 
     def take(self, data: memoryview) -> None:
         """Count the lines of what was written."""
-        text = bytes(data)
+        with self._lock:
+            self._count(bytes(data))
+        if len(self._keys) > _MOST_WAITING:
+            self._starting.join()
+        self._report()
+
+    def _count(self, text: bytes) -> None:
         ends = text.count(b"\n")
         if self._keyed:
             *lines, rest = text.split(b"\n")
@@ -133,23 +151,23 @@ class _Counter:
             # Whether a line has begun is all that matters.
             self._begun = self._begun or text[-1:].strip(b"\n")
             self._number += ends
-        if len(self._keys) > _MOST_WAITING:
-            self._starting.join()
-        self._report()
 
     def finish(self) -> None:
         """Count the last line, if it has no end, and report all."""
-        if self._begun:
-            if self._keyed:
+        with self._lock:
+            if self._begun and self._keyed:
                 self._keys.append(_key_of(self._begun))
-            else:
+            elif self._begun:
                 self._number += 1
         self._starting.join()
         self._report()
 
     def _report(self) -> None:
-        if self._starting.is_alive():
-            return
+        with self._lock:
+            if not self._is_starting:
+                self._say()
+
+    def _say(self) -> None:
         if self._total is not None and not self._has_total:
             self._job.total(self._total)
             self._has_total = True

@@ -88,13 +88,14 @@ class Sender:
 
     def add(self, channel: Channel) -> None:
         """Serve a channel. If the server was away, one more attempt is made now."""
+        # Before the thread has the channel: what the server then asks for is obeyed.
+        self._pauses = self._pauses.tried_again(time.monotonic())
         self.channels.add(channel)
         with self._lock:
             # After an interrupt between the two lines the thread was made but never started.
             if self._thread is None or self._thread.ident is None:
                 self._thread = threading.Thread(target=self._run, name="tallymark-client", daemon=True)
                 self._thread.start()
-        self._pauses = self._pauses.tried_again(time.monotonic())
         self.wake()
 
     def runs(self, channel: Channel) -> bool:
