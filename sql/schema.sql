@@ -138,9 +138,8 @@ CREATE TABLE tallymark.job_baseline (
                                                             -- job.pruned_seq.
   updates bigint NOT NULL,                                  -- How many updates are in it: each has its key in
                                                             -- pruned_update.
-  state jsonb NOT NULL,                                     -- Columns of tallymark.job by their names, before areas and
-                                                            -- keys of items are counted; see fold_updates. Its member
-                                                            -- waits, where the job has waited: see waits_to_keep.
+  state jsonb NOT NULL,                                     -- Columns of tallymark.job by their names, before the areas
+                                                            -- are counted; see fold_updates.
   command_after timestamptz,                                -- For a command that was not obeyed yet: the newest update,
                                                             -- by its time, that there was when it was given.
   digest bytea NOT NULL,                                    -- SHA-256 of the rest, by which a change from elsewhere is

@@ -26,5 +26,3 @@ END
 $$;
 
 DROP TABLE IF EXISTS tallymark.job_item;
-COMMENT ON COLUMN tallymark.job_baseline.state IS
-  'Columns of tallymark.job by their names, before the areas are counted; see fold_updates.';

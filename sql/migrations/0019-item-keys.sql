@@ -23,8 +23,6 @@ COMMENT ON COLUMN tallymark.job_item.job_id IS 'The job.';
 COMMENT ON COLUMN tallymark.job_item.type IS 'The type of the item, as in itemsByType.';
 COMMENT ON COLUMN tallymark.job_item.key_digest IS '128 bits of the SHA-256 of the item''s key; see item_digest.';
 COMMENT ON COLUMN tallymark.job_item.seq IS 'The number of the first event whose update had the key.';
-COMMENT ON COLUMN tallymark.job_baseline.state IS
-  'Columns of tallymark.job by their names, before areas and keys of items are counted; see fold_updates.';
 
 -- A crawler may have sent a field of its own that was called itemKeys. It keeps the value under another name.
 DO $$

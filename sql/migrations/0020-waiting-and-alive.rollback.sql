@@ -31,5 +31,3 @@ END
 $$;
 
 ALTER TABLE tallymark.job DROP COLUMN IF EXISTS alive_at;
-COMMENT ON COLUMN tallymark.job_baseline.state IS
-  'Columns of tallymark.job by their names, before areas and keys of items are counted; see fold_updates.';

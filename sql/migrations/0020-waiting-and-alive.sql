@@ -8,9 +8,6 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 ALTER TABLE tallymark.job ADD COLUMN IF NOT EXISTS alive_at timestamptz;
 COMMENT ON COLUMN tallymark.job.alive_at IS
   'When the last sign of life came, by the server''s clock; null where none ever did. No part of the state.';
-COMMENT ON COLUMN tallymark.job_baseline.state IS
-  'Columns of tallymark.job by their names, before areas and keys of items are counted; see fold_updates. Its member '
-  'waits, where the job has waited: see waits_to_keep.';
 
 -- Each gets a parameter more, which has a default, so calls stay as they are; stalled_jobs also gives further columns.
 -- squawk-ignore ban-drop-function

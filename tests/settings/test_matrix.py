@@ -26,6 +26,8 @@ _ELSEWHERE = {
     "serve": "the rounds have its application in their own process",
     "simulate": "a client of HTTP that opens no database",
     "settings": "opens no database",
+    "run": "a client of HTTP that opens no database",
+    "count": "a client of HTTP that opens no database",
     "import-original": "reads the database of another system, which a round does not have",
 }
 #: Where settings are made.

@@ -63,8 +63,8 @@ def filter_failure(_context: Any, failure: Any, case: Any, response: Any) -> boo
     if name == "AcceptedNegativeData":
         return not _may_be_accepted(case, response)
     if name in {"UnsupportedMethodResponse", "AllowHeaderMismatch"}:
-        # GET finds the job called progress or <id>/command there, by /api/internal/jobs/{id}.
-        return not case.path.endswith(("/jobs/progress", "/{id}/command"))
+        # GET finds the job called progress, <id>/command and so on there, by /api/internal/jobs/{id}.
+        return not case.path.endswith(("/jobs/progress", "/{id}/command", "/{id}/alive", "/{id}/unseen"))
     return True
 
 
