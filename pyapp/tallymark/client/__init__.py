@@ -7,7 +7,7 @@
         folder thread: also folds the log, which bounds its memory while the keeper waits for the disk
 
 Reports take no lock that a client's thread may hold (see `recorder`). The digests of counted keys are in memory, about
-105 MB for a million; a count with a key takes a millisecond more while the disk is far behind. Only `start`, `flush`
+115 MB for a million, and of those that the server counts no more than a million; a count with a key takes a millisecond more while the disk is far behind. Only `start`, `flush`
 and the methods that end a job wait for the server. Python runs signal handlers in the main thread only, which is never
 one of the client's. While a job runs, the main thread never holds the lock of its outbox.
 
