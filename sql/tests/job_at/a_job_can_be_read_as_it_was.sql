@@ -32,7 +32,7 @@ SELECT is(jsonb_array_length(tallymark.job_at('past', 5, 2) #> '{progress,timeli
   'as many events as asked for');
 SELECT throws_ok(format('SELECT tallymark.job_at(%L, %L)', 'past', c.seq), 'TK400', 'Invalid query', coalesce(c.seq,
   'null') || ' is no event')
-FROM unnest('{-1,8,NULL}'::text[]) AS c (seq);
+FROM unnest(ARRAY['-1', '8', NULL]) AS c (seq);
 SELECT throws_ok($$ SELECT tallymark.job_at('nobody', 0) $$, 'TK404', NULL, 'an unknown job is refused');
 
 SELECT * FROM finish();

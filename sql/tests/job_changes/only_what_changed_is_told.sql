@@ -26,7 +26,7 @@ SELECT is(pg_temp.told('{A}', '{0}'), 'A 10 1,2,3,4,5,6,7,8,9,10 0', 'all events
 SELECT is(pg_temp.told('{A}', '{2}', 3), 'A 10 8,9,10 5', 'the newest of them, and how many were left out');
 SELECT is(pg_temp.told('{A}', '{2}', 0), 'A 10 8', 'max_events 0 gives no events');
 SELECT is(pg_temp.told('{A}', '{-1}'), 'A 10 0', 'only the job, for a caller that knows nothing');
-SELECT is(pg_temp.told('{A}', '{NULL}'), 'A 10 0', 'or passes null');
+SELECT is(pg_temp.told('{A}', ARRAY[NULL]::bigint[]), 'A 10 0', 'or passes null');
 SELECT is(pg_temp.told('{A,B}', '{10}'), 'B 10 0', 'or leaves the number out');
 SELECT is(pg_temp.told('{new}', '{-1}'), 'new 0 0', 'the same for a job without events');
 SELECT is(pg_temp.told('{A}', '{12}'), 'A 10 1,2,3,4,5,6,7,8,9,10 0',
@@ -34,7 +34,7 @@ SELECT is(pg_temp.told('{A}', '{12}'), 'A 10 1,2,3,4,5,6,7,8,9,10 0',
 SELECT is(pg_temp.told('{new}', '{5}'), 'new 0 0', 'also where it has no events yet');
 SELECT is(pg_temp.told('{nobody,B}', '{5,10}'), 'nobody gone', 'a job that was deleted is gone');
 SELECT is(pg_temp.told('{nobody}', '{-1}'), 'nobody gone', 'and so is one that never existed');
-SELECT is(pg_temp.told('{NULL,A}', '{1,9}'), 'A 10 10 0', 'a null id is ignored');
+SELECT is(pg_temp.told(ARRAY[NULL, 'A'], '{1,9}'), 'A 10 10 0', 'a null id is ignored');
 SELECT is(c -> 'job', tallymark.get_job('A') #- '{progress,timeline}', 'the job is as it is read alone')
 FROM jsonb_array_elements(tallymark.job_changes('{A}', '{9}')) AS c;
 SELECT is(c ->> 'tag', (SELECT r.tag FROM tallymark.read_job('A') AS r), 'with the same tag')

@@ -22,11 +22,11 @@ SELECT p.* FROM unnest(tallymark.place_batch(tallymark.judge_batch('[
   {"taskId": "counted", "counting": "increment"}, {"taskId": "", "timestamp": "2025-01-06T10:00:00Z"}]', '{taskId}',
     ''),
   ARRAY(SELECT j FROM tallymark.job AS j WHERE j.id IN ('job', 'counted')), '2026-01-06T10:00:00Z')) AS p;
-SELECT is(array_agg(seq ORDER BY number), '{2,NULL,NULL,1,NULL,NULL,5,6,7,2,NULL}',
+SELECT is(array_agg(seq ORDER BY number), ARRAY[2, NULL, NULL, 1, NULL, NULL, 5, 6, 7, 2, NULL]::bigint[],
   'new updates have a number, others have none')
 FROM placed;
 SELECT is(array_agg((refusal ->> 'status')::integer ORDER BY number),
-  '{NULL,NULL,404,NULL,NULL,400,NULL,NULL,NULL,NULL,400}',
+  ARRAY[NULL, NULL, 404, NULL, NULL, 400, NULL, NULL, NULL, NULL, 400],
   'unknown jobs are refused') FROM placed;
 SELECT is(array_agg(number ORDER BY number), '{1,2,3,4,5,6,7,8,9,10,11}', 'in the order of the batch') FROM placed;
 SELECT cmp_ok(max(at), '<=', '2026-01-06T10:00:00Z'::timestamptz, 'none is later than now') FROM placed;

@@ -32,7 +32,7 @@ END
 $$;
 SELECT is(pg_temp.refused_for(c.type, c.keys), c.fields, c.fields)
 FROM (VALUES (1, NULL, '{a}'::text[], 'type'), (2, '', '{a}', 'type'), (3, repeat('x', 101), '{a}', 'type'),
-  (4, 'pages', NULL, 'keys'), (5, 'pages', '{a,NULL,""}', 'keys[1] keys[2]'),
+  (4, 'pages', NULL, 'keys'), (5, 'pages', ARRAY['a', NULL, ''], 'keys[1] keys[2]'),
   (6, 'pages', ARRAY[repeat('x', 1025)], 'keys[0]'), (7, '', '{""}', 'keys[0] type')) AS c (number, type, keys, fields)
 ORDER BY c.number;
 SELECT is(pg_temp.refused_for('pages', array_agg(n::text)), 'keys', '1001 keys') FROM generate_series(1, 1001) AS n;
