@@ -74,7 +74,7 @@ def test_crawls_that_go_wrong_in_every_way_are_exact(server: Web, monkeypatch: p
     """Each is killed, moved to an empty spool, paused, failed and restarted, waits, and renews its credential."""
     for turn in plan._CHANCES:
         monkeypatch.setitem(plan._CHANCES, turn, 1.0)
-    # All of it early, so that it happens before a crawl is cancelled or the time is over; and only those with keys move.
+    # All of it early, before a crawl is cancelled or the time is over. Only crawls with keys move.
     monkeypatch.setattr(plan, "_END", 0.4)
     monkeypatch.setattr(plan, "_STYLES", ("items", "pages", "keys", "keys"))
     monkeypatch.setattr(crowd, "_COMMAND_PART", 0.04)
