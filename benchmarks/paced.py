@@ -165,7 +165,8 @@ class Crawler:
         """
         reports = Reports()
         phase = self.interval * self.number / crawlers
-        updates = int((during.ends - during.begins) / self.interval)
+        # Rounded: the difference of two times of the clock is a little less than the seconds that were asked for.
+        updates = round((during.ends - during.begins) / self.interval)
         line = Line(self.port)
         for n in range(updates):
             due = during.begins + phase + n * self.interval

@@ -30,6 +30,30 @@ def test_the_crawls_own_total_is_not_changed_by_its_loops(make_client: "Make", n
         assert of(look, job) == (510, 510), "more than expected"
 
 
+@pytest.mark.parametrize("keeps_its_spool", [True, False])
+def test_areas_and_keys_crawled_again_do_not_change_the_crawls_own_total(
+    make_client: "Make", name: str, look: "Look", keeps_its_spool: bool
+) -> None:
+    """The server counts areas beside the items, and keys once; the crawl said 10, and that is what is expected."""
+    spool = {} if keeps_its_spool else {"spool": None}
+    with make_client(**spool).job(name) as job:
+        job.total(10)
+        job.discovered([{"type": "group", "fullPath": f"g{number}"} for number in range(4)])
+        for number in range(9):
+            job.advance("pages", key=str(number))
+        job.pause()
+    assert look(name)["progress"]["totalItems"] == 10
+    with make_client(**spool).job(name) as job:
+        assert job.resume.items_by_type["groups"] == 4
+        job.total(10)
+        for number in range(5, 10):
+            # On another machine, the last update is made before the server says that four of the keys are not new.
+            job.advance("pages", key=str(number))
+    progress = look(name)["progress"]
+    assert progress["itemsByType"] == {"groups": 4, "projects": 0, "pages": 10}
+    assert progress["totalItems"] == 10
+
+
 def test_a_loop_inside_another_does_not_make_it_look_done(make_client: "Make", name: str, look: "Look") -> None:
     """What is expected is what is done, and what each running loop still lacks."""
     seen = []

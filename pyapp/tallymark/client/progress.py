@@ -233,12 +233,13 @@ class Progress:
 
     def _expected(self) -> int | None:
         """Return how many items are expected in all: what the crawl says, else what is done and what the loops lack."""
-        processed = sum(self.position.items_by_type.values()) if self.sums else self.position.processed_items
         if self._total is not None:
-            # The server refuses an update with more items processed than expected.
-            return max(self._total, processed)
+            # The server refuses an update with more items processed than expected. Where the types are summed, the
+            # updates have no such number; and the sum has areas, and keys that the server may have counted before.
+            return self._total if self.sums else max(self._total, self.position.processed_items)
         if not self._has_loops:
             return None
+        processed = sum(self.position.items_by_type.values()) if self.sums else self.position.processed_items
         lacking = sum(max(total - int(self.tracked.get(loop, 0)), 0) for loop, total in self.loops.items())
         return min(processed + lacking + sum(self.left.values()), MOST)
 
@@ -297,8 +298,8 @@ class Progress:
     def expect(self, number: int) -> None:
         """Set how many items are expected in all. The totals of loops do not change that."""
         self._total = number
-        total = max(number, self.position.processed_items)
-        self.give({"totalItems": (total, len(str(total)) + 12)})
+        # The number that counts is set when the update is sealed.
+        self.give({"totalItems": (number, len(str(MOST)) + 12)})
 
     def checkpoint(self, fields: Fields, state: Any, last_id: str | None) -> None:  # noqa: ANN401 - any JSON
         """Set the resume state and the cursor."""

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal, NamedTuple
 
+#: `move` is a kill after which the crawl goes on on another machine, with an empty spool.
+Turn = Literal["error", "kill", "move", "pause", "wait", "credential", "retry", "fail"]
+Style = Literal["items", "pages", "keys"]
+
 #: What is collected, in this order, and about which part of all items each type is.
 _TYPES = {"branches": 8, "issues": 20, "merge_requests": 15, "commits": 38, "pipelines": 12, "users": 7}
 #: What a branch crawl collects; all else is data collection.
@@ -12,13 +16,12 @@ _BRANCHES = {"branches"}
 _GROUPS = ("platform", "web", "mobile", "data", "research", "tools", "infra", "design", "docs", "security")
 _PROJECTS = ("api", "site", "app", "worker", "parser", "charts", "gateway", "billing", "search", "mailer", "agent")
 _OWNERS = ("acme", "globex", "initech", "umbrella", "hooli", "stark", "wayne", "tyrell")
+#: How the client counts, and how often each way is.
+_STYLES: tuple[Style, ...] = ("items", "pages", "pages", "keys")
 #: How likely each turn (what may happen to a crawl on its way) is.
 _CHANCES = {"error": 0.4, "kill": 0.2, "move": 0.15, "pause": 0.15, "wait": 0.2, "credential": 0.15, "retry": 0.08}
 _FAILS = 0.08
 _BEGIN, _END = 0.1, 0.95
-
-#: `move` is a kill after which the crawl goes on on another machine, with an empty spool.
-Turn = Literal["error", "kill", "move", "pause", "wait", "credential", "retry", "fail"]
 
 
 class Page(NamedTuple):
@@ -47,7 +50,7 @@ class Plan:
     counts: dict[str, int]
     page_size: int
     turns: dict[int, Turn]
-    style: Literal["items", "pages", "keys"]
+    style: Style
 
     @property
     def asks(self) -> bool:
@@ -107,7 +110,7 @@ def draw_plan(dice: Random, job_id: str, items: int) -> Plan:
     whole = sum(shares.values())
     counts = {kind: max(1, round(items * share / whole)) for kind, share in shares.items()}
     total = sum(counts.values())
-    style: Literal["items", "pages", "keys"] = dice.choice(("items", "pages", "pages", "keys"))
+    style = dice.choice(_STYLES)
     turns: dict[int, Turn] = {}
     wanted: list[Turn] = [turn for turn, chance in _CHANCES.items() if dice.random() < chance]  # type: ignore[misc]  # the names of the table
     if dice.random() < _FAILS:
