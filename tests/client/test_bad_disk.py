@@ -18,7 +18,7 @@ from tallymark.client import outbox as outbox_module
 from tallymark.client.channel import Channel
 from tallymark.client.disk import set_aside
 from tallymark.client.log import log
-from tallymark.client.outbox import Outbox
+from tallymark.client.outbox import InUse, Outbox
 from tallymark.client.records import Position
 from tallymark.client.spool import Spool
 from tallymark.client.updates import Update
@@ -103,7 +103,7 @@ def test_a_file_that_is_damaged_while_the_crawl_runs_costs_no_count(
         job.flush()
         assert job.seen("page 17")
         assert not job.advance("pages", key="page 17")
-    assert look.counts(name) == ({"pages": 4000}, 4000)
+    assert look.counts(name) == ({"pages": 4000}, 0), "keys came first"
     assert look(name)["status"] == "finished"
 
 
@@ -131,7 +131,7 @@ def test_a_spool_that_is_removed_while_the_crawl_runs_is_made_again(
     with make_client().job(name) as job:
         assert job.resume.last_processed_id == "12"
         assert not job.advance("issues", key="7")
-    assert look.counts(name) == ({"issues": 12}, 12)
+    assert look.counts(name) == ({"issues": 12}, 0), "keys came first"
 
 
 def test_where_the_spool_cannot_be_made_again_flush_says_so(
@@ -213,7 +213,7 @@ def test_a_disk_that_is_really_full_breaks_nothing(name: str, look: "Look", web:
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("the spool cannot be written or read") == 1, "the log says it once"
-    assert look.counts(name) == ({"issues": 5001}, 5001)
+    assert look.counts(name) == ({"issues": 5001}, 0), "keys came first"
     assert look(name)["status"] == "finished"
 
 
@@ -234,6 +234,36 @@ def test_a_file_that_another_process_keeps_locked_is_left_to_it(
     with make_client().job(name) as job:
         assert job.flush()
     assert look.counts(name)[0] == {"pages": 11}
+
+
+def test_a_start_waits_for_the_newest_file_of_the_job_while_another_process_delivers_it(tmp_path: Path) -> None:
+    """After a disk that failed, the first file is older than the second one: the crawl must not go on from there."""
+    spool = Spool(tmp_path, limit=10)
+    for number in (1, 2):
+        outbox = spool.new_file("j", None)
+        assert outbox is not None
+        update = Update(str(number), {"status": "processing"})
+        outbox.append([update], Position("j", last_processed_id=str(number), clock=number))
+        assert outbox.close() is None
+    second = next(tmp_path.glob("*~2.sqlite3"))
+    held = Outbox(second, limit=10)
+    opened: list[Outbox] = []
+    start = threading.Thread(target=lambda: opened.append(spool.open("j", None)))
+    start.start()
+    while True:
+        # The start has the first file when nobody else can open it.
+        try:
+            Outbox(second.with_name(second.name.replace("~2", "~1")), limit=10).close()
+        except InUse:
+            break
+    held.close()
+    start.join()
+    [outbox] = opened
+    position = outbox.position()
+    assert position is not None
+    assert (position.last_processed_id, len(outbox)) == ("2", 2)
+    assert not second.exists()
+    outbox.close()
 
 
 def test_what_a_damaged_database_gives_is_taken_as_damage(tmp_path: Path) -> None:

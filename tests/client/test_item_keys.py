@@ -70,7 +70,7 @@ def test_no_update_has_a_type_in_both_ways() -> None:
     assert list(second["itemKeys"]) == ["files"]
 
 
-@pytest.mark.parametrize("key", ["x" * 1025, "", "a\0b", "half \ud800"])
+@pytest.mark.parametrize("key", ["x" * 1025, "a\0b", "half \ud800"])
 def test_a_key_that_cannot_be_sent_is_sent_as_its_digest(key: str) -> None:
     """The same by any client: the SHA-256 of the key in UTF-8."""
     expected = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

@@ -63,9 +63,9 @@ def test_more_jobs_than_files_may_be_open_are_all_on_disk_after_a_kill(tmp_path:
     assert len(found) == number
     for path in found:
         outbox = Outbox(path, limit=100)
-        counted = [json.loads(row.text).get("itemsByType", {}).get("issues", 0) for row in outbox.head(100, 10**6)]
-        assert sum(counted) == 2
-        assert len(outbox.counted()) == 2
+        updates = [json.loads(row.text) for row in outbox.head(100, 10**6)]
+        assert [key for update in updates for key in update.get("itemKeys", {}).get("issues", [])] == ["0", "1"]
+        assert len(outbox.sent()) == 2
         position = outbox.position()
         assert position is not None
         assert position.last_processed_id == "1"

@@ -274,8 +274,13 @@ def test_a_server_of_an_earlier_release_is_asked_for_signs_once(
     assert sum("earlier release" in message for message in caplog.messages) == 1
 
 
-def test_an_earlier_server_takes_a_wait_as_progress(make_client: "Make", stub: Callable[..., Stub]) -> None:
-    """It does not know the status; the update is sent again as `processing`, and what comes after it counts."""
+def test_an_earlier_server_takes_a_wait_as_progress(
+    make_client: "Make", stub: Callable[..., Stub], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It does not know the status; the update is sent again as `processing`, and what comes after it counts.
+
+    Nothing of the crawl's own is lost, so `flush` is true. The log says once what is missing.
+    """
     refusal = {
         "type": "about:blank",
         "status": 400,
@@ -283,13 +288,16 @@ def test_an_earlier_server_takes_a_wait_as_progress(make_client: "Make", stub: C
         "error": "Invalid status: waiting",
         "details": [{"field": "status", "problem": "must be started, processing, completed, failed or paused"}],
     }
-    server = stub(OK, (400, {}, refusal), OK)
+    server = stub(OK, (400, {}, refusal), OK, OK, (400, {}, refusal), OK)
     with make_client(server.port, alive_every=None).job("j", register=False) as job:
-        with job.waiting(30, "rate limit"):
+        for _ in range(2):
+            with job.waiting(30, "rate limit"):
+                assert job.flush()
             assert job.flush()
         job.advance("pages")
         assert job.flush()
         assert not job.refused()
+    assert caplog.text.count("the server is of an earlier release") == 1
 
 
 def test_reports_that_the_server_kept_waiting_say_so_afterwards(

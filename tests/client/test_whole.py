@@ -161,6 +161,7 @@ def test_an_exception_at_any_bytecode_of_what_else_is_said_leaves_all_whole(
         assert thrown > 20
 
 
+@pytest.mark.timeout(600)
 def test_an_exception_at_any_bytecode_of_folding_and_sealing_loses_nothing_and_counts_nothing_twice() -> None:
     """Although no signal handler runs there: it is another thread's code."""
     recorder = make_recorder()

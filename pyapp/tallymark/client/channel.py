@@ -96,6 +96,7 @@ class Channel:
         self.is_over = self.is_adopted = self.is_finished = self.is_closed = False
         self.is_known = self.was_registered = False
         self.counts_keys: bool | None = None
+        self._has_told_of_waits = False
         self.since = time.monotonic()
         self.new_file: Callable[[], Outbox | None] | None = None
         self.refusals = Refusals()
@@ -324,10 +325,13 @@ class Channel:
                 told.append((row, answer))
                 break
             elif (mended := mend(row, answer)) is not None:
-                outbox.replace(
-                    row, mended.update_id, mended.text, [(row.update_id, mended.left_out, json.dumps(answer))]
-                )
-                self._tell_refusal(answer, mended)
+                left_out = mended.left_out
+                lost = [] if left_out is None else [(row.update_id, left_out, json.dumps(answer))]
+                outbox.replace(row, mended.update_id, mended.text, lost)
+                if lost:
+                    self._tell_refusal(answer, mended)
+                else:
+                    self._tell_of_waits()
                 # The updates after it were accepted. They are sent again and are duplicates.
                 break
             else:
@@ -354,6 +358,15 @@ class Channel:
             what = "an update" if mended is None else "a part of an update, and the rest is sent again"
             often = f" ({times.times} times by now)" if times.times > 1 else ""
             _log.warning("job %s: the server refused %s%s, see job.refused(): %s", self.job_id, what, often, why)
+
+    def _tell_of_waits(self) -> None:
+        """Log once that the server does not know waits. Nothing that was reported is lost by that."""
+        if not self._has_told_of_waits:
+            self._has_told_of_waits = True
+            _log.warning(
+                "job %s: its waits are reported as progress, because the server is of an earlier release; upgrade it",
+                self.job_id,
+            )
 
     def wait(self, seq: int, timeout: float, gave_up: Callable[[], bool]) -> bool:
         """Wait until the update with this number is settled or `gave_up` returns True; return whether it is settled."""

@@ -295,7 +295,7 @@ class Job:
         recorder = self._started()
         if not (recorder.count(count, None) if key is None else self._count_key(recorder, count, key)):
             return False
-        if recorder.is_due(n):
+        if recorder.is_due(count[1]):
             self._sender.wake()
         return True
 
@@ -312,10 +312,11 @@ class Job:
     def seen(self, key: str, type: str | None = None) -> bool:  # noqa: A002
         """Return whether this client has counted a key, in this run or an earlier one. `type`: None for any type."""
         recorder = self._started()
-        if recorder.has_old_keys and recorder.has_counted(digest_of_any_type(check_key(key))):
+        key = check_key(key)
+        if recorder.has_old_keys and recorder.has_counted(digest_of_any_type(key)):
             return True
         types = recorder.types_with_keys() if type is None else (type,)
-        return any(recorder.has_counted(digest(one, check_key(key))) for one in types)
+        return any(recorder.has_counted(digest(one, key)) for one in types)
 
     def unseen(self, keys: Iterable[str], type: str = "items") -> list[str]:  # noqa: A002
         """Return the keys that the job has not counted yet, for workers that share a list. Waits for the server.
@@ -415,7 +416,7 @@ class Job:
         count = _as_count(type_, n, processed, None)
         recorder = self._started()
         counts = recorder.count(count, None, None, node) if key is None else self._count_key(recorder, count, key, node)
-        if recorder.is_due(n):
+        if recorder.is_due(count[1]):
             self._sender.wake()
         return counts
 

@@ -44,11 +44,14 @@ _INDEX = re.compile(r"\[(\d+)\]")
 
 
 class Mended(NamedTuple):
-    """An update that takes the place of a refused one: id and text, and as JSON what was left out."""
+    """An update that takes the place of a refused one: id and text, and as JSON what was left out.
+
+    Nothing was left out of a wait that is reported as progress: a server of an earlier release does not know waits.
+    """
 
     update_id: str
     text: str
-    left_out: str
+    left_out: str | None
 
 
 def first_id(update_id: str) -> str:
@@ -72,10 +75,8 @@ def _mend(row: Waiting, payload: dict[str, Any], answer: Mapping[str, Any]) -> M
     base, _, stage = row.update_id.partition(_MARK)
     turn = _turn(row.update_id, stage)
     if payload.get("status") == _WAITING and "status" in _fields(answer.get("details")):
-        # A server of an earlier release does not know it. What else the update says is not lost.
-        left_out = {name: payload[name] for name in _OF_A_WAIT if name in payload}
-        kept = {**_rest(payload, left_out), "status": _PLAIN}
-        return _as_mended(payload, kept, left_out, base, f"-{turn + 1}" if turn else "")
+        kept = {**{name: value for name, value in payload.items() if name not in _OF_A_WAIT}, "status": _PLAIN}
+        return _as_mended(payload, kept, {}, base, f"-{turn + 1}" if turn else "")
     if stage not in {_BARE, _END}:
         if answer.get("status") == BAD and turn < _MOST_TURNS:
             kept, left_out = _without(payload, answer.get("details"))
@@ -113,7 +114,7 @@ def _as_mended(
         kept["status"] = _PLAIN
     kept["updateId"] = f"{base}{_MARK}{stage}"
     envelope = {name: payload[name] for name in _ENVELOPE if name in payload}
-    return Mended(kept["updateId"], as_json(kept), as_json({**envelope, **left_out}))
+    return Mended(kept["updateId"], as_json(kept), as_json({**envelope, **left_out}) if left_out else None)
 
 
 def _without(payload: Mapping[str, Any], details: Any) -> tuple[dict[str, Any], dict[str, Any]]:  # noqa: ANN401 - as it came

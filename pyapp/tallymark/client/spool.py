@@ -43,9 +43,10 @@ class Spool:
         name = _name(job_id, worker)
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            outbox = self._first_free(self.directory, name)
+            give_up = time.monotonic() + _PATIENCE_SECONDS
+            outbox = self._first_free(self.directory, name, give_up)
             try:
-                self._take_over_others(self.directory, name, outbox)
+                self._take_over_others(self.directory, name, outbox, give_up)
             except BaseException:
                 # An open file would be in use for the next start.
                 outbox.close()
@@ -76,9 +77,10 @@ class Spool:
         for slot in range(1, _MOST_CRAWLS + 1):
             yield directory / f"{name}~{slot}{_SUFFIX}"
 
-    def _take_over_others(self, directory: Path, name: str, outbox: Outbox) -> None:
+    def _take_over_others(self, directory: Path, name: str, outbox: Outbox, give_up: float) -> None:
         for path in sorted(directory.glob(f"{name}~*{_SUFFIX}")):
-            if path != outbox.path and (other := self._open(path)) is not None:
+            # It may be newer than the first one, and held only to be delivered.
+            if path != outbox.path and (other := self._open_until(path, give_up)) is not None:
                 try:
                     outbox.take_over(other)
                     other.close(remove=True)
@@ -86,16 +88,19 @@ class Spool:
                     other.close()
                     raise
 
-    def _first_free(self, directory: Path, name: str) -> Outbox:
-        give_up = time.monotonic() + _PATIENCE_SECONDS
+    def _open_until(self, path: Path, give_up: float) -> Outbox | None:
+        """Open a file as soon as it is free; return None if another process still has it open at `give_up`."""
+        while (outbox := self._open(path)) is None:
+            if time.monotonic() >= give_up:
+                _log.warning("another process uses %s; name the workers, so that each has its own file", path)
+                return None
+            time.sleep(0.05)
+        return outbox
+
+    def _first_free(self, directory: Path, name: str, give_up: float) -> Outbox:
         for path in self._slots(directory, name):
-            while True:
-                if (outbox := self._open(path)) is not None:
-                    return outbox
-                if time.monotonic() >= give_up:
-                    _log.warning("another process uses %s; name the workers, so that each has its own file", path)
-                    break
-                time.sleep(0.05)
+            if (outbox := self._open_until(path, give_up)) is not None:
+                return outbox
         raise OSError(f"{_MOST_CRAWLS} other processes report on the job; name its workers")
 
     def _open(self, path: Path) -> Outbox | None:
