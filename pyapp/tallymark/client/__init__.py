@@ -7,9 +7,10 @@
         folder thread: also folds the log, which bounds its memory while the keeper waits for the disk
 
 Reports take no lock that a client's thread may hold (see `recorder`). The digests of counted keys are in memory, about
-115 MB for a million, and of those that the server counts no more than a million; a count with a key takes a millisecond more while the disk is far behind. Only `start`, `flush`
-and the methods that end a job wait for the server. Python runs signal handlers in the main thread only, which is never
-one of the client's. While a job runs, the main thread never holds the lock of its outbox.
+115 MB for a million, and of those that the server counts no more than a million. A count with a key takes a millisecond
+more while the disk is far behind. Only `start`, `flush` and the methods that end a job wait for the server. Python runs
+signal handlers in the main thread only, which is never one of the client's. While a job runs, the main thread never
+holds the lock of its outbox.
 
 What the protocol limits is checked at the call (`checks`, `fields`), or cut (`fitting`). What the server refuses all
 the same is mended (`mending`): counts, cursor, state and the end never share the fate of anything else. If the disk
