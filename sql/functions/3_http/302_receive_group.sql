@@ -70,16 +70,25 @@ BEGIN
       END IF;
     END LOOP;
   EXCEPTION WHEN SQLSTATE 'TK400' OR SQLSTATE 'TK403' OR SQLSTATE 'TK404' OR SQLSTATE 'TK409' OR SQLSTATE 'TK413' THEN
-    -- Again, each in a subtransaction of its own.
+    -- Again, each in a subtransaction of its own. All jobs are locked first, as above: even SKIP LOCKED waits where a row
+    -- was updated after it was found, and is locked again by somebody else. In another order that would be a deadlock.
     IF receive_group.wait THEN
       PERFORM tallymark.lock_jobs(v_jobs);
+    ELSE
+      v_busy := tallymark.lock_free_jobs(v_jobs, v_size = 1);
     END IF;
+    v_answers := v_none; -- what was undone
     FOREACH v_number IN ARRAY v_order LOOP
-      v_outcome := tallymark.receive_or_refuse(receive_group.bodies[v_number], receive_group.idempotency_keys[v_number],
-        receive_group.job_prefixes[v_number], receive_group.wait);
-      v_answers[v_number] := v_outcome.answer;
-      v_refusals[v_number] := v_outcome.refusal;
-      v_held[v_number] := v_outcome.held;
+      v_held[v_number] := (
+        SELECT i.id FROM unnest(
+          tallymark.jobs_of(receive_group.bodies[v_number], receive_group.job_prefixes[v_number])) AS i (id)
+        WHERE i.id = ANY (v_busy) LIMIT 1);
+      IF v_held[v_number] IS NULL THEN
+        v_outcome := tallymark.receive_or_refuse(receive_group.bodies[v_number],
+          receive_group.idempotency_keys[v_number], receive_group.job_prefixes[v_number], true);
+        v_answers[v_number] := v_outcome.answer;
+        v_refusals[v_number] := v_outcome.refusal;
+      END IF;
     END LOOP;
   END;
   IF receive_group.register AND EXISTS (
