@@ -70,7 +70,7 @@ BEGIN
       END IF;
     END LOOP;
   EXCEPTION WHEN SQLSTATE 'TK400' OR SQLSTATE 'TK403' OR SQLSTATE 'TK404' OR SQLSTATE 'TK409' OR SQLSTATE 'TK413' THEN
-    -- Again, each in a subtransaction of its own. All jobs are locked first, as above: even SKIP LOCKED waits where a row
+    -- Again, each in a subtransaction of its own. All jobs are locked first, as above: even who skips locks waits where a row
     -- was updated after it was found, and is locked again by somebody else. In another order that would be a deadlock.
     IF receive_group.wait THEN
       PERFORM tallymark.lock_jobs(v_jobs);
