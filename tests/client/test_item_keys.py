@@ -315,11 +315,3 @@ def test_a_job_that_an_earlier_client_began_goes_on_with_its_numbers(
         found = look(name)
         assert look.counts(name) == ({"pages": 100}, 100)
         assert found["percentage"] == 100
-
-
-def test_the_cursor_moves_past_an_item_that_was_counted_before(make_client: "Make", name: str, look: "Look") -> None:
-    """After a kill a crawl does the last items again: it goes on behind them, though their keys count no more."""
-    with make_client().job(name) as job:
-        assert job.advance("pages", key="a", last_id="1")
-        assert not job.advance("pages", key="a", last_id="2")
-    assert (look(name)["progress"]["lastProcessedId"], look.counts(name)) == ("2", ({"pages": 1}, 0))

@@ -95,12 +95,8 @@ class Progress:
         type_, number, processed, last_id = count
         self._add(type_, number, processed, key, text)
         if last_id is not None:
-            self.move(last_id)
-
-    def move(self, last_id: str) -> None:
-        """Move the cursor to an item that was counted before, or is counted in this update."""
-        self.position.last_processed_id = last_id
-        self.pending.give({"lastProcessedId": (clean(last_id), len(last_id) + 17)})
+            self.position.last_processed_id = last_id
+            self.pending.give({"lastProcessedId": (clean(last_id), len(last_id) + 17)})
 
     def count_key(self, count: Count, key: bytes, text: str | None, node: Node | None) -> None:
         """Count a new key. `node`: the item in work that is done with it."""

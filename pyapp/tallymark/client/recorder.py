@@ -166,9 +166,6 @@ class Recorder:
         elif key in self._keys:
             if node is not None:
                 log.append(_Finish(node, None))
-            elif count[3] is not None:
-                # The crawl has done it again, after a kill: it goes on behind it.
-                self.say(Progress.move, count[3])
             return False
         else:
             if self._is_behind:

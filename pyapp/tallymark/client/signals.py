@@ -112,7 +112,7 @@ class _Guard:
         for number, before in list(self._before.items()):
             # The crawl may have set another one meanwhile.
             if signal.getsignal(number) is self._handler:
-                signal.signal(number, signal.SIG_DFL if before is None else before)
+                signal.signal(number, before)
             self._before.pop(number, None)
 
     def raise_waiting(self) -> None:
@@ -123,11 +123,6 @@ class _Guard:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         before = self._before.get(number, signal.SIG_DFL)
-        if os.getpid() != current.pid:
-            # A child of a fork that has had no time to take the handlers back. It has no jobs.
-            signal.signal(number, before)
-            os.kill(os.getpid(), number)
-            return
         heeding = [job for job in opened.jobs() if job.heeds_signals]
         for job in heeding:
             job.ask_to_stop(signal.Signals(number).name)
