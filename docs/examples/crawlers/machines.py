@@ -35,7 +35,7 @@ def main(list_of_urls: str, job_id: str, machine: str) -> None:
                     return
                 answer = http.get(url)
                 print(json.dumps({"url": url, "bytes": len(answer.content)}), flush=True)
-                # The server counts this key once, whoever sends it.
+                # The server counts this key once, no matter which machine sends it.
                 job.advance("pages", key=url)
 
 
