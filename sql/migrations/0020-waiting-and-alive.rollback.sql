@@ -10,7 +10,8 @@ DECLARE
     SELECT p.oid::pg_catalog.regprocedure::text FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = 'tallymark'::pg_catalog.regnamespace
       AND p.proname IN ('note_alive', 'receive_alive', 'current_wait', 'job_silence', 'wait_spans', 'waits_to_keep', 'waiting_times',
-        'job_liveness', 'stalled_jobs', 'stalled_page', 'alert_conditions', 'raise_alerts', 'operating_figures'));
+        'job_liveness', 'stalled_jobs', 'stalled_page', 'alert_conditions', 'raise_alerts', 'operating_figures',
+        'receive_or_refuse'));
   v_function text;
 BEGIN
   IF EXISTS (

@@ -20,3 +20,6 @@ DROP FUNCTION IF EXISTS tallymark.alert_conditions(interval, integer, interval);
 DROP FUNCTION IF EXISTS tallymark.raise_alerts(interval, integer, interval);
 -- squawk-ignore ban-drop-function
 DROP FUNCTION IF EXISTS tallymark.operating_figures();
+-- receive_group has locked the jobs before it calls this, so there is nothing to wait for.
+-- squawk-ignore ban-drop-function
+DROP FUNCTION IF EXISTS tallymark.receive_or_refuse(jsonb, text, text, boolean);

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import random
 import sqlite3
 import threading
 import time
@@ -204,6 +205,20 @@ def test_a_dead_server_raises_nothing_and_hears_of_all_of_it_later(
     assert look.counts(name) == ({"issues": 200}, 0)
     with psycopg.connect(web.database_url) as db:
         assert db.execute("SELECT tallymark.verify_job(%s)", [name]).fetchone() == (True,)
+
+
+def test_the_random_numbers_that_the_crawl_has_seeded_stay_the_same(make_client: "Make", name: str, web: Web) -> None:
+    """Neither the pauses before a server that is away nor the turns of several jobs take any of them."""
+    random.seed(7)
+    wanted = random.getstate()
+    dead = some_free_port("127.0.0.1")
+    for port in (dead, web.port):
+        client = make_client(port, start_timeout=0.3, end_timeout=0.3, retries=0)
+        with client.job(f"{name} 1") as one, client.job(f"{name} 2") as two:
+            for job in (one, two):
+                job.advance("issues")
+                job.flush(timeout=0.3 if port == dead else 10)
+    assert random.getstate() == wanted
 
 
 def test_what_a_finished_run_left_is_delivered_by_another_job_of_the_spool(

@@ -315,3 +315,17 @@ def test_a_job_that_an_earlier_client_began_goes_on_with_its_numbers(
         found = look(name)
         assert look.counts(name) == ({"pages": 100}, 100)
         assert found["percentage"] == 100
+
+
+def test_the_cursor_moves_past_an_item_that_was_counted_before(make_client: "Make", name: str, look: "Look") -> None:
+    """After a kill a crawl does its last items again and goes on after them, though their keys do not count again."""
+    with make_client().job(name) as job:
+        assert job.advance("pages", key="a", last_id="1")
+        assert not job.advance("pages", key="a", last_id="2")
+        assert job.flush()
+        assert look(name)["progress"]["lastProcessedId"] == "2"
+        job.pause()
+    with make_client().job(name) as job:
+        assert job.resume.last_processed_id == "2"
+        assert not job.advance("pages", key="a", last_id="1")
+    assert (look(name)["progress"]["lastProcessedId"], look.counts(name)) == ("1", ({"pages": 1}, 0))

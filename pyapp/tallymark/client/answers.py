@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from random import uniform
+from random import SystemRandom
 from typing import Any
 
 from tallymark.client.transport import Answer
@@ -39,7 +39,8 @@ class Pauses:
     def failed(self, now: float, retry_after: float | None = None) -> "Pauses":
         """Return the pauses after a failure. They grow, and `retry_after` of the server may lengthen them."""
         longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(self.failures, 10))
-        pause = uniform(0.5, 1.0) * longest  # noqa: S311 - so that crawlers do not all return at once
+        # So that crawlers do not all return at once. Without the crawl's own random numbers: it may have seeded them.
+        pause = SystemRandom().uniform(0.5, 1.0) * longest
         if retry_after is not None:
             pause = max(pause, min(retry_after, _LONGEST_ASKED_PAUSE_SECONDS))
         return replace(self, failures=self.failures + 1, until=now + pause)

@@ -273,8 +273,8 @@ class Job:
         Args:
             type: The items' type.
             n: How many. 0 with a key marks that key as counted, in this client.
-            last_id: The cursor: the last item that is done. It is sent in the same update as the count. Where items end
-                in any order, use `item` in its place.
+            last_id: The cursor: the last item that is done. It is sent in the same update as the count, and also where
+                the key was counted before. Where items end in any order, use `item` in its place.
             key: Identifies the item, such as its URL. A key counts once in a job and type, whichever worker, run or
                 machine sends it, also after the job was completed. The server keeps 16 bytes of its SHA-256. Only with
                 n = 1; for another n, a key counts once in this client and its spool.
@@ -303,8 +303,7 @@ class Job:
         type_, n = count[:2]
         check_key(key)
         if recorder.has_old_keys and recorder.has_counted(digest_of_any_type(key)):
-            if node is not None:
-                recorder.count((type_, 0, 0, None), None, None, node)
+            recorder.pass_by(count, node)
             return False
         # More than one item cannot be counted by one key on the server.
         return recorder.count(count, digest(type_, key), key if n == 1 else None, node)

@@ -95,8 +95,17 @@ class Progress:
         type_, number, processed, last_id = count
         self._add(type_, number, processed, key, text)
         if last_id is not None:
-            self.position.last_processed_id = last_id
-            self.pending.give({"lastProcessedId": (clean(last_id), len(last_id) + 17)})
+            self._move(last_id)
+
+    def pass_by(self, last_id: str) -> None:
+        """Move the cursor to an item that is done, and was counted before."""
+        if self.pending.is_full:
+            self.seal("processing")
+        self._move(last_id)
+
+    def _move(self, last_id: str) -> None:
+        self.position.last_processed_id = last_id
+        self.pending.give({"lastProcessedId": (clean(last_id), len(last_id) + 17)})
 
     def count_key(self, count: Count, key: bytes, text: str | None, node: Node | None) -> None:
         """Count a new key. `node`: the item in work that is done with it."""

@@ -164,8 +164,7 @@ class Recorder:
                 entry = _Finish(node, (*count[:3], None) if count[1] or count[2] else None)
             log.append(entry)
         elif key in self._keys:
-            if node is not None:
-                log.append(_Finish(node, None))
+            self.pass_by(count, node)
             return False
         else:
             if self._is_behind:
@@ -178,6 +177,13 @@ class Recorder:
             if self._keys.setdefault(key, claim) is not claim and not claim.is_counted:
                 return False
         return self._log is log or self._was_in_time(log, entry)
+
+    def pass_by(self, count: Count, node: Node | None) -> None:
+        """Note that an item is done whose key was counted before. The crawl goes on after it all the same."""
+        if node is not None:
+            self._log.append(_Finish(node, None))
+        elif (last_id := count[3]) is not None:
+            self.say(Progress.pass_by, last_id)
 
     def place(self, node: Node) -> None:
         """Give an item that is begun its place, after all that were begun before."""
@@ -357,6 +363,8 @@ class Recorder:
             claims.append(entry)
         elif entry.node is not None:
             new.finish(entry.node, None)
+        elif (last_id := entry.count[3]) is not None:
+            new.pass_by(last_id)
 
     def _shut(self, taken: list[_Entry]) -> None:
         """Accept no more counts, and take those that the log has by now."""

@@ -5,11 +5,11 @@ same batch, which is one transaction. So the server always has all updates up to
 If an answer is lost, the updates are sent again, and their ids keep them from counting twice.
 """
 
-import random
 import sqlite3
 import threading
 import time
 from itertools import islice
+from random import SystemRandom
 from typing import Any
 
 from tallymark.client.alive import DELAYED, MOST_AT_ONCE, TIMEOUT_SECONDS, Delays, Signs, address
@@ -229,7 +229,8 @@ class Sender:
         size = _BATCH_BYTES
         jobs = set()
         channels = self.channels.served()
-        random.shuffle(channels)
+        # Without the crawl's own random numbers: it may have seeded them.
+        SystemRandom().shuffle(channels)
         for channel in channels:
             # One channel per job: only the last `started` of a job in a batch is answered with where to go on.
             if left <= 0 or size <= 0 or channel.job_id in jobs or channel.is_held:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
@@ -74,8 +74,9 @@ class Truth:
         """Do an item, maybe once more; Broken is raised where items were left out before it."""
         if number > self.done:
             raise Broken(f"began at {plan.item(number)[1]} when only {self.done} items had been done")
+        # An item that is done once more is where the crawl is now, too.
+        kind, self.last_id = plan.item(number)
         if number == self.done:
-            kind, self.last_id = plan.item(number)
             self.done += 1
             self.items_by_type[kind] += 1
 
@@ -85,12 +86,21 @@ class Truth:
         for kind, count in found.items():
             self.items_by_type[kind] = max(self.items_by_type[kind], count)
 
-    def rewind(self, plan: Plan, number: int) -> None:
-        """Go back to an item: those from it on are done once more."""
+    def has_found(self, plan: Plan) -> bool:
+        """Return whether it has found all areas of a plan."""
+        return all(self.items_by_type[f"{kind}s"] == plan.areas_of(kind) for kind in ("group", "project"))
+
+    def forget(self, kept: Mapping[str, int]) -> None:
+        """Forget the areas whose report was lost with the process: they will be found again."""
+        for kind in ("groups", "projects"):
+            self.items_by_type[kind] = min(self.items_by_type[kind], kept.get(kind, 0))
+
+    def rewind(self, plan: Plan, number: int, last_id: str | None) -> None:
+        """Go back to an item: those from it on do not count any more. `last_id`: where the crawl goes on."""
         while self.done > number:
             self.done -= 1
             self.items_by_type[plan.item(self.done)[0]] -= 1
-        self.last_id = plan.item(number - 1)[1] if number else None
+        self.last_id = last_id
 
 
 class Crawler:

@@ -41,6 +41,8 @@ class NewCrawler(Crawler):
         self._killed = False
         #: Whether it moves to another machine, and so to an empty spool; and whether it ever did.
         self._moves = self._moved = False
+        #: How many items were done when the current run began.
+        self._began_at = 0
         self._again = True
 
     def run(self) -> None:
@@ -109,7 +111,14 @@ class NewCrawler(Crawler):
             self._killed = False
             if number > truth.done:
                 raise Broken(f"resumes after item {number}, but only {truth.done} were done before it was killed")
-            truth.rewind(plan, number)
+            counted = sum(resume.items_by_type.get(kind, 0) for kind in plan.counts) if plan.style == "keys" else number
+            # The cursor is behind only while items are done once more.
+            if number != counted and not number < counted <= self._began_at:
+                raise Broken(f"resumes after item {number}, but {counted} items are counted")
+            truth.rewind(plan, counted, resume.last_processed_id)
+            if counted <= self._began_at:
+                # Areas are reported before the items of a run, so they may be lost only where these are.
+                truth.forget(resume.items_by_type)
             truth.state = resume.state
         mine = (truth.last_id, truth.state, self.processed, dict(+truth.items_by_type))
         theirs = (resume.last_processed_id, resume.state, resume.processed_items, dict(+Counter(resume.items_by_type)))
@@ -117,11 +126,12 @@ class NewCrawler(Crawler):
             raise Broken(f"resumes at {theirs}, by the {resume.source}, but was at {mine}")
         job.total(plan.total)
         truth.total = plan.total
+        self._began_at = truth.done
         self.takes_commands = True
         return max(number - _OVERLAP, 0) if plan.style == "keys" else number
 
     def _discover(self, job: Job) -> None:
-        if self.truth.done and self.dice.random() > _REDISCOVER:
+        if self.truth.has_found(self.plan) and self.truth.done and self.dice.random() > _REDISCOVER:
             return
         self.doing = "discovering"
         job.stage("discovery", operation="discovery")

@@ -70,8 +70,8 @@ BEGIN
       END IF;
     END LOOP;
   EXCEPTION WHEN SQLSTATE 'TK400' OR SQLSTATE 'TK403' OR SQLSTATE 'TK404' OR SQLSTATE 'TK409' OR SQLSTATE 'TK413' THEN
-    -- Again, each in a subtransaction of its own. All jobs are locked first, as above: even who skips locks waits where a row
-    -- was updated after it was found, and is locked again by somebody else. In another order that would be a deadlock.
+    -- Again, each in a subtransaction of its own. All jobs are locked first, in the same order. Even a lock that skips what
+    -- is locked waits where a row was updated and locked again meanwhile; in another order that would be a deadlock.
     IF receive_group.wait THEN
       PERFORM tallymark.lock_jobs(v_jobs);
     ELSE
@@ -85,7 +85,7 @@ BEGIN
         WHERE i.id = ANY (v_busy) LIMIT 1);
       IF v_held[v_number] IS NULL THEN
         v_outcome := tallymark.receive_or_refuse(receive_group.bodies[v_number],
-          receive_group.idempotency_keys[v_number], receive_group.job_prefixes[v_number], true);
+          receive_group.idempotency_keys[v_number], receive_group.job_prefixes[v_number]);
         v_answers[v_number] := v_outcome.answer;
         v_refusals[v_number] := v_outcome.refusal;
       END IF;
