@@ -21,6 +21,7 @@ from tallymark.client.checks import (
     as_whole,
     check_count,
     check_type,
+    exact,
     parts_of,
 )
 from tallymark.client.failure import describe, is_interrupt, name_of_interrupt
@@ -301,7 +302,7 @@ class Job:
 
     def _count_key(self, recorder: Recorder, count: Count, key: str, node: Node | None = None) -> bool:
         type_, n = count[:2]
-        check_key(key)
+        key = check_key(key)
         if recorder.has_old_keys and recorder.has_counted(digest_of_any_type(key)):
             recorder.pass_by(count, node)
             return False
@@ -314,7 +315,7 @@ class Job:
         key = check_key(key)
         if recorder.has_old_keys and recorder.has_counted(digest_of_any_type(key)):
             return True
-        types = recorder.types_with_keys() if type is None else (type,)
+        types = recorder.types_with_keys() if type is None else (exact(type),)
         return any(recorder.has_counted(digest(one, key)) for one in types)
 
     def unseen(self, keys: Iterable[str], type: str = "items") -> list[str]:  # noqa: A002
@@ -332,7 +333,7 @@ class Job:
         """
         recorder = self._started()
         check_type(type)
-        left = [key for key in dict.fromkeys(keys) if not self.seen(key, type)]
+        left = [key for key in dict.fromkeys(map(check_key, keys)) if not self.seen(key, type)]
         sent = {key: as_sent(key) for key in left}
         unseen: set[str] = set()
         for part in parts_of_keys(list(dict.fromkeys(sent.values()))):
@@ -828,7 +829,7 @@ class Job:
 def _as_count(type_: str, n: int, processed: int | None, last_id: object) -> Count:
     """Return a count, or raise what `Job.advance` says."""
     number, done = check_count(type_, n, processed)
-    return type_, number, done, as_cursor(last_id)
+    return exact(type_), number, done, as_cursor(last_id)
 
 
 def _now() -> str:
