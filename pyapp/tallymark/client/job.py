@@ -1,5 +1,6 @@
 """One job: the methods with which a crawler reports on it."""
 
+import _thread
 import asyncio
 import threading
 import time
@@ -736,7 +737,8 @@ class Job:
             except BaseException as error:  # noqa: BLE001 - it is raised in the main thread
                 answer.put(error)
 
-        threading.Thread(target=read, name="tallymark-reader", daemon=True).start()
+        # Not `threading.Thread`: an exception of a signal handler in its `start` would become another one.
+        _thread.start_new_thread(read, ())
         found = answer.get()
         if isinstance(found, BaseException):
             raise found
