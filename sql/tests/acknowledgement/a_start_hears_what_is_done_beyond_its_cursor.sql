@@ -2,7 +2,7 @@
 -- anew. Both must not depend on the order in which updates arrive.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(10);
+SELECT plan(11);
 
 CREATE FUNCTION pg_temp.told(job text, updates jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
@@ -32,14 +32,16 @@ SELECT is(pg_temp.told('late', jsonb_build_array(pg_temp.at(2, '{"status": "comp
   '[]', 'nor where it comes late');
 SELECT is(pg_temp.told('more', jsonb_build_array(pg_temp.beyond(1, '["c"]'), pg_temp.at(2, '{"status": "completed"}'),
   pg_temp.at(3, '{"stage": "s"}'))), '[]', 'nor after more updates');
-SELECT is(pg_temp.told('with', jsonb_build_array(pg_temp.beyond(1, '["c"]') || '{"status": "completed"}')), '[]',
-  'nor where completed gives it');
+SELECT is(pg_temp.told('with', jsonb_build_array(pg_temp.beyond(1, '["c"]') || '{"status": "completed"}')), '["c"]',
+  'but what completed gives itself: an item before it is still open');
+SELECT is(pg_temp.told('none', jsonb_build_array(pg_temp.beyond(1, '["c"]'),
+  pg_temp.beyond(2, '[]') || '{"status": "completed"}')), '[]', 'nothing, where that is empty');
 SELECT is(pg_temp.told('next', jsonb_build_array(pg_temp.at(2, '{"status": "completed"}'), pg_temp.beyond(3, '["c"]'))),
   '["c"]', 'what a later run has done is told');
 SELECT is(pg_temp.told('state', jsonb_build_array(pg_temp.beyond(1, '["c"]'), pg_temp.at(2, '{"progress": {"page": 2}}'))),
   '["c"]', 'a resume state clears nothing');
 SELECT is(bool_and(tallymark.verify_job(j.id)), true, 'the ledgers give the same') FROM tallymark.job AS j
-WHERE j.id = ANY ('{nothing,some,alone,completed,late,more,with,next,state}');
+WHERE j.id = ANY ('{nothing,some,alone,completed,late,more,with,none,next,state}');
 
 SELECT * FROM finish();
 ROLLBACK;
