@@ -163,6 +163,17 @@ def test_items_end_in_any_order_on_the_server(make_client: "Make", name: str, lo
         assert job.resume.done == frozenset()
 
 
+@pytest.mark.parametrize("kind", [set, frozenset])
+def test_a_list_without_an_order_is_refused_at_the_call(
+    make_client: "Make", name: str, kind: "Callable[[list[str]], set[str] | frozenset[str]]"
+) -> None:
+    """In another process its order is another one, so a restart would skip what is not done."""
+    with make_client().job(name) as job:
+        with pytest.raises(TypeError, match="sorted"):
+            job.todo(kind(["a", "b"]))
+        assert list(job.todo(dict.fromkeys(["b", "a"]).keys())) == ["b", "a"]
+
+
 def test_an_exception_leaves_the_item_open(make_client: "Make", name: str, look: "Look") -> None:
     """The cursor stays before it, and what is done beyond it is not done again."""
 

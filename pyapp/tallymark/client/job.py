@@ -400,10 +400,13 @@ class Job:
             The items.
 
         Raises:
+            TypeError: The items are a set, which has another order in each run.
             ValueError: A cursor is empty or longer than 255 characters.
             LookupError: The last item is not among more than 100,000 that can be read only once.
         """
         recorder = self._started()
+        if isinstance(items, set | frozenset):
+            raise TypeError("todo() needs the same order in each run, and a set has none: give it sorted(items)")
         return left_to_do(items, self._line(), self.resume.last_processed_id, id, self._is_told_to_stop, recorder.warn)
 
     def _line(self) -> Places:
