@@ -155,6 +155,21 @@ def test_an_end_that_the_command_reported_itself_counts(start: Start, name: str,
     assert job["progress"]["itemsByType"] == {"issues": 3}
 
 
+def test_a_command_that_dies_while_it_waits_has_reported_no_end(start: Start, name: str, look: Look) -> None:
+    """The job would wait for ever."""
+    code = (
+        "import os; from tallymark import ProgressClient\n"
+        "client = ProgressClient(os.environ['TALLYMARK_URL'], token=os.environ['TALLYMARK_TOKEN'])\n"
+        "job = client.job(os.environ['TALLYMARK_JOB_ID'], worker='crawl').start()\n"
+        "job.waiting(3600, 'rate limit').__enter__()\n"
+        "assert job.flush(60)\n"
+        "os._exit(3)\n"
+    )
+    done, _out, err = ended(start("run", name, "--", sys.executable, "-c", code))
+    assert (done, err) == (3, b"")
+    assert look(name)["status"] == "failed"
+
+
 def test_the_command_runs_also_where_the_server_is_away(tmp_path: Path, name: str) -> None:
     """The reports wait in the spool."""
     arguments = ("--url", "http://127.0.0.1:1", "--token", "x", "--spool", str(tmp_path / "spool"))
@@ -278,7 +293,26 @@ def test_an_output_that_cannot_be_written_fails_the_job(start: Start, name: str,
     assert look.counts(name) == ({}, 0)
 
 
-@pytest.mark.parametrize("arguments", [("run",), ("run", "j"), ("count",), ("count", "j", "--total", "x")])
+def test_an_input_that_cannot_be_read_fails_the_job(start: Start, name: str, look: Look, tmp_path: Path) -> None:
+    """A file that is open for writing only stands for a bad disk."""
+    with (tmp_path / "file").open("wb") as file:
+        done, _out, err = ended(start("count", name, stdin=file), b"")
+    assert (done, err) == (1, b"tallymark: standard input: Bad file descriptor\n")
+    assert look(name)["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run",),
+        ("run", "j"),
+        ("count",),
+        ("count", "j", "--total", "x"),
+        ("count", "j", "--total", str(2**53)),
+        ("count", "j", "--type", "x" * 101),
+        ("count", "j", "--type", ""),
+    ],
+)
 def test_wrong_arguments_are_named(start: Start, arguments: tuple[str, ...]) -> None:
     """In one line, with exit status 2."""
     done, _out, err = ended(start(*arguments))

@@ -13,6 +13,7 @@ import click
 from tallymark.cli.interrupt import Interrupt
 from tallymark.cli.reporting import BY_SIGNAL, Place, end_by, fill_standard_streams, make_job, reporting_options
 from tallymark.client import Job
+from tallymark.client.checks import MOST, check_type
 from tallymark.terminal.screen import say
 
 _READ_BYTES = 65536
@@ -24,22 +25,35 @@ _LONGEST_KEY = 1000
 _INPUT, _OUTPUT = 0, 1
 
 
+def _as_type(_context: click.Context, _option: click.Parameter, type_: str) -> str:
+    """Refuse the name of a type that the server would refuse, before the pipe has begun."""
+    try:
+        check_type(type_)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return type_
+
+
+class _InputError(OSError):
+    """Standard input cannot be read."""
+
+
 @click.command()
 @click.argument("job_id", metavar="JOB")
-@click.option("--type", "type_", metavar="TYPE", default="lines", help="What a line counts as.")
+@click.option("--type", "type_", metavar="TYPE", default="lines", callback=_as_type, help="What a line counts as.")
 @click.option("--key", is_flag=True, help="Count equal lines once in the whole of JOB.")
-@click.option("--total", type=click.IntRange(min=0), metavar="N", help="How many lines are expected.")
+@click.option("--total", type=click.IntRange(0, MOST), metavar="N", help="How many lines are expected.")
 @reporting_options
 def count(job_id: str, type_: str, total: int | None, place: Place, worker: str | None, *, key: bool) -> None:
     """Pass standard input on to standard output, and count its lines in JOB.
 
     Every byte is passed on as it is, as soon as it comes. A line counts when it has been written; a last line without
     an end counts, too. At the end of the input JOB is completed; it is paused on Ctrl-C and SIGTERM, and where the
-    reader of the output goes away, as `head` does; and failed where the output cannot be written.
+    reader of the output goes away, as `head` does; and failed where the input cannot be read or the output not written.
 
     How the other commands of the pipe ended is not known here: see `tallymark run`.
 
-    Exits 0 at the end of the input, 1 if the output cannot be written, 141 if its reader has gone away.
+    Exits 0 at the end of the input, 1 if a stream does not work, 141 if the reader of the output has gone away.
     """
     fill_standard_streams()
     # SQLite and the network must not be opened by a number that the pipe uses: the streams are there by now.
@@ -59,21 +73,22 @@ def count(job_id: str, type_: str, total: int | None, place: Place, worker: str 
     if isinstance(problem, BrokenPipeError):
         sys.exit(BY_SIGNAL + signal.SIGPIPE)
     if problem is not None:
-        say(f"tallymark: standard output: {problem.strerror or problem}", err=True)
+        stream = "input" if isinstance(problem, _InputError) else "output"
+        say(f"tallymark: standard {stream}: {problem.strerror or problem}", err=True)
         sys.exit(1)
     if interrupt.number is not None:
         end_by(interrupt.number)
 
 
 def _pass_on(counter: "_Counter", interrupt: Interrupt) -> OSError | None:
-    """Copy standard input to standard output, until either ends; return why the output could not be written."""
+    """Copy standard input to standard output, until either ends; return why one of them does not work."""
     while _is_ready(_INPUT, select.POLLIN, interrupt):
         try:
             data = os.read(_INPUT, _READ_BYTES)
         except BlockingIOError:
             continue
         except OSError as error:
-            return error
+            return _InputError(error.errno, error.strerror)
         if not data:
             break
         view = memoryview(data)
