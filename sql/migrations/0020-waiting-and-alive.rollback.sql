@@ -25,8 +25,9 @@ BEGIN
   THEN
     RAISE EXCEPTION USING ERRCODE = 'TK409', MESSAGE = 'Jobs have waited',
       DETAIL = 'The release before this one does not know the status waiting, so it cannot read their ledgers.',
-      HINT = 'Stay, or delete these jobs: SELECT DISTINCT job_id FROM tallymark.job_event '
-        'WHERE lower(payload ->> ''status'') = ''waiting''.';
+      HINT = 'Stay, or delete these jobs: SELECT job_id FROM tallymark.job_event '
+        'WHERE lower(payload ->> ''status'') = ''waiting'' '
+        'UNION SELECT job_id FROM tallymark.job_baseline WHERE state ? ''waits''.';
   END IF;
   FOREACH v_function IN ARRAY v_functions LOOP
     EXECUTE 'DROP FUNCTION IF EXISTS ' || v_function || ' CASCADE';
