@@ -331,7 +331,26 @@ def test_an_output_that_cannot_be_written_fails_the_job(start: Start, name: str,
     assert look.counts(name) == ({}, 0)
 
 
-@pytest.mark.parametrize("arguments", [("run",), ("run", "j"), ("count",), ("count", "j", "--total", "x")])
+def test_an_input_that_cannot_be_read_fails_the_job(start: Start, name: str, look: Look, tmp_path: Path) -> None:
+    """A file that is open for writing only stands for a bad disk."""
+    with (tmp_path / "file").open("wb") as file:
+        done, _out, err = ended(start("count", name, stdin=file), b"")
+    assert (done, err) == (1, b"tallymark: standard input: Bad file descriptor\n")
+    assert look(name)["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run",),
+        ("run", "j"),
+        ("count",),
+        ("count", "j", "--total", "x"),
+        ("count", "j", "--total", str(2**53)),
+        ("count", "j", "--type", "x" * 101),
+        ("count", "j", "--type", ""),
+    ],
+)
 def test_wrong_arguments_are_named(start: Start, arguments: tuple[str, ...]) -> None:
     """In one line, with exit status 2."""
     done, _out, err = ended(start(*arguments))

@@ -260,6 +260,16 @@ def test_unseen_says_what_nobody_has_counted(make_client: "Make", name: str, loo
     assert look.counts(name)[0] == {"pages": 1202}
 
 
+@pytest.mark.parametrize("job_id", [".", ".."])
+def test_unseen_knows_a_job_whose_name_means_another_place_in_a_path(make_client: "Make", job_id: str) -> None:
+    """Another worker of it has counted the page."""
+    with make_client().job(job_id, worker="a") as a, make_client().job(job_id, worker="b") as b:
+        a.advance("pages", key="a")
+        assert a.flush()
+        assert b.unseen(["a", "b"], type="pages") == ["b"]
+        a.pause()
+
+
 def test_unseen_without_a_server_is_what_this_client_does_not_know(
     make_client: "Make", name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -168,6 +168,19 @@ def test_a_crowded_outbox_grows_no_further_and_loses_no_count() -> None:
     outbox.close()
 
 
+@pytest.mark.parametrize("name", ["foundByType", "failedByType", "skippedByType"])
+def test_a_crowded_outbox_replaces_no_other_increment(name: str) -> None:
+    """The server sums these, too; what is combined would have only the newest."""
+    outbox = Outbox(None, limit=1)
+    for number in range(1, 11):
+        update = make_update(number, {"issues": 1})
+        outbox.append([update._replace(payload={**update.payload, name: {"issues": 2}})], Position("j"))
+    payloads = [json.loads(row.text) for row in outbox.head(*EVERYTHING)]
+    assert sum(payload.get(name, {}).get("issues", 0) for payload in payloads) == 20
+    assert sum(payload["itemsByType"]["issues"] for payload in payloads) == 10
+    outbox.close()
+
+
 def test_types_never_get_too_many_for_one_update() -> None:
     """The protocol's limit is 200: a crowded outbox rather stores one update more."""
     outbox = Outbox(None, limit=1)

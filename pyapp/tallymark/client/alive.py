@@ -3,10 +3,9 @@
 import logging
 import weakref
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote
 
 from tallymark.client.channel import Channel
-from tallymark.client.transport import JOBS_PATH, Answer, as_json
+from tallymark.client.transport import Answer, as_json, job_path
 
 _log = logging.getLogger("tallymark.client")
 
@@ -91,10 +90,7 @@ class Delays:
 
 def address(channel: Channel) -> tuple[str, str]:
     """Return the path and the body of a channel's sign of life."""
-    job_id = quote(channel.job_id, safe="")
-    if job_id in {".", ".."}:  # they would mean other paths
-        job_id = job_id.replace(".", "%2E")
-    return f"{JOBS_PATH}/{job_id}/alive", as_json({"workerId": channel.worker} if channel.worker else {})
+    return job_path(channel.job_id, "alive"), as_json({"workerId": channel.worker} if channel.worker else {})
 
 
 def _is_open(channel: Channel) -> bool:

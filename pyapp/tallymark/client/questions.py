@@ -5,10 +5,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
-from urllib.parse import quote
 
 from tallymark.client.answers import OK
-from tallymark.client.transport import JOBS_PATH, Answer, as_json
+from tallymark.client.transport import Answer, as_json, job_path
 
 #: The protocol allows 1000 keys in a question.
 _MOST_KEYS = 1000
@@ -80,7 +79,7 @@ def parts_of_keys(keys: Sequence[str]) -> list[list[str]]:
 
 def unseen_question(job_id: str, type_: str, keys: Sequence[str]) -> tuple[str, str]:
     """Return path and body of the question which of some keys are not counted yet."""
-    return f"{JOBS_PATH}/{quote(job_id, safe='')}/unseen", as_json({"type": type_, "keys": keys})
+    return job_path(job_id, "unseen"), as_json({"type": type_, "keys": keys})
 
 
 def unseen_in(answer: Answer | None) -> list[str] | None:

@@ -24,7 +24,9 @@ BEGIN
           'itemsByType', coalesce(job.progress -> 'itemsByType', '{}'),
           'processedItems', coalesce(job.progress -> 'processedItems', '0'),
           -- What is done stays done, so one that is older than lastProcessedId leaves out nothing that has to be done.
-          'doneBeyond', coalesce(job.progress -> 'doneBeyond', '[]')),
+          -- In an earlier release it was any field of the crawler's own.
+          'doneBeyond', CASE jsonb_typeof(job.progress -> 'doneBeyond')
+            WHEN 'array' THEN job.progress -> 'doneBeyond' ELSE '[]' END),
         -- The crawler's next update should be newer than this. Always six digits, so that texts sort like times.
         'newestTimestamp', to_char(job.newest_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
         -- While workers is null, the job's processedItems is that of the unnamed worker (see count_by_worker).

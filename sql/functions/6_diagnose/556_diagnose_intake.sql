@@ -8,7 +8,10 @@ AS $$
 DECLARE
   c_most_events CONSTANT bigint := 20000; -- longer ledgers are verified only on request
   c_many CONSTANT numeric := 0.2;
-  c_newest CONSTANT integer := 200; -- updates that are looked at for the form of their timestamps
+  -- Events, and updates without an updateId among them, that are looked at for the form of their timestamps. The Python
+  -- client gives each update an updateId, so there may be none in a ledger of millions.
+  c_looked_at CONSTANT integer := 2000;
+  c_newest CONSTANT integer := 200;
   v_now CONSTANT timestamptz := statement_timestamp();
   v_events CONSTANT bigint := job.last_seq - job.pruned_seq;
   v_row record;
@@ -22,8 +25,10 @@ BEGIN
   SELECT count(*) AS updates, count(*) >= 3 AND bool_and(date_trunc('second', u.said_at) = u.said_at) AS always
   INTO v_whole
   FROM (
-    SELECT tallymark.parse_timestamp(e.payload ->> 'timestamp') AS said_at FROM tallymark.job_event AS e
-    WHERE e.job_id = job.id AND e.payload IS NOT NULL AND NOT e.payload ? 'updateId' AND e.payload ? 'timestamp'
+    SELECT tallymark.parse_timestamp(e.payload ->> 'timestamp') AS said_at
+    FROM tallymark.job_event AS e
+    WHERE e.job_id = job.id AND e.seq > job.last_seq - c_looked_at AND e.payload IS NOT NULL
+      AND NOT e.payload ? 'updateId' AND e.payload ? 'timestamp'
     ORDER BY e.seq DESC LIMIT c_newest
   ) AS u;
 

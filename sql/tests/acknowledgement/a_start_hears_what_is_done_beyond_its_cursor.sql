@@ -2,7 +2,7 @@
 -- anew. Both must not depend on the order in which updates arrive.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(10);
+SELECT plan(11);
 
 CREATE FUNCTION pg_temp.told(job text, updates jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
@@ -40,6 +40,9 @@ SELECT is(pg_temp.told('state', jsonb_build_array(pg_temp.beyond(1, '["c"]'), pg
   '["c"]', 'a resume state clears nothing');
 SELECT is(bool_and(tallymark.verify_job(j.id)), true, 'the ledgers give the same') FROM tallymark.job AS j
 WHERE j.id = ANY ('{nothing,some,alone,completed,late,more,with,next,state}');
+DO $$ BEGIN PERFORM tallymark.create_job('field'); END $$;
+UPDATE tallymark.job SET progress = '{"doneBeyond": 5}' WHERE id = 'field';
+SELECT is(pg_temp.told('field', '[]'), '[]', 'nothing, where an earlier release kept a field of the crawler''s own');
 
 SELECT * FROM finish();
 ROLLBACK;
