@@ -16,6 +16,7 @@ from tallymark.client.log import Seldom, log as _log
 from tallymark.client.mending import Mended, mend
 from tallymark.client.outbox import Outbox
 from tallymark.client.records import Position, Waiting
+from tallymark.client.refusals import Refusals
 from tallymark.client.updates import Update
 
 #: How long the updates of a job wait after the token was not allowed to report on it.
@@ -44,25 +45,6 @@ class Source(Protocol):
 
 #: Receives an update's id and the answer to it, an acknowledgement or a refusal.
 Listen = Callable[[str, Mapping[str, Any]], None]
-
-
-class Refusals:
-    """What the server refused: how often, and the newest as texts. Written by the sender's thread only."""
-
-    def __init__(self) -> None:
-        self.seldom = Seldom()
-        self._texts: deque[str] = deque(maxlen=100)
-        self.number = 0
-
-    def add(self, why: str) -> None:
-        """Note a refusal."""
-        self._texts.append(why)
-        self.number += 1
-
-    def since(self, told: int) -> tuple[tuple[str, ...], int]:
-        """Return those after the first `told` ones, as far as they are kept, and how many there were in all."""
-        number, texts = self.number, list(self._texts)
-        return tuple(texts[max(len(texts) - (number - told), 0) :]) if number > told else (), number
 
 
 class Channel:
