@@ -25,7 +25,7 @@ def fill_the_disk(job: Job) -> None:
 
 def fill(outbox: Outbox) -> None:
     """Fill the disk for the file of an outbox."""
-    database = outbox._database
+    database = outbox.file.database
     pages = database.execute("PRAGMA page_count").fetchone()[0]
     assert database.execute(f"PRAGMA max_page_count = {pages}").fetchone()[0] == pages
 

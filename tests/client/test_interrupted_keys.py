@@ -13,6 +13,7 @@ from tests.client.test_full_disk import fill_the_disk
 from tallymark.client.bell import Bell
 from tallymark.client.outbox import Outbox
 from tallymark.client.spool import Spool
+from tallymark.client.spool_file import SpoolFile
 
 if TYPE_CHECKING:
     from tests.client.conftest import Look, Make
@@ -170,9 +171,9 @@ def test_a_loop_that_goes_on_after_the_end_is_a_warning(
     assert caplog.text.count("a report made after its end is dropped") == 1
 
 
-@pytest.mark.parametrize("where", ["_prepare", "take_over"])
+@pytest.mark.parametrize(("of", "where"), [(SpoolFile, "_prepare"), (Outbox, "take_over")])
 def test_a_start_that_is_interrupted_while_it_opens_the_file_leaves_it_free(
-    make_client: "Make", name: str, look: "Look", monkeypatch: pytest.MonkeyPatch, where: str, tmp_path: Path
+    make_client: "Make", name: str, look: "Look", monkeypatch: pytest.MonkeyPatch, of: type, where: str, tmp_path: Path
 ) -> None:
     """The next start has the same file at once."""
     with make_client(**AWAY).job(name) as job:
@@ -185,7 +186,7 @@ def test_a_start_that_is_interrupted_while_it_opens_the_file_leaves_it_free(
 
     client = make_client()
     with monkeypatch.context() as patch:
-        patch.setattr(Outbox, where, interrupt)
+        patch.setattr(of, where, interrupt)
         with pytest.raises(KeyboardInterrupt) as kept:
             client.job(name).start()
     # The exception keeps the frames alive, and with them all that was not closed.

@@ -305,8 +305,8 @@ def test_a_job_that_an_earlier_client_began_goes_on_with_its_numbers(
         # As the earlier client stored its keys.
         old = [digest_of_any_type(str(number)) for number in range(60)]
         outbox = recorder.channel.outbox
-        with outbox._transaction():
-            outbox._database.executemany("INSERT INTO counted VALUES (?)", [(key,) for key in old])
+        with outbox.file.transaction():
+            outbox.file.database.executemany("INSERT INTO counted VALUES (?)", [(key,) for key in old])
         job.pause()
     with make_client().job(name) as job:
         assert sum(job.advance("pages", key=str(number)) for number in range(100)) == 40

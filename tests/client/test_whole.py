@@ -278,7 +278,7 @@ def test_the_crawl_goes_on_while_the_disk_stands_still(
         recorder = job._recorder
         assert recorder is not None
         outbox = recorder.channel.outbox
-        with outbox._transaction():
+        with outbox.file.transaction():
             for number in range(1, 20_001):
                 job.advance("issues", last_id=number)
             for _ in job.track(range(1000), type="pages"):
@@ -289,7 +289,7 @@ def test_the_crawl_goes_on_while_the_disk_stands_still(
             job.event("mine")
             job.error("none")
             job.total(30_000)
-            assert outbox._database.in_transaction, "all of them returned while the outbox was held"
+            assert outbox.file.database.in_transaction, "all of them returned while the outbox was held"
             shortened = threading.Event()
             for _ in range(200):
                 if len(recorder._log) < 500:

@@ -17,6 +17,7 @@ from tallymark.client.mending import Mended, mend
 from tallymark.client.outbox import Outbox
 from tallymark.client.records import Position, Waiting
 from tallymark.client.refusals import Refusals
+from tallymark.client.salvage import salvage
 from tallymark.client.updates import Update
 
 #: How long the updates of a job wait after the token was not allowed to report on it.
@@ -233,7 +234,7 @@ class Channel:
         )
         memory = Outbox(None, limit=failed.limit)
         # The file keeps these updates, too; if they are sent again, they are duplicates.
-        contents, problem = failed.salvage()
+        contents, problem = salvage(failed)
         memory.take_in(contents)
         if not contents.last_place:
             # The numbers start again at 1.
