@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 def outbox_of(job: Job) -> Outbox:
     """Return the outbox of a job."""
-    assert job._recorder is not None
-    return job._recorder.channel.outbox
+    assert job._run.recorder is not None
+    return job._run.recorder.channel.outbox
 
 
 def path_of(job: Job) -> Path:
@@ -170,8 +170,8 @@ def test_a_disk_that_works_again_is_used_again(
         with pytest.raises(DeliveryError):
             job.flush(0.2)
         monkeypatch.setattr("tallymark.client.channel._DISK_AGAIN_SECONDS", 0.0)
-        assert job._recorder is not None
-        job._recorder.channel._disk_again_at = 0.0
+        assert job._run.recorder is not None
+        job._run.recorder.channel._disk_again_at = 0.0
         job.advance("issues", 3, last_id="9", key="c")
         assert job.flush(0.2).on_disk
         assert outbox_of(job).is_durable

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def fill_the_disk(job: Job) -> None:
     """Make SQLite refuse to let the file grow, as on a full disk."""
-    assert job._recorder is not None
-    fill(job._recorder.channel.outbox)
+    assert job._run.recorder is not None
+    fill(job._run.recorder.channel.outbox)
 
 
 def fill(outbox: Outbox) -> None:

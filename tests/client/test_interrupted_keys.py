@@ -39,7 +39,7 @@ def test_a_count_that_was_interrupted_can_be_made_again_with_other_values(
 ) -> None:
     """What is not counted was not seen; exactly one of the further calls counts, with its own values."""
     with make_client(**AWAY, every_seconds=600.0).job(name) as job:
-        recorder = job._recorder
+        recorder = job._run.recorder
         assert recorder is not None
         # No other thread may fold the interrupted count before the next call.
         with recorder._lock:
@@ -74,8 +74,8 @@ def test_keys_count_once_when_the_disk_refuses(make_client: "Make", name: str, l
         fill_the_disk(job)
         job.checkpoint("y" * 60_000)
         job.flush()
-        assert job._recorder is not None
-        assert not job._recorder.channel.outbox.is_durable
+        assert job._run.recorder is not None
+        assert not job._run.recorder.channel.outbox.is_durable
         counted += sum(job.advance("pages", key=f"key {number}") for number in range(200))
         assert counted == 200
     assert look.counts(name) == ({"pages": 200}, 0)
@@ -128,14 +128,14 @@ def test_what_returned_true_is_counted_while_another_thread_ends_the_job(make_cl
         job.complete()
         for thread in threads:
             thread.join()
-        assert job._recorder is not None
-        assert job._recorder.progress.position.items_by_type == {"issues": sum(counted)}
+        assert job._run.recorder is not None
+        assert job._run.recorder.progress.position.items_by_type == {"issues": sum(counted)}
 
 
 def test_a_count_that_comes_after_the_last_look_at_the_log_is_taken_back(make_client: "Make", name: str) -> None:
     """Its thread looked whether the job has ended before, and records the count after."""
     with make_client(**AWAY).job(name) as job:
-        recorder = job._recorder
+        recorder = job._run.recorder
         assert recorder is not None
         job.complete()
         # As if the thread had looked before the end.
@@ -192,8 +192,8 @@ def test_a_start_that_is_interrupted_while_it_opens_the_file_leaves_it_free(
     # The exception keeps the frames alive, and with them all that was not closed.
     assert kept.tb is not None
     with client.job(name) as job:
-        assert job._recorder is not None
-        assert job._recorder.channel.outbox.path == path
+        assert job._run.recorder is not None
+        assert job._run.recorder.channel.outbox.path == path
     assert look.counts(name) == ({"issues": 100}, 100)
 
 

@@ -1,10 +1,13 @@
 """The crawler's side: a client that loses nothing. It needs urllib3, and rich to draw a progress bar.
 
-    crawl's threads ─▶ Job ─▶ Recorder: a log          each report is one append, without a lock
+    crawl's threads ─▶ Job ─▶ its Run ─▶ Recorder: a log     each report is one append, without a lock
         keeper thread: folds the log into Progress, seals what is due ─▶ Channel ─▶ Outbox, a file of the Spool
         sender thread: sends the first waiting updates of all outboxes ─▶ Transport ─▶ server; the answer settles them;
             for a job without reports it gives signs of life, whose answers carry commands
         folder thread: also folds the log, which bounds its memory while the keeper waits for the disk
+
+`job` has the public methods. Behind them are `run` (the start, the end, and the way of a report to the recorder),
+`counting` (keys), `loops` (`track` and tqdm), `begun` (items in work), `waits`, and `delivery` (`flush` and refusals).
 
 Reports take no lock that a client's thread may hold (see `recorder`). The digests of counted keys are in memory, about
 115 MB for a million, and of those that the server counts no more than a million. A count with a key takes a millisecond
