@@ -169,9 +169,9 @@ def test_a_disk_that_works_again_is_used_again(
         job.advance("issues", 3, last_id="6", key="b")
         with pytest.raises(DeliveryError):
             job.flush(0.2)
-        monkeypatch.setattr("tallymark.client.channel._DISK_AGAIN_SECONDS", 0.0)
+        monkeypatch.setattr("tallymark.client.storage._DISK_AGAIN_SECONDS", 0.0)
         assert job._run.recorder is not None
-        job._run.recorder.channel._disk_again_at = 0.0
+        job._run.recorder.channel.storage._disk_again_at = 0.0
         job.advance("issues", 3, last_id="9", key="c")
         assert job.flush(0.2).on_disk
         assert outbox_of(job).is_durable
