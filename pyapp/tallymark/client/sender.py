@@ -228,7 +228,10 @@ class Sender:
             # One channel per job: only the last `started` of a job in a batch is answered with where to go on.
             if left <= 0 or size <= 0 or channel.job_id in jobs or channel.is_held:
                 continue
-            if channel.must_register and len(channel.outbox) and not self._register(channel):
+            # Looked at once: an update may come at any moment, and must not be sent before its job is registered.
+            if not len(channel.outbox):
+                continue
+            if channel.must_register and not self._register(channel):
                 return
             if rows := channel.head(left, size):
                 batch.append((channel, rows))
