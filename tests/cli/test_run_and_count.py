@@ -331,7 +331,7 @@ def test_an_output_that_cannot_be_written_fails_the_job(start: Start, name: str,
     assert look.counts(name) == ({}, 0)
 
 
-def test_an_input_that_cannot_be_read_fails_the_job(start: Start, name: str, look: Look, tmp_path: Path) -> None:
+def test_an_input_that_may_only_be_written_fails_the_job(start: Start, name: str, look: Look, tmp_path: Path) -> None:
     """A file that is open for writing only stands for a bad disk."""
     with (tmp_path / "file").open("wb") as file:
         done, _out, err = ended(start("count", name, stdin=file), b"")
