@@ -13,7 +13,7 @@ signal handlers in the main thread only, which is never one of the client's. Whi
 holds the lock of its outbox.
 
 What the protocol limits is checked at the call (`checks`, `fields`), or cut (`fitting`). What the server refuses all
-the same is mended (`mending`): counts, cursor, state and the end never share the fate of anything else. If the disk
+the same is mended (`mending`): counts, cursor, state and the end are not lost with a bad field. If the disk
 fails, updates wait in memory, and a new file is tried once a minute, or at once if the file was removed (`channel`). If
 a process has too many files open, those of quiet jobs are closed until they are used (`open_files`, `ownership`). A log
 handler of the crawl cannot raise here or make the client answer itself (`log`).

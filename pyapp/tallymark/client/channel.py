@@ -60,7 +60,7 @@ class Refusals:
         self.number += 1
 
     def since(self, told: int) -> tuple[tuple[str, ...], int]:
-        """Return those after the first `told` ones, as far as they are kept, and how many there were in all."""
+        """Return the refusals after the first `told` ones, as far as they are kept, and how many there were in all."""
         number, texts = self.number, list(self._texts)
         return tuple(texts[max(len(texts) - (number - told), 0) :]) if number > told else (), number
 

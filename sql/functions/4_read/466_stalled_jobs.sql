@@ -38,7 +38,7 @@ BEGIN
   LIMIT v_most;
   GET DIAGNOSTICS v_found = ROW_COUNT;
   IF v_found < v_most AND v_never > '0' THEN
-    -- After the others, which they must not crowd out: many may be registered long before they are started.
+    -- These come after the others, and only fill up the list: many jobs may be registered long before they start.
     RETURN QUERY
     SELECT j.id, j.updated_at, v_now - j.created_at, v_never, NULL::interval, 'never_reported', j.created_at, j.alive_at,
       NULL::timestamptz, NULL
