@@ -21,8 +21,8 @@ handler of the crawl cannot raise here or make the client answer itself (`log`).
 Lock order: `Waits._lock`; `Sender._lock`; `Channels._lock`; `Recorder._lock`; `Channel._lock`, then `Outbox._lock`,
 then that of `ownership`. Only the last three are held together, and while SQLite works; the lock of another outbox is
 only tried. The others guard work in memory; under them nothing else is locked, logged or called back. No lock is held
-during HTTP or a callback. A client that was made before a fork cannot be used in the child, and a fork waits, for 2
-seconds at most, until no thread works in SQLite (see `process`).
+during HTTP or a callback. A client that was made before a fork cannot be used in the child. A fork waits until no
+thread works in SQLite, for 2 seconds at most (see `process`).
 """
 
 from tallymark.client.begun import Begun

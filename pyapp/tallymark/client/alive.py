@@ -10,7 +10,7 @@ from tallymark.client.transport import JOBS_PATH, Answer, as_json
 
 _log = logging.getLogger("tallymark.client")
 
-#: For more open jobs than 30 s have room for, each gives its signs less often: at most so many a second in all.
+#: At most so many signs a second are sent for all jobs. With many open jobs, each sends its signs less often.
 _MOST_PER_SECOND = 20
 #: At most so many are sent before the sender looks for updates again, which come first.
 MOST_AT_ONCE = 10

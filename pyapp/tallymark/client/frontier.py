@@ -6,7 +6,7 @@ they are in `doneBeyond`, as far as the protocol has room, and count with that u
 held: it counts when there is room, or when the front passes it. So counts, cursor and `doneBeyond` always agree, and
 are in one update.
 
-A fold works on a copy of the `Frontier`. What the copies share, the line and what is known about an item, only grows by
+A fold works on a copy of the `Frontier`. The copies share the line and what is known about an item. These only grow, by
 steps that may be taken twice, so a fold that failed changes nothing.
 """
 
