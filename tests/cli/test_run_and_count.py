@@ -155,6 +155,42 @@ def test_an_end_that_the_command_reported_itself_counts(start: Start, name: str,
     assert job["progress"]["itemsByType"] == {"issues": 3}
 
 
+def test_a_command_with_a_client_of_its_own_starts_at_once_on_the_same_spool(
+    start: Start, name: str, look: Look
+) -> None:
+    """It does not wait for the file of `tallymark run`, and nobody has to name workers."""
+    code = (
+        "import os; from tallymark import ProgressClient\n"
+        "at, spool = os.environ['TALLYMARK_URL'], os.environ['TALLYMARK_SPOOL']\n"
+        "client = ProgressClient(at, token=os.environ['TALLYMARK_TOKEN'], spool=spool)\n"
+        "with client, client.job(os.environ['TALLYMARK_JOB_ID']) as job:\n"
+        "    job.advance('issues', 3)\n"
+    )
+    done, _out, err = ended(start("run", name, "--", sys.executable, "-c", code))
+    assert done == 0
+    assert b"another process uses" not in err
+    assert look(name)["status"] == "finished"
+    assert look.counts(name) == ({"issues": 3}, 3)
+
+
+@pytest.mark.parametrize(
+    "report", ["job.waiting(3600, 'rate limit').__enter__()", "job.credential('expiry')"], ids=["waiting", "credential"]
+)
+def test_a_command_that_dies_while_it_waits_has_not_reported_its_end(
+    start: Start, name: str, look: Look, report: str
+) -> None:
+    """The job would wait for ever."""
+    code = (
+        "import os; from tallymark import ProgressClient\n"
+        "client = ProgressClient(os.environ['TALLYMARK_URL'], token=os.environ['TALLYMARK_TOKEN'])\n"
+        f"job = client.job(os.environ['TALLYMARK_JOB_ID'], worker='crawl').start(); {report}\n"
+        "assert job.flush(60); os.kill(os.getpid(), 9)\n"
+    )
+    done, _out, _err = ended(start("run", name, "--", sys.executable, "-c", code))
+    assert done == 128 + signal.SIGKILL
+    assert look(name)["status"] == "failed"
+
+
 def test_the_command_runs_also_where_the_server_is_away(tmp_path: Path, name: str) -> None:
     """The reports wait in the spool."""
     arguments = ("--url", "http://127.0.0.1:1", "--token", "x", "--spool", str(tmp_path / "spool"))
@@ -222,6 +258,23 @@ def test_with_a_key_each_line_counts_once_in_the_job(start: Start, name: str, lo
     # Keys raise no processedItems: the server counts each once, whichever worker sends it.
     assert look.counts(name) == ({"lines": 6}, 0)
     assert look(name)["progress"]["totalItems"] == 6
+
+
+def test_a_line_of_any_length_is_a_key(start: Start, name: str, look: Look) -> None:
+    """Its parts are not put together: 100 MB without an end would be copied thousands of times."""
+    process = start("count", name, "--key", stdout=subprocess.DEVNULL)
+    done, _out, err = ended(process, b"x" * 100_000_000 + b"\n" + b"x" * 100_000_000)
+    assert (done, err) == (0, b"")
+    assert look.counts(name)[0] == {"lines": 1}
+
+
+def test_an_input_that_cannot_be_read_fails_the_job(start: Start, name: str, look: Look) -> None:
+    """And the message names it."""
+    with Path("/proc/self/mem").open("rb") as unreadable:
+        done, _out, err = ended(start("count", name, stdin=unreadable))
+    assert done == 1
+    assert err == b"tallymark: standard input: Input/output error\n"
+    assert look(name)["status"] == "failed"
 
 
 def test_a_reader_that_goes_away_pauses_the_job(start: Start, name: str, look: Look) -> None:

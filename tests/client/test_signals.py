@@ -240,6 +240,12 @@ class Cancelled(BaseException):
     """As trio has it."""
 
 
+def leave(client: ProgressClient, job: str, error: BaseException) -> None:
+    """Leave the block of a job with an exception."""
+    with pytest.raises(type(error)), client.job(job):
+        raise error
+
+
 @pytest.mark.parametrize(
     ("error", "why"),
     [
@@ -261,13 +267,7 @@ def test_an_interrupt_of_any_kind_pauses_the_job(
     make_client: "Make", name: str, look: "Look", error: BaseException, why: str
 ) -> None:
     """It has not failed, and goes on later."""
-
-    def crawl() -> None:
-        with make_client().job(name):
-            raise error
-
-    with pytest.raises(type(error)):
-        crawl()
+    leave(make_client(), name, error)
     job = look(name)
     assert (job["status"], job["progress"]["message"]) == ("paused", f"interrupted ({why})")
 
@@ -281,13 +281,7 @@ def test_an_exit_with_an_error_and_a_group_with_one_fail_the_job(
     make_client: "Make", name: str, look: "Look", error: BaseException
 ) -> None:
     """Among the interrupts there is a failure."""
-
-    def crawl() -> None:
-        with make_client().job(name):
-            raise error
-
-    with pytest.raises(type(error)):
-        crawl()
+    leave(make_client(), name, error)
     assert look(name)["status"] == "failed"
 
 

@@ -159,6 +159,10 @@ def crawl(tmp_path: Path) -> Iterator[Callable[..., Crawl]]:
         return started[-1]
 
     yield start
+    _end(started)
+
+
+def _end(started: list[Crawl]) -> None:
     for running in started:
         if running.is_running():
             running.kill()
@@ -176,6 +180,4 @@ def script(tmp_path: Path) -> Iterator[Callable[..., Crawl]]:
         return started[-1]
 
     yield start
-    for running in started:
-        if running.is_running():
-            running.kill()
+    _end(started)

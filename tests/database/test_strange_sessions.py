@@ -55,6 +55,7 @@ _UPDATES = [
         "timestamp": "2025-02-06",
         "credentialStatus": {"message": "renew\\it", "expiresAt": "2025-02-03"},
     },
+    {"status": "waiting", "timestamp": "2025-02-07", "waitUntil": "2999-01-01 01:02Z", "reason": "rate\\limit"},
 ]
 
 #: What is called after the updates: one value or several rows each.
@@ -64,6 +65,11 @@ _CALLS = [
     'merge_progress(\'j\', \'{"updateId": "k", "timestamp": "2025-01-07T00:00:01Z", "itemKeys": {"ä": ["1", "é"]}}\')',
     "unseen_items('j', 'ä', '{é,e,NULLE}')",
     'receive_unseen(\'{"type": "ä", "keys": ["é", "x"]}\', \'j\')',
+    "item_page('j')",
+    "receive_alive('{\"workerId\": \"\\\\w\"}', 'j')",
+    "waiting_times('j')",
+    "job_liveness('j')",
+    "stalled_page('j')",
     "request_command('j', 'pause', 'somebody')",
     'receive_progress(\'{"taskId": "j", "status": "paused", "timestamp": "2025-04-01T00:00:00Z"}\', \'key\\1\')',
     'receive_job(\'{"taskId": "k", "attributes": {"a": "\\\\b"}}\')',

@@ -22,8 +22,10 @@ _DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ)
 _COPIED = _ENDING | {signal.SIGPIPE, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2}
 _NOT_FOUND, _NOT_RUNNABLE = 127, 126
 _LOOK_SECONDS = 5.0
-#: How a job is while its run goes on.
-_OPEN = frozenset({"running", "queued"})
+#: How a job is after its end was reported.
+_ENDED = frozenset({"finished", "failed", "cancelled", "paused"})
+#: COMMAND may have a client of its own, without a name for its worker: each has a file of its own in the spool.
+_WORKER = "run"
 
 
 @click.command()
@@ -45,7 +47,7 @@ def run(job_id: str, command: tuple[str, ...], place: Place, worker: str | None)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED | {signal.SIGCHLD})
     child = _Child(command, {**os.environ, **_environment(place, job_id)}, mask)
-    client, job = make_job(place, job_id, worker, child.obey)
+    client, job = make_job(place, job_id, worker or _WORKER, child.obey)
     with client:
         job.start()
         code = child.run()
@@ -121,14 +123,16 @@ class _Child:
 
 def _reported_itself(transport: Transport, job: Job) -> bool:
     """Return whether the command has reported an end. Registering a job that is there already answers with the job."""
+    if job.undelivered:
+        # The server does not know of this run yet: what it says is about an earlier one.
+        return False
     try:
         answer = transport.post(JOBS_PATH, as_json({"taskId": job.id}), timeout=_LOOK_SECONDS)
     except Unreachable:
         return False
     finally:
         transport.close()
-    status = answer.body.get("status") if isinstance(answer.body, dict) else None
-    return isinstance(status, str) and status not in _OPEN
+    return isinstance(answer.body, dict) and answer.body.get("status") in _ENDED
 
 
 def _report(job: Job, child: _Child, code: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tallymark.client.checks import as_cursor, check_count, check_type
+from tallymark.client.checks import as_cursor, check_count, check_type, exact
 from tallymark.client.frontier import Node
 from tallymark.client.keys import as_sent, check_key, digest, digest_of_any_type
 from tallymark.client.progress import Count
@@ -14,13 +14,13 @@ from tallymark.client.sender import Sender
 def as_count(type_: str, n: int, processed: int | None, last_id: object) -> Count:
     """Return a count, or raise what `Job.advance` says."""
     number, done = check_count(type_, n, processed)
-    return type_, number, done, as_cursor(last_id)
+    return exact(type_), number, done, as_cursor(last_id)
 
 
 def count_key(recorder: Recorder, count: Count, key: str, node: Node | None = None) -> bool:
     """Count an item that has a key; return whether it counts. `node`: the item in work that is done with it."""
     type_, n = count[:2]
-    check_key(key)
+    key = check_key(key)
     if recorder.has_old_keys and recorder.has_counted(digest_of_any_type(key)):
         recorder.pass_by(count, node)
         return False
@@ -33,14 +33,14 @@ def seen(recorder: Recorder, key: str, type_: str | None) -> bool:
     key = check_key(key)
     if recorder.has_old_keys and recorder.has_counted(digest_of_any_type(key)):
         return True
-    types = recorder.types_with_keys() if type_ is None else (type_,)
+    types = recorder.types_with_keys() if type_ is None else (exact(type_),)
     return any(recorder.has_counted(digest(one, key)) for one in types)
 
 
 def unseen(recorder: Recorder, sender: Sender, keys: Iterable[str], type_: str) -> list[str]:
     """Return the keys that nobody has counted in the job, as far as the server answers; see `Job.unseen`."""
     check_type(type_)
-    left = [key for key in dict.fromkeys(keys) if not seen(recorder, key, type_)]
+    left = [key for key in dict.fromkeys(map(check_key, keys)) if not seen(recorder, key, type_)]
     sent = {key: as_sent(key) for key in left}
     new: set[str] = set()
     for part in parts_of_keys(list(dict.fromkeys(sent.values()))):

@@ -1,5 +1,6 @@
 """Where the reports of a run are: on the server, on disk, or refused."""
 
+import _thread
 import threading
 from queue import SimpleQueue
 from typing import Any
@@ -48,7 +49,8 @@ def refused(channel: Channel) -> list[tuple[dict[str, Any], Any]]:
         except BaseException as error:  # noqa: BLE001 - it is raised in the main thread
             answer.put(error)
 
-    threading.Thread(target=read, name="tallymark-reader", daemon=True).start()
+    # Not `threading.Thread`: an exception of a signal handler in its `start` would become another one.
+    _thread.start_new_thread(read, ())
     found = answer.get()
     if isinstance(found, BaseException):
         raise found

@@ -21,7 +21,11 @@ BEGIN
       CASE WHEN jsonb_typeof(e.payload -> 'itemsByType') = 'object'
           AND e.payload ->> 'counting' IS DISTINCT FROM 'cumulative'
         THEN (SELECT sum(CASE WHEN jsonb_typeof(t.value) = 'number' THEN t.value::numeric END)
-          FROM jsonb_each(e.payload -> 'itemsByType') AS t) END AS increments
+          FROM jsonb_each(e.payload -> 'itemsByType') AS t) END AS increments,
+      -- Those that the job had before, too: the crawler handled these items.
+      CASE WHEN jsonb_typeof(e.payload -> 'itemKeys') = 'object'
+        THEN (SELECT sum(CASE WHEN jsonb_typeof(k.value) = 'array' THEN jsonb_array_length(k.value) END)
+          FROM jsonb_each(e.payload -> 'itemKeys') AS k) END AS keys
     FROM (
       SELECT n.* FROM tallymark.job_event AS n
       WHERE n.job_id = update_figures.job_id AND n.payload IS NOT NULL
@@ -60,7 +64,7 @@ BEGIN
     'jumping', (SELECT to_jsonb(b) FROM by_worker AS b ORDER BY b.drops - b.starts DESC, b.worker LIMIT 1),
     'itemsPerUpdate', coalesce(
       (SELECT trim_scale(round(avg(greatest(t.gained, 0)), 2)) FROM totals AS t WHERE t.gained IS NOT NULL),
-      (SELECT trim_scale(round(avg(s.increments), 2)) FROM steps AS s)),
+      trim_scale(round(avg(coalesce(u.increments + u.keys, u.increments, u.keys)), 2))),
     'reported', (SELECT count(s.more) FROM steps AS s),
     'notLower', (SELECT count(*) FROM steps AS s WHERE s.more >= 0),
     'higher', (SELECT count(*) FROM steps AS s WHERE s.more > 0),
@@ -81,7 +85,8 @@ before an update with a lower number, "latestSeconds": by how much at most, "ahe
 the server''s clock, "aheadSeconds": by how much at most, "behindSeconds": the shortest time from an update''s timestamp
 to its recording, "workers": how many, "byWorker": [{"worker", "updates", "starts", "drops": how often its
 processedItems fell from one update to a later one, "last_at"}] for the 20 workers that reported last, "jumping": the
-one with the most drops beyond its starts, "itemsPerUpdate", "reported", "notLower" and "higher": of the pairs of
+one with the most drops beyond its starts, "itemsPerUpdate": from processedItems, or where nothing follows from them
+from increments and keys of items, "reported", "notLower" and "higher": of the pairs of
 consecutive increments, how many there are, do not fall, and rise, "largestReport", "errors", "lastErrorSeq",
 "lastErrorAt"}.
 Cost: reads and unpacks only these updates.';

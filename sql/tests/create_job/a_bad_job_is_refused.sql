@@ -4,17 +4,8 @@ SET LOCAL search_path = tap, public;
 SELECT plan(16);
 \ir ../helpers.psql
 
-CREATE FUNCTION pg_temp.at_fault(job_id text, attributes jsonb) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  v_detail text;
-BEGIN
-  PERFORM tallymark.create_job(job_id, attributes);
-  RETURN 'taken';
-EXCEPTION WHEN SQLSTATE 'TK400' THEN
-  GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL;
-  RETURN pg_temp.fields_named(v_detail);
-END
-$$;
+CREATE FUNCTION pg_temp.at_fault(job_id text, attributes jsonb) RETURNS text LANGUAGE sql
+RETURN pg_temp.fields_refused(format('create_job(%L, %L)', job_id, attributes));
 
 SELECT is(pg_temp.at_fault(c.id, c.attributes), c.outcome, c.words)
 FROM (VALUES

@@ -46,17 +46,8 @@ SELECT is(details #>> '{kept,resumeState}', repeat('x', 70000), 'however large')
 SELECT is(details -> 'problems', it -> 'problems', 'with the problems') FROM kept, done;
 
 -- An id that no job can have is refused, with all problems of the row.
-CREATE FUNCTION pg_temp.refused(original jsonb) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  v_detail text;
-BEGIN
-  PERFORM tallymark.import_original_row(original);
-  RETURN 'taken';
-EXCEPTION WHEN SQLSTATE 'TK400' THEN
-  GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL;
-  RETURN pg_temp.fields_named(v_detail);
-END
-$$;
+CREATE FUNCTION pg_temp.refused(original jsonb) RETURNS text LANGUAGE sql
+RETURN pg_temp.fields_refused(format('import_original_row(%L)', original));
 SELECT is(pg_temp.refused('{"id": null, "status": "x"}'), 'id status', 'a row without an id');
 SELECT is(pg_temp.refused(jsonb_build_object('id', repeat('x', 256), 'status', 'running', 'progress', 5)), 'id progress',
   'an id that is too long');

@@ -2,7 +2,7 @@
 -- repeated totals count nothing, and neither does what came before the window.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(17);
+SELECT plan(20);
 
 CREATE FUNCTION pg_temp.report(id text, seconds numeric, payload jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -27,6 +27,12 @@ BEGIN
   PERFORM pg_temp.report('types', n * 10, '{"itemsByType": {"a": 3, "b": 2}}') FROM generate_series(0, 20) AS n;
   PERFORM pg_temp.report('totals', n * 10, jsonb_build_object('counting', 'cumulative', 'itemsByType',
     jsonb_build_object('a', n * 3, 'b', n * 2))) FROM generate_series(0, 20) AS n;
+  -- Each update has a key that is new and one that came before.
+  PERFORM pg_temp.report(j.id, n * 10, jsonb_build_object('itemKeys', jsonb_build_object('a',
+    jsonb_build_array(n::text, (n + 1)::text))) || j.beside)
+  FROM generate_series(0, 20) AS n, (VALUES ('keys', '{}'::jsonb), ('keys and numbers', '{"itemsByType": {"b": 4}}')) AS j (id, beside);
+  PERFORM pg_temp.report('keys and totals', n * 10, jsonb_build_object('processedItems', n * 10,
+    'itemKeys', jsonb_build_object('a', jsonb_build_array(n::text)))) FROM generate_series(0, 20) AS n;
   PERFORM pg_temp.report('bursts', n * 10, jsonb_build_object('processedItems', n / 5 * 50)) FROM generate_series(0,
     20) AS n;
   PERFORM pg_temp.report('young', n * 10, jsonb_build_object('processedItems', 1000 + n * 10)) FROM generate_series(0,
@@ -48,6 +54,9 @@ SELECT is(pg_temp.rate('even', 500) -> 'low', pg_temp.rate('even', 500) -> 'high
 SELECT is(pg_temp.rate('two', 200) -> 'itemsPerSecond', '2', 'workers add up; late reports count nothing');
 SELECT is(pg_temp.rate('types', 200) -> 'itemsPerSecond', '0.5', 'increments by type');
 SELECT is(pg_temp.rate('totals', 200) -> 'itemsPerSecond', '0.5', 'running totals by type');
+SELECT is(pg_temp.rate('keys', 200) -> 'itemsPerSecond', '0.1', 'keys of items that were new');
+SELECT is(pg_temp.rate('keys and numbers', 200) -> 'itemsPerSecond', '0.5', 'beside increments');
+SELECT is(pg_temp.rate('keys and totals', 200) -> 'itemsPerSecond', '1', 'processedItems stand for all items');
 SELECT ok((pg_temp.rate('bursts', 200) -> 'low')::numeric < 0.9 AND (pg_temp.rate('bursts',
   200) -> 'high')::numeric > 1.1,
   'bursts make the interval wide');

@@ -18,17 +18,8 @@ FROM (VALUES (1, '[]', 'Invalid request body'), (2, '"a"', 'Invalid request body
   (4, '{}', 'Invalid keys'), (5, '{"type": "pages"}', 'Invalid keys'), (6, '{"keys": ["a"]}', 'Invalid keys'),
   (7, '{"type": 1e131071, "keys": 1e131071}', 'Invalid keys'), (8, '{"type": "pages", "keys": {"a": 1}}', 'Invalid keys'))
   AS c (number, body, error) ORDER BY c.number;
-CREATE FUNCTION pg_temp.refused_for(body jsonb) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  v_detail text;
-BEGIN
-  PERFORM tallymark.receive_unseen(body, 'job');
-  RETURN 'taken';
-EXCEPTION WHEN SQLSTATE 'TK400' THEN
-  GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL;
-  RETURN pg_temp.fields_named(v_detail);
-END
-$$;
+CREATE FUNCTION pg_temp.refused_for(body jsonb) RETURNS text LANGUAGE sql
+RETURN pg_temp.fields_refused(format('receive_unseen(%L, ''job'')', body));
 SELECT is(pg_temp.refused_for('{"type": null, "keys": ["a", 1e131071, null, ["b"], ""]}'),
   'keys[1] keys[2] keys[3] keys[4] type', 'every problem is named');
 SELECT is(pg_temp.refused_for('{}'), 'keys type', 'also where both are missing');

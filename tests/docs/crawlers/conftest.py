@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from tests.client.conftest import Look, look, name
@@ -117,12 +118,22 @@ def example(web: Web, tmp_path: Path) -> Iterator[MakeExample]:
         one.end()
 
 
+class HasCounted(Protocol):
+    """Checks a job: it is finished, has these counts, and its state is what its ledger adds up to."""
+
+    def __call__(self, counts: dict[str, int], log: object, *, processed: int | None = None) -> None:
+        """Check the job. `processed`: its processedItems, if that is known; `log`: what failures show."""
+
+
 @pytest.fixture
-def verified(web: Web, look: Look) -> Callable[[str], bool]:
-    """Tells whether a job is finished, and its state what its ledger adds up to."""
+def has_counted(web: Web, look: Look, name: str) -> HasCounted:
+    """Checks the job of the test."""
 
-    def is_verified(job_id: str) -> bool:
-        found = web.call("GET", f"/api/internal/jobs/{job_id}/verify").json
-        return bool(found["verified"]) and look(job_id)["status"] == "finished"
+    def check(counts: dict[str, int], log: object, *, processed: int | None = None) -> None:
+        found, in_all = look.counts(name)
+        assert found == counts, log
+        assert processed in {None, in_all}, log
+        assert look(name)["status"] == "finished", log
+        assert web.call("GET", f"/api/internal/jobs/{name}/verify").json["verified"]
 
-    return is_verified
+    return check
