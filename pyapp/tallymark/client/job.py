@@ -791,7 +791,8 @@ class Job:
         """Put all reports into the outbox and accept no more, because the client closes."""
         if self._signal is not None:
             self.end_interrupted(self._signal)
-        if self._recorder is not None and not self._recorder.has_ended:
+        # Also after an end: an interrupt may have come before that was in the outbox.
+        if self._recorder is not None and not self._recorder.channel.is_over:
             reply: Reply = SimpleQueue()
             self._recorder.say(Progress.put_away, reply=reply)
             self._recorder.has_ended = True

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tallymark.client import open_files, ownership
 from tallymark.client.disk import DISK_ERRORS, are_texts, as_damage, connect, inode, is_busy, set_aside
-from tallymark.client.process import never_free, without_fork
+from tallymark.client.process import in_child, never_free, without_fork
 from tallymark.client.records import Contents, Position, Waiting
 from tallymark.client.updates import Update, combine
 
@@ -481,4 +481,4 @@ def _keep_inherited() -> None:
             outbox.keep_inherited()
 
 
-os.register_at_fork(after_in_child=_keep_inherited)
+in_child(_keep_inherited)
