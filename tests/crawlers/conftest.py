@@ -14,6 +14,7 @@ from urllib.parse import quote
 import psutil
 import psycopg
 import pytest
+from tests.processes import ending_if_it_fails
 from tests.web.conftest import TOKEN, Web
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/scrapy_spider.py"
@@ -64,7 +65,8 @@ class Tallymark(Web):
                 stderr=stderr,
                 env={**clean, "DATABASE_URL": self.database_url, "CRAWLER_API_TOKEN": TOKEN},
             )
-        wait_until(self._answers, "the server to answer again", self.log)
+        with ending_if_it_fails(self.process):
+            wait_until(self._answers, "the server to answer again", self.log)
 
     @property
     def url(self) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from psycopg import sql
+from tests.processes import ending_if_it_fails
 
 from tallymark.schema.migrate import migrate
 from tallymark.server.ports import some_free_port
@@ -87,10 +88,11 @@ def _serve(settings: dict[str, str], log: Path) -> tuple[Target, subprocess.Pope
             [*serve, "--port", target.url.rpartition(":")[2]], stderr=stderr, env={**clean, **settings}
         )
     give_up = time.monotonic() + 60
-    while not _answers(target):
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < give_up, log.read_text()
-        time.sleep(0.02)
+    with ending_if_it_fails(process):
+        while not _answers(target):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < give_up, log.read_text()
+            time.sleep(0.02)
     return target, process
 
 
