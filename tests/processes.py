@@ -7,6 +7,10 @@ from typing import Any
 
 import psutil
 
+#: Code with which a Python program begins that ends with the process that started it, even if that is killed. A server
+#: that lives on would keep the output of the tests open.
+ENDS_WITH_ITS_PARENT = "import ctypes, sys; sys.platform == 'linux' and ctypes.CDLL(None).prctl(1, 15); "
+
 
 def end(process: Popen[Any]) -> None:
     """Kill a process that still runs, and all that it started, and close its pipes."""

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 _ROOT = Path(__file__).parents[1]
 _CLIENT = 'ProgressClient("http://127.0.0.1:1", token="x", retries=0, start_timeout=0, end_timeout=0)'
 _TERMINATED = f"""
@@ -39,6 +41,13 @@ def test_a_client_is_closed():
     with {_CLIENT} as client, client.job("j"):
         pass
 """
+_KILLED = """
+import os, signal
+from tests.client.conftest import _database, web
+
+def test_a_server_runs(web):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def run(tmp_path: Path, text: str) -> subprocess.CompletedProcess[str]:
@@ -61,3 +70,11 @@ def test_a_test_that_leaves_a_client_running_fails(tmp_path: Path) -> None:
     done = run(tmp_path, _LEFT)
     assert "3 passed, 1 error" in done.stdout, done.stdout + done.stderr
     assert "threads of a client are left: tallymark-client" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT TESTED: only Linux ends a process with its parent")
+def test_a_run_of_the_tests_that_is_killed_leaves_no_server_that_holds_its_output(tmp_path: Path) -> None:
+    """Who reads the output to its end does not wait for ever."""
+    # It reads to the end.
+    assert run(tmp_path, _KILLED).returncode == -9

@@ -61,7 +61,7 @@ class Tallymark(Web):
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("TALLYMARK_", "DATABASE_"))}
         with self.log.open("ab") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", "from tallymark.cli import main; main()", "serve", "--port", str(self.port)],
+                self.command(),
                 stderr=stderr,
                 env={**clean, "DATABASE_URL": self.database_url, "CRAWLER_API_TOKEN": TOKEN},
             )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from psycopg import sql
-from tests.processes import ending_if_it_fails
+from tests.processes import ENDS_WITH_ITS_PARENT, ending_if_it_fails
 
 from tallymark.schema.migrate import migrate
 from tallymark.server.ports import some_free_port
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 TOKEN = "crawler-token"
 
-_SERVE = (sys.executable, "-c", "from tallymark.cli import main; main()", "serve")
+_SERVE = (sys.executable, "-c", ENDS_WITH_ITS_PARENT + "from tallymark.cli import main; main()", "serve")
 
 
 @dataclass(frozen=True)
