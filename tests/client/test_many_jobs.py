@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.processes import ending
 
 from tallymark.client import open_files, ownership
 from tallymark.client.outbox import Outbox
@@ -56,7 +57,8 @@ def run(tmp_path: Path, files: int, number: int, how: str = "die") -> subprocess
 def test_more_jobs_than_files_may_be_open_are_all_on_disk_after_a_kill(tmp_path: Path, files: int, number: int) -> None:
     """Each has its counts, its cursor and its keys, and the crawl could open files of its own."""
     process = run(tmp_path, files, number)
-    output, errors = process.communicate(timeout=300)
+    with ending(process):
+        output, errors = process.communicate(timeout=300)
     assert process.returncode == -signal.SIGKILL, errors
     assert "in memory" not in errors
     assert int(output) < files

@@ -232,7 +232,8 @@ class Run:
         """Put all reports into the outbox and accept no more, because the client closes."""
         if self._signal is not None:
             self.end_interrupted(self._signal)
-        if self.recorder is not None and not self.recorder.has_ended:
+        # Also after an end: an interrupt may have come before that was in the outbox.
+        if self.recorder is not None and not self.recorder.channel.is_over:
             reply: Reply = SimpleQueue()
             self.recorder.say(Progress.put_away, reply=reply)
             self.recorder.has_ended = True

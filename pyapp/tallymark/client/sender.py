@@ -76,6 +76,8 @@ class Sender:
         self._signs = Signs(alive_every)
         self._delays = Delays()
         self._leftovers = Leftovers(spool, self.channels)
+        #: Whether `close` has waited for the thread in vain.
+        self._is_late = False
         #: How many further requests have one update each, to find the one that spoils a batch.
         self._singly = 0
 
@@ -142,7 +144,8 @@ class Sender:
         if self._thread is not None and not self.is_sender() and not self.is_keeper():
             self._thread.join(timeout if not self.is_away else min(timeout, 1.0))
             if self._thread.is_alive():
-                # It waits for an answer, up to the timeout. It ends with the process.
+                # It waits for an answer, up to the timeout, or the server takes updates. It ends with the process.
+                self._is_late = True
                 return
         self._transport.close()
 
@@ -173,7 +176,7 @@ class Sender:
                 # A defect in the client must not end the reporting silently.
                 _log.exception("a defect in the delivery; the updates wait and are sent again")
                 self._fail("a defect in the client", self._pauses.failed(time.monotonic()))
-            if closing and (self.is_away or not self._has_any()):
+            if closing and (self.is_away or self._has_waited or not self._has_any()):
                 for channel in self.channels.served():
                     channel.close()
                 return
@@ -205,6 +208,13 @@ class Sender:
     def _is_here(self) -> bool:
         """Return False in a child, whose only thread is this one if a log handler or a transport forked in it."""
         return current.pid == self._pid
+
+    @property
+    def _has_waited(self) -> bool:
+        """Whether nobody waits any more for a server that does not take updates, and all of them are on the disk."""
+        if not self._is_late or not self._pauses.failures:
+            return False
+        return all(channel.outbox.is_durable for channel in self.channels.served())
 
     def _join_keepers(self) -> None:
         for thread in self._keepers:

@@ -31,7 +31,7 @@ from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tallymark.client import opened
-from tallymark.client.process import current
+from tallymark.client.process import current, in_child, is_forking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,7 +155,7 @@ class _Guard:
         if loop is not None:
             # An exception in the middle of the loop's own work would damage it.
             loop.call_soon_threadsafe(_throw, terminated)
-        elif is_first and self._is_unbroken(frame):
+        elif is_first and (self._is_unbroken(frame) or is_forking()):
             self._waiting = terminated
         else:
             raise terminated
@@ -219,4 +219,4 @@ def _die(number: int) -> NoReturn:
 
 
 guard = _Guard()
-os.register_at_fork(after_in_child=guard.forget)
+in_child(guard.forget)
