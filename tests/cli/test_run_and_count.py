@@ -8,11 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.client.conftest import Look, _database, look, start_web, web
+from tests.processes import end, ending
 from tests.web.conftest import TOKEN, Web
 
 __all__ = ["_database", "look", "start_web", "web"]
@@ -33,8 +34,9 @@ def name() -> str:
 
 
 @pytest.fixture
-def start(web: Web, tmp_path: Path) -> Start:
-    """Start the command with the server in its environment."""
+def start(web: Web, tmp_path: Path) -> Iterator[Start]:
+    """Starts the command with the server in its environment; what still runs ends with the test."""
+    started: list[subprocess.Popen[bytes]] = []
     environ = {
         **os.environ,
         "TALLYMARK_URL": f"http://127.0.0.1:{web.port}",
@@ -44,9 +46,12 @@ def start(web: Web, tmp_path: Path) -> Start:
 
     def run(*arguments: str, **options: object) -> "subprocess.Popen[bytes]":
         streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.Popen([*_TALLYMARK, *arguments], env=environ, **streams)  # type: ignore[call-overload,no-any-return]
+        started.append(subprocess.Popen([*_TALLYMARK, *arguments], env=environ, **streams))  # type: ignore[call-overload]
+        return started[-1]
 
-    return run
+    yield run
+    for process in started:
+        end(process)
 
 
 def ended(process: "subprocess.Popen[bytes]", data: bytes = b"") -> tuple[int, bytes, bytes]:
@@ -197,7 +202,8 @@ def test_the_command_runs_also_where_the_server_is_away(tmp_path: Path, name: st
     process = subprocess.Popen(
         [*_TALLYMARK, "run", name, *arguments, "--", "echo", "done"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    done, out, err = ended(process)
+    with ending(process):
+        done, out, err = ended(process)
     assert (done, out) == (0, b"done\n")
     assert err == b""
     assert len(list((tmp_path / "spool").glob("*.sqlite3"))) == 1
@@ -331,7 +337,26 @@ def test_an_output_that_cannot_be_written_fails_the_job(start: Start, name: str,
     assert look.counts(name) == ({}, 0)
 
 
-@pytest.mark.parametrize("arguments", [("run",), ("run", "j"), ("count",), ("count", "j", "--total", "x")])
+def test_an_input_that_may_only_be_written_fails_the_job(start: Start, name: str, look: Look, tmp_path: Path) -> None:
+    """A file that is open for writing only stands for a bad disk."""
+    with (tmp_path / "file").open("wb") as file:
+        done, _out, err = ended(start("count", name, stdin=file), b"")
+    assert (done, err) == (1, b"tallymark: standard input: Bad file descriptor\n")
+    assert look(name)["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run",),
+        ("run", "j"),
+        ("count",),
+        ("count", "j", "--total", "x"),
+        ("count", "j", "--total", str(2**53)),
+        ("count", "j", "--type", "x" * 101),
+        ("count", "j", "--type", ""),
+    ],
+)
 def test_wrong_arguments_are_named(start: Start, arguments: tuple[str, ...]) -> None:
     """In one line, with exit status 2."""
     done, _out, err = ended(start(*arguments))

@@ -206,7 +206,7 @@ def test_an_end_that_cannot_be_reported_does_not_hide_the_error_of_the_crawl(
 
     def crawl() -> None:
         with make_client(port=1, retries=0, start_timeout=0.1, end_timeout=0.1).job(name) as job:
-            monkeypatch.setattr(job, "_say_end", broken)
+            monkeypatch.setattr(job._run, "_say_end", broken)
             raise ValueError("the crawl's own")
 
     with pytest.raises(ValueError, match="the crawl's own"):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import click
 
 from tallymark.cli.reporting import BY_SIGNAL, Place, end_by, fill_standard_streams, make_job, reporting_options
-from tallymark.client import Job, Transport, Unreachable
+from tallymark.client import DeliveryError, Job, Transport, Unreachable
 from tallymark.client.transport import JOBS_PATH, HttpTransport, as_json
 from tallymark.plain import plain
 from tallymark.terminal.screen import say
@@ -22,7 +22,7 @@ _DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ)
 _COPIED = _ENDING | {signal.SIGPIPE, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2}
 _NOT_FOUND, _NOT_RUNNABLE = 127, 126
 _LOOK_SECONDS = 5.0
-#: How a job is after its end was reported.
+#: How a job is after a report of an end. One that waits, or needs credentials, has not ended.
 _ENDED = frozenset({"finished", "failed", "cancelled", "paused"})
 #: COMMAND may have a client of its own, without a name for its worker: each has a file of its own in the spool.
 _WORKER = "run"
@@ -66,7 +66,7 @@ class _Child:
     """The process of the command.
 
     Attributes:
-        asked: The command of an operator that it was told.
+        asked: The operator's command that was passed on to it.
         interrupted_by: The last signal that asked it to end.
         problem: Why it could not be run.
     """
@@ -123,12 +123,12 @@ class _Child:
 
 def _reported_itself(transport: Transport, job: Job) -> bool:
     """Return whether the command has reported an end. Registering a job that is there already answers with the job."""
-    if job.undelivered:
-        # The server does not know of this run yet: what it says is about an earlier one.
-        return False
     try:
+        if not job.flush(_LOOK_SECONDS).on_server:
+            # The start of this run may be missing: the job is as an earlier run has left it.
+            return False
         answer = transport.post(JOBS_PATH, as_json({"taskId": job.id}), timeout=_LOOK_SECONDS)
-    except Unreachable:
+    except (Unreachable, DeliveryError):
         return False
     finally:
         transport.close()
