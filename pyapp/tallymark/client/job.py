@@ -23,7 +23,7 @@ from tallymark.client.run import Run
 from tallymark.client.sender import Sender
 from tallymark.client.signals import guard
 from tallymark.client.updates import prepare
-from tallymark.client.waits import Moment, Waiting, Waits, moment, wait_until
+from tallymark.client.waits import Moment, Waiting, Waits, moment_of_site, wait_until
 
 Item = TypeVar("Item")
 
@@ -393,7 +393,8 @@ class Job:
         """Wait as long as a site asks, and report that; see `waiting`. Stops when an operator asks to pause or cancel.
 
         Args:
-            told: Until when to wait, such as the value of the header Retry-After: seconds, or a date.
+            told: Until when to wait, such as the value of the header Retry-After: seconds, or a date. After a text that
+                is neither, which a site may send, the wait is a minute, and a warning says so.
             reason: What the crawl waits for.
 
         Returns:
@@ -401,9 +402,9 @@ class Job:
 
         Raises:
             TypeError: An argument has the wrong type.
-            ValueError: `told` is no moment.
+            ValueError: `told` is a number that is no moment.
         """
-        until = moment(told)
+        until = moment_of_site(told, self._run.started().warn)
         with self.waiting(until, reason):
             wait_until(until, self._run.is_told_to_stop)
         return not self._run.is_told_to_stop()
