@@ -400,3 +400,18 @@ def test_a_log_handler_that_reports_or_raises_breaks_nothing(
     assert look.counts(name)[0]["issues"] == 3
     assert capfd.readouterr().err.count("a log handler raised RuntimeError") == 1
     assert web.call("GET", f"/api/internal/jobs/{name}_unknown").status == 404
+
+
+def test_the_warning_of_a_dead_server_says_where_the_updates_are(
+    make_client: "Make", name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In memory, if the spool cannot be used: nobody may rely on them then."""
+    away = {"port": 1, "retries": 0, "start_timeout": 0.1, "end_timeout": 0.1}
+    no_directory = tmp_path / "file"
+    no_directory.touch()
+    for spool, where in ((no_directory, "memory"), (tmp_path / "spool", str(tmp_path / "spool"))):
+        caplog.clear()
+        with make_client(spool=spool, **away).job(name) as job:
+            job.advance("pages")
+        [told] = [line for line in caplog.messages if line.startswith("the server does not take updates")]
+        assert f" in {where}: " in told

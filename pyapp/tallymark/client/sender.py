@@ -353,7 +353,9 @@ class Sender:
             "attempt %d failed, the next one is in %.1f s: %s", pauses.failures, pauses.until - time.monotonic(), why
         )
         if self.is_away and not was_away:
-            where = self._spool.directory or "memory"
+            # A job whose disk has failed keeps its updates in memory.
+            are_safe = all(channel.outbox.is_durable for channel in self.channels.served() if len(channel.outbox))
+            where = self._spool.directory if are_safe and self._spool.directory else "memory"
             _log.warning("the server does not take updates; %s in %s: %s", updates_wait(self.waiting()), where, why)
         for channel in self.channels.served():
             channel.nudge()
