@@ -205,7 +205,7 @@ from tallymark import ProgressClient
 client = ProgressClient("http://127.0.0.1:1", token="x", spool=sys.argv[1], retries=0, start_timeout=0, end_timeout=0)
 held, free = threading.Event(), threading.Event()
 def hold():
-    with job._recorder.channel.outbox._transaction():
+    with job._run.started().channel.outbox.file.transaction():
         held.set()
         free.wait()
 def trace(frame, event, _argument):
