@@ -155,18 +155,39 @@ def test_an_end_that_the_command_reported_itself_counts(start: Start, name: str,
     assert job["progress"]["itemsByType"] == {"issues": 3}
 
 
-def test_a_command_that_dies_while_it_waits_has_reported_no_end(start: Start, name: str, look: Look) -> None:
+def test_a_command_with_a_client_of_its_own_starts_at_once_on_the_same_spool(
+    start: Start, name: str, look: Look
+) -> None:
+    """It does not wait for the file of `tallymark run`, and nobody has to name workers."""
+    code = (
+        "import os; from tallymark import ProgressClient\n"
+        "at, spool = os.environ['TALLYMARK_URL'], os.environ['TALLYMARK_SPOOL']\n"
+        "client = ProgressClient(at, token=os.environ['TALLYMARK_TOKEN'], spool=spool)\n"
+        "with client, client.job(os.environ['TALLYMARK_JOB_ID']) as job:\n"
+        "    job.advance('issues', 3)\n"
+    )
+    done, _out, err = ended(start("run", name, "--", sys.executable, "-c", code))
+    assert done == 0
+    assert b"another process uses" not in err
+    assert look(name)["status"] == "finished"
+    assert look.counts(name) == ({"issues": 3}, 3)
+
+
+@pytest.mark.parametrize(
+    "report", ["job.waiting(3600, 'rate limit').__enter__()", "job.credential('expiry')"], ids=["waiting", "credential"]
+)
+def test_a_command_that_dies_while_it_waits_has_not_reported_its_end(
+    start: Start, name: str, look: Look, report: str
+) -> None:
     """The job would wait for ever."""
     code = (
         "import os; from tallymark import ProgressClient\n"
         "client = ProgressClient(os.environ['TALLYMARK_URL'], token=os.environ['TALLYMARK_TOKEN'])\n"
-        "job = client.job(os.environ['TALLYMARK_JOB_ID'], worker='crawl').start()\n"
-        "job.waiting(3600, 'rate limit').__enter__()\n"
-        "assert job.flush(60)\n"
-        "os._exit(3)\n"
+        f"job = client.job(os.environ['TALLYMARK_JOB_ID'], worker='crawl').start(); {report}\n"
+        "assert job.flush(60); os.kill(os.getpid(), 9)\n"
     )
-    done, _out, err = ended(start("run", name, "--", sys.executable, "-c", code))
-    assert (done, err) == (3, b"")
+    done, _out, _err = ended(start("run", name, "--", sys.executable, "-c", code))
+    assert done == 128 + signal.SIGKILL
     assert look(name)["status"] == "failed"
 
 
@@ -239,6 +260,23 @@ def test_with_a_key_each_line_counts_once_in_the_job(start: Start, name: str, lo
     assert look(name)["progress"]["totalItems"] == 6
 
 
+def test_a_line_of_any_length_is_a_key(start: Start, name: str, look: Look) -> None:
+    """Its parts are not put together: 100 MB without an end would be copied thousands of times."""
+    process = start("count", name, "--key", stdout=subprocess.DEVNULL)
+    done, _out, err = ended(process, b"x" * 100_000_000 + b"\n" + b"x" * 100_000_000)
+    assert (done, err) == (0, b"")
+    assert look.counts(name)[0] == {"lines": 1}
+
+
+def test_an_input_that_cannot_be_read_fails_the_job(start: Start, name: str, look: Look) -> None:
+    """And the message names it."""
+    with Path("/proc/self/mem").open("rb") as unreadable:
+        done, _out, err = ended(start("count", name, stdin=unreadable))
+    assert done == 1
+    assert err == b"tallymark: standard input: Input/output error\n"
+    assert look(name)["status"] == "failed"
+
+
 def test_a_reader_that_goes_away_pauses_the_job(start: Start, name: str, look: Look) -> None:
     """As in `... | tallymark count JOB | head -2`."""
     process = start("count", name)
@@ -293,7 +331,7 @@ def test_an_output_that_cannot_be_written_fails_the_job(start: Start, name: str,
     assert look.counts(name) == ({}, 0)
 
 
-def test_an_input_that_cannot_be_read_fails_the_job(start: Start, name: str, look: Look, tmp_path: Path) -> None:
+def test_an_input_that_may_only_be_written_fails_the_job(start: Start, name: str, look: Look, tmp_path: Path) -> None:
     """A file that is open for writing only stands for a bad disk."""
     with (tmp_path / "file").open("wb") as file:
         done, _out, err = ended(start("count", name, stdin=file), b"")

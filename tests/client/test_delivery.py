@@ -173,7 +173,7 @@ def test_one_bad_field_does_not_cost_the_counts_beside_it(make_client: "Make", n
         with pytest.raises(ValueError, match="currentDataType"):
             job.report(currentDataType="x" * 200)
         # As if the server had a rule that the client does not know.
-        job._say(Progress.give, prepare({"currentDataType": "x" * 200}))
+        job._run.say(Progress.give, prepare({"currentDataType": "x" * 200}))
         assert job.flush().on_server
         job.advance("issues", 2, last_id="5")
     assert look.counts(name) == ({"issues": 5}, 5)

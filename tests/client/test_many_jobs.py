@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tallymark.client import open_files, ownership
-from tallymark.client.outbox import InUse, Outbox
+from tallymark.client.outbox import Outbox
 from tallymark.client.records import Position
 from tallymark.client.spool import Spool
+from tallymark.client.spool_file import InUse
 from tallymark.client.updates import Update
 
 if TYPE_CHECKING:
@@ -120,19 +121,19 @@ def test_a_file_that_was_put_down_is_as_it_was(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "a~1.sqlite3", limit=10)
     outbox.append([Update("u", {"status": "processing"}, (b"k",))], Position("j", last_processed_id="1"))
     for _ in range(2):
-        assert outbox.put_down()
-        assert not outbox.put_down()
+        assert outbox.file.put_down()
+        assert not outbox.file.put_down()
         with pytest.raises(InUse):
             Outbox(tmp_path / "a~1.sqlite3", limit=10)
         assert [row.update_id for row in outbox.head(10, 10**6)] == ["u"]
         assert outbox.counted() == [b"k"]
-    assert outbox.put_down()
+    assert outbox.file.put_down()
     assert outbox.close() is None
     again = Outbox(tmp_path / "a~1.sqlite3", limit=10)
     assert len(again) == 1
-    assert again.put_down()
+    assert again.file.put_down()
     again.settle(again.head(10, 10**6))
-    assert again.put_down()
+    assert again.file.put_down()
     assert again.close(remove=True) is None
     assert [path.name for path in tmp_path.glob("a*")] == []
 
@@ -140,7 +141,7 @@ def test_a_file_that_was_put_down_is_as_it_was(tmp_path: Path) -> None:
 def test_a_file_that_is_removed_while_it_is_down_is_told(tmp_path: Path) -> None:
     """Nothing is made in its place that looks as if it had been there."""
     outbox = Outbox(tmp_path / "a~1.sqlite3", limit=10)
-    assert outbox.put_down()
+    assert outbox.file.put_down()
     (tmp_path / "a~1.sqlite3").unlink()
     with pytest.raises(FileNotFoundError):
         outbox.position()
@@ -151,7 +152,7 @@ def test_a_file_that_is_removed_while_it_is_down_is_told(tmp_path: Path) -> None
 def test_a_child_of_a_fork_leaves_what_is_put_down_to_its_parent(tmp_path: Path) -> None:
     """The parent goes on with it."""
     outbox = Outbox(tmp_path / "a~1.sqlite3", limit=10)
-    assert outbox.put_down()
+    assert outbox.file.put_down()
     child = os.fork()
     if not child:
         os._exit(0 if not ownership._mine else 1)

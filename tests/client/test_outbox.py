@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tallymark.client.outbox import InUse, Outbox
+from tallymark.client.outbox import Outbox
 from tallymark.client.records import Position, Waiting
+from tallymark.client.spool_file import InUse
 from tallymark.client.updates import Update
 
 LIMIT = 4
@@ -137,7 +138,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def _waiting(self) -> list[Waiting]:
         """Return what waits without sending it, because `head` would mark it."""
-        rows = self.outbox._database.execute("SELECT seq, update_id, payload FROM waiting ORDER BY seq").fetchall()
+        rows = self.outbox.file.database.execute("SELECT seq, update_id, payload FROM waiting ORDER BY seq").fetchall()
         return [Waiting(*row) for row in rows]
 
     def teardown(self) -> None:

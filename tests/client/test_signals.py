@@ -133,7 +133,7 @@ moment = int(sys.argv[3])
 lines = 0
 def trace(frame, event, _argument):
     global lines
-    if not frame.f_code.co_filename.endswith(("job.py", "client.py", "tracking.py")):
+    if not frame.f_code.co_filename.endswith(("job.py", "run.py", "loops.py", "client.py", "tracking.py")):
         return None
     frame.f_trace_opcodes = True
     if event == "opcode":

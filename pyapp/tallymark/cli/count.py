@@ -34,10 +34,6 @@ def _as_type(_context: click.Context, _option: click.Parameter, type_: str) -> s
     return type_
 
 
-class _InputError(OSError):
-    """Standard input cannot be read."""
-
-
 @click.command()
 @click.argument("job_id", metavar="JOB")
 @click.option("--type", "type_", metavar="TYPE", default="lines", callback=_as_type, help="What a line counts as.")
@@ -53,7 +49,8 @@ def count(job_id: str, type_: str, total: int | None, place: Place, worker: str 
 
     How the other commands of the pipe ended is not known here: see `tallymark run`.
 
-    Exits 0 at the end of the input, 1 if a stream does not work, 141 if the reader of the output has gone away.
+    Exits 0 at the end of the input, 1 if the input cannot be read or the output not written, 141 if the reader of the
+    output has gone away.
     """
     fill_standard_streams()
     # SQLite and the network must not be opened by a number that the pipe uses: the streams are there by now.
@@ -73,22 +70,22 @@ def count(job_id: str, type_: str, total: int | None, place: Place, worker: str 
     if isinstance(problem, BrokenPipeError):
         sys.exit(BY_SIGNAL + signal.SIGPIPE)
     if problem is not None:
-        stream = "input" if isinstance(problem, _InputError) else "output"
-        say(f"tallymark: standard {stream}: {problem.strerror or problem}", err=True)
+        say(f"tallymark: {problem.filename}: {problem.strerror or problem}", err=True)
         sys.exit(1)
     if interrupt.number is not None:
         end_by(interrupt.number)
 
 
 def _pass_on(counter: "_Counter", interrupt: Interrupt) -> OSError | None:
-    """Copy standard input to standard output, until either ends; return why one of them does not work."""
+    """Copy standard input to standard output, until either ends; return why one of them could not be used."""
     while _is_ready(_INPUT, select.POLLIN, interrupt):
         try:
             data = os.read(_INPUT, _READ_BYTES)
         except BlockingIOError:
             continue
         except OSError as error:
-            return _InputError(error.errno, error.strerror)
+            error.filename = "standard input"
+            return error
         if not data:
             break
         view = memoryview(data)
@@ -100,6 +97,7 @@ def _pass_on(counter: "_Counter", interrupt: Interrupt) -> OSError | None:
             except BlockingIOError:
                 continue
             except OSError as error:
+                error.filename = "standard output"
                 return error
             counter.take(view[:written])
             view = view[written:]
@@ -124,7 +122,9 @@ class _Counter:
         self._keyed = keyed
         self._number = 0
         self._keys: list[str] = []
-        self._begun = b""
+        #: A line whose end has not come yet.
+        self._has_begun = False
+        self._begun = _Line()
         self._total = total
         self._has_total = False
         self._is_starting = True
@@ -151,29 +151,22 @@ class _Counter:
         self._report()
 
     def _count(self, text: bytes) -> None:
-        ends = text.count(b"\n")
+        *lines, rest = text.split(b"\n")
+        self._number += len(lines)
+        self._has_begun = bool(rest) or (self._has_begun and not lines)
         if self._keyed:
-            *lines, rest = text.split(b"\n")
-            if lines:
-                lines[0] = self._begun + lines[0]
-                self._begun = rest
-            else:
-                self._begun += rest
-            self._keys += map(_key_of, lines)
-        else:
-            if ends:
-                self._begun = b""
-            # Whether a line has begun is all that matters.
-            self._begun = self._begun or text[-1:].strip(b"\n")
-            self._number += ends
+            for line in lines:
+                self._begun.add(line)
+                self._keys.append(self._begun.key())
+                self._begun = _Line()
+            self._begun.add(rest)
 
     def finish(self) -> None:
         """Count the last line, if it has no end, and report all."""
         with self._lock:
-            if self._begun and self._keyed:
-                self._keys.append(_key_of(self._begun))
-            elif self._begun:
+            if self._has_begun:
                 self._number += 1
+                self._keys += [self._begun.key()] if self._keyed else []
         self._starting.join()
         self._report()
 
@@ -186,19 +179,31 @@ class _Counter:
         if self._total is not None and not self._has_total:
             self._job.total(self._total)
             self._has_total = True
-        if self._number:
+        if self._number and not self._keyed:
             self._job.advance(self._type, self._number)
-            self._number = 0
+        self._number = 0
         for key in self._keys:
             self._job.advance(self._type, key=key)
         self._keys = []
 
 
-def _key_of(line: bytes) -> str:
-    """Return a line as a key; a digest, where it is too long or no text."""
-    if len(line) <= _LONGEST_KEY:
-        with suppress(UnicodeDecodeError):
-            text = line.decode()
-            if text and "\0" not in text:
-                return text
-    return f"sha256:{hashlib.sha256(line).hexdigest()}"
+class _Line:
+    """A line as its parts come. Of a long one, which may have no end, only the beginning and a digest are kept."""
+
+    def __init__(self) -> None:
+        self._text = b""
+        self._digest = hashlib.sha256()
+
+    def add(self, part: bytes) -> None:
+        """Take the next part."""
+        self._digest.update(part)
+        self._text += part[: _LONGEST_KEY + 1 - len(self._text)]
+
+    def key(self) -> str:
+        """Return the line as a key; a digest, where it is too long or no text."""
+        if len(self._text) <= _LONGEST_KEY:
+            with suppress(UnicodeDecodeError):
+                text = self._text.decode()
+                if text and "\0" not in text:
+                    return text
+        return f"sha256:{self._digest.hexdigest()}"

@@ -24,6 +24,8 @@ _NOT_FOUND, _NOT_RUNNABLE = 127, 126
 _LOOK_SECONDS = 5.0
 #: How a job is after a report of an end. One that waits, or needs credentials, has not ended.
 _ENDED = frozenset({"finished", "failed", "cancelled", "paused"})
+#: COMMAND may have a client of its own, without a name for its worker: each has a file of its own in the spool.
+_WORKER = "run"
 
 
 @click.command()
@@ -45,7 +47,7 @@ def run(job_id: str, command: tuple[str, ...], place: Place, worker: str | None)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED | {signal.SIGCHLD})
     child = _Child(command, {**os.environ, **_environment(place, job_id)}, mask)
-    client, job = make_job(place, job_id, worker, child.obey)
+    client, job = make_job(place, job_id, worker or _WORKER, child.obey)
     with client:
         job.start()
         code = child.run()
@@ -130,8 +132,7 @@ def _reported_itself(transport: Transport, job: Job) -> bool:
         return False
     finally:
         transport.close()
-    status = answer.body.get("status") if isinstance(answer.body, dict) else None
-    return status in _ENDED
+    return isinstance(answer.body, dict) and answer.body.get("status") in _ENDED
 
 
 def _report(job: Job, child: _Child, code: int) -> None:
