@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from tallymark.client.process import never_free, without_fork
+from tallymark.client.process import at_fork, never_free, without_fork
 
 _PATTERN = "owner-*.lock"
 _PATIENCE_SECONDS = 5.0
@@ -112,4 +112,4 @@ def _keep_inherited() -> None:
 
 
 atexit.register(_remove_mine)
-os.register_at_fork(after_in_child=_keep_inherited)
+at_fork(after_in_child=_keep_inherited)

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import NoReturn
@@ -30,12 +30,18 @@ class InheritedError(RuntimeError):
         )
 
 
+def at_fork(**calls: Callable[[], object]) -> None:
+    """Have functions called at each fork: see `os.register_at_fork`. Windows has no forks."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(**calls)
+
+
 class _Current:
     """The id of this process, read ten times as fast as by `os.getpid`."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        os.register_at_fork(after_in_child=self.look)
+        at_fork(after_in_child=self.look)
 
     def look(self) -> None:
         self.pid = os.getpid()
@@ -104,6 +110,6 @@ def _wait_for_others() -> None:
 
 
 # Called in the reverse order. No signal handler can interrupt `append`, `pop` and `clear`, which are in C.
-os.register_at_fork(before=_wait_for_others)
-os.register_at_fork(before=partial(_forks.append, None), after_in_parent=_forks.pop, after_in_child=_forks.clear)
-os.register_at_fork(after_in_child=_inside.clear)
+at_fork(before=_wait_for_others)
+at_fork(before=partial(_forks.append, None), after_in_parent=_forks.pop, after_in_child=_forks.clear)
+at_fork(after_in_child=_inside.clear)

@@ -31,7 +31,7 @@ from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tallymark.client import opened
-from tallymark.client.process import current
+from tallymark.client.process import at_fork, current
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -219,4 +219,4 @@ def _die(number: int) -> NoReturn:
 
 
 guard = _Guard()
-os.register_at_fork(after_in_child=guard.forget)
+at_fork(after_in_child=guard.forget)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from tallymark.client import open_files, ownership
 from tallymark.client.disk import DISK_ERRORS, connect, inode, is_busy, set_aside
-from tallymark.client.process import never_free, without_fork
+from tallymark.client.process import at_fork, never_free, without_fork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -243,4 +243,4 @@ def _keep_inherited() -> None:
             file.keep_inherited()
 
 
-os.register_at_fork(after_in_child=_keep_inherited)
+at_fork(after_in_child=_keep_inherited)
