@@ -34,13 +34,13 @@ COMMENT ON FUNCTION tallymark.note_alive(text, text) IS
 'Notes that a job''s crawler is alive, and tells it what an operator asks of it. Sets job.alive_at and appends nothing:
 it is no update, and no part of the state that the ledger adds up to. A job that gives signs of life and no updates is
 stuck, one that gives neither is silent (see stalled_jobs). Nothing changes where the last sign came less than a second
-ago, or another transaction holds the job''s row: this never waits for a job.
+ago, or another transaction holds the job''s row: as a rule this does not wait for a job.
 Arguments: job_id: a registered job; worker_id: the worker that is alive, 1 to 100 characters, null for the unnamed
 one; signs of life are kept for the job, not for each worker.
 Returns: {"command": pause, resume or cancel, which an operator asks of the crawler, or null}.
 Errors: TK404 where there is no such job; TK400 where job_id or worker_id is not valid.
 Callers: tallymark_writer, tallymark_admin.
-Locks: the job''s row, where no other transaction holds it, until the end of the transaction. It waits for none.
+Locks: the job''s row, where no other transaction holds it, until the end of the transaction. As a rule it waits for none.
 Example: SELECT tallymark.note_alive(''job_1'');';
 
 REVOKE ALL ON FUNCTION tallymark.note_alive(text, text) FROM PUBLIC;
