@@ -126,7 +126,7 @@ def test_a_wrong_token_is_no_reason_to_ask_again_and_again(
     assert web.call("GET", f"/api/internal/jobs/{name}").status == 404
     with make_client().job(name) as job:
         assert job.flush().on_server
-        assert job.resume.items_by_type == {"issues": 3}, "it was delivered by whoever came next with a better token"
+        assert job.resume.items_by_type == {"issues": 3}, "the next client with a better token has delivered it"
     refusing = stub(problem(401, "Unauthorized"))
     with make_client(refusing.port).job("k") as job:
         for _ in range(20):

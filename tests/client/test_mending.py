@@ -1,4 +1,4 @@
-"""A refused update is mended: counts, cursor, state and the end never share the fate of anything else."""
+"""A refused update is mended: counts, cursor, state and the end are not lost with a bad field."""
 
 import json
 from typing import TYPE_CHECKING, Any

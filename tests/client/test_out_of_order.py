@@ -133,7 +133,7 @@ def test_a_hundred_pages_on_four_machines_with_three_workers_are_a_hundred(
 
 
 def test_items_end_in_any_order_on_the_server(make_client: "Make", name: str, look: "Look") -> None:
-    """The cursor, what is done beyond it, and the counts; a restart on another machine does the rest."""
+    """The cursor, the items after it that are done, and the counts; a restart on another machine does the rest."""
     urls = [f"u{number}" for number in range(6)]
     with make_client(spool=None).job(name) as job:
         items = {url: job.begin(url, "pages") for url in job.todo(urls)}
@@ -164,7 +164,7 @@ def test_items_end_in_any_order_on_the_server(make_client: "Make", name: str, lo
 
 
 def test_an_exception_leaves_the_item_open(make_client: "Make", name: str, look: "Look") -> None:
-    """The cursor stays before it, and what is done beyond it is not done again."""
+    """The cursor stays before it, and items after it that are done are not done again."""
 
     def fetch(url: str) -> None:
         if url == "b":

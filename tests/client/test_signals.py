@@ -72,7 +72,7 @@ def test_a_signal_pauses_the_job_and_ends_the_process_as_by_default(
 
 @pytest.mark.slow
 def test_a_crawl_in_another_thread_is_paused_and_ended_too(web: Web, tmp_path: Path, name: str, look: "Look") -> None:
-    """The main thread waits for a thread that hears nothing: after five seconds a thread of the client ends both."""
+    """The main thread waits for a thread that gets no signal: after five seconds a thread of the client ends both."""
     with crawling(f"http://127.0.0.1:{web.port}", tmp_path, name, "thread") as process:
         process.send_signal(signal.SIGTERM)
         assert process.wait(_PATIENCE_SECONDS) == -signal.SIGTERM

@@ -66,7 +66,7 @@ class _Child:
     """The process of the command.
 
     Attributes:
-        asked: The command of an operator that it was told.
+        asked: The operator's command that was passed on to it.
         interrupted_by: The last signal that asked it to end.
         problem: Why it could not be run.
     """

@@ -16,7 +16,7 @@ signal handlers in the main thread only, which is never one of the client's. Whi
 holds the lock of its outbox.
 
 What the protocol limits is checked at the call (`checks`, `fields`), or cut (`fitting`). What the server refuses all
-the same is mended (`mending`): counts, cursor, state and the end never share the fate of anything else. If the disk
+the same is mended (`mending`): counts, cursor, state and the end are not lost with a bad field. If the disk
 fails, updates wait in memory, and a new file is tried once a minute, or at once if the file was removed (`storage`,
 `salvage`). If a process has too many files open, those of quiet jobs are closed until they are used (`spool_file`,
 `open_files`, `ownership`). What other processes left is delivered, too (`leftovers`). A log handler of the crawl cannot
@@ -25,8 +25,8 @@ raise here or make the client answer itself (`log`).
 Lock order: `Waits._lock`; `Sender._lock`; `Channels._lock`; `Recorder._lock`; `Storage._lock`, then that of
 `SpoolFile`, then that of `ownership`. Only the last three are held together, and while SQLite works; the lock of
 another outbox is only tried. The others guard work in memory; under them nothing else is locked, logged or called back.
-No lock is held during HTTP or a callback. A client that was made before a fork cannot be used in the child, and a fork
-waits, for 2 seconds at most, until no thread works in SQLite (see `process`).
+No lock is held during HTTP or a callback. A client that was made before a fork cannot be used in the child. A fork
+waits until no thread works in SQLite, for 2 seconds at most (see `process`).
 """
 
 from tallymark.client.begun import Begun

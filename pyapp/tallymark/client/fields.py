@@ -1,4 +1,4 @@
-"""Sorts the fields that a crawler gives by name: each goes the way on which nothing beside it can be lost."""
+"""Sorts the fields that a crawler gives by name, so that none of them can cause the loss of another one."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -33,11 +33,11 @@ class Job:
 
     A context manager, also with `async with`: entering reports `started`, leaving reports how the run ended: completed;
     failed, after an exception; paused, after Ctrl-C, SIGTERM, SIGHUP or the cancellation of a task, and after
-    `sys.exit()` with 0 or with the status of such a signal, as 143. The client's own threads send all reports, so only
-    `start`, `flush` and the methods that end the job wait for the server, and `refused` for the disk. The keys of
-    counts are in memory, about 115 MB for a million, and of those that the server counts no more than a million. In the
-    child of a fork, all methods raise a RuntimeError, and leaving the block does nothing. A job cannot be sent to
-    another process: make a client there.
+    `sys.exit()` with 0 or with the status of such a signal, as 143. The client's own threads send all reports. Only
+    `start`, `flush` and the methods that end the job wait for the server; `refused` waits for the disk. The keys of
+    counts are in memory, about 115 MB for a million. Of those that the server counts, no more than a million are kept.
+    In the child of a fork, all methods raise a RuntimeError, and leaving the block does nothing. A job cannot be sent
+    to another process: make a client there.
 
     Attributes:
         id: The job's id.
@@ -198,13 +198,14 @@ class Job:
         ...     with job.item(url, type="pages"):
         ...         fetch(url)
 
-        What a restart goes on with skips nothing: the cursor is that of the last item before which all are done, in the
-        order in which `todo` yielded them, or else in which they were begun. `resume` also has what is done beyond.
-        An exception leaves the item open: the cursor does not pass it, and a restart does it again.
+        A restart skips nothing. The cursor is that of the last item before which all are done. The order is that in
+        which `todo` yielded the items, or without `todo` in which they were begun. `resume.done` has the items after
+        the cursor that are done, too. An exception leaves the item open: the cursor does not pass it, and a restart
+        does it again.
 
-        Up to 1,000 items done beyond the cursor (64 KB) are told to the server. More are kept in memory and not counted
-        until there is room: a warning names the item that is open. Begin each item in one process only: several that
-        share a list use keys and `unseen`. Do not give `last_id` or `track(id=)` in the same job.
+        The server keeps up to 1,000 items (64 KB) that are done after the cursor. More are kept in memory, and count
+        when there is room; a warning names the item that is open. Begin each item in one process only: several
+        processes that share a list use keys and `unseen`. Do not give `last_id` or `track(id=)` in the same job.
 
         Args:
             cursor: The item's cursor, 1 to 255 characters as text. Each item has its own.
@@ -231,9 +232,9 @@ class Job:
     def todo(self, items: Iterable[Item], id: Callable[[Item], object] | None = None) -> Iterator[Item]:  # noqa: A002
         """Iterate over what is left to do of all items of the crawl, in their order. Stops when an operator asks to.
 
-        Leaves out all up to and including the last one before which all is done, and those done beyond it. If that one
-        is not among the items, because the list has changed, only those done beyond it are left out, and a warning says
-        so. Begin each item that is yielded with `item` or `begin`, and `skip` what needs no work.
+        Leaves out all items up to the cursor, and those after it that are done. If the list has changed and has no item
+        with the cursor, only items that are known to be done are left out, and a warning says so. Begin each item that
+        is yielded with `item` or `begin`, and `skip` what needs no work.
 
         Args:
             items: All items, in the same order as in the run before. Read once, as far as needed, unless the last one
@@ -386,7 +387,7 @@ class Job:
         return Waiting(self._waits, self._say_waiting, until, reason)
 
     def wait_as_told(self, told: Moment, reason: str = "Retry-After") -> bool:
-        """Wait as a site asks for, and report that; see `waiting`. Stops when an operator asks to pause or cancel.
+        """Wait as long as a site asks, and report that; see `waiting`. Stops when an operator asks to pause or cancel.
 
         Args:
             told: Until when to wait, such as the value of the header Retry-After: seconds, or a date.

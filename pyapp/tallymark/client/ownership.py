@@ -1,4 +1,4 @@
-"""Shows other processes that the files which this one has put down for now are still its own.
+"""Shows other processes that the files which this one has closed for a while ("put down") are still its own.
 
 SQLite's lock on an outbox ends when the file is closed. So a process that closes files for a while keeps one small file
 of the spool locked, and names it in each file that it put down. The lock ends with the process, even if that is killed.

@@ -54,7 +54,7 @@ class Questions:
 
 
 def wait_for(question: Question, is_in_vain: Callable[[], bool]) -> Answer | None:
-    """Wait for an answer; None if it is in vain to wait."""
+    """Wait for an answer; None if none will come."""
     while True:
         try:
             return question.reply.get(timeout=0.2)

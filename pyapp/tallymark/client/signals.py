@@ -1,7 +1,7 @@
 """SIGTERM and SIGHUP end the open jobs as `paused`, as Ctrl-C does, and the process as they would without Tallymark.
 
-While a job is open that was started in the main thread, a handler of ours is in the place of the default, or around the
-crawl's own. It makes `should_stop` true, so `track` ends its loop, and what leaves its block reports `paused`. Then
+While a job that was started in the main thread is open, a handler of ours replaces the default, or wraps the crawl's
+own. It makes `should_stop` true, so `track` ends its loop, and what leaves its block reports `paused`. Then
 
 - the crawl's own handler is called, and decides about all else;
 - or, where the default would end the process, `Terminated` is raised in the main thread, as Ctrl-C raises

@@ -37,7 +37,7 @@ BEGIN
     OR (jsonb_typeof(rare_members_hold.payload -> 'waitUntil') = 'string') IS NOT FALSE
       AND (jsonb_typeof(rare_members_hold.payload -> 'reason') = 'string') IS NOT FALSE
       AND (char_length(rare_members_hold.payload ->> 'reason') <= 100) IS NOT FALSE)
-  -- In a text of 255 bytes no cursor is too long. What is no array was refused above.
+  -- A list of at most 255 bytes has no cursor that is too long. A value that is not an array was refused above.
   AND CASE WHEN octet_length((rare_members_hold.payload -> 'doneBeyond')::text) > 255
       AND jsonb_typeof(rare_members_hold.payload -> 'doneBeyond') = 'array'
     THEN NOT EXISTS (SELECT FROM jsonb_array_elements_text(rare_members_hold.payload -> 'doneBeyond') AS d (cursor)

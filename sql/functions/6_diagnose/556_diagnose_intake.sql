@@ -20,8 +20,8 @@ DECLARE
   v_whole record;
   v_found jsonb := '[]';
 BEGIN
-  -- Without an updateId an update is identified by its content. If all its timestamps are to the second, two equal
-  -- updates within one second are the same update, and what looks like a retry may be another item.
+  -- Without an updateId an update is identified by its content, its timestamp included. If timestamps have no fraction
+  -- of a second, two equal updates within one second are the same update. So what looks like a retry may be another item.
   SELECT count(*) AS updates, count(*) >= 3 AND bool_and(date_trunc('second', u.said_at) = u.said_at) AS always
   INTO v_whole
   FROM (
@@ -110,7 +110,7 @@ $$;
 
 COMMENT ON FUNCTION tallymark.diagnose_intake(tallymark.job, boolean) IS
 'Diagnoses data inconsistencies: refusals and duplicates as the endpoints counted them, and whether the state is the
-fold of the ledger. Of duplicates it tells whether timestamps to the second may be their cause.
+fold of the ledger. For duplicates it tells whether timestamps without a fraction of a second may be the cause.
 Arguments: job: a row of tallymark.job; verify: whether to fold the ledger again, null for yes where it has at most
 20000 events.
 Returns: an array of findings: refused, duplicates or all_taken; verified, mismatch or not_verified; pruned.

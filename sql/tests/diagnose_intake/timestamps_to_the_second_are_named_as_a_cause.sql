@@ -1,5 +1,5 @@
--- Equal updates within one second are one by the protocol. Where all timestamps are to the second, the diagnosis names
--- that as the cause of duplicates, and not lost answers.
+-- By the protocol, equal updates with equal timestamps are one update. If no timestamp has a fraction of a second, the
+-- diagnosis names that as the cause of duplicates, and not lost answers.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);
