@@ -155,6 +155,18 @@ def test_an_end_that_the_command_reported_itself_counts(start: Start, name: str,
     assert job["progress"]["itemsByType"] == {"issues": 3}
 
 
+def test_the_end_of_a_command_that_said_last_that_it_waits_is_reported(start: Start, name: str, look: Look) -> None:
+    """`waiting` is no end."""
+    code = (
+        "import os; from tallymark import ProgressClient as P; e = os.environ;"
+        "c = P(e['TALLYMARK_URL'], token=e['TALLYMARK_TOKEN']); j = c.job(e['TALLYMARK_JOB_ID'], worker='w').start();"
+        "j.waiting(600, 'rate limit').__enter__(); j.flush(); os._exit(3)"
+    )
+    done, _out, _err = ended(start("run", name, "--", sys.executable, "-c", code))
+    assert done == 3
+    assert look(name)["status"] == "failed"
+
+
 def test_the_command_runs_also_where_the_server_is_away(tmp_path: Path, name: str) -> None:
     """The reports wait in the spool."""
     arguments = ("--url", "http://127.0.0.1:1", "--token", "x", "--spool", str(tmp_path / "spool"))
@@ -278,11 +290,24 @@ def test_an_output_that_cannot_be_written_fails_the_job(start: Start, name: str,
     assert look.counts(name) == ({}, 0)
 
 
-@pytest.mark.parametrize("arguments", [("run",), ("run", "j"), ("count",), ("count", "j", "--total", "x")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run",),
+        ("run", "j"),
+        ("run", "", "--", "true"),
+        ("run", "j", "--worker", "w" * 101, "--", "true"),
+        ("count",),
+        ("count", "j", "--total", "x"),
+        ("count", "j", "--total", "9007199254740992"),
+        ("count", "j", "--type", ""),
+        ("count", "j", "--type", "t" * 101),
+    ],
+)
 def test_wrong_arguments_are_named(start: Start, arguments: tuple[str, ...]) -> None:
-    """In one line, with exit status 2."""
-    done, _out, err = ended(start(*arguments))
-    assert done == 2
+    """In one line, with exit status 2, before anything is passed on."""
+    done, out, err = ended(start(*arguments), b"one\n")
+    assert (done, out) == (2, b"")
     assert err.startswith(b"tallymark: ")
     assert err.count(b"\n") == 1
 

@@ -13,6 +13,7 @@ import click
 from tallymark.cli.interrupt import Interrupt
 from tallymark.cli.reporting import BY_SIGNAL, Place, end_by, fill_standard_streams, make_job, reporting_options
 from tallymark.client import Job
+from tallymark.client.checks import MOST, check_type
 from tallymark.terminal.screen import say
 
 _READ_BYTES = 65536
@@ -24,11 +25,19 @@ _LONGEST_KEY = 1000
 _INPUT, _OUTPUT = 0, 1
 
 
+def _type(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    try:
+        check_type(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
+
+
 @click.command()
 @click.argument("job_id", metavar="JOB")
-@click.option("--type", "type_", metavar="TYPE", default="lines", help="What a line counts as.")
+@click.option("--type", "type_", metavar="TYPE", default="lines", callback=_type, help="What a line counts as.")
 @click.option("--key", is_flag=True, help="Count equal lines once in the whole of JOB.")
-@click.option("--total", type=click.IntRange(min=0), metavar="N", help="How many lines are expected.")
+@click.option("--total", type=click.IntRange(0, MOST), metavar="N", help="How many lines are expected.")
 @reporting_options
 def count(job_id: str, type_: str, total: int | None, place: Place, worker: str | None, *, key: bool) -> None:
     """Pass standard input on to standard output, and count its lines in JOB.

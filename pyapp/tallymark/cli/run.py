@@ -22,8 +22,8 @@ _DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ)
 _COPIED = _ENDING | {signal.SIGPIPE, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2}
 _NOT_FOUND, _NOT_RUNNABLE = 127, 126
 _LOOK_SECONDS = 5.0
-#: How a job is while its run goes on.
-_OPEN = frozenset({"running", "queued"})
+#: How a job is after a run has reported its end. Others, such as `waiting`, are those of a run that goes on.
+_ENDED = frozenset({"finished", "failed", "cancelled", "paused"})
 
 
 @click.command()
@@ -128,7 +128,7 @@ def _reported_itself(transport: Transport, job: Job) -> bool:
     finally:
         transport.close()
     status = answer.body.get("status") if isinstance(answer.body, dict) else None
-    return isinstance(status, str) and status not in _OPEN
+    return isinstance(status, str) and status in _ENDED
 
 
 def _report(job: Job, child: _Child, code: int) -> None:
