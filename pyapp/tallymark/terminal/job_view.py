@@ -261,10 +261,12 @@ def _summary(details: Any) -> Iterator[str]:  # noqa: ANN401 - those of a crawle
         # No update: all of it is the crawler's own, or the operator's.
         yield from (f"{plain(name)} {compact(value)}" for name, value in details.items())
     else:
-        if details["status"] != "processing":
-            yield compact(details["status"])
-        yield from _update(details)
-        yield from (f"{plain(name)} {compact(value)}" for name, value in details.items() if name not in _WORDED)
+        parts = [
+            *([compact(details["status"])] if details["status"] != "processing" else []),
+            *_update(details),
+            *(f"{plain(name)} {compact(value)}" for name, value in details.items() if name not in _WORDED),
+        ]
+        yield from parts or ["nothing new to count"]
 
 
 def _update(details: Mapping[str, Any]) -> Iterator[str]:
@@ -280,6 +282,8 @@ def _update(details: Mapping[str, Any]) -> Iterator[str]:
         total = details.get("totalItems")
         done = compact(details["processedItems"])
         yield f"{done} processed" if total is None else f"{done} of {compact(total)} processed"
+    elif details.get("totalItems") is not None:
+        yield f"{compact(details['totalItems'])} expected"
     if isinstance(milliseconds := details.get("duration"), int | float):
         yield f"in {duration(milliseconds / 1000)}"
     for member, words in (("itemsByType", ""), ("counted", ""), ("seenBefore", " seen before")):
