@@ -125,7 +125,10 @@ class Job:
             self.resume = progress.resume
             self._places = Places(self._recorder, progress.frontier.told)
             if self.resume.source == "nothing":
-                _log.warning("job %s starts without a cursor: the server did not send one, the spool has none", self.id)
+                _log.warning(
+                    "job %s starts at the beginning: the server did not say where to go on, the spool does not know",
+                    self.id,
+                )
             guard.raise_waiting()
         except BaseException as error:
             self._break_off(error)
@@ -424,6 +427,8 @@ class Job:
         if self._pid == current.pid:
             self._line().leave_open(node)
 
+    # --- totals and loops ---------------------------------------------------------------------------------------------
+
     def total(self, number: int) -> None:
         """Report how many items are expected in all.
 
@@ -467,7 +472,7 @@ class Job:
 
         Raises:
             ValueError: The total is out of range, the type is longer than 100 characters, or the id of the first item
-                longer than 255.
+                is longer than 255.
         """
         warn_of_taker(self.id, 1)
         tracker = self._begin_loop(items, total, type, bar)

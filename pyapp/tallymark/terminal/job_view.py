@@ -278,12 +278,8 @@ def _update(details: Mapping[str, Any]) -> Iterator[str]:
         yield (f"{compact(before)} → " if before else "") + compact(details["toStage"] or "no stage")
     if "summary" in details:
         yield compact(details["summary"])
-    elif "processedItems" in details:
-        total = details.get("totalItems")
-        done = compact(details["processedItems"])
-        yield f"{done} processed" if total is None else f"{done} of {compact(total)} processed"
-    elif details.get("totalItems") is not None:
-        yield f"{compact(details['totalItems'])} expected"
+    else:
+        yield from _processed(details)
     if isinstance(milliseconds := details.get("duration"), int | float):
         yield f"in {duration(milliseconds / 1000)}"
     for member, words in (("itemsByType", ""), ("counted", ""), ("seenBefore", " seen before")):
@@ -295,3 +291,12 @@ def _update(details: Mapping[str, Any]) -> Iterator[str]:
         yield from (compact(credential[name]) for name in named if credential.get(name))
     if message := details.get("message"):
         yield compact(message)
+
+
+def _processed(details: Mapping[str, Any]) -> Iterator[str]:
+    """Say how many items are done, and how many are expected."""
+    done, total = (compact(details[name]) if name in details else "" for name in ("processedItems", "totalItems"))
+    if done:
+        yield f"{done} of {total} processed" if total else f"{done} processed"
+    elif total:
+        yield f"{total} expected"
