@@ -328,11 +328,17 @@ class Job:
 
         Args:
             keys: The keys, in any number; asked in parts of 1,000.
-            type: The items' type.
+            type: The items' type, the same as in `advance`: a key counts once for each type.
 
         Returns:
             The keys that were not counted, in their order, each once.
+
+        Raises:
+            TypeError: A key is not text, or a single text was given in place of a list.
+            ValueError: A key is empty, or the type is empty or too long.
         """
+        if isinstance(keys, str):
+            raise TypeError("keys must be a list or another iterable of texts, not a single text")
         recorder = self._started()
         check_type(type)
         left = [key for key in dict.fromkeys(keys) if not self.seen(key, type)]
