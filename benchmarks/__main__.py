@@ -9,6 +9,7 @@ from typing import NamedTuple, TextIO
 import click
 import psycopg
 
+from benchmarks.advancing import NAMES as ADVANCES, advancing
 from benchmarks.against import NAMES as BEFORE, SLOW_NAMES, against_before, slow_disk
 from benchmarks.batches import batch_of_50, batch_of_1000
 from benchmarks.database import Database, database
@@ -18,8 +19,9 @@ from benchmarks.figures import Figure, Plan, Say, machine
 from benchmarks.first_paint import NAMES as PAINTS, first_paint
 from benchmarks.groups import NAMES as GROUPS, group_vs_floor
 from benchmarks.histories import against_seed_design, long_history
+from benchmarks.items import keys_vs_counts, unseen
 from benchmarks.listing import job_list
-from benchmarks.merges import hot_job, keys_vs_counts, merge_vs_floor
+from benchmarks.merges import hot_job, merge_vs_floor
 from benchmarks.report import save, table
 from benchmarks.tracking import tracking
 from benchmarks.trees import commit_of
@@ -41,6 +43,7 @@ BENCHMARKS = (
     Benchmark(("merge_vs_floor", "hot_updates"), merge_vs_floor),
     Benchmark(("hot_job",), hot_job),
     Benchmark(("keys_50",), keys_vs_counts),
+    Benchmark(("unseen",), unseen),
     Benchmark(GROUPS, group_vs_floor),
     Benchmark(("long_history",), long_history),
     Benchmark(("against_seed_design",), against_seed_design),
@@ -54,6 +57,7 @@ BENCHMARKS = (
     Benchmark(HELD_NAMES, held_job),
     Benchmark(HALF_NAMES, half_bodies),
     Benchmark(("track", "track_id", "track_bar", "track_bar_id"), tracking),
+    Benchmark(ADVANCES, advancing),
     Benchmark(
         ("viewers_seen", "viewers_p95", "viewers_p95_overview", "viewers_memory", "viewers_cpu"),
         viewers,

@@ -83,32 +83,6 @@ def hot_job(database: Database, plan: Plan, say: Say) -> list[Figure]:
     return [Figure("hot_job", what, comparison.ratios, Goal(0.80), notes)]
 
 
-def keys_vs_counts(database: Database, plan: Plan, say: Say) -> list[Figure]:
-    """Measure updates with 50 new keys of items against updates with a number, over 1,000 jobs with 8 clients.
-
-    Returns:
-        The figure `keys_50`.
-    """
-    jobs = plan.size(JOBS // 10)
-    database.value("SELECT bench.make_jobs('keys_', %s)", jobs)
-    database.value("SELECT bench.make_jobs('counts_', %s)", jobs)
-    database.settle()
-
-    def with_keys(_pair: int) -> float:
-        return Script("keys.sql", "keys_", jobs, clients=8).run(database, seconds=plan.seconds).per_second
-
-    def with_counts(_pair: int) -> float:
-        return Script("merge.sql", "counts_", jobs, clients=8).run(database, seconds=plan.seconds).per_second
-
-    comparison = compare(with_keys, with_counts, plan.pairs, say)
-    size = database.value(
-        "SELECT pg_table_size(c) / n || ' bytes a key in the table, ' || pg_indexes_size(c) / n || ' in its index'"
-        " FROM (SELECT 'tallymark.job_item'::regclass AS c, greatest(count(*), 1) AS n FROM tallymark.job_item) AS i"
-    )
-    what = f"merge of an update with 50 keys of items / with a number, {jobs:,} jobs, 8 clients"
-    return [Figure("keys_50", what, comparison.ratios, notes=(comparison.speeds, str(size)))]
-
-
 def updates(database: Database) -> Updates:
     """Read PostgreSQL's count of updates.
 

@@ -5,11 +5,14 @@ beside the one it names). Its files, and all temporary files of the tests, are i
 database is some 300 files, and most disks take ten times as long to make them. TMPDIR names another place.
 """
 
+import atexit
 import fcntl
 import os
 import secrets
 import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -89,7 +92,8 @@ def _directory_in_memory() -> Path:
                 shutil.rmtree(old.parent, ignore_errors=True)
     directory = Path(tempfile.mkdtemp(prefix="tallymark-tests-", dir=_MEMORY))
     directory.chmod(0o1777)
-    _ours.callback(shutil.rmtree, directory, ignore_errors=True)
+    # After `multiprocessing`, which removes its own directory from there when the interpreter ends.
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     held = _ours.enter_context((directory / "held").open("w"))
     fcntl.flock(held, fcntl.LOCK_EX)
     held.write("by a run of the tests\n")
@@ -172,9 +176,34 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {figure}")
 
 
+def pytest_exception_interact(call: pytest.CallInfo[object]) -> None:
+    """End the run when it is terminated while a job is open: pytest takes the client's exception for a failed test."""
+    from tallymark.client.signals import Terminated
+
+    if call.excinfo is not None and call.excinfo.errisinstance(Terminated):
+        pytest.exit("a signal asked this run to end")
+
+
 def pytest_unconfigure() -> None:
     """Stop and remove what this process made."""
     _ours.close()
+
+
+#: A client that is closed while the server stands still ends when its request does.
+_PATIENCE_SECONDS = 60.0
+
+
+@pytest.fixture(autouse=True)
+def _clients_end() -> Iterator[None]:
+    """Fail a test that leaves a thread of a client running, which would work, log and count in the tests after it."""
+    before = set(threading.enumerate())
+    yield
+    mine = [one for one in threading.enumerate() if one.name.startswith("tallymark-") and one not in before]
+    until = time.monotonic() + _PATIENCE_SECONDS
+    for thread in mine:
+        thread.join(max(until - time.monotonic(), 0.0))
+    left = [thread.name for thread in mine if thread.is_alive()]
+    assert not left, f"threads of a client are left: {', '.join(left)}; close it, or end its job"
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """Runs pytest on another PostgreSQL than the embedded one: `python -m tests.on_postgres PROGRAMS [ARGUMENT]...`.
 
 PROGRAMS is the directory of its programs, such as /usr/lib/postgresql/15/bin. A server is made for the run, as the
-embedded one is, and named in TEST_DATABASE_URL. Tests that start an embedded server by themselves still do.
+embedded one is, and named in TEST_DATABASE_URL; TEST_POSTGRES_BIN names its programs. Tests that start an embedded
+server by themselves still do.
 """
 
 import os
@@ -42,7 +43,7 @@ def main(programs: str, *arguments: str) -> int:
     ):
         with psycopg.connect(running.url) as connection:
             click.echo(f"PostgreSQL {connection.info.parameter_status('server_version')}")
-        environ = os.environ | {"TEST_DATABASE_URL": running.url}
+        environ = os.environ | {"TEST_DATABASE_URL": running.url, "TEST_POSTGRES_BIN": programs}
         return subprocess.run([sys.executable, "-m", "pytest", *arguments], env=environ, check=False).returncode
 
 

@@ -4,6 +4,13 @@
 SET LOCAL lock_timeout = '2s';
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- After a rollback; see there.
+UPDATE tallymark.job AS j SET progress = j.progress - 'doneBeyond' WHERE j.progress @> '{"doneBeyond": null}';
+UPDATE tallymark.job_baseline AS b SET state = b.state #- '{progress,doneBeyond}',
+  digest = sha256(convert_to(jsonb_build_array(b.job_id, b.seq, b.updates, b.state #- '{progress,doneBeyond}',
+    (extract(epoch FROM b.command_after) * 1000000)::bigint)::text, 'UTF8')) -- that of baseline_digest
+WHERE b.state @> '{"progress": {"doneBeyond": null}}';
+
 -- No index: it changes every half minute, and each change shall stay a HOT update.
 ALTER TABLE tallymark.job ADD COLUMN IF NOT EXISTS alive_at timestamptz;
 COMMENT ON COLUMN tallymark.job.alive_at IS

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from psycopg.conninfo import make_conninfo
+from tests.processes import ending
 
 from tallymark.cli.original import import_original
 
@@ -334,10 +335,11 @@ def test_a_run_that_is_stopped_leaves_no_half_job_and_goes_on(
     fill(original, 120, 6)
     process = subprocess.Popen(command(original, db_url), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     deadline = time.monotonic() + 120
-    while _jobs(db) < 25 and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(number)
-    said, _ = process.communicate()
+    with ending(process):
+        while _jobs(db) < 25 and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.send_signal(number)
+        said, _ = process.communicate()
     assert process.returncode == (-number if number is signal.SIGKILL else 130), said
     assert 25 <= _jobs(db) < 120
     halves = db.execute(
@@ -354,7 +356,8 @@ def test_two_runs_at_once_take_over_each_job_once(db: Connection, db_url: str, o
     """While one takes over a job, the other waits for it, and then knows the row."""
     fill(original, 60, 1)
     runs = [subprocess.Popen(command(original, db_url), stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate()[0] for process in runs]
+    with ending(*runs):
+        said = [process.communicate()[0] for process in runs]
     assert [process.returncode for process in runs] == [1, 1], said
     check_all(db, original)
     row = db.execute("SELECT count(*) FROM tallymark.job_event WHERE event = 'original_imported'").fetchone()
@@ -398,7 +401,8 @@ def test_ten_thousand_jobs_are_taken_over_in_bounded_memory(
         began = time.monotonic()
         with (tmp_path / outcome).open("w+", encoding="utf-8") as said:
             process = subprocess.Popen([*command(original, db_url), "--json"], stdout=said, text=True)
-            memory = highest_memory(process)
+            with ending(process):
+                memory = highest_memory(process)
             said.seek(0)
             summary = json.loads(said.readlines()[-1])["summary"]
         figures.append(f"{outcome} in {time.monotonic() - began:.0f} s with at most {memory} MiB")

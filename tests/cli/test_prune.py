@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from psycopg.types.json import Jsonb
+from tests.processes import ending
 
 from tallymark import functions
 from tallymark.cli.prune import prune
@@ -241,12 +242,13 @@ def test_a_run_that_is_killed_leaves_nothing_half_done(db: Connection, db_url: s
     while left := sum(events_of(db).values()):
         process = subprocess.Popen([*command, "0", "--share", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         deadline = time.monotonic() + 60
-        while process.poll() is None and sum(events_of(db).values()) == left and time.monotonic() < deadline:
-            time.sleep(0.005)
-        if process.poll() is None and killed < 4:
-            process.send_signal(signal.SIGKILL)
-            killed += 1
-        _, said = process.communicate()
+        with ending(process):
+            while process.poll() is None and sum(events_of(db).values()) == left and time.monotonic() < deadline:
+                time.sleep(0.005)
+            if process.poll() is None and killed < 4:
+                process.send_signal(signal.SIGKILL)
+                killed += 1
+            _, said = process.communicate()
         assert process.returncode in {0, -signal.SIGKILL}, said
         assert verified(db)
     assert killed > 0

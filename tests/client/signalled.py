@@ -50,7 +50,7 @@ def _swallowing(job: Job, out: TextIO) -> None:
 
 
 def _thread(job: Job, out: TextIO) -> None:
-    """The crawl is in a thread, for which the main thread waits: nothing of it hears of the signal."""
+    """The crawl is in a thread, for which the main thread waits: the signal does not reach it."""
     thread = threading.Thread(target=_advance, args=(job, out))
     thread.start()
     thread.join()

@@ -14,13 +14,14 @@ from tests.client.test_full_disk import fill_the_disk
 from tests.web.conftest import TOKEN, Web
 
 from tallymark import DeliveryError, Job
-from tallymark.client import outbox as outbox_module
+from tallymark.client import spool_file
 from tallymark.client.channel import Channel
 from tallymark.client.disk import set_aside
 from tallymark.client.log import log
-from tallymark.client.outbox import InUse, Outbox
+from tallymark.client.outbox import Outbox
 from tallymark.client.records import Position
 from tallymark.client.spool import Spool
+from tallymark.client.spool_file import InUse
 from tallymark.client.updates import Update
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 def outbox_of(job: Job) -> Outbox:
     """Return the outbox of a job."""
-    assert job._recorder is not None
-    return job._recorder.channel.outbox
+    assert job._run.recorder is not None
+    return job._run.recorder.channel.outbox
 
 
 def path_of(job: Job) -> Path:
@@ -93,9 +94,9 @@ def test_a_file_that_is_damaged_while_the_crawl_runs_costs_no_count(
             job.advance("pages", last_id=number, key=f"page {number}")
         assert job.flush()
         outbox = outbox_of(job)
-        outbox._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        outbox._database.execute("PRAGMA cache_size = 1")
-        outbox._database.execute("PRAGMA shrink_memory")
+        outbox.file.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        outbox.file.database.execute("PRAGMA cache_size = 1")
+        outbox.file.database.execute("PRAGMA shrink_memory")
         damage(path_of(job))
         for number in range(2001, 4001):
             assert job.advance("pages", last_id=number, key=f"page {number}")
@@ -168,9 +169,9 @@ def test_a_disk_that_works_again_is_used_again(
         job.advance("issues", 3, last_id="6", key="b")
         with pytest.raises(DeliveryError):
             job.flush(0.2)
-        monkeypatch.setattr("tallymark.client.channel._DISK_AGAIN_SECONDS", 0.0)
-        assert job._recorder is not None
-        job._recorder.channel._disk_again_at = 0.0
+        monkeypatch.setattr("tallymark.client.storage._DISK_AGAIN_SECONDS", 0.0)
+        assert job._run.recorder is not None
+        job._run.recorder.channel.storage._disk_again_at = 0.0
         job.advance("issues", 3, last_id="9", key="c")
         assert job.flush(0.2).on_disk
         assert outbox_of(job).is_durable
@@ -270,8 +271,8 @@ def test_what_a_damaged_database_gives_is_taken_as_damage(tmp_path: Path) -> Non
     """SQLite has no checksums: a position or a refused update may be no JSON."""
     outbox = Outbox(tmp_path / "a~1.sqlite3", limit=10)
     outbox.append([Update("u", {"status": "processing"}, (b"k",))], Position("j", last_processed_id="1"))
-    outbox._database.execute("UPDATE position SET value = '{\"no\": 1'")
-    outbox._database.execute("INSERT INTO refused VALUES ('x', 'no json', '{}', 'now')")
+    outbox.file.database.execute("UPDATE position SET value = '{\"no\": 1'")
+    outbox.file.database.execute("INSERT INTO refused VALUES ('x', 'no json', '{}', 'now')")
     for read in (outbox.position, outbox.refused):
         with pytest.raises(sqlite3.DatabaseError):
             read()
@@ -289,7 +290,7 @@ def test_updates_that_are_no_text_any_more_stop_no_delivery(tmp_path: Path) -> N
     channel = Channel("j", None, Outbox(tmp_path / "a~1.sqlite3", limit=2))
     updates = [Update(str(number), {"status": "processing", "itemsByType": {"x": 1}}) for number in range(3)]
     channel.put(updates[:2], Position("j"))
-    channel.outbox._database.execute("UPDATE waiting SET payload = x'00ff' WHERE update_id = '0'")
+    channel.outbox.file.database.execute("UPDATE waiting SET payload = x'00ff' WHERE update_id = '0'")
     assert channel.head(10, 10**6) == []
     assert [row.update_id for row in channel.head(10, 10**6)] == ["1"]
     assert channel.put(updates[2:], Position("j")) == 3
@@ -315,14 +316,14 @@ def test_a_log_of_a_damaged_file_is_not_taken_for_that_of_the_next_one(tmp_path:
 
 def test_on_windows_a_file_is_closed_before_it_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An open file cannot be removed there."""
-    monkeypatch.setattr(outbox_module, "_UNLINKS_OPEN_FILES", False)
+    monkeypatch.setattr(spool_file, "_UNLINKS_OPEN_FILES", False)
     outbox = Outbox(tmp_path / "a~1.sqlite3", limit=10)
     removed: list[bool] = []
     unlink = Path.unlink
 
     def look_and_unlink(path: Path, missing_ok: bool = False) -> None:
         with pytest.raises(sqlite3.ProgrammingError):
-            outbox._database.execute("SELECT 1")
+            outbox.file.database.execute("SELECT 1")
         removed.append(True)
         unlink(path, missing_ok=missing_ok)
 

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,8 @@ import psycopg
 import pytest
 from tests.web.conftest import TOKEN, Web
 
+from tallymark.client.channel import Channel
+from tallymark.client.records import Waiting
 from tallymark.client.transport import Answer, HttpTransport
 
 if TYPE_CHECKING:
@@ -69,6 +73,37 @@ def test_a_first_run_registers_its_job_first_and_meets_no_refusal(make_client: "
             assert spy.answers[0] == ("/api/internal/jobs", 201)
             assert set(spy.answers[1:]) == {("/api/internal/jobs/progress", 200)}
     assert {status for _path, status in spy.answers[1:]} == {200}
+
+
+def test_an_update_that_comes_while_the_sender_looks_is_sent_after_its_job_was_registered(
+    make_client: "Make", name: str, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sender looks as soon as the job starts, and may find no update yet."""
+    looks = threading.Event()
+    put, head, is_held = Channel.put, Channel.head, vars(Channel)["is_held"].fget
+
+    def look(channel: Channel) -> bool:
+        looks.set()
+        return bool(is_held(channel))
+
+    def wait_and_put(channel: Channel, *args: Any) -> int:  # noqa: ANN401 - those of `put`
+        assert looks.wait(60)
+        return put(channel, *args)
+
+    def wait_and_read(channel: Channel, most: int, size: int) -> list[Waiting]:
+        until = time.monotonic() + 5
+        while not len(channel.outbox) and time.monotonic() < until:
+            time.sleep(0.001)
+        return head(channel, most, size)
+
+    spy = Spy(web.port)
+    with monkeypatch.context() as patch:
+        patch.setattr(Channel, "is_held", property(look))
+        patch.setattr(Channel, "put", wait_and_put)
+        patch.setattr(Channel, "head", wait_and_read)
+        with make_client(transport=spy).job(name) as job:
+            job.advance("issues", 10)
+    assert spy.answers[0] == ("/api/internal/jobs", 201)
 
 
 def test_a_job_that_is_deleted_while_its_crawler_runs_is_registered_again(

@@ -9,16 +9,19 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from tests.web.conftest import Web
+from tests.web.conftest import TOKEN, Web
 
 from tallymark import DeliveryError
 from tallymark.client.progress import Progress
+from tallymark.client.transport import HttpTransport
 from tallymark.client.updates import prepare
 from tallymark.server.ports import some_free_port
+from tallymark.simulate.chaos import ChaosTransport, Mischief
 
 if TYPE_CHECKING:
     from tests.client.conftest import Look, Make
@@ -126,7 +129,7 @@ def test_a_wrong_token_is_no_reason_to_ask_again_and_again(
     assert web.call("GET", f"/api/internal/jobs/{name}").status == 404
     with make_client().job(name) as job:
         assert job.flush().on_server
-        assert job.resume.items_by_type == {"issues": 3}, "it was delivered by whoever came next with a better token"
+        assert job.resume.items_by_type == {"issues": 3}, "the next client with a better token has delivered it"
     refusing = stub(problem(401, "Unauthorized"))
     with make_client(refusing.port).job("k") as job:
         for _ in range(20):
@@ -173,7 +176,7 @@ def test_one_bad_field_does_not_cost_the_counts_beside_it(make_client: "Make", n
         with pytest.raises(ValueError, match="currentDataType"):
             job.report(currentDataType="x" * 200)
         # As if the server had a rule that the client does not know.
-        job._say(Progress.give, prepare({"currentDataType": "x" * 200}))
+        job._run.say(Progress.give, prepare({"currentDataType": "x" * 200}))
         assert job.flush().on_server
         job.advance("issues", 2, last_id="5")
     assert look.counts(name) == ({"issues": 5}, 5)
@@ -231,6 +234,27 @@ def test_what_a_finished_run_left_is_delivered_by_another_job_of_the_spool(
         _until(lambda: not list((tmp_path / "spool").glob(f"{name}-*")))
     assert look.counts(name) == ({"issues": 3}, 3)
     assert look(name)["status"] == "finished"
+
+
+def test_a_client_that_nobody_waits_for_leaves_the_rest_in_the_spool_when_the_server_fails(
+    web: Web, make_client: "Make", name: str, look: "Look"
+) -> None:
+    """Its threads end, however many retries it has, and the next client finds the file free."""
+    before = set(threading.enumerate())
+    transport = ChaosTransport(HttpTransport(f"http://127.0.0.1:{web.port}", TOKEN), Mischief(Random(1), active=False))
+    client = make_client(transport=transport, retries=1_000_000)
+    job = client.job(name).start()
+    job.advance("issues")
+    assert job.flush()
+    transport.cut()
+    job.advance("issues")
+    client.close(timeout=0)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(60)
+        assert not thread.is_alive(), thread.name
+    with make_client().job(name):
+        pass
+    assert look.counts(name) == ({"issues": 2}, 2)
 
 
 def test_a_full_spool_grows_no_further_and_loses_no_count(make_client: "Make", name: str, look: "Look") -> None:

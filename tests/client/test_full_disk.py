@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 def fill_the_disk(job: Job) -> None:
     """Make SQLite refuse to let the file grow, as on a full disk."""
-    assert job._recorder is not None
-    fill(job._recorder.channel.outbox)
+    assert job._run.recorder is not None
+    fill(job._run.recorder.channel.outbox)
 
 
 def fill(outbox: Outbox) -> None:
     """Fill the disk for the file of an outbox."""
-    database = outbox._database
+    database = outbox.file.database
     pages = database.execute("PRAGMA page_count").fetchone()[0]
     assert database.execute(f"PRAGMA max_page_count = {pages}").fetchone()[0] == pages
 

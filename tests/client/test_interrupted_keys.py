@@ -13,6 +13,7 @@ from tests.client.test_full_disk import fill_the_disk
 from tallymark.client.bell import Bell
 from tallymark.client.outbox import Outbox
 from tallymark.client.spool import Spool
+from tallymark.client.spool_file import SpoolFile
 
 if TYPE_CHECKING:
     from tests.client.conftest import Look, Make
@@ -38,7 +39,7 @@ def test_a_count_that_was_interrupted_can_be_made_again_with_other_values(
 ) -> None:
     """What is not counted was not seen; exactly one of the further calls counts, with its own values."""
     with make_client(**AWAY, every_seconds=600.0).job(name) as job:
-        recorder = job._recorder
+        recorder = job._run.recorder
         assert recorder is not None
         # No other thread may fold the interrupted count before the next call.
         with recorder._lock:
@@ -73,8 +74,8 @@ def test_keys_count_once_when_the_disk_refuses(make_client: "Make", name: str, l
         fill_the_disk(job)
         job.checkpoint("y" * 60_000)
         job.flush()
-        assert job._recorder is not None
-        assert not job._recorder.channel.outbox.is_durable
+        assert job._run.recorder is not None
+        assert not job._run.recorder.channel.outbox.is_durable
         counted += sum(job.advance("pages", key=f"key {number}") for number in range(200))
         assert counted == 200
     assert look.counts(name) == ({"pages": 200}, 0)
@@ -127,14 +128,14 @@ def test_what_returned_true_is_counted_while_another_thread_ends_the_job(make_cl
         job.complete()
         for thread in threads:
             thread.join()
-        assert job._recorder is not None
-        assert job._recorder.progress.position.items_by_type == {"issues": sum(counted)}
+        assert job._run.recorder is not None
+        assert job._run.recorder.progress.position.items_by_type == {"issues": sum(counted)}
 
 
 def test_a_count_that_comes_after_the_last_look_at_the_log_is_taken_back(make_client: "Make", name: str) -> None:
     """Its thread looked whether the job has ended before, and records the count after."""
     with make_client(**AWAY).job(name) as job:
-        recorder = job._recorder
+        recorder = job._run.recorder
         assert recorder is not None
         job.complete()
         # As if the thread had looked before the end.
@@ -170,9 +171,9 @@ def test_a_loop_that_goes_on_after_the_end_is_a_warning(
     assert caplog.text.count("a report made after its end is dropped") == 1
 
 
-@pytest.mark.parametrize("where", ["_prepare", "take_over"])
+@pytest.mark.parametrize(("of", "where"), [(SpoolFile, "_prepare"), (Outbox, "take_over")])
 def test_a_start_that_is_interrupted_while_it_opens_the_file_leaves_it_free(
-    make_client: "Make", name: str, look: "Look", monkeypatch: pytest.MonkeyPatch, where: str, tmp_path: Path
+    make_client: "Make", name: str, look: "Look", monkeypatch: pytest.MonkeyPatch, of: type, where: str, tmp_path: Path
 ) -> None:
     """The next start has the same file at once."""
     with make_client(**AWAY).job(name) as job:
@@ -185,14 +186,14 @@ def test_a_start_that_is_interrupted_while_it_opens_the_file_leaves_it_free(
 
     client = make_client()
     with monkeypatch.context() as patch:
-        patch.setattr(Outbox, where, interrupt)
+        patch.setattr(of, where, interrupt)
         with pytest.raises(KeyboardInterrupt) as kept:
             client.job(name).start()
     # The exception keeps the frames alive, and with them all that was not closed.
     assert kept.tb is not None
     with client.job(name) as job:
-        assert job._recorder is not None
-        assert job._recorder.channel.outbox.path == path
+        assert job._run.recorder is not None
+        assert job._run.recorder.channel.outbox.path == path
     assert look.counts(name) == ({"issues": 100}, 100)
 
 

@@ -236,11 +236,11 @@ def test_only_as_many_keys_as_may_be_are_remembered(
             for number in range(200):
                 job.advance("pages", key=str(number))
             assert job.flush()
-        assert job._recorder is not None
+        assert job._run.recorder is not None
         job.advance("pages", key="last")
         assert job.flush()
-        assert len(job._recorder._keys) <= 60
-        assert len(job._recorder.channel.outbox.sent()) <= 60
+        assert len(job._run.recorder._keys) <= 60
+        assert len(job._run.recorder.channel.outbox.sent()) <= 60
     assert look.counts(name) == ({"pages": 201}, 0)
 
 
@@ -258,6 +258,16 @@ def test_unseen_says_what_nobody_has_counted(make_client: "Make", name: str, loo
         assert a.unseen([], type="pages") == []
         a.pause()
     assert look.counts(name)[0] == {"pages": 1202}
+
+
+@pytest.mark.parametrize("job_id", [".", ".."])
+def test_unseen_knows_a_job_whose_name_means_another_place_in_a_path(make_client: "Make", job_id: str) -> None:
+    """Another worker of it has counted the page."""
+    with make_client().job(job_id, worker="a") as a, make_client().job(job_id, worker="b") as b:
+        a.advance("pages", key="a")
+        assert a.flush()
+        assert b.unseen(["a", "b"], type="pages") == ["b"]
+        a.pause()
 
 
 def test_unseen_without_a_server_is_what_this_client_does_not_know(
@@ -299,14 +309,14 @@ def test_a_job_that_an_earlier_client_began_goes_on_with_its_numbers(
         job.total(100)
         for _ in range(60):
             job.advance("pages", processed=1)
-        recorder = job._recorder
+        recorder = job._run.recorder
         assert recorder is not None
         assert job.flush()
         # As the earlier client stored its keys.
         old = [digest_of_any_type(str(number)) for number in range(60)]
         outbox = recorder.channel.outbox
-        with outbox._transaction():
-            outbox._database.executemany("INSERT INTO counted VALUES (?)", [(key,) for key in old])
+        with outbox.file.transaction():
+            outbox.file.database.executemany("INSERT INTO counted VALUES (?)", [(key,) for key in old])
         job.pause()
     with make_client().job(name) as job:
         assert sum(job.advance("pages", key=str(number)) for number in range(100)) == 40

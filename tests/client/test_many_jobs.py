@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.processes import ending
 
 from tallymark.client import open_files, ownership
-from tallymark.client.outbox import InUse, Outbox
+from tallymark.client.outbox import Outbox
 from tallymark.client.records import Position
 from tallymark.client.spool import Spool
+from tallymark.client.spool_file import InUse
 from tallymark.client.updates import Update
 
 if TYPE_CHECKING:
@@ -55,7 +57,8 @@ def run(tmp_path: Path, files: int, number: int, how: str = "die") -> subprocess
 def test_more_jobs_than_files_may_be_open_are_all_on_disk_after_a_kill(tmp_path: Path, files: int, number: int) -> None:
     """Each has its counts, its cursor and its keys, and the crawl could open files of its own."""
     process = run(tmp_path, files, number)
-    output, errors = process.communicate(timeout=300)
+    with ending(process):
+        output, errors = process.communicate(timeout=300)
     assert process.returncode == -signal.SIGKILL, errors
     assert "in memory" not in errors
     assert int(output) < files
@@ -120,19 +123,19 @@ def test_a_file_that_was_put_down_is_as_it_was(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "a~1.sqlite3", limit=10)
     outbox.append([Update("u", {"status": "processing"}, (b"k",))], Position("j", last_processed_id="1"))
     for _ in range(2):
-        assert outbox.put_down()
-        assert not outbox.put_down()
+        assert outbox.file.put_down()
+        assert not outbox.file.put_down()
         with pytest.raises(InUse):
             Outbox(tmp_path / "a~1.sqlite3", limit=10)
         assert [row.update_id for row in outbox.head(10, 10**6)] == ["u"]
         assert outbox.counted() == [b"k"]
-    assert outbox.put_down()
+    assert outbox.file.put_down()
     assert outbox.close() is None
     again = Outbox(tmp_path / "a~1.sqlite3", limit=10)
     assert len(again) == 1
-    assert again.put_down()
+    assert again.file.put_down()
     again.settle(again.head(10, 10**6))
-    assert again.put_down()
+    assert again.file.put_down()
     assert again.close(remove=True) is None
     assert [path.name for path in tmp_path.glob("a*")] == []
 
@@ -140,7 +143,7 @@ def test_a_file_that_was_put_down_is_as_it_was(tmp_path: Path) -> None:
 def test_a_file_that_is_removed_while_it_is_down_is_told(tmp_path: Path) -> None:
     """Nothing is made in its place that looks as if it had been there."""
     outbox = Outbox(tmp_path / "a~1.sqlite3", limit=10)
-    assert outbox.put_down()
+    assert outbox.file.put_down()
     (tmp_path / "a~1.sqlite3").unlink()
     with pytest.raises(FileNotFoundError):
         outbox.position()
@@ -151,7 +154,7 @@ def test_a_file_that_is_removed_while_it_is_down_is_told(tmp_path: Path) -> None
 def test_a_child_of_a_fork_leaves_what_is_put_down_to_its_parent(tmp_path: Path) -> None:
     """The parent goes on with it."""
     outbox = Outbox(tmp_path / "a~1.sqlite3", limit=10)
-    assert outbox.put_down()
+    assert outbox.file.put_down()
     child = os.fork()
     if not child:
         os._exit(0 if not ownership._mine else 1)

@@ -1,4 +1,4 @@
-"""A refused update is mended: counts, cursor, state and the end never share the fate of anything else."""
+"""A refused update is mended: counts, cursor, state and the end are not lost with a bad field."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def smuggle(job: Job, **fields: Any) -> None:  # noqa: ANN401 - any JSON
     """Report fields without the client's checks, as if the server had a stricter rule than the client knows."""
-    job._say(Progress.give, prepare(fields))
+    job._run.say(Progress.give, prepare(fields))
 
 
 def test_one_bad_entry_of_a_list_costs_only_itself(make_client: "Make", name: str, look: "Look") -> None:
@@ -53,7 +53,7 @@ def test_bad_areas_cost_only_themselves(make_client: "Make", name: str, look: "L
     mixed = [area for pair in zip(good, bad, strict=True) for area in pair]
     with make_client().job(name) as job:
         job.advance("issues", 3)
-        job._say(Progress.discover, [mixed, bad[:5]])
+        job._run.say(Progress.discover, [mixed, bad[:5]])
         flushed = job.flush()
         assert flushed.on_server
         assert not flushed

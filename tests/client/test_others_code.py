@@ -206,13 +206,46 @@ def test_an_end_that_cannot_be_reported_does_not_hide_the_error_of_the_crawl(
 
     def crawl() -> None:
         with make_client(port=1, retries=0, start_timeout=0.1, end_timeout=0.1).job(name) as job:
-            monkeypatch.setattr(job, "_say_end", broken)
+            monkeypatch.setattr(job._run, "_say_end", broken)
             raise ValueError("the crawl's own")
 
     with pytest.raises(ValueError, match="the crawl's own"):
         crawl()
     assert "its end could not be reported" in caplog.text
     monkeypatch.undo()
+
+
+class Smart(str):
+    """A text of a parser's: it is more than its letters."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("compared")
+
+    def __str__(self) -> str:
+        return "shown"
+
+    def __format__(self, how: str) -> str:
+        return "formatted"
+
+
+def test_keys_and_types_are_their_letters_whatever_class_they_have(
+    make_client: "Make", name: str, look: "Look"
+) -> None:
+    """No method of the class is called: an error in one would lose the count, and another text would be another key."""
+    with make_client().job(name) as job:
+        assert job.advance(Smart("pages"), key=Smart("a"))
+        assert not job.advance("pages", key="a")
+        with job.item("1", type=Smart("pages"), key=Smart("b")):
+            pass
+        assert job.seen(Smart("b"), Smart("pages"))
+        assert job.unseen([Smart("a"), Smart("c")], Smart("pages")) == ["c"]
+        job.advance(Smart("files"), 2, key=Smart("d"))
+        assert job.seen("d", "files")
+        assert job.flush(60).refused == ()
+    assert look.counts(name)[0] == {"pages": 2, "files": 2}
 
 
 def test_a_job_is_not_sent_to_another_process(make_client: "Make", name: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 from tests.client.test_loses_nothing import Place, _kill_web
 from tests.faults.crawlers import TOKEN
 from tests.faults.servers import WebServer
+from tests.processes import ending
 
 from tallymark import ProgressClient
 
@@ -53,18 +54,19 @@ def _kill_again_and_again(url: str, directory: Path, *, spool: bool, rounds: int
             before = len(journal.read_text().splitlines()) if journal.exists() else 0
             process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
             aim = before + chance.randrange(20, max(21, items // rounds))
-            while process.poll() is None and (
-                kills >= rounds or not journal.exists() or len(journal.read_text().splitlines()) < aim
-            ):
-                time.sleep(0.01)
-            if process.poll() is None:
-                process.kill()
-                kills += 1
-                if kills % 4 == 2:
-                    _kill_web(web)
-                    web.start()
-            if process.wait() == 0:
-                break
+            with ending(process):
+                while process.poll() is None and (
+                    kills >= rounds or not journal.exists() or len(journal.read_text().splitlines()) < aim
+                ):
+                    time.sleep(0.01)
+                if process.poll() is None:
+                    process.kill()
+                    kills += 1
+                    if kills % 4 == 2:
+                        _kill_web(web)
+                        web.start()
+                if process.wait() == 0:
+                    break
         counted = _counts(url, "the crawl")
     worked = Counter(journal.read_text().splitlines())
     assert set(worked) == {f"page {number}" for number in range(items)}, "none is skipped"
@@ -133,7 +135,7 @@ def test_a_hundred_pages_on_four_machines_with_three_workers_are_a_hundred(
 
 
 def test_items_end_in_any_order_on_the_server(make_client: "Make", name: str, look: "Look") -> None:
-    """The cursor, what is done beyond it, and the counts; a restart on another machine does the rest."""
+    """The cursor, the items after it that are done, and the counts; a restart on another machine does the rest."""
     urls = [f"u{number}" for number in range(6)]
     with make_client(spool=None).job(name) as job:
         items = {url: job.begin(url, "pages") for url in job.todo(urls)}
@@ -164,7 +166,7 @@ def test_items_end_in_any_order_on_the_server(make_client: "Make", name: str, lo
 
 
 def test_an_exception_leaves_the_item_open(make_client: "Make", name: str, look: "Look") -> None:
-    """The cursor stays before it, and what is done beyond it is not done again."""
+    """The cursor stays before it, and items after it that are done are not done again."""
 
     def fetch(url: str) -> None:
         if url == "b":

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tallymark.client.outbox import InUse, Outbox
+from tallymark.client.outbox import Outbox
 from tallymark.client.records import Position, Waiting
+from tallymark.client.spool_file import InUse
 from tallymark.client.updates import Update
 
 LIMIT = 4
@@ -137,7 +138,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def _waiting(self) -> list[Waiting]:
         """Return what waits without sending it, because `head` would mark it."""
-        rows = self.outbox._database.execute("SELECT seq, update_id, payload FROM waiting ORDER BY seq").fetchall()
+        rows = self.outbox.file.database.execute("SELECT seq, update_id, payload FROM waiting ORDER BY seq").fetchall()
         return [Waiting(*row) for row in rows]
 
     def teardown(self) -> None:
@@ -165,6 +166,19 @@ def test_a_crowded_outbox_grows_no_further_and_loses_no_count() -> None:
     assert counts_of(rows) == {"issues": 1000}
     assert number_of(rows[-1]) == 1000
     assert b"key 500" in outbox.counted()
+    outbox.close()
+
+
+@pytest.mark.parametrize("name", ["foundByType", "failedByType", "skippedByType"])
+def test_a_crowded_outbox_replaces_no_other_increment(name: str) -> None:
+    """The server sums these, too; what is combined would have only the newest."""
+    outbox = Outbox(None, limit=1)
+    for number in range(1, 11):
+        update = make_update(number, {"issues": 1})
+        outbox.append([update._replace(payload={**update.payload, name: {"issues": 2}})], Position("j"))
+    payloads = [json.loads(row.text) for row in outbox.head(*EVERYTHING)]
+    assert sum(payload.get(name, {}).get("issues", 0) for payload in payloads) == 20
+    assert sum(payload["itemsByType"]["issues"] for payload in payloads) == 10
     outbox.close()
 
 

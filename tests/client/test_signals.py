@@ -72,7 +72,7 @@ def test_a_signal_pauses_the_job_and_ends_the_process_as_by_default(
 
 @pytest.mark.slow
 def test_a_crawl_in_another_thread_is_paused_and_ended_too(web: Web, tmp_path: Path, name: str, look: "Look") -> None:
-    """The main thread waits for a thread that hears nothing: after five seconds a thread of the client ends both."""
+    """The main thread waits for a thread that gets no signal: after five seconds a thread of the client ends both."""
     with crawling(f"http://127.0.0.1:{web.port}", tmp_path, name, "thread") as process:
         process.send_signal(signal.SIGTERM)
         assert process.wait(_PATIENCE_SECONDS) == -signal.SIGTERM
@@ -129,17 +129,17 @@ import os, signal, sys
 from tallymark import ProgressClient
 import tallymark.client.job as job_module
 
-moment = int(sys.argv[3])
+moment = int(sys.argv[2])
 lines = 0
 def trace(frame, event, _argument):
     global lines
-    if not frame.f_code.co_filename.endswith(("job.py", "client.py", "tracking.py")):
+    if not frame.f_code.co_filename.endswith(("job.py", "run.py", "loops.py", "client.py", "tracking.py")):
         return None
     frame.f_trace_opcodes = True
     if event == "opcode":
         lines += 1
         if lines == moment:
-            signal.raise_signal(getattr(signal, sys.argv[4]))
+            signal.raise_signal(getattr(signal, sys.argv[3]))
     return trace
 
 client = ProgressClient("http://127.0.0.1:1", token="x", spool=sys.argv[1], retries=0, start_timeout=0, end_timeout=0)
@@ -164,7 +164,7 @@ def _status(spool: Path) -> list[str]:
     for path in spool.glob("*.sqlite3"):
         with closing(sqlite3.connect(path)) as database:
             found += [
-                json.loads(text)["status"] for (text,) in database.execute("SELECT text FROM waiting ORDER BY seq")
+                json.loads(text)["status"] for (text,) in database.execute("SELECT payload FROM waiting ORDER BY seq")
             ]
     return found
 
@@ -196,6 +196,39 @@ def test_a_signal_at_any_line_of_a_run_leaves_no_job_running(tmp_path: Path, nam
         assert not found or found[-1] in {"paused", "completed"}, (moment, found, done.stderr)
         number = getattr(signal, name_of_signal)
         assert done.returncode in {-number, 0}, (moment, done)
+
+
+_CUT_SHORT = """
+import sys, threading
+from tallymark import ProgressClient
+
+client = ProgressClient("http://127.0.0.1:1", token="x", spool=sys.argv[1], retries=0, start_timeout=0, end_timeout=0)
+held, free = threading.Event(), threading.Event()
+def hold():
+    with job._recorder.channel.outbox._transaction():
+        held.set()
+        free.wait()
+def trace(frame, event, _argument):
+    if frame.f_code.co_name == "trackers" and frame.f_back.f_code.co_name == "_say_end":
+        raise KeyboardInterrupt
+with client:
+    with client.job("j") as job:
+        job.advance("issues")
+        threading.Thread(target=hold, daemon=True).start()
+        held.wait()
+        timer = threading.Timer(0.3, free.set)
+        timer.daemon = True
+        timer.start()
+        sys.settrace(trace)
+"""
+
+
+def test_an_end_whose_report_an_interrupt_cuts_short_is_in_the_spool_when_the_client_has_closed(tmp_path: Path) -> None:
+    """Also where the disk is slow, and the client waits for no server."""
+    command = [sys.executable, "-c", _CUT_SHORT, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert "KeyboardInterrupt" in done.stderr
+    assert _status(tmp_path)[-1] == "completed", done.stderr
 
 
 def test_handlers_are_there_while_a_job_is_open_and_restored_after_the_last(make_client: "Make", name: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.processes import ending
 from tests.web.conftest import Web
 
 if TYPE_CHECKING:
@@ -67,15 +68,16 @@ class InTerminal:
         """Wait for its end; return what the terminal got."""
         written = b""
         give_up = time.monotonic() + _PATIENCE_SECONDS
-        while time.monotonic() < give_up:
-            if select.select([self._master], [], [], 0.1)[0]:
-                try:
-                    written += os.read(self._master, 65536)
-                except OSError:
+        with ending(self.process):
+            while time.monotonic() < give_up:
+                if select.select([self._master], [], [], 0.1)[0]:
+                    try:
+                        written += os.read(self._master, 65536)
+                    except OSError:
+                        break
+                elif self.process.poll() is not None:
                     break
-            elif self.process.poll() is not None:
-                break
-        self.process.wait(_PATIENCE_SECONDS)
+            self.process.wait(_PATIENCE_SECONDS)
         os.close(self._master)
         return written.decode()
 

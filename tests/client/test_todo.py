@@ -1,4 +1,4 @@
-"""What is left to do: after the last item before which all is done, without those done beyond it."""
+"""What is left to do: the items after the cursor, without those that are done."""
 
 import logging
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""A crawl that waits says so, and one that has nothing to report gives signs of life and hears commands."""
+"""A crawl that waits says so, and one that has nothing to report gives signs of life and receives commands."""
 
 import asyncio
 import logging

@@ -29,7 +29,7 @@ FORKING = Path(__file__).with_name("forking.py")
 #: Where an exception is raised. A signal's exception never reaches the outbox: only the client's threads write there.
 PARTS = {
     *("job.py", "recorder.py", "progress.py", "updates.py", "checks.py", "tracking.py"),
-    *("begun.py", "frontier.py", "keys.py"),
+    *("run.py", "counting.py", "loops.py", "delivery.py", "begun.py", "frontier.py", "keys.py"),
 }
 HABITS = Habits(every_items=3, every_seconds=0.01, max_bytes=9000, start_timeout=0.1, end_timeout=0.1)
 
@@ -89,7 +89,7 @@ def test_an_exception_at_any_bytecode_of_advance_comes_before_it_or_after_it(
 ) -> None:
     """The count and its cursor are recorded once or not at all; the next call works, even with the same key."""
     with make_client(port=1, retries=0, start_timeout=0.1, end_timeout=0.1).job(name) as job:
-        recorder = job._recorder
+        recorder = job._run.recorder
         assert recorder is not None
         number = thrown = 0
         going_on = True
@@ -121,7 +121,7 @@ def test_an_exception_at_any_bytecode_of_what_else_is_said_leaves_all_whole(
 ) -> None:
     """State and cursor stay together, and earlier counts and later calls are not affected."""
     with make_client(port=1, retries=0, start_timeout=0.1, end_timeout=0.1).job(name) as job:
-        recorder = job._recorder
+        recorder = job._run.recorder
         assert recorder is not None
         number = 0
 
@@ -275,10 +275,10 @@ def test_the_crawl_goes_on_while_the_disk_stands_still(
     """No call waits for the disk, and the memory is bounded."""
     monkeypatch.setattr("tallymark.client.recorder._MOST_ENTRIES", 500)
     with make_client().job(name) as job:
-        recorder = job._recorder
+        recorder = job._run.recorder
         assert recorder is not None
         outbox = recorder.channel.outbox
-        with outbox._transaction():
+        with outbox.file.transaction():
             for number in range(1, 20_001):
                 job.advance("issues", last_id=number)
             for _ in job.track(range(1000), type="pages"):
@@ -289,7 +289,7 @@ def test_the_crawl_goes_on_while_the_disk_stands_still(
             job.event("mine")
             job.error("none")
             job.total(30_000)
-            assert outbox._database.in_transaction, "all of them returned while the outbox was held"
+            assert outbox.file.database.in_transaction, "all of them returned while the outbox was held"
             shortened = threading.Event()
             for _ in range(200):
                 if len(recorder._log) < 500:
@@ -308,8 +308,8 @@ def test_what_is_said_between_turns_counts_in_its_place(make_client: "Make", nam
             if item == 4:
                 job.stage("two")
         job.flush(timeout=0.0)
-        assert job._recorder is not None
-        rows = [json.loads(row.text) for row in job._recorder.channel.outbox.head(100, 10**6)]
+        assert job._run.recorder is not None
+        rows = [json.loads(row.text) for row in job._run.recorder.channel.outbox.head(100, 10**6)]
         place = next(place for place, row in enumerate(rows) if row.get("stage") == "two")
         counts = [row.get("itemsByType", {}).get("issues", 0) for row in rows]
         assert (sum(counts[:place]), counts[place], sum(counts[place:])) == (4, 0, 6)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import psutil
 import psycopg
 import pytest
+from tests.processes import ending_if_it_fails
 from tests.web.conftest import TOKEN, Web
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/scrapy_spider.py"
@@ -60,11 +61,12 @@ class Tallymark(Web):
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("TALLYMARK_", "DATABASE_"))}
         with self.log.open("ab") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", "from tallymark.cli import main; main()", "serve", "--port", str(self.port)],
+                self.command(),
                 stderr=stderr,
                 env={**clean, "DATABASE_URL": self.database_url, "CRAWLER_API_TOKEN": TOKEN},
             )
-        wait_until(self._answers, "the server to answer again", self.log)
+        with ending_if_it_fails(self.process):
+            wait_until(self._answers, "the server to answer again", self.log)
 
     @property
     def url(self) -> str:

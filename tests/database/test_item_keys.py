@@ -72,3 +72,40 @@ def test_there_is_no_way_back_once_items_were_counted_by_their_keys(db: Connecti
     db.execute("SELECT tallymark.delete_job('j')")
     rollback(db_url, steps=len(later) + 1)
     assert db.execute("SELECT to_regclass('tallymark.job_item')").fetchone() == (None,)
+
+
+def test_the_release_before_reads_what_completed_cleared_as_a_field(db: Connection, db_url: str) -> None:
+    """Its fold finds a field that is null, so the state has one, too, also in baselines; the next upgrade clears it."""
+    for job in ("cleared", "pruned", "goes_on"):
+        db.execute("SELECT tallymark.create_job(%s)", [job])
+        for number, status in enumerate(("processing", "completed", "started")[: 3 if job == "goes_on" else 2]):
+            update = {"updateId": str(number), "timestamp": f"2025-01-06T10:00:0{number}Z", "status": status}
+            beyond = {"doneBeyond": [str(number)]} if status != "completed" else {}
+            db.execute("SELECT tallymark.merge_progress(%s, %s)", [job, json.dumps({**update, **beyond})])
+    db.execute("SELECT tallymark.prune_job('pruned', 'infinity', 0)")
+    before = db.execute(_STORED).fetchall()
+    rollback(db_url, steps=1)
+    places = (
+        "SELECT j.id, j.progress -> 'doneBeyond' FROM tallymark.job AS j WHERE j.progress ? 'doneBeyond' ORDER BY 1"
+    )
+    found = db.execute(places.encode()).fetchall()
+    assert [(job, json.dumps(value)) for job, value in found] == [
+        ("cleared", "null"),
+        ("goes_on", '["2"]'),
+        ("pruned", "null"),
+    ]
+    sound = """SELECT b.state -> 'progress', b.digest = tallymark.baseline_digest(
+        b.job_id, b.seq, b.updates, b.state, b.command_after) FROM tallymark.job_baseline AS b"""
+    assert db.execute(sound).fetchall() == [({"doneBeyond": None}, True)]
+    migrate(db_url)
+    assert db.execute(_STORED).fetchall() == before
+    assert db.execute("SELECT bool_and(tallymark.verify_job(id)) FROM tallymark.job").fetchone() == (True,)
+
+
+def test_the_rollback_may_be_run_again(db: Connection) -> None:
+    """Yoyo takes back and marks in two transactions."""
+    for name in (available()[-1], _MIGRATION):
+        step = (sql_root() / "migrations" / f"{name}.rollback.sql").read_text(encoding="utf-8")
+        for _ in range(2):
+            with db.transaction():
+                db.execute(step.encode())

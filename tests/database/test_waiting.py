@@ -1,6 +1,7 @@
 """The rollback of the migration that brings waiting and signs of life, with a database in use."""
 
 import json
+import re
 from typing import Any
 
 import psycopg
@@ -26,8 +27,12 @@ def test_there_is_no_way_back_once_jobs_have_waited(db: Connection, db_url: str)
     later = [name for name in available() if name > _MIGRATION]
     assert rollback(db_url, steps=len(later)) == later[::-1]
     for job in ("in the ledger", "pruned"):
-        with pytest.raises(MigrationError, match=_REFUSAL):
+        with pytest.raises(MigrationError, match=_REFUSAL) as refused:
             rollback(db_url, steps=1)
+        # What the hint says finds the job.
+        query = re.search(r"SELECT job_id.*'waits'", str(refused.value))
+        assert query is not None
+        assert (job,) in db.execute(query[0].encode()).fetchall()
         assert db.execute("SELECT tallymark.verify_job(%s)", [job]).fetchone() == (True,)
         db.execute("SELECT tallymark.delete_job(%s)", [job])
     assert rollback(db_url, steps=1) == [_MIGRATION]

@@ -18,6 +18,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.processes import ending
 from tests.web.conftest import TOKEN, Web
 from tests.web.watching import Watching
 
@@ -175,12 +176,13 @@ def _prune(cluster: Cluster) -> None:
     environ = {**os.environ, "DATABASE_URL": cluster.url()}
     command = [*CLI, "prune", "--older-than", "0s", "--keep", "5", "--share", "0.2"]
     pruning = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    with psycopg.connect(cluster.url(), autocommit=True) as db:
-        wait_for(
-            lambda: db.execute("SELECT 1 FROM tallymark.pruned_update LIMIT 1").fetchone(), "something to be pruned"
-        )
-    _kill(cluster, cluster.wait_for_primary())
-    _out, complaint = pruning.communicate(timeout=120)
+    with ending(pruning):
+        with psycopg.connect(cluster.url(), autocommit=True) as db:
+            wait_for(
+                lambda: db.execute("SELECT 1 FROM tallymark.pruned_update LIMIT 1").fetchone(), "something to be pruned"
+            )
+        _kill(cluster, cluster.wait_for_primary())
+        _out, complaint = pruning.communicate(timeout=120)
     assert pruning.returncode == 2, complaint
     for arguments in (command, [*CLI, "verify"]):
         done = subprocess.run(arguments, env=environ, capture_output=True, text=True, timeout=300, check=False)

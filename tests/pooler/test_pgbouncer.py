@@ -16,6 +16,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.json import Jsonb
 from tests.docs.test_examples import BEHIND_A_POOLER, LANGUAGES, PGX
+from tests.processes import ending
 from tests.web.conftest import Web
 from tests.web.test_merging import Crowd, check_counts, go_on, groups_of, locked, rejected, taken
 from tests.web.watching import wait_until
@@ -319,7 +320,8 @@ def test_the_examples_for_sql_callers_work_behind_it(
     # As docs/calling-from-sql.md has it for pgx.
     url = f"{pgbouncer.url}?{BEHIND_A_POOLER[PGX]}" if PGX and language.endswith(".go") else pgbouncer.url
     running = [subprocess.Popen(command, env={**os.environ, "DATABASE_URL": url}) for _ in range(3)]
-    assert [one.wait(60) for one in running] == [0, 0, 0]
+    with ending(*running):
+        assert [one.wait(60) for one in running] == [0, 0, 0]
     counted = db.execute("SELECT tallymark.get_job('job', 0) -> 'progress' -> 'itemsByType' -> 'pages'").fetchone()
     stored = db.execute("SELECT count(*), count(DISTINCT url) FROM page").fetchone()
     assert (counted, stored) == ((12,), (12, 12))

@@ -118,7 +118,7 @@ class Update:
 
     @property
     def item_keys(self) -> dict[str, set[str]]:
-        """The items that it names, by type. Each counts once for the job, whoever names it, however often."""
+        """The items that it names, by type. Each counts once for the job, however many updates name it."""
         return {name: set(keys) for name, keys in self.given.get("itemKeys", {}).items()}
 
     @property

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.processes import ending_if_it_fails
 
 #: Starts a server, prints its URL, and keeps it until its end. With a second argument the server outlives its holder,
 #: as it does where the kernel cannot end it.
@@ -56,7 +57,8 @@ def hold() -> Iterator[Callable[..., Holder]]:
         arguments = [sys.executable, "-c", _HOLDER, str(data_dir), *(["outlived"] if outlived else [])]
         process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
-        server_pid, url = process.stdout.readline().split()
+        with ending_if_it_fails(process):
+            server_pid, url = process.stdout.readline().split()
         holders.append(Holder(process, int(server_pid), url))
         return holders[-1]
 

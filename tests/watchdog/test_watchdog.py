@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
+from tests.processes import ending
 
 from tallymark.schema.migrate import migrate
 from tallymark.server import EmbeddedPostgres
@@ -206,9 +207,10 @@ def test_another_watchdog_sends_the_message_of_one_that_was_killed(
     receiver.delay = 3.0
     command = [sys.executable, "-c", "from tallymark.cli import main; main()", "watchdog", "--database-url", db_url]
     process = subprocess.Popen([*command, "--notify", receiver.url], stderr=subprocess.DEVNULL)
-    wait_until(lambda: len(receiver.messages) == 1)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with ending(process):
+        wait_until(lambda: len(receiver.messages) == 1)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     receiver.delay = 0.0
     with watching(db_url, "--notify", receiver.url):
         time.sleep(1)

@@ -1,5 +1,6 @@
 """A backup of a database, and its restoration in the same place, while servers run on it."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -17,7 +18,7 @@ class Backup:
         """Make it."""
         self._url = url
         self._file = file
-        subprocess.run([bin_dir() / "pg_dump", "--format=custom", f"--file={file}", url], check=True)
+        subprocess.run([_programs() / "pg_dump", "--format=custom", f"--file={file}", url], check=True)
 
     def restore(self) -> None:
         """Drop the database, even while it is in use, and restore it."""
@@ -25,4 +26,9 @@ class Backup:
         with psycopg.connect(make_conninfo(self._url, dbname="postgres"), autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
             connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
-        subprocess.run([bin_dir() / "pg_restore", "--exit-on-error", f"--dbname={self._url}", self._file], check=True)
+        subprocess.run([_programs() / "pg_restore", "--exit-on-error", f"--dbname={self._url}", self._file], check=True)
+
+
+def _programs() -> Path:
+    """Return the programs of the server: what a newer pg_dump writes, an older server may not take."""
+    return Path(os.environ.get("TEST_POSTGRES_BIN") or bin_dir())

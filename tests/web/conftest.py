@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from psycopg import sql
+from tests.processes import ENDS_WITH_ITS_PARENT, ending_if_it_fails
 
 from tallymark.schema.migrate import migrate
 from tallymark.server.ports import some_free_port
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 TOKEN = "crawler-token"
 
-_SERVE = (sys.executable, "-c", "from tallymark.cli import main; main()", "serve")
+_SERVE = (sys.executable, "-c", ENDS_WITH_ITS_PARENT + "from tallymark.cli import main; main()", "serve")
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,11 @@ class Web:
                 env={**clean, "DATABASE_URL": database_url, "CRAWLER_API_TOKEN": TOKEN, **environ},
             )
         give_up = time.monotonic() + 60
-        while not self._answers():
-            assert self.process.poll() is None, log.read_text()
-            assert time.monotonic() < give_up, log.read_text()
-            time.sleep(0.02)
+        with ending_if_it_fails(self.process):
+            while not self._answers():
+                assert self.process.poll() is None, log.read_text()
+                assert time.monotonic() < give_up, log.read_text()
+                time.sleep(0.02)
 
     def _answers(self) -> bool:
         try:

@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from tests.processes import ending_if_it_fails
 from tests.web.conftest import TOKEN
 from tests.web.test_sign_in import sign_in, sign_out
 
@@ -40,10 +41,11 @@ class _Server:
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(command, stderr=stderr, stdout=stderr, env=environ, start_new_session=True)
         give_up = time.monotonic() + 60
-        while not self._answers():
-            assert self.process.poll() is None, log.read_text()
-            assert time.monotonic() < give_up, log.read_text()
-            time.sleep(0.05)
+        with ending_if_it_fails(self.process):
+            while not self._answers():
+                assert self.process.poll() is None, log.read_text()
+                assert time.monotonic() < give_up, log.read_text()
+                time.sleep(0.05)
 
     def report(self, update: dict[str, object]) -> int:
         """Send an update over a connection of its own, and return the status."""

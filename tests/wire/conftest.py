@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from psycopg import sql
+from tests.processes import ENDS_WITH_ITS_PARENT, ending_if_it_fails
 
 from tallymark.schema.migrate import migrate
 from tallymark.server.ports import some_free_port
@@ -81,16 +82,17 @@ def _serve(settings: dict[str, str], log: Path) -> tuple[Target, subprocess.Pope
     """Start `tallymark serve`, and return when it answers."""
     target = Target(f"http://127.0.0.1:{some_free_port('127.0.0.1')}", TOKEN)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("TALLYMARK_", "DATABASE_"))}
-    serve = (sys.executable, "-c", "from tallymark.cli import main; main()", "serve")
+    serve = (sys.executable, "-c", ENDS_WITH_ITS_PARENT + "from tallymark.cli import main; main()", "serve")
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             [*serve, "--port", target.url.rpartition(":")[2]], stderr=stderr, env={**clean, **settings}
         )
     give_up = time.monotonic() + 60
-    while not _answers(target):
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < give_up, log.read_text()
-        time.sleep(0.02)
+    with ending_if_it_fails(process):
+        while not _answers(target):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < give_up, log.read_text()
+            time.sleep(0.02)
     return target, process
 
 

@@ -24,7 +24,7 @@ def projects(http: httpx.Client, after: str | None) -> Iterator[dict[str, Any]]:
         query["id_after"] = after
     answer = http.get("/api/v4/projects", params=query).raise_for_status()
     yield from answer.json()
-    # GitLab says how many there are in no header. The last page has no link.
+    # No header says how many projects there are. The last page has no link.
     while "next" in answer.links:
         answer = http.get(answer.links["next"]["url"]).raise_for_status()
         yield from answer.json()

@@ -23,7 +23,7 @@ MANY = 20
 def main(list_of_urls: str, job_id: str, machine: str) -> None:
     """Fetch the pages that no machine has fetched before."""
     urls = Path(list_of_urls).read_text(encoding="utf-8").split()
-    # Each machine begins at another place and goes around once, so two rarely want the same page at the same time.
+    # Each machine starts at another position and goes around once, so two rarely fetch the same page at the same time.
     first = crc32(machine.encode()) % len(urls)
     urls = urls[first:] + urls[:first]
     client = ProgressClient(os.environ["TALLYMARK_URL"], token=os.environ["TALLYMARK_TOKEN"], spool="spool")

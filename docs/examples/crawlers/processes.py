@@ -27,7 +27,7 @@ def main(list_of_urls: str, job_id: str) -> None:
     """Fetch the pages that were not fetched before."""
     urls = Path(list_of_urls).read_text(encoding="utf-8").split()
     client = ProgressClient(os.environ["TALLYMARK_URL"], token=os.environ["TALLYMARK_TOKEN"], spool="spool")
-    # The processes begin with nothing of this one, so also without its client.
+    # Processes that are started with `spawn` have no copy of this one's client.
     with client, client.job(job_id) as job, ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
         if job.resume.last_processed_id in urls:
             urls = urls[urls.index(job.resume.last_processed_id) + 1 :]

@@ -25,17 +25,18 @@ _LONGEST_KEY = 1000
 _INPUT, _OUTPUT = 0, 1
 
 
-def _type(_context: click.Context, _option: click.Parameter, value: str) -> str:
+def _as_type(_context: click.Context, _option: click.Parameter, type_: str) -> str:
+    """Refuse the name of a type that the server would refuse, before the pipe has begun."""
     try:
-        check_type(value)
+        check_type(type_)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
-    return value
+    return type_
 
 
 @click.command()
 @click.argument("job_id", metavar="JOB")
-@click.option("--type", "type_", metavar="TYPE", default="lines", callback=_type, help="What a line counts as.")
+@click.option("--type", "type_", metavar="TYPE", default="lines", callback=_as_type, help="What a line counts as.")
 @click.option("--key", is_flag=True, help="Count equal lines once in the whole of JOB.")
 @click.option("--total", type=click.IntRange(0, MOST), metavar="N", help="How many lines are expected.")
 @reporting_options
@@ -44,11 +45,12 @@ def count(job_id: str, type_: str, total: int | None, place: Place, worker: str 
 
     Every byte is passed on as it is, as soon as it comes. A line counts when it has been written; a last line without
     an end counts, too. At the end of the input JOB is completed; it is paused on Ctrl-C and SIGTERM, and where the
-    reader of the output goes away, as `head` does; and failed where the output cannot be written.
+    reader of the output goes away, as `head` does; and failed where the input cannot be read or the output not written.
 
     How the other commands of the pipe ended is not known here: see `tallymark run`.
 
-    Exits 0 at the end of the input, 1 if the output cannot be written, 141 if its reader has gone away.
+    Exits 0 at the end of the input, 1 if the input cannot be read or the output not written, 141 if the reader of the
+    output has gone away.
     """
     fill_standard_streams()
     # SQLite and the network must not be opened by a number that the pipe uses: the streams are there by now.
@@ -68,20 +70,21 @@ def count(job_id: str, type_: str, total: int | None, place: Place, worker: str 
     if isinstance(problem, BrokenPipeError):
         sys.exit(BY_SIGNAL + signal.SIGPIPE)
     if problem is not None:
-        say(f"tallymark: standard output: {problem.strerror or problem}", err=True)
+        say(f"tallymark: {problem.filename}: {problem.strerror or problem}", err=True)
         sys.exit(1)
     if interrupt.number is not None:
         end_by(interrupt.number)
 
 
 def _pass_on(counter: "_Counter", interrupt: Interrupt) -> OSError | None:
-    """Copy standard input to standard output, until either ends; return why the output could not be written."""
+    """Copy standard input to standard output, until either ends; return why one of them could not be used."""
     while _is_ready(_INPUT, select.POLLIN, interrupt):
         try:
             data = os.read(_INPUT, _READ_BYTES)
         except BlockingIOError:
             continue
         except OSError as error:
+            error.filename = "standard input"
             return error
         if not data:
             break
@@ -94,6 +97,7 @@ def _pass_on(counter: "_Counter", interrupt: Interrupt) -> OSError | None:
             except BlockingIOError:
                 continue
             except OSError as error:
+                error.filename = "standard output"
                 return error
             counter.take(view[:written])
             view = view[written:]
@@ -118,7 +122,9 @@ class _Counter:
         self._keyed = keyed
         self._number = 0
         self._keys: list[str] = []
-        self._begun = b""
+        #: A line whose end has not come yet.
+        self._has_begun = False
+        self._begun = _Line()
         self._total = total
         self._has_total = False
         self._is_starting = True
@@ -145,29 +151,22 @@ class _Counter:
         self._report()
 
     def _count(self, text: bytes) -> None:
-        ends = text.count(b"\n")
+        *lines, rest = text.split(b"\n")
+        self._number += len(lines)
+        self._has_begun = bool(rest) or (self._has_begun and not lines)
         if self._keyed:
-            *lines, rest = text.split(b"\n")
-            if lines:
-                lines[0] = self._begun + lines[0]
-                self._begun = rest
-            else:
-                self._begun += rest
-            self._keys += map(_key_of, lines)
-        else:
-            if ends:
-                self._begun = b""
-            # Whether a line has begun is all that matters.
-            self._begun = self._begun or text[-1:].strip(b"\n")
-            self._number += ends
+            for line in lines:
+                self._begun.add(line)
+                self._keys.append(self._begun.key())
+                self._begun = _Line()
+            self._begun.add(rest)
 
     def finish(self) -> None:
         """Count the last line, if it has no end, and report all."""
         with self._lock:
-            if self._begun and self._keyed:
-                self._keys.append(_key_of(self._begun))
-            elif self._begun:
+            if self._has_begun:
                 self._number += 1
+                self._keys += [self._begun.key()] if self._keyed else []
         self._starting.join()
         self._report()
 
@@ -180,19 +179,31 @@ class _Counter:
         if self._total is not None and not self._has_total:
             self._job.total(self._total)
             self._has_total = True
-        if self._number:
+        if self._number and not self._keyed:
             self._job.advance(self._type, self._number)
-            self._number = 0
+        self._number = 0
         for key in self._keys:
             self._job.advance(self._type, key=key)
         self._keys = []
 
 
-def _key_of(line: bytes) -> str:
-    """Return a line as a key; a digest, where it is too long or no text."""
-    if len(line) <= _LONGEST_KEY:
-        with suppress(UnicodeDecodeError):
-            text = line.decode()
-            if text and "\0" not in text:
-                return text
-    return f"sha256:{hashlib.sha256(line).hexdigest()}"
+class _Line:
+    """A line as its parts come. Of a long one, which may have no end, only the beginning and a digest are kept."""
+
+    def __init__(self) -> None:
+        self._text = b""
+        self._digest = hashlib.sha256()
+
+    def add(self, part: bytes) -> None:
+        """Take the next part."""
+        self._digest.update(part)
+        self._text += part[: _LONGEST_KEY + 1 - len(self._text)]
+
+    def key(self) -> str:
+        """Return the line as a key; a digest, where it is too long or no text."""
+        if len(self._text) <= _LONGEST_KEY:
+            with suppress(UnicodeDecodeError):
+                text = self._text.decode()
+                if text and "\0" not in text:
+                    return text
+        return f"sha256:{self._digest.hexdigest()}"

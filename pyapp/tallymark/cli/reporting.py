@@ -161,7 +161,7 @@ def fill_standard_streams() -> None:
 
 
 def end_by(number: int) -> NoReturn:
-    """End this process as a signal does, so that who waits for it sees the same."""
+    """End this process as a signal does, so that the process that waits for it sees the same exit status."""
     signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
     os.kill(os.getpid(), number)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import click
 
 from tallymark.cli.reporting import BY_SIGNAL, Place, end_by, fill_standard_streams, make_job, reporting_options
-from tallymark.client import Job, Transport, Unreachable
+from tallymark.client import DeliveryError, Job, Transport, Unreachable
 from tallymark.client.transport import JOBS_PATH, HttpTransport, as_json
 from tallymark.plain import plain
 from tallymark.terminal.screen import say
@@ -22,8 +22,10 @@ _DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ)
 _COPIED = _ENDING | {signal.SIGPIPE, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2}
 _NOT_FOUND, _NOT_RUNNABLE = 127, 126
 _LOOK_SECONDS = 5.0
-#: How a job is after a run has reported its end. Others, such as `waiting`, are those of a run that goes on.
+#: How a job is after a report of an end. One that waits, or needs credentials, has not ended.
 _ENDED = frozenset({"finished", "failed", "cancelled", "paused"})
+#: COMMAND may have a client of its own, without a name for its worker: each has a file of its own in the spool.
+_WORKER = "run"
 
 
 @click.command()
@@ -45,7 +47,7 @@ def run(job_id: str, command: tuple[str, ...], place: Place, worker: str | None)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED | {signal.SIGCHLD})
     child = _Child(command, {**os.environ, **_environment(place, job_id)}, mask)
-    client, job = make_job(place, job_id, worker, child.obey)
+    client, job = make_job(place, job_id, worker or _WORKER, child.obey)
     with client:
         job.start()
         code = child.run()
@@ -64,7 +66,7 @@ class _Child:
     """The process of the command.
 
     Attributes:
-        asked: The command of an operator that it was told.
+        asked: The operator's command that was passed on to it.
         interrupted_by: The last signal that asked it to end.
         problem: Why it could not be run.
     """
@@ -122,13 +124,15 @@ class _Child:
 def _reported_itself(transport: Transport, job: Job) -> bool:
     """Return whether the command has reported an end. Registering a job that is there already answers with the job."""
     try:
+        if not job.flush(_LOOK_SECONDS).on_server:
+            # The start of this run may be missing: the job is as an earlier run has left it.
+            return False
         answer = transport.post(JOBS_PATH, as_json({"taskId": job.id}), timeout=_LOOK_SECONDS)
-    except Unreachable:
+    except (Unreachable, DeliveryError):
         return False
     finally:
         transport.close()
-    status = answer.body.get("status") if isinstance(answer.body, dict) else None
-    return isinstance(status, str) and status in _ENDED
+    return isinstance(answer.body, dict) and answer.body.get("status") in _ENDED
 
 
 def _report(job: Job, child: _Child, code: int) -> None:

@@ -1,24 +1,23 @@
-"""Signs of life: a job that has nothing to report says that its crawler is there, and hears commands all the same."""
+"""Signs of life: a job that has nothing to report shows that its crawler is alive, and receives commands."""
 
 import logging
 import weakref
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote
 
 from tallymark.client.channel import Channel
-from tallymark.client.transport import JOBS_PATH, Answer, as_json
+from tallymark.client.transport import Answer, as_json, job_path
 
 _log = logging.getLogger("tallymark.client")
 
-#: For more open jobs than 30 s have room for, each gives its signs less often: at most so many a second in all.
+#: At most so many signs a second are sent for all jobs. With many open jobs, each sends its signs less often.
 _MOST_PER_SECOND = 20
 #: At most so many are sent before the sender looks for updates again, which come first.
 MOST_AT_ONCE = 10
 #: Seconds that a sign of life may take: updates wait meanwhile.
 TIMEOUT_SECONDS = 5.0
-#: A delay of the reports that is at least so long is told about, in seconds.
+#: A delay of the reports of at least so many seconds is reported.
 LONG_SECONDS = 30.0
-#: The name of the event that tells about it.
+#: The name of the event that reports it.
 DELAYED = "delivery_delayed"
 _OK = 200
 _UNKNOWN = 404
@@ -61,14 +60,14 @@ class Signs:
                 channel.listen("", {"status": "received", "command": body["command"]})
         elif answer.status == _NOT_ALLOWED or (answer.status == _UNKNOWN and body.get("error") != "Job not found"):
             self.every = None
-            _log.info("the server is of an earlier release: while a job has nothing to report, it hears no commands")
+            _log.info("the server is of an earlier release: while a job has nothing to report, it receives no commands")
 
 
 class Delays:
     """The pauses that the server asks for with Retry-After.
 
-    The crawl goes on meanwhile, so the job does not wait: only its reports do. Nobody can be told while such a pause
-    lasts. What is told afterwards explains the gap in the timeline.
+    Meanwhile the crawl goes on, so the job is not waiting; only its reports wait. An event that is reported after the
+    pause explains the gap in the timeline.
     """
 
     def __init__(self) -> None:
@@ -76,13 +75,13 @@ class Delays:
         self._asked: tuple[int, float] | None = None
 
     def note(self, answer: Answer, now: float) -> None:
-        """Note that the server refused to be asked for a time."""
+        """Note that the server asked for a pause."""
         if answer.retry_after is not None:
             self._began = now if self._asked is None else self._began
             self._asked = (answer.status, answer.retry_after)
 
     def over(self, now: float) -> dict[str, float] | None:
-        """Return what to tell about the pause that is over; None where there was none, or a short one."""
+        """Return what to report about the pause that is over; None where there was none, or a short one."""
         asked, self._asked = self._asked, None
         if asked is None or now - self._began < LONG_SECONDS:
             return None
@@ -91,10 +90,7 @@ class Delays:
 
 def address(channel: Channel) -> tuple[str, str]:
     """Return the path and the body of a channel's sign of life."""
-    job_id = quote(channel.job_id, safe="")
-    if job_id in {".", ".."}:  # they would mean other paths
-        job_id = job_id.replace(".", "%2E")
-    return f"{JOBS_PATH}/{job_id}/alive", as_json({"workerId": channel.worker} if channel.worker else {})
+    return job_path(channel.job_id, "alive"), as_json({"workerId": channel.worker} if channel.worker else {})
 
 
 def _is_open(channel: Channel) -> bool:

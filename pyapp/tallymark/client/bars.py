@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from tallymark.client.bell import Bell
+from tallymark.client.process import in_child
 
 #: Seconds between pictures; a loop that is shorter leaves none.
 _PICTURE_SECONDS = 0.1
@@ -222,4 +223,4 @@ def _forget() -> None:
     _display.__init__()  # type: ignore[misc]  # all of its state is new
 
 
-os.register_at_fork(after_in_child=_forget)
+in_child(_forget)

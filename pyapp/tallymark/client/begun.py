@@ -95,7 +95,7 @@ class Places:
     """
 
     def __init__(self, recorder: "Recorder", done: Iterable[Node]) -> None:
-        """Start with the items that earlier runs have done beyond the cursor."""
+        """Start with the items after the cursor that earlier runs have done."""
         self._recorder = recorder
         self._open: dict[str, Node] = {}
         self._done = {node.cursor: node for node in done}
@@ -142,7 +142,7 @@ class Places:
             self._recorder.forget(node)
 
     def knows(self, cursor: str) -> bool:
-        """Return whether an earlier run has done an item beyond its cursor, as far as it was not met yet."""
+        """Return whether an earlier run has done an item after its cursor, and `todo` has not passed it yet."""
         return cursor in self._done
 
 
@@ -162,7 +162,7 @@ def left_to_do(
     told: Callable[[], bool],
     warn: Callable[[str], None],
 ) -> Iterator[Item]:
-    """Yield the items after the last one done, without those done beyond it; see `Job.todo`."""
+    """Yield the items after the cursor, without those of them that are done; see `Job.todo`."""
 
     def cursor(item: Item) -> str:
         return cursor_of(item if id_ is None else id_(item))
@@ -209,6 +209,6 @@ def _after(
         )
     warn(
         f"goes on at the beginning: the last item that was done, {last!r}, is not among the items."
-        " Only what is known to be done beyond it is left out; the others count again"
+        " Only items that are known to be done are left out; the others count again"
     )
     yield from again

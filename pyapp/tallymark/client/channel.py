@@ -1,29 +1,24 @@
 """The way of one job's updates to the server."""
 
 import json
-import logging
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from tallymark.client.answers import FORBIDDEN, UNKNOWN, why_refused
 from tallymark.client.bell import Bell
-from tallymark.client.disk import DISK_ERRORS, is_damage
+from tallymark.client.disk import DISK_ERRORS
 from tallymark.client.keys import as_counts
-from tallymark.client.log import Seldom, log as _log
+from tallymark.client.log import log as _log
 from tallymark.client.mending import Mended, mend
 from tallymark.client.outbox import Outbox
 from tallymark.client.records import Position, Waiting
+from tallymark.client.refusals import Refusals
+from tallymark.client.storage import Found, Storage
 from tallymark.client.updates import Update
 
 #: How long the updates of a job wait after the token was not allowed to report on it.
 _HELD_SECONDS = 60.0
-#: How long a disk that failed is left alone.
-_DISK_AGAIN_SECONDS = 60.0
-
-Found = TypeVar("Found")
 
 
 class Source(Protocol):
@@ -46,32 +41,11 @@ class Source(Protocol):
 Listen = Callable[[str, Mapping[str, Any]], None]
 
 
-class Refusals:
-    """What the server refused: how often, and the newest as texts. Written by the sender's thread only."""
-
-    def __init__(self) -> None:
-        self.seldom = Seldom()
-        self._texts: deque[str] = deque(maxlen=100)
-        self.number = 0
-
-    def add(self, why: str) -> None:
-        """Note a refusal."""
-        self._texts.append(why)
-        self.number += 1
-
-    def since(self, told: int) -> tuple[tuple[str, ...], int]:
-        """Return those after the first `told` ones, as far as they are kept, and how many there were in all."""
-        number, texts = self.number, list(self._texts)
-        return tuple(texts[max(len(texts) - (number - told), 0) :]) if number > told else (), number
-
-
 class Channel:
     """A job as the sender sees it: its updates that wait, and up to which number they are settled.
 
     Attributes:
-        outbox: The updates that wait. Replaced by one in memory after the disk has failed, and by a new file when the
-            disk works again: it is tried at once if the file was removed, and else once a minute.
-        new_file: Opens a new file for the job; None if there is none.
+        storage: Where its updates wait.
         refusals: What the server refused.
         register: Whether to register the job if the server does not know it; `attributes`: with these.
         user: The `Job` that uses the channel, kept alive while it is served; None if there is none.
@@ -87,7 +61,6 @@ class Channel:
     def __init__(self, job_id: str, worker: str | None, outbox: Outbox) -> None:
         self.job_id = job_id
         self.worker = worker
-        self.outbox = outbox
         self.register = False
         self.attributes: Mapping[str, Any] | None = None
         self.user: object = None
@@ -98,17 +71,10 @@ class Channel:
         self.counts_keys: bool | None = None
         self._has_told_of_waits = False
         self.since = time.monotonic()
-        self.new_file: Callable[[], Outbox | None] | None = None
         self.refusals = Refusals()
-        self._refused: list[tuple[dict[str, Any], Any]] = []
-        self._disk_failures = Seldom()
-        self._notes: deque[tuple[int, str]] = deque()
-        self._disk_again_at = 0.0 if outbox.is_durable else time.monotonic() + _DISK_AGAIN_SECONDS
+        self.storage = Storage(job_id, outbox, self.refusals)
         self._held_until = 0.0
-        self._settled = 0
         self._waiters: dict[Bell, None] = {}
-        # Taken by the client's threads only, while the outbox may be replaced.
-        self._lock = threading.RLock()
 
     @classmethod
     def adopt(cls, outbox: Outbox, position: Position) -> "Channel":
@@ -118,6 +84,11 @@ class Channel:
         channel.is_over = channel.is_adopted = True
         channel.is_finished = position.completed
         return channel
+
+    @property
+    def outbox(self) -> Outbox:
+        """The updates that wait. It may be replaced by another one; see `Storage`."""
+        return self.storage.outbox
 
     @property
     def name(self) -> tuple[str, str | None]:
@@ -156,13 +127,9 @@ class Channel:
 
     def close(self) -> None:
         """Close the outbox; delete its file if it is not needed any more."""
-        # It may be asked for after the end.
-        self._refused = self.refused()
         self.is_closed = True
         self.user = self.source = self.listen = None
-        problem = self.outbox.close(remove=self.is_finished and not len(self.outbox))
-        if problem is not None:
-            _log.warning("job %s: the spool file %s could not be put away: %s", self.job_id, self.outbox.path, problem)
+        self.storage.close(remove=self.is_finished)
 
     # --- waiting updates ----------------------------------------------------------------------------------------------
 
@@ -171,34 +138,11 @@ class Channel:
 
         `forget`: see `Outbox.append`.
         """
-        with self._lock:
-            self._come_back()
-            while True:
-                outbox = self.outbox
-                try:
-                    last = outbox.append(updates, position, forget)
-                except DISK_ERRORS as error:
-                    if not outbox.is_durable:
-                        raise
-                    self._leave(outbox, error)
-                else:
-                    # If it is in a file that has no name any more, it is copied from there.
-                    self._check()
-                    break
-        self._speak()
-        return last
+        return self.storage.put(updates, position, forget)
 
     def check(self) -> None:
         """Make the file again if somebody removed it."""
-        with self._lock:
-            self._come_back()
-            self._check()
-        self._speak()
-
-    def _check(self) -> None:
-        if not self.outbox.is_there:
-            self._leave(self.outbox, FileNotFoundError("the file was removed"))
-            self._come_back()
+        self.storage.check()
 
     def head(self, most: int, size: int) -> list[Waiting]:
         """Return the first updates that wait; none if they cannot be read."""
@@ -210,7 +154,7 @@ class Channel:
             if self.outbox is not outbox:
                 return []
             if not self.is_over:
-                self.leave_disk(outbox, error)
+                self.storage.leave_disk(outbox, error)
             else:
                 _log.warning("job %s: the spool cannot be read: %s", self.job_id, error)
                 self.hold()
@@ -218,78 +162,11 @@ class Channel:
 
     def ask(self, read: Callable[[Outbox], Found]) -> Found:
         """Return what a function reads from the outbox; if the disk fails, what could be copied into memory."""
-        while True:
-            outbox = self.outbox
-            try:
-                return read(outbox)
-            except DISK_ERRORS as error:
-                if self.outbox is outbox:
-                    if not outbox.is_durable or self.is_closed:
-                        raise
-                    self.leave_disk(outbox, error)
+        return self.storage.ask(read)
 
     def refused(self) -> list[tuple[dict[str, Any], Any]]:
         """Return the updates that the server refused, each with its answer."""
-        try:
-            return self.ask(Outbox.refused)
-        except DISK_ERRORS:
-            # The file was closed, after the end.
-            return self._refused
-
-    def leave_disk(self, failed: Outbox, error: Exception) -> None:
-        """Copy a file that fails into memory and use that; nothing happens if that was done before."""
-        with self._lock:
-            self._leave(failed, error)
-        self._speak()
-
-    def _leave(self, failed: Outbox, error: Exception) -> None:
-        if self.outbox is not failed or not failed.is_durable:
-            return
-        level = logging.WARNING if self._disk_failures.again() else logging.DEBUG
-        self._notes.append(
-            (level, f"the spool cannot be written or read, updates are kept in memory: {failed.path}: {error}")
-        )
-        memory = Outbox(None, limit=failed.limit)
-        # The file keeps these updates, too; if they are sent again, they are duplicates.
-        contents, problem = failed.salvage()
-        memory.take_in(contents)
-        if not contents.last_place:
-            # The numbers start again at 1.
-            self._settled = 0
-        if problem is not None:
-            note = f"a part of {failed.path} cannot be read, and may be lost: {problem}"
-            self._notes.append((logging.ERROR, note))
-            self.refusals.add(note)
-        was_removed = isinstance(error, FileNotFoundError)
-        self._disk_again_at = time.monotonic() + (0.0 if was_removed else _DISK_AGAIN_SECONDS)
-        self.outbox = memory
-        failed.close(aside=problem is not None or is_damage(error))
-
-    def _speak(self) -> None:
-        """Log what happened under the lock, without it: a log handler may report to the job."""
-        while self._notes:
-            level, note = self._notes.popleft()
-            _log.log(level, "job %s: %s", self.job_id, note)
-
-    def _come_back(self) -> None:
-        """Use a new file instead of memory, if the disk works again. The caller holds the lock."""
-        memory = self.outbox
-        if memory.is_durable or self.new_file is None or time.monotonic() < self._disk_again_at:
-            return
-        self._disk_again_at = time.monotonic() + _DISK_AGAIN_SECONDS
-        fresh = None
-        try:
-            if (fresh := self.new_file()) is not None:
-                fresh.take_over(memory)
-        except DISK_ERRORS as error:
-            self._notes.append((logging.DEBUG, f"the spool cannot be used yet: {error}"))
-            if fresh is not None:
-                fresh.close(remove=True)
-            return
-        if fresh is not None:
-            self.outbox = fresh
-            memory.close()
-            self._notes.append((logging.INFO, f"the spool can be used again: {fresh.path}"))
+        return self.storage.refused()
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
@@ -300,7 +177,7 @@ class Channel:
             return self._take(outbox, rows, answers)
         except DISK_ERRORS as error:
             # The updates stay in the file; sent again, they are duplicates.
-            self.leave_disk(outbox, error)
+            self.storage.leave_disk(outbox, error)
             return True
 
     def _take(self, outbox: Outbox, rows: list[Waiting], answers: list[Mapping[str, Any]]) -> bool:
@@ -344,8 +221,7 @@ class Channel:
         for row, answer in told:
             if self.listen is not None:
                 self.listen(row.update_id, answer)
-        with self._lock:
-            self._settled = max([self._settled, *(row.seq for row in [*delivered, *(row for row, _ in refused)])])
+        self.storage.settle(row.seq for row in [*delivered, *(row for row, _ in refused)])
         self.nudge()
         return not unknown
 
@@ -374,11 +250,11 @@ class Channel:
         bell = Bell()
         self._waiters[bell] = None
         try:
-            while self._settled < seq and not gave_up() and time.monotonic() < until:
+            while self.storage.settled < seq and not gave_up() and time.monotonic() < until:
                 bell.wait(min(0.5, until - time.monotonic()))
         finally:
             self._waiters.pop(bell, None)
-        return self._settled >= seq
+        return self.storage.settled >= seq
 
     def nudge(self) -> None:
         """Make the threads in `wait` look again."""

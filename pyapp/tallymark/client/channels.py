@@ -42,7 +42,7 @@ class Channels:
         try:
             channel = Channel(job_id, worker, outbox)
             channel.user = user
-            channel.new_file = partial(self._spool.new_file, job_id, worker) if self._spool.directory else None
+            channel.storage.new_file = partial(self._spool.new_file, job_id, worker) if self._spool.directory else None
             self._opening[name] = user, channel
         except BaseException:
             outbox.close()

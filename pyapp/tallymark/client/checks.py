@@ -108,6 +108,11 @@ def check_text(argument: str, value: object, limit: Text) -> None:
         raise ValueError(f"{argument} must have {limit.least} to {limit.most} characters, not {found}")
 
 
+def exact(text: str) -> str:
+    """Return a text without a class of its own, such as lxml's: no method of that can fail later, in our threads."""
+    return text if type(text) is str else str.__str__(text)
+
+
 def check_id(argument: str, value: object, limit: Text) -> None:
     """Raise TypeError or ValueError for an id that the server would refuse, or would change."""
     check_text(argument, value, limit)

@@ -78,8 +78,8 @@ class ProgressClient:
                 at the latest. A handler that the crawl has set before the job starts is called instead, and decides
                 when the process ends; a signal that it ignores stays ignored. Handlers are set by a job that is started
                 in the main thread, and restored when the last one ends. With None, signals are left alone.
-            alive_every: A job without reports for so many seconds gives a sign of life, and hears commands by it; None
-                gives none. With more than 600 open jobs the signs are further apart.
+            alive_every: After so many seconds without a report, a job gives a sign of life, and receives commands in
+                the answer. None turns that off. With more than 600 open jobs the signs are further apart.
             proxy: The address of a proxy, such as `http://proxy:3128`. If None, as the environment says, by
                 HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; an empty text for none. The certificates that are
                 trusted are those of REQUESTS_CA_BUNDLE or SSL_CERT_FILE.

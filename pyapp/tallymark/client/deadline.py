@@ -1,4 +1,4 @@
-"""Bounds a whole request. A socket's timeout bounds each read only, so a server that drips would outlive it."""
+"""Bounds a whole request. A socket's timeout bounds each read only: a server that sends single bytes never ends."""
 
 import io
 import socket

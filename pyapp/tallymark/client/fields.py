@@ -1,4 +1,4 @@
-"""Sorts the fields that a crawler gives by name: each goes the way on which nothing beside it can be lost."""
+"""Sorts the fields that a crawler gives by name, so that none of them can cause the loss of another one."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from tallymark.client.checks import (
 )
 from tallymark.client.fitting import fit_error
 from tallymark.client.log import log as _log
-from tallymark.client.updates import Fields, clean
+from tallymark.client.updates import INCREMENTS, Fields, clean
 
 #: The fields that the client sets itself, and what to call instead.
 OWN: Mapping[str, str] = {
@@ -42,9 +42,8 @@ OWN: Mapping[str, str] = {
 #: Counts, also under the names of the original.
 WHOLE = frozenset({"processed", "groupCount", "projectCount", "groupTotal", "projectTotal"})
 TEXTS: Mapping[str, Text] = {"stage": STAGE, "currentDataType": DATA_TYPE, "reason": REASON}
-#: Objects of counts. Those that are increments are sent in an update of their own, so that none replaces another.
-_BY_TYPE = frozenset({"foundByType", "failedByType", "skippedByType", "totalsByType"})
-_INCREMENTS = frozenset({"foundByType", "failedByType", "skippedByType"})
+#: Objects of counts.
+_BY_TYPE = frozenset({*INCREMENTS, "totalsByType"})
 #: For what is cut afterwards.
 _ANY_BYTES = 2**30
 
@@ -87,11 +86,11 @@ def sort(fields: Mapping[str, Any]) -> Given:
     if size > MOST_CALL_BYTES:
         raise ValueError(f"the fields take {size} bytes as JSON, at most {MOST_CALL_BYTES} are allowed in one call")
     return Given(
-        {name: value for name, value in kept.items() if name not in _INCREMENTS},
+        {name: value for name, value in kept.items() if name not in INCREMENTS},
         state,
         None if cursor is None else clean(cursor),
         None if total is None else as_whole("totalItems", total),
-        {name: value for name, value in kept.items() if name in _INCREMENTS} or None,
+        {name: value for name, value in kept.items() if name in INCREMENTS} or None,
         areas,
         events,
     )

@@ -1,11 +1,12 @@
-"""Where a crawl goes on if its items end in any order: the last item before which all is done, and what is done beyond.
+"""Where a crawl goes on if its items end in any order: the last item before which all are done, and later ones.
 
 The items are in a line, in the order in which they were begun. The front passes an item when it and all before it are
-done. Items that are done beyond the front are told to the server one by one, as far as the protocol has room; each
-counts when it is told. What finds no room is held: it counts when there is room, or when the front passes it. So count,
-cursor and what is done beyond are always one fact, in one update.
+done; the cursor is that of the last item that was passed. Items beyond the front that are done are told to the server:
+they are in `doneBeyond`, as far as the protocol has room, and count with that update. An item that finds no room is
+held: it counts when there is room, or when the front passes it. So counts, cursor and `doneBeyond` always agree, and
+are in one update.
 
-A fold works on a copy of the `Frontier`. What the copies share, the line and what is known about an item, only grows by
+A fold works on a copy of the `Frontier`. The copies share the line and what is known about an item. These only grow, by
 steps that may be taken twice, so a fold that failed changes nothing.
 """
 
@@ -27,7 +28,7 @@ Worth = tuple[str, int, int | None, bytes | None]
 
 
 class Node:
-    """An item in the line. `place`: its number there; `worth`: what it counts when it is told or passed."""
+    """An item in the line. `place`: its number there; `worth`: the counts that it adds when it is told or passed."""
 
     __slots__ = ("_size", "cursor", "has_failed", "is_done", "is_named", "place", "since", "worth")
 
@@ -60,7 +61,7 @@ class Step(NamedTuple):
 
 
 class Frontier:
-    """The line, its front, and what is told. `has_changed`: whether the server does not know it yet."""
+    """The line, its front, and which items are told. `has_changed`: whether the server does not know that yet."""
 
     def __init__(self) -> None:
         """Start with an empty line."""
@@ -107,12 +108,12 @@ class Frontier:
         self.fresh.append(node)
 
     def forget(self, node: Node) -> None:
-        """Tell an item no longer: the front has passed it in an earlier run."""
+        """Take an item out of those that are told: the front has passed it in an earlier run."""
         self._told_bytes -= self.told.pop(node, 0)
         self.has_changed = True
 
     def settle(self) -> Iterator[Step]:
-        """Move the front and tell what is done beyond it. After each step, all that was counted is told or passed."""
+        """Move the front, and tell what is done beyond it. After each step, all counted items are told or passed."""
         for node in self._line:
             if node.is_before(self._front):
                 continue

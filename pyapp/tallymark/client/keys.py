@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tallymark.client.checks import KEY, check_text
+from tallymark.client.checks import KEY, check_text, exact
 from tallymark.client.records import Waiting
 from tallymark.client.transport import as_json
 from tallymark.client.updates import LONGEST_KEY, clean
@@ -15,7 +15,7 @@ def check_key(key: object) -> str:
     """Return a key, or raise. One that is too long is sent as a digest; an empty one is a mistake."""
     if not isinstance(key, str) or not key:
         check_text("key", key, KEY)
-    return str(key)
+    return exact(key)  # type: ignore[arg-type]  # `check_text` has raised, otherwise
 
 
 def as_sent(key: str) -> str:

@@ -74,7 +74,7 @@ class Listener:
             mine = int((answer.get("worker") or {}).get("processedItems", processed))
             beyond = told.get("doneBeyond")
             last = told.get("lastProcessedId")
-            # A server of an earlier release knows neither: it would not hand back what is told.
+            # A server of an earlier release knows neither keys nor `doneBeyond`: it would not hand them back.
             self._recorder.channel.counts_keys = beyond is not None
             if beyond is None:
                 beyond = self._recorder.tell_nothing_beyond(last)

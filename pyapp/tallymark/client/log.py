@@ -1,8 +1,8 @@
 """The client's log, made safe against the log handlers of the crawl.
 
-A handler may raise, and it may report to the job. Neither breaks the crawl or ends a thread of the client: what a
-handler raises is shown once on standard error, and what the client would log about a report that a handler makes is
-not logged, because the handler would report that, too.
+A handler may raise, and it may report to the job. Neither breaks the crawl or ends a thread of the client. What a
+handler raises is shown once on standard error. The client logs nothing about a report that a handler makes, because the
+handler would report that, too.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Mends an update that the server refused, so that counts, cursor, state and the end never share a bad field's fate.
+"""Mends an update that the server refused, so that counts, cursor, state and the end are not lost with a bad field.
 
 First only what the refusal names is left out: a field, a member of it, an entry of a list. The last resort is an update
 of counts, cursor, state and status alone, and for an end an update of the status alone. What is left out is kept with

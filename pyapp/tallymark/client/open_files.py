@@ -1,4 +1,4 @@
-"""Bounds how many files the outboxes of this process have open, so that hundreds of jobs leave the crawl its own.
+"""Bounds how many files the outboxes of this process have open: with hundreds of jobs, the crawl needs some, too.
 
 Each outbox has two files open. When they are too many, those that were not used for the longest time are put down: they
 are closed, and opened again when they are used. What they hold is on disk all the time.

@@ -1,9 +1,10 @@
 """The open jobs of this process: which there are, and which one the code at hand works on."""
 
-import os
 import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
+
+from tallymark.client.process import in_child
 
 if TYPE_CHECKING:
     from tallymark.client.job import Job
@@ -49,4 +50,4 @@ def innermost() -> "Job | None":
 
 
 # The jobs of a parent are not those of its child.
-os.register_at_fork(after_in_child=_jobs.clear)
+in_child(_jobs.clear)

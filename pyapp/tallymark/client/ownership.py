@@ -1,4 +1,4 @@
-"""Shows other processes that the files which this one has put down for now are still its own.
+"""Shows other processes that the files which this one has closed for a while ("put down") are still its own.
 
 SQLite's lock on an outbox ends when the file is closed. So a process that closes files for a while keeps one small file
 of the spool locked, and names it in each file that it put down. The lock ends with the process, even if that is killed.
@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from tallymark.client.process import never_free, without_fork
+from tallymark.client.process import in_child, never_free, without_fork
 
 _PATTERN = "owner-*.lock"
 _PATIENCE_SECONDS = 5.0
@@ -112,4 +112,4 @@ def _keep_inherited() -> None:
 
 
 atexit.register(_remove_mine)
-os.register_at_fork(after_in_child=_keep_inherited)
+in_child(_keep_inherited)

@@ -3,15 +3,20 @@
 The child has none of the client's threads, locks may be held by threads that do not exist there, and its SQLite
 connections claim a file lock that belongs to the parent. SQLite has locks of its own, for the whole process. A child
 could never use SQLite if another thread held one of them during the fork, so a fork waits until no thread works in it.
+
+A signal that a child gets in the moment of its fork waits until the child has forgotten what is its parent's. Python
+drops one that comes at once, and what a handler raises during a fork is lost: the child would ignore the signal. Or an
+exception would cut short what the child has to forget.
 """
 
 import ctypes
 import os
+import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import NoReturn
@@ -30,12 +35,65 @@ class InheritedError(RuntimeError):
         )
 
 
+# --- forks and signals ------------------------------------------------------------------------------------------------
+
+#: All that a handler may be called for at any time; not what a fault in the program causes, which cannot wait.
+_CAN_WAIT = signal.valid_signals() - {
+    *(signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS, signal.SIGTRAP)
+}
+#: The signals that were blocked before, by the thread that forks.
+_masks: dict[int, Iterable[int]] = {}
+_in_child: list[Callable[[], object]] = []
+
+
+def in_child(forget: Callable[[], object]) -> None:
+    """Call a function in each child of a fork, before the child gets any signal. It must not raise."""
+    _in_child.append(forget)
+
+
+def is_forking() -> bool:
+    """Return whether this thread forks at this moment: an exception would be lost."""
+    return threading.get_ident() in _masks
+
+
+def _hold_signals() -> None:
+    me = threading.get_ident()
+    # First: an exception of a handler may come between the two lines.
+    _masks[me] = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    signal.pthread_sigmask(signal.SIG_BLOCK, _CAN_WAIT)
+
+
+def _take_signals() -> None:
+    me = threading.get_ident()
+    if (before := _masks.get(me)) is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _masks.pop(me, None)
+
+
+def _begin_child() -> None:
+    try:
+        for forget in _in_child:
+            forget()
+    finally:
+        before = _masks.get(threading.get_ident())
+        _masks.clear()
+        if before is not None:
+            # The last step: a handler may raise an exception here.
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+# Here, because what is registered first is called last before a fork: the waits below are not affected.
+os.register_at_fork(before=_hold_signals, after_in_parent=_take_signals, after_in_child=_begin_child)
+# Again: another thread may have got a signal, whose handler raises an exception in the place of the first call.
+os.register_at_fork(after_in_parent=_take_signals)
+
+
 class _Current:
     """The id of this process, read ten times as fast as by `os.getpid`."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        os.register_at_fork(after_in_child=self.look)
+        in_child(self.look)
 
     def look(self) -> None:
         self.pid = os.getpid()
@@ -103,7 +161,8 @@ def _wait_for_others() -> None:
         time.sleep(0.0005)
 
 
-# Called in the reverse order. No signal handler can interrupt `append`, `pop` and `clear`, which are in C.
+# Called in the reverse order. No signal handler can interrupt `append` and `pop`, which are in C.
 os.register_at_fork(before=_wait_for_others)
-os.register_at_fork(before=partial(_forks.append, None), after_in_parent=_forks.pop, after_in_child=_forks.clear)
-os.register_at_fork(after_in_child=_inside.clear)
+os.register_at_fork(before=partial(_forks.append, None), after_in_parent=_forks.pop)
+in_child(_forks.clear)
+in_child(_inside.clear)

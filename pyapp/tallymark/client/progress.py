@@ -167,15 +167,15 @@ class Progress:
         self.frontier.finish(node, worth)
 
     def hold_beyond(self) -> None:
-        """Count nothing that is done beyond the cursor before the cursor has passed it: the server would forget it."""
+        """Count no item before the cursor has passed it: the server does not keep `doneBeyond`."""
         self.frontier.may_tell = False
 
     def forget(self, node: Node) -> None:
-        """Tell an item no longer that the cursor has passed."""
+        """Take an item out of `doneBeyond`, because the cursor has passed it."""
         self.frontier.forget(node)
 
     def settle(self) -> None:
-        """Count what is done, and move the cursor and what is done beyond it together with the counts."""
+        """Count the items that are done, and move the cursor and `doneBeyond` together with the counts."""
         if self.frontier.is_idle and not self.frontier.has_changed:
             return
         steps = self.frontier.settle()
@@ -194,7 +194,7 @@ class Progress:
             self.notices.append(_about(node, self.frontier))
 
     def _give_place(self) -> None:
-        """Put the cursor and what is done beyond it into the next update, both, so that they are of one update."""
+        """Put the cursor and `doneBeyond` into the next update, always both."""
         if not self.frontier.has_changed:
             return
         self.frontier.has_changed = False
@@ -207,7 +207,7 @@ class Progress:
             self.pending.give({"doneBeyond": (self.position.done_beyond, 0)})
 
     def _give_up_places(self) -> None:
-        """Count what is held and tell nothing any more: the crawl is complete, so nothing will be done again."""
+        """Count the items that are held, and empty `doneBeyond`: after the end of a crawl nothing is done again."""
         for worth in self.frontier.rest():
             self._add(*worth)
         if self.position.done_beyond:
@@ -367,8 +367,8 @@ class Progress:
             self._give_up_places()
         elif self.frontier.held:
             self.notices.append(
-                f"does not count {self.frontier.held} items that are done: one before them is open, and there is no"
-                " room to tell them. They are done again, and count then"
+                f"does not count {self.frontier.held} items that are done: one before them is open, and an update"
+                " has no room for more. A restart does them again, and counts them"
             )
         self.seal(status, **members)
         self.has_ended = self.is_over = True
@@ -417,9 +417,9 @@ def _about(node: Node, frontier: Frontier) -> str:
     since = f"has {'failed and was not begun again' if node.has_failed else 'been open'} for"
     seconds = f"{time.monotonic() - node.since:.0f} s"
     if not frontier.may_tell:
-        then = "the server is of an earlier release, so what is done beyond it counts when it is done, or skipped"
+        then = "the server is of an earlier release, so items after it count only when it is done or skipped"
     elif frontier.held:
-        then = "there is no room to tell what else is done beyond it: that counts when it is done, or skipped"
+        then = "an update has no room for more items after it: they count only when it is done or skipped"
     else:
         then = "a restart goes on there"
     return f"goes on at the item {node.cursor!r}, which {since} {seconds}; {then}"

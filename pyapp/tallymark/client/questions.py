@@ -5,10 +5,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
-from urllib.parse import quote
 
 from tallymark.client.answers import OK
-from tallymark.client.transport import JOBS_PATH, Answer, as_json
+from tallymark.client.transport import Answer, as_json, job_path
 
 #: The protocol allows 1000 keys in a question.
 _MOST_KEYS = 1000
@@ -55,7 +54,7 @@ class Questions:
 
 
 def wait_for(question: Question, is_in_vain: Callable[[], bool]) -> Answer | None:
-    """Wait for an answer; None if it is in vain to wait."""
+    """Wait for an answer; None if none will come."""
     while True:
         try:
             return question.reply.get(timeout=0.2)
@@ -80,7 +79,7 @@ def parts_of_keys(keys: Sequence[str]) -> list[list[str]]:
 
 def unseen_question(job_id: str, type_: str, keys: Sequence[str]) -> tuple[str, str]:
     """Return path and body of the question which of some keys are not counted yet."""
-    return f"{JOBS_PATH}/{quote(job_id, safe='')}/unseen", as_json({"type": type_, "keys": keys})
+    return job_path(job_id, "unseen"), as_json({"type": type_, "keys": keys})
 
 
 def unseen_in(answer: Answer | None) -> list[str] | None:

@@ -191,11 +191,11 @@ class Recorder:
         self._log.append(node)
 
     def forget(self, node: Node) -> None:
-        """Tell an item no longer that the cursor has passed in an earlier run."""
+        """Take an item out of `doneBeyond`, because the cursor has passed it in an earlier run."""
         self.say(Progress.forget, node)
 
     def tell_nothing_beyond(self, last: str | None) -> Sequence[str]:
-        """Hold what is done beyond the cursor, because the server does not keep it; return what the spool has kept."""
+        """Hold the items after the cursor, because the server does not keep them; return those that the spool has."""
         self.say(Progress.hold_beyond)
         position = self.progress.position
         return position.done_beyond if position.last_processed_id == last else ()

@@ -20,7 +20,7 @@ class Position:
         register: Whether the client may register the job; `attributes`: with these.
         clock: The time of the newest update, in microseconds since 1970.
         processed_items: The running total of this worker.
-        done_beyond: The items beyond the cursor that are done.
+        done_beyond: The items after the cursor that are done.
         completed: Whether the crawl completed, so that its file is not needed any more.
     """
 

@@ -35,7 +35,7 @@ class Resume:
         state: The newest resume state.
         items_by_type: The counts by type so far.
         processed_items: How many items were processed so far.
-        done: The items beyond the cursor that are done and counted, if the crawl used `Job.item` or `Job.begin`.
+        done: The items after the cursor that are done and counted, if the crawl used `Job.item` or `Job.begin`.
         source: Where this is from: the server; the spool, if the server was away; or nothing, if neither knew.
     """
 

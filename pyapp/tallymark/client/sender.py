@@ -5,7 +5,6 @@ same batch, which is one transaction. So the server always has all updates up to
 If an answer is lost, the updates are sent again, and their ids keep them from counting twice.
 """
 
-import sqlite3
 import threading
 import time
 from itertools import islice
@@ -25,6 +24,7 @@ from tallymark.client.answers import (
 from tallymark.client.bell import Bell
 from tallymark.client.channel import Channel
 from tallymark.client.channels import Channels
+from tallymark.client.leftovers import TIMEOUT_SECONDS as LEFTOVERS_TIMEOUT_SECONDS, Leftovers
 from tallymark.client.log import log as _log
 from tallymark.client.process import current
 from tallymark.client.questions import Questions, wait_for
@@ -36,13 +36,6 @@ from tallymark.client.updates import updates_wait
 #: The protocol allows 1000 updates and 1 MiB in a batch.
 _BATCH_UPDATES = 200
 _BATCH_BYTES = 256 * 1024
-#: Seconds between searches for updates that other processes left.
-_LEFTOVERS_SECONDS = 60.0
-#: Seconds for which such a file is held, seconds until the next try if it is not empty then, and the timeout of its
-#: requests: together less than a starting crawl waits for its file.
-_LEFTOVERS_HOLD_SECONDS = 3.0
-_LEFTOVERS_AGAIN_SECONDS = 5.0
-_LEFTOVERS_TIMEOUT_SECONDS = 3.0
 #: Seconds that the sender waits for the other threads when the client closes.
 _JOIN_SECONDS = 5.0
 #: Answers from here on are failures of the server, or of a proxy in front of it.
@@ -82,7 +75,9 @@ class Sender:
         self._pauses = Pauses(retries)
         self._signs = Signs(alive_every)
         self._delays = Delays()
-        self._next_sweep = 0.0
+        self._leftovers = Leftovers(spool, self.channels)
+        #: Whether `close` has waited for the thread in vain.
+        self._is_late = False
         #: How many further requests have one update each, to find the one that spoils a batch.
         self._singly = 0
 
@@ -149,7 +144,8 @@ class Sender:
         if self._thread is not None and not self.is_sender() and not self.is_keeper():
             self._thread.join(timeout if not self.is_away else min(timeout, 1.0))
             if self._thread.is_alive():
-                # It waits for an answer, up to the timeout. It ends with the process.
+                # It waits for an answer, up to the timeout, or the server takes updates. It ends with the process.
+                self._is_late = True
                 return
         self._transport.close()
 
@@ -172,7 +168,7 @@ class Sender:
             try:
                 self._answer_questions()
                 if time.monotonic() >= self._pauses.until:
-                    self._sweep()
+                    self._leftovers.sweep(time.monotonic())
                     self._deliver()
                     self._give_signs()
                 self.channels.let_go(self._is_done)
@@ -180,7 +176,7 @@ class Sender:
                 # A defect in the client must not end the reporting silently.
                 _log.exception("a defect in the delivery; the updates wait and are sent again")
                 self._fail("a defect in the client", self._pauses.failed(time.monotonic()))
-            if closing and (self.is_away or not self._has_any()):
+            if closing and (self.is_away or self._has_waited or not self._has_any()):
                 for channel in self.channels.served():
                     channel.close()
                 return
@@ -213,6 +209,13 @@ class Sender:
         """Return False in a child, whose only thread is this one if a log handler or a transport forked in it."""
         return current.pid == self._pid
 
+    @property
+    def _has_waited(self) -> bool:
+        """Whether nobody waits any more for a server that does not take updates, and all of them are on the disk."""
+        if not self._is_late or not self._pauses.failures:
+            return False
+        return all(channel.outbox.is_durable for channel in self.channels.served())
+
     def _join_keepers(self) -> None:
         for thread in self._keepers:
             thread.join(_JOIN_SECONDS)
@@ -235,7 +238,10 @@ class Sender:
             # One channel per job: only the last `started` of a job in a batch is answered with where to go on.
             if left <= 0 or size <= 0 or channel.job_id in jobs or channel.is_held:
                 continue
-            if channel.must_register and len(channel.outbox) and not self._register(channel):
+            # Looked at once: an update may come at any moment, and must not be sent before its job is registered.
+            if not len(channel.outbox):
+                continue
+            if channel.must_register and not self._register(channel):
                 return
             if rows := channel.head(left, size):
                 batch.append((channel, rows))
@@ -250,7 +256,7 @@ class Sender:
         body = texts[0] if len(texts) == 1 else f"[{','.join(texts)}]"
         adopted = any(channel.is_adopted for channel, _ in batch)
         answer = self._post(
-            PROGRESS_PATH, body, min(self._timeout, _LEFTOVERS_TIMEOUT_SECONDS) if adopted else self._timeout
+            PROGRESS_PATH, body, min(self._timeout, LEFTOVERS_TIMEOUT_SECONDS) if adopted else self._timeout
         )
         if answer is None:
             return
@@ -352,30 +358,12 @@ class Sender:
         for channel in self.channels.served():
             channel.nudge()
 
-    # --- what other processes left ------------------------------------------------------------------------------------
-
-    def _sweep(self) -> None:
-        """Take over the updates of crawls that do not run any more, once a minute."""
-        if time.monotonic() < self._next_sweep or self.channels.is_closing:
-            return
-        self._next_sweep = time.monotonic() + _LEFTOVERS_SECONDS
-        for outbox in self._spool.leftovers():
-            try:
-                self.channels.adopt(outbox)
-            except (sqlite3.Error, ValueError, TypeError) as error:
-                _log.warning("the updates left in %s cannot be read and stay there: %s", outbox.path, error)
-                outbox.close()
-
     def _is_done(self, channel: Channel) -> bool:
         """Return whether an unused channel can be closed: no update waits, or none can be delivered now."""
         if not len(channel.outbox):
             return True
-        if channel.is_adopted:
-            # A crawl that starts in another process waits for its file.
-            now = time.monotonic()
-            if self._pauses.failures:
-                return True
-            if now - channel.since > _LEFTOVERS_HOLD_SECONDS:
-                self._next_sweep = min(self._next_sweep, now + _LEFTOVERS_AGAIN_SECONDS)
-                return True
+        if channel.is_adopted and (
+            self._pauses.failures or self._leftovers.is_held_for_long(channel, time.monotonic())
+        ):
+            return True
         return channel.outbox.is_durable and (self.is_away or channel.is_held)

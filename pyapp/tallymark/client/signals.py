@@ -1,7 +1,7 @@
 """SIGTERM and SIGHUP end the open jobs as `paused`, as Ctrl-C does, and the process as they would without Tallymark.
 
-While a job is open that was started in the main thread, a handler of ours is in the place of the default, or around the
-crawl's own. It makes `should_stop` true, so `track` ends its loop, and what leaves its block reports `paused`. Then
+While a job that was started in the main thread is open, a handler of ours replaces the default, or wraps the crawl's
+own. It makes `should_stop` true, so `track` ends its loop, and what leaves its block reports `paused`. Then
 
 - the crawl's own handler is called, and decides about all else;
 - or, where the default would end the process, `Terminated` is raised in the main thread, as Ctrl-C raises
@@ -31,7 +31,7 @@ from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tallymark.client import opened
-from tallymark.client.process import current
+from tallymark.client.process import current, in_child, is_forking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,7 +155,7 @@ class _Guard:
         if loop is not None:
             # An exception in the middle of the loop's own work would damage it.
             loop.call_soon_threadsafe(_throw, terminated)
-        elif is_first and self._is_unbroken(frame):
+        elif is_first and (self._is_unbroken(frame) or is_forking()):
             self._waiting = terminated
         else:
             raise terminated
@@ -219,4 +219,4 @@ def _die(number: int) -> NoReturn:
 
 
 guard = _Guard()
-os.register_at_fork(after_in_child=guard.forget)
+in_child(guard.forget)

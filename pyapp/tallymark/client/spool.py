@@ -15,7 +15,8 @@ from urllib.parse import quote
 from tallymark.client import ownership
 from tallymark.client.disk import DISK_ERRORS, set_aside
 from tallymark.client.log import log as _log
-from tallymark.client.outbox import InUse, Outbox
+from tallymark.client.outbox import Outbox
+from tallymark.client.spool_file import InUse
 
 _SUFFIX = ".sqlite3"
 #: How long to wait for a file that another process may hold only to deliver what was left in it; see `Sender`.

@@ -3,14 +3,12 @@
 import math
 import operator
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tallymark.client import opened
 from tallymark.client.checks import check_type
 from tallymark.client.job import Job
-
-if TYPE_CHECKING:
-    from tallymark.client.tracking import Tracker
+from tallymark.client.loops import Loop
 
 try:
     from tqdm import std as _library
@@ -58,7 +56,7 @@ class tqdm(_library.tqdm):  # type: ignore[type-arg]  # noqa: N801 - the library
         #: While the library's own loop calls `update`, it only draws.
         self._is_looping = False
         #: For a bar that is moved by hand: what the job expects of it, and what is not counted yet or was taken back.
-        self._tracker: Tracker | None = None
+        self._loop: Loop | None = None
         self._rest = 0.0
         self._done = 0
         items = args[0] if args else options.get("iterable")
@@ -102,15 +100,15 @@ class tqdm(_library.tqdm):  # type: ignore[type-arg]  # noqa: N801 - the library
         if n and not self._is_looping and (job := self._reports_to()) is not None and (new := self._whole(n)):
             job.advance(self._name, new)
             self._done += new
-            if self._tracker is not None:
-                self._tracker.at = (self._done, None)
+            if self._loop is not None:
+                self._loop.tracker.at = (self._done, None)
         return moved
 
     def reset(self, total: float | None = None) -> None:
         """Begin again at 0; what is done then counts in addition."""
         super().reset(total)
         self._first, self._rest, self._done = 0, 0.0, 0
-        if self._tracker is not None:
+        if self._loop is not None:
             self._forget()
             self._expect()
 
@@ -161,14 +159,14 @@ class tqdm(_library.tqdm):  # type: ignore[type-arg]  # noqa: N801 - the library
         """Let the job expect the items of a bar that is moved by hand."""
         job, expected = self._reports_to(), self._expected()
         if job is not None and expected is not None:
-            self._tracker = job._begin_loop(None, expected, self._name, bar=False)  # noqa: SLF001 - of this package
-            self._tracker.is_only_shown = True
+            self._loop = Loop(job._run, None, expected, self._name, bar=False)  # noqa: SLF001 - of this package
+            self._loop.tracker.is_only_shown = True
 
     def _forget(self) -> None:
         # The library may call it before the bar was made.
-        tracker, self._tracker = getattr(self, "_tracker", None), None
-        if tracker is not None and self._job is not None:
-            self._job._end_loop(tracker)  # noqa: SLF001
+        loop, self._loop = getattr(self, "_loop", None), None
+        if loop is not None:
+            loop.end()
 
 
 def _length(items: object) -> float | None:

@@ -2,7 +2,7 @@
 
 import json
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError
@@ -17,6 +17,14 @@ JOBS_PATH = "/api/internal/jobs"
 _REDIRECTS = range(300, 400)
 #: The answer to a batch of 1000 updates takes less than a tenth of this.
 _MOST_ANSWER_BYTES = 16 * 1024 * 1024
+
+
+def job_path(job_id: str, part: str) -> str:
+    """Return the path of what belongs to a job, such as `alive`."""
+    name = quote(job_id, safe="")
+    if name in {".", ".."}:  # they would mean other paths
+        name = name.replace(".", "%2E")
+    return f"{JOBS_PATH}/{name}/{part}"
 
 
 def as_json(value: Any) -> str:  # noqa: ANN401 - any JSON

@@ -17,6 +17,8 @@ LONGEST_KEY = 1024
 _MOST_KEY_CHARACTERS = 64 * 1024
 #: The protocol allows 1000 members in an update, and one call gives at most 400.
 _MOST_FIELDS = 400
+#: Objects of counts that the server sums up, as itemsByType. Each is in an update of its own: none may replace another.
+INCREMENTS = frozenset({"foundByType", "failedByType", "skippedByType"})
 #: The approximate size of a count without its type's name.
 _COUNT_BYTES = 20
 
@@ -38,7 +40,8 @@ class Update(NamedTuple):
     @property
     def mergeable(self) -> bool:
         """Whether it can be combined with a later update without losing anything but detail."""
-        return self.payload["status"] == "processing" and "timeline" not in self.payload
+        apart = self.payload.keys() & {"timeline", *INCREMENTS}
+        return self.payload["status"] == "processing" and not apart
 
 
 class Pending:

@@ -2,6 +2,7 @@
 
 import math
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -15,6 +16,8 @@ from tallymark.client.updates import clean
 Moment = float | timedelta | datetime | str
 
 _LONGEST_REASON = 100
+#: How often `wait_until` looks for commands.
+_LOOK_SECONDS = 0.25
 #: A wait without an end is longer than any other.
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -49,6 +52,13 @@ def _as_time(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         return parsedate_to_datetime(text)
+
+
+def wait_until(told: datetime, is_told_to_stop: Callable[[], bool]) -> None:
+    """Wait until a time, or until the crawl is told to stop. The clock may be set meanwhile."""
+    ends = time.monotonic() + (told - datetime.now(UTC)).total_seconds()
+    while (left := ends - time.monotonic()) > 0 and not is_told_to_stop():
+        time.sleep(min(left, _LOOK_SECONDS))
 
 
 class Waits:

@@ -127,8 +127,11 @@ def _patiently(backend: Backend, act: Callable[[], None]) -> None:
     for attempt in range(_LOCK_ATTEMPTS):
         try:
             act()
-        except (psycopg.errors.LockNotAvailable, MigrationError) as error:
-            held = isinstance(error.__cause__ or error, psycopg.errors.LockNotAvailable)
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, MigrationError) as error:
+            # A deadlock: a crawler waits for a job that the migration changed, and has a lock on the table.
+            held = isinstance(
+                error.__cause__ or error, (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+            )
             if not held:
                 raise
             why = f"a long transaction holds a lock on a table that the migration changes{_holders(backend)}"

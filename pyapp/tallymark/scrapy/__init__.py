@@ -15,7 +15,7 @@ as `self.progress`, unless it has an attribute of that name itself; `job_of` ret
   callable (item, response) -> str. Default: the fingerprint of the item's request, and the item's number among the
   items of that request in the crawl. An item without the field, or for which the callable returns None, has the
   default key.
-- `TALLYMARK_ITEM_TYPE`: as what an item counts: the name of a field, the path of a callable (item) -> str, or a
+- `TALLYMARK_ITEM_TYPE`: the type of an item: the name of a field, the path of a callable (item) -> str, or a
   dictionary from the names of classes to types. Default: the name of its class, and `items` for a plain dictionary.
 - `TALLYMARK_ENDS`: a dictionary from the reasons for which a spider is closed to `completed`, `paused`, `failed` or
   `cancelled`.

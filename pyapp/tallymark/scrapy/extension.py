@@ -62,7 +62,7 @@ class ProgressExtension:
             raise _off(crawler, str(error), wished=False) from error
         self._loop = Loop()
         self._job: Job | None = None
-        #: What the spider has, in place of a job that could not be started, too.
+        #: The spider's job; where none could be started, one that drops its reports.
         self._given: Job | None = None
         #: The job, by the server and its id, and this spider's name among those that report on it.
         self._name = str(settings.get("TALLYMARK_URL")), ""

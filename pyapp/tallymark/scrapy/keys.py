@@ -56,13 +56,13 @@ class Keys:
         self._warned: set[str] = set()
 
     def of_item(self, item: object, response: "Response | Failure | None") -> str | None:
-        """Return the key of an item; None if none can be told, so that it counts in any case."""
+        """Return the key of an item; None if it has none, so that it counts in any case."""
         kind = f"{type(item).__module__}.{type(item).__qualname__}"
         key = self._own(item, response, kind)
         return self._default(response, kind) if key is None else key
 
     def of_page(self, response: "Response") -> str | None:
-        """Return the key of a page; None if none can be told, so that it counts in any case."""
+        """Return the key of a page; None if it has none, so that it counts in any case."""
         return self._default(response, "page")
 
     def _own(self, item: object, response: "Response | Failure | None", kind: str) -> str | None:

@@ -27,16 +27,17 @@ BEGIN
     && !($.timeline.type() != "array") && !($.timeline.size() > 100)
     && !($.doneBeyond.type() != "array") && !($.doneBeyond.size() > 1000)
     && !($.doneBeyond[*].type() != "string") && !($.doneBeyond[*] == "")
-    && !($.status like_regex "^waiting$" flag "i" && ($.waitUntil.type() != "string" || $.reason.type() != "string"))
   ')
   AND (char_length(rare_members_hold.payload ->> 'updateId') <= 255) IS NOT FALSE
   AND (char_length(rare_members_hold.payload ->> 'workerId') <= 100) IS NOT FALSE
   AND (rare_members_hold.payload -> 'counting' IN ('"increment"', '"cumulative"')) IS NOT FALSE
   AND (tallymark.json_bytes(rare_members_hold.payload -> 'progress') <= 65536) IS NOT FALSE
   -- With another status these are fields of the crawler's own, which may be anything.
-  AND (char_length(rare_members_hold.payload ->> 'reason') <= 100
-    OR tallymark.job_status(rare_members_hold.payload ->> 'status') IS DISTINCT FROM 'waiting') IS NOT FALSE
-  -- In a text of 255 bytes no cursor is too long. What is no array was refused above.
+  AND (tallymark.job_status(rare_members_hold.payload ->> 'status') IS DISTINCT FROM 'waiting'
+    OR (jsonb_typeof(rare_members_hold.payload -> 'waitUntil') = 'string') IS NOT FALSE
+      AND (jsonb_typeof(rare_members_hold.payload -> 'reason') = 'string') IS NOT FALSE
+      AND (char_length(rare_members_hold.payload ->> 'reason') <= 100) IS NOT FALSE)
+  -- A list of at most 255 bytes has no cursor that is too long. A value that is not an array was refused above.
   AND CASE WHEN octet_length((rare_members_hold.payload -> 'doneBeyond')::text) > 255
       AND jsonb_typeof(rare_members_hold.payload -> 'doneBeyond') = 'array'
     THEN NOT EXISTS (SELECT FROM jsonb_array_elements_text(rare_members_hold.payload -> 'doneBeyond') AS d (cursor)

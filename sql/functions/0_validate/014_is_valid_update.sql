@@ -38,8 +38,8 @@ RETURN jsonb_path_match(payload, '
     THEN tallymark.rare_members_hold(payload) ELSE true END;
 
 COMMENT ON FUNCTION tallymark.is_valid_update(text, jsonb) IS
-'Tells whether each member of an update keeps to the wire protocol. Not checked here: the timestamp, waitUntil as a time,
-and the entries of timeline.
+'Tells whether each member of an update keeps to the wire protocol. It does not check the timestamp, waitUntil as a
+time, and the entries of timeline.
 Arguments: job_id: the job that the update is for; payload: the update, a JSON object without members that are null.
 Returns: true or false. Whole numbers go up to 2^53-1, the largest that a JSON reader with IEEE 754 doubles holds
 exactly (RFC 8259, section 6); 7278.0 is one, as in JSON Schema.';

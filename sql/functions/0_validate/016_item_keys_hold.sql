@@ -24,8 +24,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.item_keys_hold(jsonb) IS
-'Tells whether the itemKeys of an update keep to the wire protocol: at most 200 types with names of 1 to 100 characters,
-for each an array of 1 to 1000 strings of 1 to 1024 characters, and no type that the update also counts by a number.
+'Tells whether the itemKeys of an update keep to the wire protocol. It has at most 200 types, with names of 1 to 100
+characters. Each type has an array of 1 to 1000 strings of 1 to 1024 characters. No type is also counted by a number.
 Arguments: payload: the update, with itemKeys.
 Returns: true or false.';
 

@@ -31,8 +31,8 @@ BEGIN
           'problem', 'must be a string of 1 to 1024 characters') ORDER BY k.number)
         FROM (
           SELECT e.number FROM jsonb_array_elements(v_keys) WITH ORDINALITY AS e (value, number)
-          WHERE NOT tallymark.item_keys_hold(
-            jsonb_build_object('itemKeys', jsonb_build_object('any', jsonb_build_array(e.value))))
+          -- As item_keys_hold has it, which would take ten times as long for each key.
+          WHERE jsonb_typeof(e.value) <> 'string' OR char_length(e.value #>> '{}') NOT BETWEEN 1 AND 1024
           ORDER BY e.number LIMIT c_most) AS k);
     END IF;
     EXIT WHEN jsonb_array_length(v_problems) >= c_most;
@@ -53,6 +53,6 @@ $$;
 COMMENT ON FUNCTION tallymark.item_keys_problems(jsonb) IS
 'Finds what is wrong with the itemKeys of an update, type by type and key by key.
 Arguments: payload: the update, with itemKeys.
-Returns: an array of {"field", "problem"}, empty where all is well, of about 400 entries at most.';
+Returns: an array of {"field", "problem"}, empty where all is well, of about 600 entries at most.';
 
 REVOKE ALL ON FUNCTION tallymark.item_keys_problems(jsonb) FROM PUBLIC;

@@ -34,7 +34,7 @@ BEGIN
     AND (tallymark.parse_timestamp(v_update ->> 'timestamp') IS NOT NULL OR NOT v_update ? 'timestamp')
     AND tallymark.is_valid_update(prepare_update.job_id, v_update)
   THEN
-    v_problems := NULL; -- as nearly always, and found faster
+    v_problems := NULL; -- the usual case, decided by a faster check
   ELSE
     v_problems := tallymark.update_problems(prepare_update.job_id, v_update);
   END IF;

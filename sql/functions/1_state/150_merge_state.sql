@@ -37,7 +37,7 @@ BEGIN
       IF v_status = 'finished' THEN
         v_fields := v_fields || '{"progress": null}'; -- completed clears the resume state
       ELSIF v_status = 'waiting' THEN
-        v_fields := v_fields || '{"timestamp": null}'; -- no field: its clock tells wait_spans that the job has waited
+        v_fields := v_fields || '{"timestamp": null}'; -- not a field: its clock tells wait_spans that the job has waited
       END IF;
     END IF;
   END IF;
@@ -67,7 +67,7 @@ BEGIN
       v_fields := v_fields - 'progress';
     END IF;
     v_fields := v_fields - 'timestamp';
-    IF v_fields -> 'doneBeyond' = 'null' THEN -- so prepare_update says that completed clears it
+    IF v_fields -> 'doneBeyond' = 'null' THEN -- the mark of prepare_update: completed clears it
       v_fields := v_fields - 'doneBeyond';
       v_before := v_before - 'doneBeyond';
     END IF;

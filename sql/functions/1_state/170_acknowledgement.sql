@@ -23,8 +23,10 @@ BEGIN
           'resumeState', job.resume_state,
           'itemsByType', coalesce(job.progress -> 'itemsByType', '{}'),
           'processedItems', coalesce(job.progress -> 'processedItems', '0'),
-          -- What is done stays done, so one that is older than lastProcessedId leaves out nothing that has to be done.
-          'doneBeyond', coalesce(job.progress -> 'doneBeyond', '[]')),
+          -- An item that is done stays done. So a list older than lastProcessedId names none that is still to do.
+          -- In an earlier release it was any field of the crawler's own.
+          'doneBeyond', CASE jsonb_typeof(job.progress -> 'doneBeyond')
+            WHEN 'array' THEN job.progress -> 'doneBeyond' ELSE '[]' END),
         -- The crawler's next update should be newer than this. Always six digits, so that texts sort like times.
         'newestTimestamp', to_char(job.newest_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
         -- While workers is null, the job's processedItems is that of the unnamed worker (see count_by_worker).
@@ -58,7 +60,8 @@ resume, newestTimestamp, worker and finalCounts.
 Returns: the acknowledgement of the wire protocol. For the status started it has resume {"lastProcessedId",
 "resumeState", "itemsByType", "processedItems", "doneBeyond"}, from which a restarted crawler continues,
 newestTimestamp, the time of the job''s newest update in UTC with microseconds, and worker {"processedItems",
-"itemsByType"}, the highest running totals that the update''s worker (or the unnamed one) has reported. For the statuses that end a job it has finalCounts,
+"itemsByType"}, the highest running totals that the update''s worker (or the unnamed one) has reported. doneBeyond has
+the cursors of items after lastProcessedId that are already done. For the statuses that end a job it has finalCounts,
 the job''s counts with this update in them (see final_counts). For credential_* it has credentialGuidance, lines for the
 admin.';
 

@@ -1,4 +1,5 @@
--- Gives what a job waits for. Fields of an earlier wait stay in progress, as all fields do, but say nothing of this one.
+-- Gives what a job waits for. Fields of an earlier wait stay in progress, as all fields do, but are not part of this
+-- wait.
 
 CREATE OR REPLACE FUNCTION tallymark.current_wait(job tallymark.job) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL SAFE

@@ -1,4 +1,4 @@
--- Adds what has rows of its own, areas and keys of items, to the counts of a job.
+-- Adds areas and keys of items, which have rows of their own, to the counts of a job.
 
 CREATE OR REPLACE FUNCTION tallymark.with_area_counts(job tallymark.job, grown jsonb) RETURNS tallymark.job
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -20,8 +20,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.with_area_counts(tallymark.job, jsonb) IS
-'Adds what is counted from rows of its own to the itemsByType of a job''s state: newly discovered areas, and in a fold the
-keys of items.
+'Adds areas and keys of items, which have rows of their own, to the itemsByType of a job''s state. A merge adds areas that
+were newly discovered; a fold also adds keys of items.
 Arguments: job: the state; grown: how many more of each type the job has, such as {"groups": n, "projects": n}.
 Returns: the state with its new progress and facets.';
 

@@ -1,4 +1,4 @@
--- Says of an update with keys of items how many of them counted.
+-- Tells how many of an update's keys of items counted.
 
 CREATE OR REPLACE FUNCTION tallymark.item_counts(item_keys jsonb, counted jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -16,7 +16,7 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.item_counts(jsonb, jsonb) IS
-'Says of an update with keys of items how many of its keys counted, for its acknowledgement and its event.
+'Tells how many of an update''s keys of items counted, for its acknowledgement and its event.
 Arguments: item_keys: as prepare_item_keys gives them; counted: how many of them were new, {"type": n}.
 Returns: {"counted", "seenBefore": {"type": how many the job had before}}; null where either argument is null.';
 

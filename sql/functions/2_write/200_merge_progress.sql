@@ -131,10 +131,12 @@ timestamp counts at every call, because nothing tells a retry from a second upda
 may be repeated.
 Returns: {"status": "received", "message", "seq": the number of the update''s event, "duplicate": whether it was in the
 ledger already, "warnings": [texts], "command": pause, resume or cancel, which an operator asks of the crawler, or
-null}. For the status started also "resume": {"lastProcessedId", "resumeState", "itemsByType", "processedItems", "doneBeyond"},
+null}. For the status started also "resume": {"lastProcessedId", "resumeState", "itemsByType", "processedItems",
+"doneBeyond"},
 "newestTimestamp" and "worker": {"processedItems", "itemsByType"}; for a status that ends the job also "finalCounts":
-{"processedItems", "totalItems", "itemsByType"}; for credential_* also "credentialGuidance": [texts]; where the update has itemKeys also
-"counted" and "seenBefore": {"type": how many of its keys were new to the job, and how many were not}.
+{"processedItems", "totalItems", "itemsByType"}; for credential_* also "credentialGuidance": [texts]; where the
+update has itemKeys also "counted" and "seenBefore": {"type": how many of its keys were new to the job, and how many
+were not}.
 Errors: TK400 where the update is not valid, with all problems in DETAIL as a JSON array of {"field", "problem"};
 TK404 where there is no such job; TK413 where the update is too large. Nothing of the update is kept then.
 Callers: tallymark_writer, tallymark_admin.

@@ -20,7 +20,7 @@ BEGIN
       AND p.key_digest = tallymark.key_digest(acknowledge_duplicate.key);
   END IF;
   RETURN tallymark.acknowledgement(acknowledge_duplicate.job, v_first.seq, true, acknowledge_duplicate.payload,
-    -- Ledgers of older releases have no mark in the update that completed.
+    -- In ledgers of older releases, the update that completed the job has no doneBeyond.
     CASE WHEN v_first.payload IN (acknowledge_duplicate.payload, acknowledge_duplicate.payload - 'doneBeyond') THEN '[]'
       ELSE '["another update with this updateId was accepted before; only that one counts"]'::jsonb END,
     acknowledge_duplicate.with_resume)
@@ -32,7 +32,8 @@ COMMENT ON FUNCTION tallymark.acknowledge_duplicate(tallymark.job, text, jsonb, 
 'Builds the answer to an update that was accepted before.
 Arguments: job: its state; key: the update''s key, which is in the job''s ledger, or was before it was pruned; payload:
 the update as it came now; with_resume: whether the answer may have resume.
-Returns: the acknowledgement, with the seq and the counts of keys of the first time, duplicate true, and a warning where the updateId was
+Returns: the acknowledgement, with the seq and the counts of keys of the first time, duplicate true, and a warning
+where the updateId was
 used for another content, as far as that is still known.';
 
 REVOKE ALL ON FUNCTION tallymark.acknowledge_duplicate(tallymark.job, text, jsonb, boolean) FROM PUBLIC;

@@ -1,5 +1,5 @@
--- Stores the keys of items as rows of their job, one per key, and says how many were new. So a job's count is the size of
--- a set: order, repetition, workers and restarts make no difference.
+-- Stores the keys of items as rows of their job, one per key, and tells how many were new. So a job's count is the size
+-- of a set: order, repetition, workers and restarts make no difference.
 
 CREATE OR REPLACE FUNCTION tallymark.merge_item_keys(job_id text, seq bigint, item_keys jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE

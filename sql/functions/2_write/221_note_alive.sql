@@ -21,7 +21,7 @@ BEGIN
     PERFORM tallymark.refuse_unknown_job(note_alive.job_id);
   END IF;
   IF (v_alive_at > v_now - c_often_enough) IS NOT TRUE THEN
-    -- A sign of life is not worth waiting for: who holds the row is probably merging an update of this job.
+    -- This does not wait for the row: the transaction that has locked it is probably merging an update of this job.
     IF tallymark.lock_free_jobs(ARRAY[note_alive.job_id]) = '{}' THEN
       UPDATE tallymark.job AS j SET alive_at = v_now WHERE j.id = note_alive.job_id;
     END IF;
@@ -31,13 +31,14 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.note_alive(text, text) IS
-'Notes that a job''s crawler is alive, and tells it what an operator asks of it. Sets job.alive_at and appends nothing:
-it is no update, and no part of the state that the ledger adds up to. A job that gives signs of life and no updates is
-stuck, one that gives neither is silent (see stalled_jobs). Nothing changes where the last sign came less than a second
-ago, or another transaction holds the job''s row: this never waits for a job.
+'Notes that a job''s crawler is alive, and returns the command that an operator has given. Sets job.alive_at and appends
+nothing: a sign of life is not an update, and alive_at is not part of the state that the ledger adds up to. A job with
+signs of life and without updates is stuck; a job with neither is silent (see stalled_jobs). Nothing changes if the last
+sign came less than a second ago. The same holds if another transaction has locked the job''s row: this function never
+waits for a job.
 Arguments: job_id: a registered job; worker_id: the worker that is alive, 1 to 100 characters, null for the unnamed
 one; signs of life are kept for the job, not for each worker.
-Returns: {"command": pause, resume or cancel, which an operator asks of the crawler, or null}.
+Returns: {"command": the command of an operator that is pending: pause, resume, cancel or null}.
 Errors: TK404 where there is no such job; TK400 where job_id or worker_id is not valid.
 Callers: tallymark_writer, tallymark_admin.
 Locks: the job''s row, where no other transaction holds it, until the end of the transaction. It waits for none.

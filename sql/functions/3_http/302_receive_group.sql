@@ -70,14 +70,15 @@ BEGIN
       END IF;
     END LOOP;
   EXCEPTION WHEN SQLSTATE 'TK400' OR SQLSTATE 'TK403' OR SQLSTATE 'TK404' OR SQLSTATE 'TK409' OR SQLSTATE 'TK413' THEN
-    -- Again, each in a subtransaction of its own. All jobs are locked first, in the same order. Even a lock that skips what
-    -- is locked waits where a row was updated and locked again meanwhile; in another order that would be a deadlock.
+    -- Again, each in a subtransaction of its own. All jobs are locked first, in the same order. lock_free_jobs may wait,
+    -- too: for a row that was updated after it was found and is locked by another transaction. In another order that
+    -- would be a deadlock.
     IF receive_group.wait THEN
       PERFORM tallymark.lock_jobs(v_jobs);
     ELSE
       v_busy := tallymark.lock_free_jobs(v_jobs, v_size = 1);
     END IF;
-    v_answers := v_none; -- what was undone
+    v_answers := v_none; -- these updates were undone
     FOREACH v_number IN ARRAY v_order LOOP
       v_held[v_number] := (
         SELECT i.id FROM unnest(

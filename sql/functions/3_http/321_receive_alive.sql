@@ -1,4 +1,4 @@
--- Where signs of life arrive from HTTP.
+-- Receives a sign of life over HTTP.
 
 CREATE OR REPLACE FUNCTION tallymark.receive_alive(body jsonb, job_id text) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -20,7 +20,7 @@ $$;
 COMMENT ON FUNCTION tallymark.receive_alive(jsonb, text) IS
 'Notes a sign of life as it arrives over HTTP.
 Arguments: body: the body of the request, {"workerId": "w1"} or {}; job_id: the job, from the path.
-Returns: {"command": pause, resume or cancel, which an operator asks of the crawler, or null}.
+Returns: {"command": the command of an operator that is pending: pause, resume, cancel or null}.
 Errors: TK400 and TK404 as note_alive; TK400 also where body is not an object. MESSAGE is what the wire protocol answers
 as error.
 Callers: tallymark_writer, tallymark_admin.

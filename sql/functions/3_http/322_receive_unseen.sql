@@ -1,4 +1,4 @@
--- Where a crawler's question which items are new arrives from HTTP.
+-- Receives over HTTP a crawler's question which items are new.
 
 CREATE OR REPLACE FUNCTION tallymark.receive_unseen(body jsonb, job_id text) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -10,7 +10,7 @@ BEGIN
       DETAIL = '[{"field": "", "problem": "must be a JSON object"}]',
       HINT = 'Send {"type": "pages", "keys": ["https://example.org/1"]}.';
   END IF;
-  -- What is no string becomes null, which is refused for that.
+  -- A value that is not a string becomes null, which unseen_items refuses.
   RETURN jsonb_build_object('unseen', tallymark.unseen_items(receive_unseen.job_id,
     CASE jsonb_typeof(receive_unseen.body -> 'type') WHEN 'string' THEN receive_unseen.body ->> 'type' END,
     CASE jsonb_typeof(receive_unseen.body -> 'keys') WHEN 'array' THEN ARRAY(

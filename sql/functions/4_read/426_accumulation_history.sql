@@ -86,9 +86,9 @@ itemsByType.issues; or status, resumeState, percentage, summary, startedAt, fini
 last event already seen, 0 or null to begin with the first; max_events: how many rows at most, 0 to 1001, null for
 100, and about 16 MB of JSON.
 Returns: a row for each update that gave the field or changed it: seq, timestamp (when it happened, by the crawler''s
-clock), event, given (what the update gave, of keys of items how many were new; null where the field changed for another reason), value (what the job had
-after it, as in job_at; null for nothing). A late update that lost against a newer one leaves value unchanged. The
-history begins after the pruned events.
+clock), event, given (what the update gave; for keys of items, how many were new; null where the field changed for
+another reason), value (what the job had after it, as in job_at; null for nothing). A late update that lost against a
+newer one leaves value unchanged. The history begins after the pruned events.
 Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long, or where field is null.
 Callers: tallymark_reader, tallymark_admin.
 Cost: folds the ledger up to the last event of the page. Where areas are counted, they are folded again for each

@@ -17,7 +17,7 @@ BEGIN
     v_state := tallymark.with_area_counts(v_state, v_areas);
   END IF;
 
-  -- Keys of items are a set, whose size depends on no order.
+  -- The keys of items are a set. Its size does not depend on the order of the updates.
   SELECT jsonb_object_agg(t.type, t.keys) INTO v_items
   FROM (
     SELECT i.type, count(*) AS keys FROM tallymark.fold_items(fold_ledger.job_id, fold_ledger.up_to_seq) AS i

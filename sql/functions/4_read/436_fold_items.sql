@@ -18,7 +18,7 @@ BEGIN
     WHERE e.job_id = fold_items.job_id AND e.payload ? 'itemKeys'
       AND (fold_items.up_to_seq IS NULL OR e.seq <= fold_items.up_to_seq)
     UNION ALL
-    -- The keys of pruned updates are only here.
+    -- Only these rows have the keys of pruned updates.
     SELECT i.type, i.key_digest, i.seq FROM tallymark.job_item AS i
     WHERE v_pruned > 0 AND i.job_id = fold_items.job_id AND i.seq <= v_pruned
   ) AS g

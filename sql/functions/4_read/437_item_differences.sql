@@ -19,7 +19,7 @@ BEGIN
     FULL JOIN items AS f ON f.type = s.type COLLATE "C" AND f.key_digest = s.key_digest
     WHERE s.seq IS DISTINCT FROM f.seq
   ), events AS (
-    -- How many keys each event brought, as it says itself and as its keys tell.
+    -- How many new keys each event had: as its details say, and as its keys add up.
     SELECT t.seq, t.stored, jsonb_object_agg(t.type, coalesce(n.keys, 0)) AS folded
     FROM (
       SELECT e.seq, e.details -> 'counted' AS stored, k.type
@@ -42,8 +42,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.item_differences(text) IS
-'Finds where the items that a job has counted by their keys differ from its ledger: a key is missing or one too many, or
-belongs to another event, or an event says another number of new keys than it brought.
+'Finds where the items that a job has counted by their keys differ from its ledger. A row of a key may be missing, be one
+too many, or name another event. An event may say another number of new keys than its update had.
 Arguments: job_id: the job.
 Returns: rows as those of verify_differences, at most 1000, the first ones first; none where all is well.';
 

@@ -77,10 +77,10 @@ COMMENT ON FUNCTION tallymark.verify_differences(text) IS
 'Folds the ledger of a job again and finds where the stored state differs from the result.
 Arguments: job_id: a registered job.
 Returns: a row for each difference, none where all is well: seq (the event at which it shows: the first number that is
-wrong, or the newest event that gave the field), field (a member of progress, a column of tallymark.job, areas: and a
-path, itemKeys: and type and digest of a key, where stored and folded are the number of the event that first had the key,
-counted, which is what an event says of its keys, or what is wrong with the ledger itself, such as seq, updateId, payload or baseline), stored (what the database
-holds), folded (what the ledger adds up to).
+wrong, or the newest event that gave the field), field, stored (what the database holds), folded (what the ledger adds up
+to). field is a member of progress, or a column of tallymark.job; "areas: " and a path; "itemKeys: " with the type and the
+digest of a key, whose values are the number of the first event that had the key; counted, how many of its keys an event
+says were new; or what is wrong with the ledger itself, such as seq, updateId, payload or baseline.
 Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
 Callers: tallymark_reader, tallymark_admin.
 Locks: none.

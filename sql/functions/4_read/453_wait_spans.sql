@@ -21,8 +21,8 @@ BEGIN
     RETURN;
   END IF;
   RETURN QUERY
-  -- Updates in the order of the state's own rule: by time, at the same time an end last, else by key. Each status holds
-  -- until the next update, whoever sends it.
+  -- Updates in the order that decides the status: by time; at the same time, an update that ends the job comes last;
+  -- then by key. Each status holds until the next update, from any worker.
   WITH kept AS MATERIALIZED (
     SELECT s.value ->> 0 AS reason, (s.value ->> 1)::timestamptz AS from_at, (s.value ->> 2) COLLATE "C" AS from_key,
       (s.value ->> 3)::timestamptz AS to_at, (s.value ->> 4)::boolean AS to_ends, (s.value ->> 5) COLLATE "C" AS to_key
@@ -46,8 +46,8 @@ BEGIN
     SELECT v_at, v_ends, v_key COLLATE "C", false, NULL
     WHERE v_at IS NOT NULL AND v_baseline ->> 'status' <> 'waiting'
     UNION ALL
-    -- When a wait that came late ended is not known if it is older than pruned updates, unless it lies within one of
-    -- their waits. It counts as no time then.
+    -- A wait that came late and is older than pruned updates has no known end, and counts as no time. But if it lies
+    -- within a pruned wait, it ends with that one.
     SELECT u.at, u.ends, u.key, u.waits, u.reason FROM updates AS u
     WHERE NOT u.waits OR v_at IS NULL OR (u.at, u.ends, u.key) > (v_at, v_ends, v_key COLLATE "C")
       OR EXISTS (SELECT FROM kept AS k
@@ -71,8 +71,8 @@ Arguments: job_id: the job; up_to_seq: the number of the last event that counts,
 job.pruned_seq.
 Returns: a row for each update that began or went on with a wait, in the order of time: reason, null where it gave
 none; from_at, from_key: time and key of that update; to_at, to_ends, to_key: time of the next update, whether it
-ended the job, and its key, all null while there is none. Of pruned updates the spans that prune_job kept, without
-those that it added up.
+ended the job, and its key, all null while there is none. Pruned updates have only the spans that prune_job kept, and
+not those that it added up.
 Cost: reads the job''s ledger, where the job ever waited; otherwise two lookups.';
 
 REVOKE ALL ON FUNCTION tallymark.wait_spans(text, bigint) FROM PUBLIC;

@@ -6,7 +6,7 @@ SET search_path = pg_catalog, pg_temp
 SET TimeZone = 'UTC' -- the form of times in JSON
 AS $$
 DECLARE
-  c_most_spans CONSTANT integer := 1000; -- more are added up, so that a baseline stays small
+  c_most_spans CONSTANT integer := 1000; -- older ones are added up, so that a baseline stays small
   v_sums CONSTANT jsonb := (
     SELECT b.state #> '{waits,sums}' FROM tallymark.job_baseline AS b WHERE b.job_id = waits_to_keep.job_id);
 BEGIN
@@ -36,8 +36,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.waits_to_keep(text, bigint) IS
-'Gives what the baseline of a job keeps of its waits: the newest 1000 as they were, so that updates which come late
-still shorten them, and the sums by reason of those before them.
+'Gives what the baseline of a job keeps of its waits. The newest 1000 are kept as they were, so that late updates can
+still shorten them. Of older ones the sums by reason are kept.
 Arguments: job_id: the job; up_to_seq: the number of the last event that goes into the baseline.
 Returns: {"sums": [[reason, waits, microseconds, when the last one began]], "spans": [the columns of wait_spans]}; null
 where the job has not waited.';

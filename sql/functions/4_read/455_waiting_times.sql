@@ -28,11 +28,11 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.waiting_times(text, timestamptz) IS
-'Tells how long a job has waited, by reason. A job waits from an update with the status waiting to the next update, by
-the crawlers'' clocks and whoever sends it: while one worker waits and another works, the job works. The sums follow from
-the set of the updates, not from their order. They stay the same after prune_job, which keeps them, with two limits: an
-update that comes late shortens only the newest 1000 waits of the pruned updates, and a wait that is reported only after
-later updates were pruned counts as no time, unless it lies within one of theirs.
+'Tells how long a job has waited, by reason. A wait lasts from an update with the status waiting to the next update from
+any worker, by the crawlers'' clocks. So while one worker waits and another works, the job works. The sums follow from the
+set of the updates, not from their order. prune_job keeps them, with two limits. A late update shortens only the newest
+1000 of the pruned waits. A wait that is reported after later updates were pruned counts as no time, unless it lies
+within a pruned wait.
 Arguments: job_id: a registered job; as_of: up to when a wait that goes on counts, null for now.
 Returns: a row for each reason, the longest first: reason (null where none was given); waits (how many updates reported
 it); seconds (with milliseconds); last_at (when the last one began); is_current (whether the job waits for it now).

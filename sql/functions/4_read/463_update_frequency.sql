@@ -17,7 +17,7 @@ BEGIN
     percentile_cont(0.5) WITHIN GROUP (ORDER BY g.gap), percentile_cont(0.95) WITHIN GROUP (ORDER BY g.gap),
     max(g.recorded_at)
   FROM (
-    -- After any other update, such as paused or waiting, silence is no habit.
+    -- The silence after any other update, such as paused or waiting, was expected, and says nothing about the habit.
     SELECT n.recorded_at, CASE WHEN lag(n.runs) OVER (ORDER BY n.seq)
       THEN n.recorded_at - lag(n.recorded_at) OVER (ORDER BY n.seq) END AS gap
     FROM (

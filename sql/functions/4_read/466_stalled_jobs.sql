@@ -38,7 +38,7 @@ BEGIN
   LIMIT v_most;
   GET DIAGNOSTICS v_found = ROW_COUNT;
   IF v_found < v_most AND v_never > '0' THEN
-    -- After the others, which they must not crowd out: many may be registered long before they are started.
+    -- These come after the others, and only fill up the list: many jobs may be registered long before they start.
     RETURN QUERY
     SELECT j.id, j.updated_at, v_now - j.created_at, v_never, NULL::interval, 'never_reported', j.created_at, j.alive_at,
       NULL::timestamptz, NULL
@@ -52,10 +52,10 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.stalled_jobs(numeric, interval, interval, text, integer, timestamptz, interval) IS
-'Finds jobs that are stalled: those that run or wait and have had no update for longer than their own habit allows,
-which is longer than factor times the 95th percentile of the time between their newest 50 updates, and at least
-least_silence; and those that were registered and never reported on. The silence of a job that waits counts from the end
-that it gave. A job that is paused, has ended, or needs credentials is never stalled.
+'Finds jobs that are stalled: those that run or wait and have had no update for longer than their own habit allows, and
+those that were registered and never reported on. The habit allows factor times the 95th percentile of the time between
+the newest 50 updates, and at least least_silence. For a waiting job, the silence begins at the end of its wait. A job
+that is paused, has ended, or needs credentials is never stalled.
 Arguments: factor: see above; least_silence: see above; unknown_habit: how long a job with fewer than 2 updates may be
 silent; id_prefix: only jobs whose ids begin with this, null for all; max_jobs: how many jobs at most, 0 to 10000,
 null for 1000; as_of: the moment for which to answer, null for now; never_reported: how long after its registration

@@ -83,8 +83,8 @@ $$;
 
 COMMENT ON FUNCTION tallymark.prune_job(text, timestamptz, integer, integer) IS
 'Folds the oldest events of a job into its baseline and deletes them from the ledger. The state of the job stays as it
-is, the fold of the baseline and the rest still gives that state, waiting_times gives the same sums, and a pruned
-update is still recognised when it comes again. Call it alone in a transaction, and again while more is true.
+is. The fold of the baseline and the rest still gives that state, and waiting_times the same sums. A pruned update is
+still recognised when it comes again. Call it alone in a transaction, and again while more is true.
 Arguments: job_id: a registered job; older_than: events that were recorded before this are old; keep_newest: how many
 of the newest events stay however old they are, null for 100; max_events: how many events at most, 1 to 10000, null
 for 1000.

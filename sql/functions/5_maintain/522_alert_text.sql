@@ -24,12 +24,12 @@ BEGIN
   END IF;
   RETURN format(CASE alert.kind
     WHEN 'stalled' THEN CASE v_facts ->> 'state'
-      WHEN 'stuck' THEN 'The job is alive, no progress: signs of life come, the last one at %3$s, but no update since '
-        '%1$s; by its habit one was due within %2$s s%4$s. Look for what its crawler hangs on.'
+      WHEN 'stuck' THEN 'The job is alive, no progress: the last sign of life came at %3$s, the last update at %1$s. '
+        'By its habit an update was due within %2$s s%4$s. Look for what blocks its crawler.'
       WHEN 'never_reported' THEN 'The job was registered at %1$s, and no crawler has reported on it within %2$s s. '
         'Check whether its crawler was started with this id, the right address and a token that may write.'
-      ELSE 'The job has had no update since %1$s; by its habit one was due within %2$s s%4$s. There was no sign of life '
-        'since %3$s. Check whether its crawler is running and can reach the server.' END
+      ELSE 'The job has had no update since %1$s; by its habit one was due within %2$s s%4$s. There has been no sign of '
+        'life since %3$s. Check whether its crawler is running and can reach the server.' END
     WHEN 'failed' THEN 'The job failed at %1$s. It runs again when a crawler reports started.'
     WHEN 'credentials' THEN 'The job has been waiting for credentials since %1$s.'
     WHEN 'errors' THEN CASE v_facts ->> 'errors' WHEN '1' THEN 'The job reported 1 error at %1$s.'

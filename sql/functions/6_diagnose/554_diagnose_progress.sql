@@ -50,13 +50,13 @@ BEGIN
         format('It is alive, no progress: a sign of life came %s ago, but ', tallymark.duration_text(v_now - job.alive_at))
         || CASE job.status WHEN 'waiting' THEN 'the end of its wait was ' || replace(v_late, '; ', ' ago; ')
           ELSE 'no update for ' || v_late END || '.',
-        'Look for what the crawler hangs on, such as a request without a timeout or a lock. It hears commands: it can be '
-        'asked to pause or to cancel.')
+        'Look for what blocks the crawler, such as a lock or a request without a timeout. It still receives commands, '
+        'such as pause and cancel.')
       ELSE tallymark.finding('silent', 'problem',
         CASE job.status WHEN 'waiting' THEN 'It said that it waits, and the end of its wait was '
             || replace(v_late, '; ', ' ago; ')
           ELSE 'It is running and has been silent for ' || v_late END
-        || format('. There was no sign of life since %s.',
+        || format('. There has been no sign of life since %s.',
           tallymark.iso_timestamp(greatest(job.alive_at, v_silence.last_update))),
         'Check whether the crawler''s process is running, then whether it reaches the server (its log shows the answers '
         'that it gets, tallymark.job_intake what was refused). After a restart it continues where it stopped.') END;

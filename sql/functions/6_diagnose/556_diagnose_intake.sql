@@ -8,7 +8,10 @@ AS $$
 DECLARE
   c_most_events CONSTANT bigint := 20000; -- longer ledgers are verified only on request
   c_many CONSTANT numeric := 0.2;
-  c_newest CONSTANT integer := 200; -- updates that are looked at for the form of their timestamps
+  -- Events, and updates without an updateId among them, that are looked at for the form of their timestamps. The Python
+  -- client gives each update an updateId, so there may be none in a ledger of millions.
+  c_looked_at CONSTANT integer := 2000;
+  c_newest CONSTANT integer := 200;
   v_now CONSTANT timestamptz := statement_timestamp();
   v_events CONSTANT bigint := job.last_seq - job.pruned_seq;
   v_row record;
@@ -17,13 +20,15 @@ DECLARE
   v_whole record;
   v_found jsonb := '[]';
 BEGIN
-  -- Without an updateId an update is identified by its content. If all its timestamps are to the second, two equal
-  -- updates within one second are the same update, and what looks like a retry may be another item.
+  -- Without an updateId an update is identified by its content, its timestamp included. If timestamps have no fraction
+  -- of a second, two equal updates within one second are the same update. So what looks like a retry may be another item.
   SELECT count(*) AS updates, count(*) >= 3 AND bool_and(date_trunc('second', u.said_at) = u.said_at) AS always
   INTO v_whole
   FROM (
-    SELECT tallymark.parse_timestamp(e.payload ->> 'timestamp') AS said_at FROM tallymark.job_event AS e
-    WHERE e.job_id = job.id AND e.payload IS NOT NULL AND NOT e.payload ? 'updateId' AND e.payload ? 'timestamp'
+    SELECT tallymark.parse_timestamp(e.payload ->> 'timestamp') AS said_at
+    FROM tallymark.job_event AS e
+    WHERE e.job_id = job.id AND e.seq > job.last_seq - c_looked_at AND e.payload IS NOT NULL
+      AND NOT e.payload ? 'updateId' AND e.payload ? 'timestamp'
     ORDER BY e.seq DESC LIMIT c_newest
   ) AS u;
 
@@ -105,7 +110,7 @@ $$;
 
 COMMENT ON FUNCTION tallymark.diagnose_intake(tallymark.job, boolean) IS
 'Diagnoses data inconsistencies: refusals and duplicates as the endpoints counted them, and whether the state is the
-fold of the ledger. Of duplicates it tells whether timestamps to the second may be their cause.
+fold of the ledger. For duplicates it tells whether timestamps without a fraction of a second may be the cause.
 Arguments: job: a row of tallymark.job; verify: whether to fold the ledger again, null for yes where it has at most
 20000 events.
 Returns: an array of findings: refused, duplicates or all_taken; verified, mismatch or not_verified; pruned.

@@ -39,9 +39,9 @@ COMMENT ON FUNCTION tallymark.operating_figures(interval) IS
 Arguments: never_reported: as that of stalled_jobs.
 Returns: {"jobs": {status: how many, counted up to 100000 for each status}, "stalled": how many running and waiting jobs
 are stuck or silent, "stuck" and "silent": how many of each, "neverReported": how many were never reported on (at most
-1000 of these together, see stalled_jobs), "alerts": {kind: how many are open}, "checks": {"exact" and "differing": how many jobs, of those that were verified, "oldestSeconds"
-and "newestSeconds": how long ago}, "tables": {name: {"rows" and "deadRows" (both are estimates), "bytes": with
-indexes}}}.
+1000 of these together, see stalled_jobs), "alerts": {kind: how many are open}, "checks": {"exact" and "differing": how
+many jobs, of those that were verified, "oldestSeconds" and "newestSeconds": how long ago}, "tables": {name: {"rows" and
+"deadRows" (both are estimates), "bytes": with indexes}}}.
 Callers: tallymark_reader, tallymark_admin.
 Cost: that of stalled_jobs and of counting jobs by an index. Call it every few seconds at most.';
 

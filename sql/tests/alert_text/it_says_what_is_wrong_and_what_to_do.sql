@@ -22,7 +22,8 @@ SELECT is_empty($$SELECT kind, recovered FROM texts WHERE length(text) < 20 OR t
 SELECT is_empty($$SELECT kind, text FROM texts WHERE NOT recovered AND text NOT LIKE '%2025-01-06T09:00:00.000Z%'$$,
   'each says since when');
 SELECT is(text, 'The job has had no update since 2025-01-06T09:00:00.000Z; by its habit one was due within 90 s. '
-  'There was no sign of life since 2025-01-06T09:00:00.000Z. Check whether its crawler is running and can reach the server. Its progress was 5 items.' || E'\n100% %s',
+  'There has been no sign of life since 2025-01-06T09:00:00.000Z. Check whether its crawler is running and can reach '
+  'the server. Its progress was 5 items.' || E'\n100% %s',
   'what the crawler said is not used as a format') FROM texts WHERE kind = 'stalled' AND NOT recovered;
 SELECT is(text, 'The job has been waiting for credentials since 2025-01-06T09:00:00.000Z.' || E'\nIt was revoked.\nRenew it.',
   'the crawler''s own message, then what to do') FROM texts WHERE kind = 'credentials' AND NOT recovered;
@@ -33,13 +34,13 @@ SELECT is(tallymark.alert_text(jsonb_populate_record(NULL::tallymark.alert, json
   'facts', f.facts)), false), f.says, f.what)
 FROM (VALUES
   ('{"since": "2025-01-06T09:00:00.000Z", "allowedSeconds": 90, "state": "stuck", "aliveAt": "2025-01-06T09:59:30.000Z"}'::jsonb,
-    'The job is alive, no progress: signs of life come, the last one at 2025-01-06T09:59:30.000Z, but no update since '
-    '2025-01-06T09:00:00.000Z; by its habit one was due within 90 s. Look for what its crawler hangs on.',
+    'The job is alive, no progress: the last sign of life came at 2025-01-06T09:59:30.000Z, the last update at '
+    '2025-01-06T09:00:00.000Z. By its habit an update was due within 90 s. Look for what blocks its crawler.',
     'a stuck job'),
   ('{"since": "2025-01-06T09:00:00.000Z", "allowedSeconds": 90, "state": "silent", "aliveAt": "2025-01-06T09:30:00.000Z",
     "waitUntil": "2025-01-06T09:20:00.000Z", "reason": "rate limit"}',
     'The job has had no update since 2025-01-06T09:00:00.000Z; by its habit one was due within 90 s after the end of its '
-    'wait at 2025-01-06T09:20:00.000Z (rate limit). There was no sign of life since 2025-01-06T09:30:00.000Z. Check '
+    'wait at 2025-01-06T09:20:00.000Z (rate limit). There has been no sign of life since 2025-01-06T09:30:00.000Z. Check '
     'whether its crawler is running and can reach the server.',
     'a job that is silent since its wait'),
   ('{"since": "2025-01-06T09:00:00.000Z", "allowedSeconds": 3600, "state": "never_reported"}',

@@ -1,4 +1,4 @@
--- What an earlier wait waited for is not said of a later one, in whatever order the two arrive.
+-- The end and the reason of an earlier wait are not shown for a later one, in whatever order the two arrive.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(11);

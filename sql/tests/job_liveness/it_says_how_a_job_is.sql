@@ -12,8 +12,8 @@ SELECT ok(tallymark.job_liveness('job') @> '{"id": "job", "status": "queued", "s
   "aliveAt": null, "waitUntil": null, "allowedSeconds": 3600, "waited": {"seconds": 0, "reasons": []}}', 'a new job');
 SELECT is(tallymark.job_liveness('job', '0') -> 'allowedSeconds', '0', 'its first update is never due');
 DO $$ BEGIN PERFORM tallymark.merge_progress('job', jsonb_build_object('status', 'waiting', 'reason', 'rate limit',
-  'timestamp', now() - interval '1 min', 'waitUntil', tallymark.iso_timestamp(now() + interval '1 hour'))
-  || jsonb_build_object('timestamp', tallymark.iso_timestamp(now() - interval '1 min'))); END $$;
+  'timestamp', tallymark.iso_timestamp(now() - interval '1 min'),
+  'waitUntil', tallymark.iso_timestamp(now() + interval '1 hour'))); END $$;
 SELECT ok(tallymark.job_liveness('job') @> '{"status": "waiting", "state": "waiting", "reason": "rate limit",
   "waited": {"reasons": [{"reason": "rate limit", "waits": 1, "current": true}]}}', 'a job that waits');
 SELECT is((tallymark.job_liveness('job') ->> 'waitUntil')::timestamptz, now() + interval '1 hour', 'until when');

@@ -1,5 +1,5 @@
--- A key counts once for a job and a type, whoever sends it, in whatever update, however often. The answer says how many
--- were new, also when it is given again.
+-- A key counts once for a job and a type, no matter which worker sends it, in which update, or how often. The answer says
+-- how many keys were new. A duplicate gets the same answer.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(30);

@@ -1,5 +1,5 @@
--- A batch counts keys as its updates one by one would: the first update of a key counts it, and each answer says how many
--- were new.
+-- A batch counts keys as its updates would one by one: the first update of a key counts it. Each answer says how many of
+-- its keys were new.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);

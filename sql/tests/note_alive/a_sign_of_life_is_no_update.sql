@@ -1,4 +1,4 @@
--- It says that the crawler is there and carries the command to it; the state and the ledger stay as they are.
+-- It notes that the crawler is alive, and returns the pending command. The state and the ledger do not change.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(14);

@@ -1,4 +1,4 @@
--- The ledger has the first 16 bytes of the SHA-256 of a key's UTF-8, never the key; each once, in one order.
+-- The ledger has the first 16 bytes of the SHA-256 of a key in UTF-8, and never the key. Digests are sorted, each once.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(5);

@@ -1,5 +1,5 @@
--- What was counted by keys stays counted once after its events were pruned, and a pruned update that comes again gets the
--- counts that it got the first time.
+-- Items that were counted by their keys still count once after their events were pruned. A pruned update that comes again
+-- gets the counts that it got the first time.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(10);

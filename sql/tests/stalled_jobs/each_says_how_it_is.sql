@@ -1,4 +1,4 @@
--- A job that waits has its time. Of the others an operator sees which are stuck, silent, or were never reported on.
+-- A job that waits is not stalled before its wait ends. For the others it shows which are stuck, silent or unreported.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);

@@ -1,4 +1,4 @@
--- A job that waits or pauses is silent for long, and that says nothing about how often it reports while it works.
+-- The silence of a job that waits or pauses may be long. It says nothing about how often the job reports while it works.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(4);

@@ -1,4 +1,4 @@
--- Where anything about the keys of a job's items was changed, verify_job is false, also after pruning.
+-- If anything about the keys of a job's items was changed by hand, verify_job is false, also after pruning.
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(20);

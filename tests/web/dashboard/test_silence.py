@@ -55,8 +55,8 @@ def test_the_overview_tells_them_apart(quiet: "Site") -> None:
     ("job_id", "title", "says"),
     [
         ("waiting", "Waiting", r"It waits until .*: rate limit of <shop>"),
-        ("stuck", "Alive, no progress", r"The last sign of life came .*: look for what its crawler hangs on"),
-        ("silent", "Silent", r"There was no sign of life since then"),
+        ("stuck", "Alive, no progress", r"The last sign of life came .*\. Look for what blocks its crawler"),
+        ("silent", "Silent", r"There has been no sign of life since then"),
         ("never", "Never reported", r"no crawler has reported on it yet"),
     ],
 )

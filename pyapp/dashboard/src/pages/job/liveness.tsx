@@ -45,8 +45,8 @@ export function LivenessAlert({ job, liveness }: { job: Job; liveness: Liveness 
     return (
       <Note colour="alert-warning" title="Alive, no progress">
         {job.status === "waiting" ? "The end of its wait was " : "The last update came "}
-        {last}; by its habit an update was due within {allowed}. The last sign of life came {alive}: look for what its
-        crawler hangs on.
+        {last}; by its habit an update was due within {allowed}. The last sign of life came {alive}. Look for what
+        blocks its crawler.
       </Note>
     );
   }
@@ -60,8 +60,8 @@ export function LivenessAlert({ job, liveness }: { job: Job; liveness: Liveness 
   return (
     <Note colour="alert-danger" title="Silent">
       {job.status === "waiting" ? "The end of its wait was " : "The last update came "}
-      {last}; by its habit an update was due within {allowed}. There was no sign of life since {alive || "then"}. Check
-      whether its crawler is running.
+      {last}; by its habit an update was due within {allowed}. There has been no sign of life since {alive || "then"}.
+      Check whether its crawler is running.
     </Note>
   );
 }
