@@ -65,6 +65,8 @@ class Job:
     def start(self) -> Self:
         """Report `started` and learn where to go on (see `resume`). Waits for the server, `start_timeout` at most.
 
+        The `message` of an earlier run is cleared.
+
         Raises:
             ValueError: The job is already open in this client.
             RuntimeError: The job was started before, or the client is closed.
