@@ -195,4 +195,4 @@ def test_each_event_of_a_shown_job_says_what_it_brought(db: Connection, db_url: 
     report(db, "j", processedItems=3)
     lines = run(db_url, "show", "j").output.splitlines()
     said = [line.partition("progress_update  ")[2] for line in lines if "progress_update" in line]
-    assert said == ["40 expected", "waiting, reason rate limit", "nothing new to count", "3 processed"]
+    assert said == ["40 expected", "waiting, reason rate limit", "at work, nothing new to count", "3 processed"]

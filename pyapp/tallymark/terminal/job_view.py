@@ -266,7 +266,7 @@ def _summary(details: Any) -> Iterator[str]:  # noqa: ANN401 - those of a crawle
             *_update(details),
             *(f"{plain(name)} {compact(value)}" for name, value in details.items() if name not in _WORDED),
         ]
-        yield from parts or ["nothing new to count"]
+        yield from parts or ["at work, nothing new to count"]
 
 
 def _update(details: Mapping[str, Any]) -> Iterator[str]:
