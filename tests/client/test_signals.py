@@ -305,6 +305,15 @@ def test_an_interrupt_of_any_kind_pauses_the_job(
     assert (job["status"], job["progress"]["message"]) == ("paused", f"interrupted ({why})")
 
 
+def test_what_was_said_of_an_earlier_run_is_not_said_of_the_next(make_client: "Make", name: str, look: "Look") -> None:
+    """A job that was interrupted once, went on and finished is not called interrupted."""
+    leave(make_client(), name, KeyboardInterrupt())
+    with make_client().job(name):
+        assert look(name)["progress"]["message"] == ""
+    job = look(name)
+    assert (job["status"], job["progress"]["message"]) == ("finished", "")
+
+
 @pytest.mark.parametrize(
     "error",
     [SystemExit(1), SystemExit("no config"), BaseExceptionGroup("some", [KeyboardInterrupt(), ValueError("v")])],
