@@ -184,6 +184,21 @@ class Crawl(RuleBasedStateMachine):
             self.outbox = Outbox(None, limit=10_000)
         self.begin_run()
 
+    @rule(delivers=st.booleans())
+    def complete(self, *, delivers: bool) -> None:
+        """Complete the crawl, although items may be open, and begin again: these are left to do, and no others."""
+        self.run.write()
+        if self.run.recorder.progress.frontier.held:
+            # There is no room to tell what is done beyond them.
+            self.skipped.update(node.cursor for node in self.open)
+        self.run.recorder.say(Progress.end, "completed", {}, None, None)
+        self.run.write()
+        if delivers:
+            self.run.deliver(10**6)
+            self.outbox.close()
+            self.outbox = Outbox(None, limit=10_000)
+        self.begin_run()
+
     @invariant()
     def none_counts_twice(self) -> None:
         """On the server, at any moment."""

@@ -11,6 +11,7 @@ from tests.client.test_whole import HABITS, make_recorder
 from tallymark.client.channel import Channel
 from tallymark.client.keys import as_counts, as_sent, digest, digest_of_any_type
 from tallymark.client.outbox import Outbox
+from tallymark.client.questions import unseen_in
 from tallymark.client.recorder import Recorder
 from tallymark.client.records import Position, Waiting
 from tallymark.client.transport import Answer
@@ -279,6 +280,13 @@ def test_unseen_without_a_server_is_what_this_client_does_not_know(
         job.advance("pages", key="b")
         assert job.unseen(["a", "b", "c"], type="pages") == ["a", "c"]
     assert "cannot ask the server which keys are new" in caplog.text
+
+
+@pytest.mark.parametrize("told", [None, "a", {"a": 1}, [1], [["a"]], [None]])
+def test_an_answer_that_names_no_keys_is_no_answer(told: object) -> None:
+    """Whoever gave it, the crawl goes on."""
+    assert unseen_in(Answer(200, {"unseen": told})) is None
+    assert unseen_in(Answer(200, {"unseen": ["a"]})) == ["a"]
 
 
 def test_a_mixed_job_has_the_right_percentage_on_any_machine(make_client: "Make", name: str, look: "Look") -> None:

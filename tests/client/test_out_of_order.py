@@ -6,9 +6,9 @@ import sys
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import psycopg
 import pytest
@@ -165,6 +165,17 @@ def test_items_end_in_any_order_on_the_server(make_client: "Make", name: str, lo
         assert job.resume.done == frozenset()
 
 
+@pytest.mark.parametrize("kind", [set, frozenset])
+def test_a_list_without_an_order_is_refused_at_the_call(
+    make_client: "Make", name: str, kind: "Callable[[list[str]], set[str] | frozenset[str]]"
+) -> None:
+    """In another process its order is another one, so a restart would skip what is not done."""
+    with make_client().job(name) as job:
+        with pytest.raises(TypeError, match="sorted"):
+            job.todo(kind(["a", "b"]))
+        assert list(job.todo(dict.fromkeys(["b", "a"]).keys())) == ["b", "a"]
+
+
 def test_an_exception_leaves_the_item_open(make_client: "Make", name: str, look: "Look") -> None:
     """The cursor stays before it, and items after it that are done are not done again."""
 
@@ -183,3 +194,23 @@ def test_an_exception_leaves_the_item_open(make_client: "Make", name: str, look:
     assert look.counts(name) == ({"items": 2}, 2)
     with make_client(spool=None).job(name) as job:
         assert list(job.todo("abc")) == ["b"]
+
+
+@pytest.mark.parametrize("spool", [True, False], ids=["same machine", "another machine"])
+def test_after_a_crawl_that_completed_with_an_item_open_only_that_is_left_to_do(
+    make_client: "Make", name: str, look: "Look", *, spool: bool
+) -> None:
+    """The others do not count again."""
+    urls = [f"u{number}" for number in range(20)]
+    kept: dict[str, Any] = {} if spool else {"spool": None}
+    for run in range(3):
+        with make_client(**kept).job(name) as job:
+            left = list(job.todo(urls))
+            assert left == [urls, ["u3"], []][run]
+            for url in left:
+                with suppress(OSError), job.item(url, "pages"):
+                    if url == "u3" and not run:
+                        raise OSError("the site is away")
+        assert look(name)["status"] == "finished"
+        assert look.counts(name)[0] == {"pages": 20 if run else 19}
+    assert "doneBeyond" not in look(name)["progress"]

@@ -209,6 +209,21 @@ def test_a_crawl_waits_as_a_site_tells_it(make_client: "Make", name: str, look: 
     assert look(name)["progress"]["reason"] == "Retry-After"
 
 
+@pytest.mark.parametrize("told", ["soon", "", "-1", "1e400", "9" * 30])
+def test_what_a_site_tells_cannot_end_the_crawl(
+    make_client: "Make", name: str, look: "Look", web: Web, caplog: pytest.LogCaptureFixture, told: str
+) -> None:
+    """The header may hold anything. The crawl waits a minute then, or until an operator asks it to stop."""
+    with make_client(alive_every=0.2).job(name) as job:
+        assert job.flush()
+        assert web.call("POST", f"/api/internal/jobs/{name}/command", {"command": "pause"}).status == 200
+        assert not job.wait_as_told(told)
+        with pytest.raises(ValueError, match="finite"):
+            job.wait_as_told(float("nan"))
+    assert "waits 60 s" in caplog.text
+    assert look(name)["status"] == "paused"
+
+
 def test_a_command_ends_the_wait_of_a_crawl_with_nothing_to_report(
     make_client: "Make", name: str, look: "Look", web: Web
 ) -> None:

@@ -185,11 +185,16 @@ def resume_of(updates: Iterable[Update], worker: str = "") -> Json:
     }
 
 
-def _until_completed(updates: list[Update], name: str) -> Any:  # noqa: ANN401 - any JSON
-    """Give the newest value of a member that `completed` clears; None where there is none, or it was cleared."""
+def _until_completed(updates: list[Update], name: str, *, may_give: bool = False) -> Any:  # noqa: ANN401 - any JSON
+    """Give the newest value of a member that `completed` clears; None where there is none, or it was cleared.
+
+    `may_give`: whether `completed` can give a value itself, if that is not empty.
+    """
     givers = [u for u in updates if name in u.given or u.status == "finished"]
     newest = max(givers, key=lambda u: u.clock, default=None)
-    return None if newest is None or newest.status == "finished" else newest.given[name]
+    if newest is None or newest.status == "finished":
+        return (newest.given.get(name) or None) if newest is not None and may_give else None
+    return newest.given[name]
 
 
 def _areas(updates: list[Update]) -> dict[str, Json]:
@@ -210,7 +215,8 @@ def _newest_fields(updates: list[Update]) -> Json:
         fields[name] = winner.given[name]
         if name == "error":
             fields["errorTimestamp"] = winner.at
-    if (beyond := _until_completed(updates, "doneBeyond")) is not None:
+    beyond = _until_completed(updates, "doneBeyond", may_give=True)
+    if beyond is not None:
         fields["doneBeyond"] = beyond
     return fields
 

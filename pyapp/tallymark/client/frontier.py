@@ -133,11 +133,20 @@ class Frontier:
             else:
                 yield from self._tell_next(node)
 
-    def rest(self) -> Iterator[Worth]:
-        """Yield what is held: the crawl is complete, so none of it will be done again."""
-        for node in self._line:
-            if node.is_done and node.worth is not None and self._is_news(node):
-                yield node.worth
+    def give_up(self) -> Iterator[Step]:
+        """Count what is held, because the crawl is complete. It cannot be told, so the front passes the whole line."""
+        rest = [node for node in self._line if node.is_done and self._is_news(node)]
+        if not rest:
+            return
+        for node in rest:
+            yield Step(None, node.worth)
+        # What earlier runs have done may come later in the list.
+        self.told = {node: size for node, size in self.told.items() if node.place is None}
+        self._told_bytes = sum(self.told.values())
+        last = self._line[-1]
+        self._front = (last.place or 0) + 1
+        self.has_changed = True
+        yield Step(last.cursor, None)
 
     @property
     def is_idle(self) -> bool:

@@ -23,7 +23,7 @@ from tallymark.client.run import Run
 from tallymark.client.sender import Sender
 from tallymark.client.signals import guard
 from tallymark.client.updates import prepare
-from tallymark.client.waits import Moment, Waiting, Waits, moment, wait_until
+from tallymark.client.waits import Moment, Waiting, Waits, moment_of_site, wait_until
 
 Item = TypeVar("Item")
 
@@ -251,10 +251,13 @@ class Job:
             The items.
 
         Raises:
+            TypeError: The items are a set, which has another order in each run.
             ValueError: A cursor is empty or longer than 255 characters.
             LookupError: The last item is not among more than 100,000 that can be read only once.
         """
         warn = self._run.started().warn
+        if isinstance(items, set | frozenset):
+            raise TypeError("todo() needs the same order in each run, and a set has none: give it sorted(items)")
         last = self.resume.last_processed_id
         return left_to_do(items, self._run.places(), last, id, self._run.is_told_to_stop, warn)
 
@@ -398,7 +401,8 @@ class Job:
         """Wait as long as a site asks, and report that; see `waiting`. Stops when an operator asks to pause or cancel.
 
         Args:
-            told: Until when to wait, such as the value of the header Retry-After: seconds, or a date.
+            told: Until when to wait, such as the value of the header Retry-After: seconds, or a date. After a text that
+                is neither, which a site may send, the wait is a minute, and a warning says so.
             reason: What the crawl waits for.
 
         Returns:
@@ -406,9 +410,9 @@ class Job:
 
         Raises:
             TypeError: An argument has the wrong type.
-            ValueError: `told` is no moment.
+            ValueError: `told` is a number that is no moment.
         """
-        until = moment(told)
+        until = moment_of_site(told, self._run.started().warn)
         with self.waiting(until, reason):
             wait_until(until, self._run.is_told_to_stop)
         return not self._run.is_told_to_stop()

@@ -206,13 +206,22 @@ class Progress:
             # Its size does not make an update full: it is sent in every update while anything is done beyond.
             self.pending.give({"doneBeyond": (self.position.done_beyond, 0)})
 
-    def _give_up_places(self) -> None:
-        """Count the items that are held, and empty `doneBeyond`: after the end of a crawl nothing is done again."""
-        for worth in self.frontier.rest():
-            self._add(*worth)
+    def _end_places(self) -> None:
+        """Count the items that are held, because the crawl is complete; keep what is done after one that is open."""
+        for step in self.frontier.give_up():
+            if step.worth is not None:
+                self._add(*step.worth)
+            if step.cursor is not None:
+                self.position.last_processed_id = step.cursor
+                self.notices.append(
+                    "is complete, and items are still open: they are given up, because an update has no room for all"
+                    " that is done after them"
+                )
+        self._give_place()
         if self.position.done_beyond:
-            self.position.done_beyond = []
-            self.pending.give({"doneBeyond": ([], 0)})
+            # The end clears it otherwise, and a later run would do again what is done after the open item.
+            self.frontier.has_changed = True
+            self._give_place()
 
     def sample(self, samples: Sequence[Sample]) -> None:
         """Count the items that loops have finished."""
@@ -364,7 +373,7 @@ class Progress:
         self.position.completed = status == "completed"
         if self.position.completed:
             self.position.state = None
-            self._give_up_places()
+            self._end_places()
         elif self.frontier.held:
             self.notices.append(
                 f"does not count {self.frontier.held} items that are done: one before them is open, and an update"

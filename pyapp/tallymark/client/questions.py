@@ -87,4 +87,5 @@ def unseen_in(answer: Answer | None) -> list[str] | None:
     if answer is None or answer.status != OK or not isinstance(answer.body, dict):
         return None
     unseen = answer.body.get("unseen")
-    return unseen if isinstance(unseen, list) else None
+    # The crawl would end by what is no key.
+    return unseen if isinstance(unseen, list) and all(isinstance(key, str) for key in unseen) else None

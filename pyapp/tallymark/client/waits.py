@@ -16,6 +16,8 @@ from tallymark.client.updates import clean
 Moment = float | timedelta | datetime | str
 
 _LONGEST_REASON = 100
+#: How long to wait where a site does not say it in a way that can be read.
+_UNKNOWN_SECONDS = 60.0
 #: How often `wait_until` looks for commands.
 _LOOK_SECONDS = 0.25
 #: A wait without an end is longer than any other.
@@ -59,6 +61,17 @@ def wait_until(told: datetime, is_told_to_stop: Callable[[], bool]) -> None:
     ends = time.monotonic() + (told - datetime.now(UTC)).total_seconds()
     while (left := ends - time.monotonic()) > 0 and not is_told_to_stop():
         time.sleep(min(left, _LOOK_SECONDS))
+
+
+def moment_of_site(told: Moment, warn: Callable[[str], None]) -> datetime:
+    """Return a moment that a site may have given: what it sends cannot end the crawl."""
+    try:
+        return moment(told)
+    except ValueError:
+        if not isinstance(told, str):
+            raise
+        warn(f"waits {_UNKNOWN_SECONDS:.0f} s: it was told to wait for {told[:100]!r}, which is no moment")
+        return moment(_UNKNOWN_SECONDS)
 
 
 class Waits:

@@ -84,8 +84,9 @@ BEGIN
   ELSIF v_update ? 'itemKeys' THEN
     v_update := v_update || jsonb_build_object('itemKeys', tallymark.prepare_item_keys(v_update -> 'itemKeys'));
   END IF;
-  IF tallymark.job_status(v_update ->> 'status') = 'finished' THEN
-    v_update := v_update || '{"doneBeyond": null}'; -- completed clears it; see merge_state
+  IF tallymark.job_status(v_update ->> 'status') = 'finished' AND coalesce(v_update -> 'doneBeyond', '[]') = '[]' THEN
+    -- Completed clears it, unless an item before these is still open; see merge_state.
+    v_update := v_update || '{"doneBeyond": null}';
   END IF;
   RETURN jsonb_build_object('update', v_update, 'warnings', v_warnings);
 END
@@ -96,7 +97,7 @@ COMMENT ON FUNCTION tallymark.prepare_update(text, jsonb) IS
 Arguments: job_id: the job that the update is for; payload: the update as it came.
 Returns: {"update": the update without nulls, with the legacy names processed and total replaced, with long texts cut,
 with areas and keys of items as prepare_areas and prepare_item_keys give them, and for the status completed with
-doneBeyond null, "warnings": an array of texts that say what was changed}.
+doneBeyond null where it gives none, "warnings": an array of texts that say what was changed}.
 Errors: TK400, with all problems in DETAIL; TK413 where it is larger than 1 MiB as JSON without blanks.';
 
 REVOKE ALL ON FUNCTION tallymark.prepare_update(text, jsonb) FROM PUBLIC;
