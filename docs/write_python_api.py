@@ -4,7 +4,9 @@ import ast
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,8 +23,14 @@ From `tallymark`: {package}. From `tallymark.client`: {client}.
 """
 #: These come first, in this order; all other public classes follow by their names.
 _FIRST = ("ProgressClient", "Job", "Resume")
+#: What only other modules of the client call.
+_OF_THE_CLIENT = frozenset({
+    "job.finish", "job.leave_open", "job.put_away", "job.heeds_signals", "job.ask_to_stop", "job.end_interrupted",
+})  # fmt: skip
 #: The parts of a docstring that begin with such a line.
 _PART = re.compile(r"^(Args|Attributes|Returns|Yields|Raises):\n", re.MULTILINE)
+#: A comment that divides a class.
+_PART_OF_CLASS = re.compile(r"^    # --- (.+?) -+$", re.MULTILINE)
 #: Lines with the prompts of the interpreter.
 _EXAMPLE = re.compile(r"(?:^(?:>>>|\.\.\.) .*\n?)+", re.MULTILINE)
 _PROMPT = re.compile(r"^(?:>>>|\.\.\.) ", re.MULTILINE)
@@ -37,6 +45,8 @@ class Member(NamedTuple):
     name: str
     signature: str
     docstring: str
+    #: The part of the class that it is in, by the last comment such as `# --- counting ---`.
+    part: str
 
 
 def page() -> str:
@@ -56,26 +66,32 @@ def _listed(names: list[str]) -> str:
 def _class(name: str, found: type) -> str:
     members = list(_members(found))
     constructor = [member for member in members if member.name == "__init__"]
-    others = [member for member in members if member.name != "__init__"]
+    others = [member for member in members if member.name != "__init__" and _called(name, member) not in _OF_THE_CLIENT]
     lines = [f"## {name}\n", _text(inspect.cleandoc(found.__doc__ or ""))]
     if constructor and not constructor[0].docstring.startswith("See "):
         lines += [_code(name + constructor[0].signature), _text(constructor[0].docstring)]
     if others:
-        lines += ["| | |", "|---|---|", *(_row(name, member) for member in others), ""]
+        for part, of_part in groupby(others, key=lambda member: member.part):
+            lines += [f"**{part.capitalize()}**\n"] if part else []
+            lines += ["| | |", "|---|---|", *(_row(name, member) for member in of_part), ""]
     lines += [part for member in others for part in _section(name, member)]
     return "\n".join(lines)
 
 
 def _members(found: type) -> Iterator[Member]:
     """Yield the public members that a class defines itself, in their order, and its constructor."""
-    [tree] = ast.parse(inspect.getsource(found)).body
+    source = inspect.getsource(found)
+    [tree] = ast.parse(source).body
     assert isinstance(tree, ast.ClassDef)  # noqa: S101 - the source of a class
+    comments = _PART_OF_CLASS.finditer(source)
+    parts = {0: ""} | {source.count("\n", 0, comment.start()) + 1: comment[1] for comment in comments}
     for node in tree.body:
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         docstring = ast.get_docstring(node)
         if docstring and (not node.name.startswith("_") or node.name == "__init__"):
-            yield Member(node.name, _signature(node), docstring)
+            part = parts[max(line for line in parts if line < node.lineno)]
+            yield Member(node.name, _signature(node), docstring, part)
 
 
 def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
@@ -140,19 +156,20 @@ def _text(docstring: str) -> str:
     shown = _EXAMPLE.sub(lambda found: f"```python\n{_PROMPT.sub('', found[0]).rstrip()}\n```", description.strip())
     lines = [_LISTED.sub(r"- `\1`: \2", shown), ""]
     for name, body in zip(rest[::2], rest[1::2], strict=True):
-        lines += [f"**{_NAMES.get(name, name)}**\n", *_bullets(name, inspect.cleandoc(body)), ""]
+        lines += [f"**{_NAMES.get(name, name)}**\n", *_bullets(name, textwrap.dedent(body).strip()), ""]
     return "\n".join(lines)
 
 
 def _bullets(name: str, body: str) -> Iterator[str]:
-    """Yield a bullet for each entry; `Returns` and `Yields` have no names."""
+    """Yield a bullet for each entry; `Returns` and `Yields` are one entry without a name."""
+    if name in {"Returns", "Yields"}:
+        yield f"- {' '.join(body.split())}"
+        return
     for entry in re.split(r"\n(?=\S)", body):
-        text = " ".join(entry.split())
-        if name in {"Returns", "Yields"}:
-            yield f"- {text}"
-        else:
-            of, _, says = text.partition(": ")
-            yield f"- `{of}`: {says}"
+        of, colon, says = " ".join(entry.split()).partition(": ")
+        if not colon:
+            raise SystemExit(f"not the name of an entry, nor indented below one: {of!r}")
+        yield f"- `{of}`: {says}"
 
 
 def main() -> None:

@@ -185,3 +185,14 @@ def test_a_terminal_without_unicode_gets_all_of_it_in_ascii(db: Connection, db_u
     assert done.exit_code == 0, done.output
     assert done.output.splitlines()[0] == "??"
     assert "####################--------------------  50.0%  1/2 items (50%)" in done.output
+
+
+def test_each_event_of_a_shown_job_says_what_it_brought(db: Connection, db_url: str) -> None:
+    """Also one that brought no count, such as the update after a wait."""
+    report(db, "j", totalItems=40)
+    report(db, "j", status="waiting", reason="rate limit")
+    report(db, "j")
+    report(db, "j", processedItems=3)
+    lines = run(db_url, "show", "j").output.splitlines()
+    said = [line.partition("progress_update  ")[2] for line in lines if "progress_update" in line]
+    assert said == ["40 expected", "waiting, reason rate limit", "at work, nothing new to count", "3 processed"]

@@ -350,6 +350,8 @@ def test_an_input_that_may_only_be_written_fails_the_job(start: Start, name: str
     [
         ("run",),
         ("run", "j"),
+        ("run", "", "--", "true"),
+        ("run", "j", "--worker", "w" * 101, "--", "true"),
         ("count",),
         ("count", "j", "--total", "x"),
         ("count", "j", "--total", str(2**53)),
@@ -358,9 +360,9 @@ def test_an_input_that_may_only_be_written_fails_the_job(start: Start, name: str
     ],
 )
 def test_wrong_arguments_are_named(start: Start, arguments: tuple[str, ...]) -> None:
-    """In one line, with exit status 2."""
-    done, _out, err = ended(start(*arguments))
-    assert done == 2
+    """In one line, with exit status 2, before anything is passed on."""
+    done, out, err = ended(start(*arguments), b"one\n")
+    assert (done, out) == (2, b"")
     assert err.startswith(b"tallymark: ")
     assert err.count(b"\n") == 1
 

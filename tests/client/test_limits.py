@@ -47,6 +47,7 @@ REFUSED: dict[str, tuple[Callable[[Job], object], str]] = {
     "total": (lambda job: job.total(0.5), r"total must be a whole number, not 0\.5"),  # type: ignore[arg-type]
     "track": (lambda job: list(job.track([], total=0.5)), r"total must be a whole number"),  # type: ignore[arg-type]
     "track's type": (lambda job: list(job.track([], type="x" * 101)), r"type must have 1 to 100 characters"),
+    "one key": (lambda job: job.unseen("https://site.example/"), r"keys must be a list"),
     "stage": (lambda job: job.stage("s" * 101), r"stage must have 0 to 100 characters, not 101"),
     "operation": (lambda job: job.stage("s", operation="rest"), r"operationType must be discovery, .* not 'rest'"),
     "data type": (lambda job: job.stage("s", data_type="d" * 101), r"data_type must have 0 to 100 characters"),

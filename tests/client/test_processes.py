@@ -3,6 +3,8 @@
 import asyncio
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -152,3 +154,19 @@ async def _freeing(work: "object", free: "object") -> None:
         await work  # type: ignore[misc]  # a coroutine
     finally:
         free.set()  # type: ignore[attr-defined]  # an event
+
+
+def test_the_client_works_where_there_are_no_forks(tmp_path: "Path") -> None:
+    """As on Windows, where Python lacks these functions."""
+    code = (
+        "import os, sys; del os.fork, os.forkpty, os.register_at_fork\n"
+        "from tallymark.client import ProgressClient\n"
+        "away = {'retries': 0, 'start_timeout': 0.1, 'end_timeout': 0.1}\n"
+        "with ProgressClient('http://127.0.0.1:1', token='x', spool=sys.argv[1], **away) as client:\n"
+        "    with client.job('j') as job:\n"
+        "        print(list(job.track('ab', bar=False)), job.advance('pages', key='a'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.stdout, done.returncode) == ("['a', 'b'] True\n", 0), done.stderr

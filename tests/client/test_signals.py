@@ -205,7 +205,7 @@ from tallymark import ProgressClient
 client = ProgressClient("http://127.0.0.1:1", token="x", spool=sys.argv[1], retries=0, start_timeout=0, end_timeout=0)
 held, free = threading.Event(), threading.Event()
 def hold():
-    with job._recorder.channel.outbox._transaction():
+    with job._run.started().channel.outbox.file.transaction():
         held.set()
         free.wait()
 def trace(frame, event, _argument):
@@ -303,6 +303,15 @@ def test_an_interrupt_of_any_kind_pauses_the_job(
     leave(make_client(), name, error)
     job = look(name)
     assert (job["status"], job["progress"]["message"]) == ("paused", f"interrupted ({why})")
+
+
+def test_what_was_said_of_an_earlier_run_is_not_said_of_the_next(make_client: "Make", name: str, look: "Look") -> None:
+    """A job that was interrupted once, went on and finished is not called interrupted."""
+    leave(make_client(), name, KeyboardInterrupt())
+    with make_client().job(name):
+        assert look(name)["progress"]["message"] == ""
+    job = look(name)
+    assert (job["status"], job["progress"]["message"]) == ("finished", "")
 
 
 @pytest.mark.parametrize(

@@ -298,7 +298,10 @@ def test_a_user_that_inherits_nothing_can_run_the_doctor(db_url: str, make_role:
     role = make_role("NOINHERIT CREATEDB IN ROLE tallymark_owner")
     result = run("--json", "--no-settings", "--database-url", make_conninfo(db_url, user=role, password="p"))
     assert (result.exit_code, json.loads(result.stdout)) == (0, [])
-    assert "embedded" not in result.stderr
+    with psycopg.connect(db_url) as connection:
+        # Before 16, a role that inherits nothing has no rights as the owner of a database. Another server is compared.
+        has_rights = connection.info.server_version >= 160000
+    assert ("embedded" not in result.stderr) is has_rights
 
 
 def test_another_encoding_is_found(db: Connection, db_url: str) -> None:

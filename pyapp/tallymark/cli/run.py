@@ -35,10 +35,10 @@ _WORKER = "run"
 def run(job_id: str, command: tuple[str, ...], place: Place, worker: str | None) -> None:
     """Run COMMAND, and report on JOB that it has started and how it ended.
 
-    JOB is completed if COMMAND exits with 0; paused if Ctrl-C, SIGTERM or SIGHUP ended it; failed otherwise. If COMMAND
-    reports the end itself, that counts. It finds the server, the token and the job in TALLYMARK_URL, TALLYMARK_TOKEN
-    and TALLYMARK_JOB_ID. Signals are passed on to it, and so is the command of an operator to pause or cancel JOB, as
-    SIGTERM. Its standard streams are those of this command.
+    JOB is completed if COMMAND exits with 0, and has failed otherwise. After Ctrl-C, SIGTERM or SIGHUP it is paused,
+    whatever COMMAND exits with. If COMMAND reports the end itself, that counts. It finds the server, the token and the
+    job in TALLYMARK_URL, TALLYMARK_TOKEN and TALLYMARK_JOB_ID. Signals are passed on to it, and so is the command of an
+    operator to pause or cancel JOB, as SIGTERM. Its standard streams are those of this command.
 
     Exits as COMMAND does; 127 if there is no such command, 126 if it cannot be run.
     """

@@ -104,10 +104,8 @@ def check_text(argument: str, value: object, limit: Text) -> None:
     if not isinstance(value, str):
         raise TypeError(f"{argument} must be text, not {shown(value)} ({type(value).__name__})")
     if not limit.least <= len(value) <= limit.most:
-        raise ValueError(
-            f"{argument} must have {limit.least} to {limit.most} characters, not {len(value)} as {shown(value)}:"
-            f" {limit.cure}"
-        )
+        found = f"{len(value)} as {shown(value)}: {limit.cure}" if value else "0"
+        raise ValueError(f"{argument} must have {limit.least} to {limit.most} characters, not {found}")
 
 
 def exact(text: str) -> str:

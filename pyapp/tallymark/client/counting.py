@@ -39,6 +39,8 @@ def seen(recorder: Recorder, key: str, type_: str | None) -> bool:
 
 def unseen(recorder: Recorder, sender: Sender, keys: Iterable[str], type_: str) -> list[str]:
     """Return the keys that nobody has counted in the job, as far as the server answers; see `Job.unseen`."""
+    if isinstance(keys, str):
+        raise TypeError("keys must be a list or another iterable of texts, not a single text")
     check_type(type_)
     left = [key for key in dict.fromkeys(map(check_key, keys)) if not seen(recorder, key, type_)]
     sent = {key: as_sent(key) for key in left}

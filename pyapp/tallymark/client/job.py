@@ -65,6 +65,8 @@ class Job:
     def start(self) -> Self:
         """Report `started` and learn where to go on (see `resume`). Waits for the server, `start_timeout` at most.
 
+        The `message` of an earlier run is cleared.
+
         Raises:
             ValueError: The job is already open in this client.
             RuntimeError: The job was started before, or the client is closed.
@@ -182,10 +184,14 @@ class Job:
 
         Args:
             keys: The keys, in any number; asked in parts of 1,000.
-            type: The items' type.
+            type: The items' type, the same as in `advance`: a key counts once for each type.
 
         Returns:
             The keys that were not counted, in their order, each once.
+
+        Raises:
+            TypeError: A key is not text, or a single text was given in place of a list.
+            ValueError: A key is empty, or the type is empty or too long.
         """
         return counting.unseen(self._run.started(), self._run.sender, keys, type)
 
@@ -272,6 +278,8 @@ class Job:
         if not self._run.is_inherited:
             self._run.places().leave_open(node)
 
+    # --- totals and loops ---------------------------------------------------------------------------------------------
+
     def total(self, number: int) -> None:
         """Report how many items are expected in all.
 
@@ -315,7 +323,7 @@ class Job:
 
         Raises:
             ValueError: The total is out of range, the type is longer than 100 characters, or the id of the first item
-                longer than 255.
+                is longer than 255.
         """
         return loops.track(self._run, items, total, type, id, bar=bar)
 

@@ -38,9 +38,8 @@ class InheritedError(RuntimeError):
 # --- forks and signals ------------------------------------------------------------------------------------------------
 
 #: All that a handler may be called for at any time; not what a fault in the program causes, which cannot wait.
-_CAN_WAIT = signal.valid_signals() - {
-    *(signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS, signal.SIGTRAP)
-}
+_FAULTS = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
+_CAN_WAIT = signal.valid_signals() - {getattr(signal, name) for name in _FAULTS if hasattr(signal, name)}
 #: The signals that were blocked before, by the thread that forks.
 _masks: dict[int, Iterable[int]] = {}
 _in_child: list[Callable[[], object]] = []
@@ -82,10 +81,16 @@ def _begin_child() -> None:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def _at_fork(**calls: Callable[[], object]) -> None:
+    """Have functions called at each fork: see `os.register_at_fork`. Windows has no forks."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(**calls)
+
+
 # Here, because what is registered first is called last before a fork: the waits below are not affected.
-os.register_at_fork(before=_hold_signals, after_in_parent=_take_signals, after_in_child=_begin_child)
+_at_fork(before=_hold_signals, after_in_parent=_take_signals, after_in_child=_begin_child)
 # Again: another thread may have got a signal, whose handler raises an exception in the place of the first call.
-os.register_at_fork(after_in_parent=_take_signals)
+_at_fork(after_in_parent=_take_signals)
 
 
 class _Current:
@@ -162,7 +167,7 @@ def _wait_for_others() -> None:
 
 
 # Called in the reverse order. No signal handler can interrupt `append` and `pop`, which are in C.
-os.register_at_fork(before=_wait_for_others)
-os.register_at_fork(before=partial(_forks.append, None), after_in_parent=_forks.pop)
+_at_fork(before=_wait_for_others)
+_at_fork(before=partial(_forks.append, None), after_in_parent=_forks.pop)
 in_child(_forks.clear)
 in_child(_inside.clear)

@@ -116,7 +116,8 @@ class Recorder:
         self._wake_at = habits.every_items
         self._lock = threading.Lock()
         progress = Progress(position, Clock(position.clock), max_bytes=habits.max_bytes, resume=resume)
-        self.start_id = progress.seal("started")
+        # What was said of an earlier run, such as that it was interrupted, is not true of this one.
+        self.start_id = progress.seal("started", message="")
         #: The folded reports, and the entries that were taken from the log but are not folded yet.
         self._now: tuple[Progress, list[_Entry]] = (progress, [])
         self._since: float | None = None

@@ -140,7 +140,8 @@ class Run:
             self._places = Places(self.recorder, progress.frontier.told)
             if job.resume.source == "nothing":
                 _log.warning(
-                    "job %s starts without a cursor: the server did not send one, the spool has none", self.job_id
+                    "job %s starts at the beginning: the server did not say where to go on, the spool does not know",
+                    self.job_id,
                 )
             guard.raise_waiting()
         except BaseException as error:

@@ -13,7 +13,7 @@ from tallymark.client.loops import Loop
 try:
     from tqdm import std as _library
 except ImportError as error:
-    raise ImportError("tallymark.tqdm needs the library tqdm: pip install 'tallymark[tqdm]', or 'tqdm'") from error
+    raise ImportError("tallymark.tqdm needs the library tqdm: pip install tqdm") from error
 
 #: The library's word for an item of any kind, and ours.
 _ANY, _ITEMS = "it", "items"

@@ -261,10 +261,12 @@ def _summary(details: Any) -> Iterator[str]:  # noqa: ANN401 - those of a crawle
         # No update: all of it is the crawler's own, or the operator's.
         yield from (f"{plain(name)} {compact(value)}" for name, value in details.items())
     else:
-        if details["status"] != "processing":
-            yield compact(details["status"])
-        yield from _update(details)
-        yield from (f"{plain(name)} {compact(value)}" for name, value in details.items() if name not in _WORDED)
+        parts = [
+            *([compact(details["status"])] if details["status"] != "processing" else []),
+            *_update(details),
+            *(f"{plain(name)} {compact(value)}" for name, value in details.items() if name not in _WORDED),
+        ]
+        yield from parts or ["at work, nothing new to count"]
 
 
 def _update(details: Mapping[str, Any]) -> Iterator[str]:
@@ -276,10 +278,8 @@ def _update(details: Mapping[str, Any]) -> Iterator[str]:
         yield (f"{compact(before)} → " if before else "") + compact(details["toStage"] or "no stage")
     if "summary" in details:
         yield compact(details["summary"])
-    elif "processedItems" in details:
-        total = details.get("totalItems")
-        done = compact(details["processedItems"])
-        yield f"{done} processed" if total is None else f"{done} of {compact(total)} processed"
+    else:
+        yield from _processed(details)
     if isinstance(milliseconds := details.get("duration"), int | float):
         yield f"in {duration(milliseconds / 1000)}"
     for member, words in (("itemsByType", ""), ("counted", ""), ("seenBefore", " seen before")):
@@ -291,3 +291,12 @@ def _update(details: Mapping[str, Any]) -> Iterator[str]:
         yield from (compact(credential[name]) for name in named if credential.get(name))
     if message := details.get("message"):
         yield compact(message)
+
+
+def _processed(details: Mapping[str, Any]) -> Iterator[str]:
+    """Say how many items are done, and how many are expected."""
+    done, total = (compact(details[name]) if name in details else "" for name in ("processedItems", "totalItems"))
+    if done:
+        yield f"{done} of {total} processed" if total else f"{done} processed"
+    elif total:
+        yield f"{total} expected"

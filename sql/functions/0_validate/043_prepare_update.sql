@@ -30,7 +30,7 @@ BEGIN
   IF (SELECT count(*) > c_most_members FROM jsonb_object_keys(v_update)) THEN
     v_problems := jsonb_build_array(
       jsonb_build_object('field', '', 'problem', format('must have at most %s members', c_most_members)));
-  ELSIF NOT v_update ?| c_parts AND (v_update ? 'status' AND v_update ->> 'status' <> 'processing') IS NOT TRUE
+  ELSIF NOT v_update ?| c_parts AND (v_update ->> 'status' IN ('processing', 'completed')) IS NOT FALSE
     AND (tallymark.parse_timestamp(v_update ->> 'timestamp') IS NOT NULL OR NOT v_update ? 'timestamp')
     AND tallymark.is_valid_update(prepare_update.job_id, v_update)
   THEN

@@ -34,14 +34,14 @@ COMMENT ON FUNCTION tallymark.note_alive(text, text) IS
 'Notes that a job''s crawler is alive, and returns the command that an operator has given. Sets job.alive_at and appends
 nothing: a sign of life is not an update, and alive_at is not part of the state that the ledger adds up to. A job with
 signs of life and without updates is stuck; a job with neither is silent (see stalled_jobs). Nothing changes if the last
-sign came less than a second ago. The same holds if another transaction has locked the job''s row: this function never
-waits for a job.
+sign came less than a second ago. The same holds if another transaction has locked the job''s row: as a rule this
+function does not wait for a job.
 Arguments: job_id: a registered job; worker_id: the worker that is alive, 1 to 100 characters, null for the unnamed
 one; signs of life are kept for the job, not for each worker.
 Returns: {"command": the command of an operator that is pending: pause, resume, cancel or null}.
 Errors: TK404 where there is no such job; TK400 where job_id or worker_id is not valid.
 Callers: tallymark_writer, tallymark_admin.
-Locks: the job''s row, where no other transaction holds it, until the end of the transaction. It waits for none.
+Locks: the job''s row, where no other transaction holds it, until the end of the transaction. As a rule it waits for none.
 Example: SELECT tallymark.note_alive(''job_1'');';
 
 REVOKE ALL ON FUNCTION tallymark.note_alive(text, text) FROM PUBLIC;

@@ -82,6 +82,10 @@ def test_the_blocks_of_python_run(
                 _run(block.replace('"my_crawl"', repr(f"{job_id}_own")), own)
                 if "work" in own:
                     own["work"](1)
+            if "job.resume" in block:
+                before = look.counts(f"{job_id}_own")
+                _run(block.replace('"my_crawl"', repr(f"{job_id}_own")), own | given)
+                assert look.counts(f"{job_id}_own") == before
             if "job.waiting" in block:
                 statuses = [event["details"].get("status") for event in look(job_id)["progress"]["timeline"]]
                 assert "waiting" in statuses

@@ -93,7 +93,8 @@ function timeTicks(_plot: uPlot, ticks: number[], _axis: number, _space: number,
 function barRange(times: number[], low: number, high: number): [number, number] {
   const gaps = times.slice(1).map((time, index) => time - (times[index] ?? time));
   const half = (gaps.length > 0 ? Math.min(...gaps) : MINUTE) / 2;
-  return [low - half, high + half];
+  // For a single time, uPlot says that the last one is years later.
+  return [low - half, (gaps.length > 0 ? high : low) + half];
 }
 
 function options(frame: HTMLElement, newest: { current: Picture }, height: number): uPlot.Options {

@@ -24,7 +24,7 @@ export function Head({ job, past, aliveAt }: { job: Job; past: boolean; aliveAt:
           </span>
         </div>
         <Bar percentage={job.percentage} label="Progress of the job" status={job.status} />
-        {typeof progress.message === "string" && (
+        {typeof progress.message === "string" && progress.message !== "" && (
           <p class="mt-3 mb-0">
             <LongText most={300}>{progress.message}</LongText>
           </p>

@@ -110,7 +110,7 @@ function updateWords(d: Details): Words {
   const what = listed([counts(d), typeCounts(d)]);
   const body = [what, after(what.length > 0 ? " · " : "", tail(d))];
   if (what.length === 0 && tail(d).length === 0) {
-    return beginning ?? "Reported nothing new to count";
+    return beginning ?? "At work, nothing new to count";
   }
   return beginning ? [beginning, ": ", body] : body;
 }
