@@ -189,6 +189,10 @@ def pytest_unconfigure() -> None:
     _ours.close()
 
 
+#: Those of the endpoint live as long as their process.
+_OF_A_CLIENT = frozenset(
+    {"tallymark-client", "tallymark-keeper", "tallymark-files", "tallymark-aside", "tallymark-bars"}
+)
 #: A client that is closed while the server stands still ends when its request does.
 _PATIENCE_SECONDS = 60.0
 
@@ -198,7 +202,7 @@ def _clients_end() -> Iterator[None]:
     """Fail a test that leaves a thread of a client running, which would work, log and count in the tests after it."""
     before = set(threading.enumerate())
     yield
-    mine = [one for one in threading.enumerate() if one.name.startswith("tallymark-") and one not in before]
+    mine = [one for one in threading.enumerate() if one.name in _OF_A_CLIENT and one not in before]
     until = time.monotonic() + _PATIENCE_SECONDS
     for thread in mine:
         thread.join(max(until - time.monotonic(), 0.0))
