@@ -1,4 +1,5 @@
--- Finds which updates of a batch are in the ledgers already: one lookup in the index of keys for each.
+-- Finds which updates of a batch are in the ledgers already: one lookup in the index of keys for each, and one statement
+-- for each job, because the ledgers of several jobs may be on several machines.
 
 CREATE OR REPLACE FUNCTION tallymark.known_updates(updates tallymark.batch_update[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE
@@ -10,13 +11,24 @@ SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_sort = off
 AS $$
+DECLARE
+  v_job_id text;
+  v_keys text[];
+  v_numbers bigint[];
+  v_known bigint[] := '{}'::bigint[];
 BEGIN
-  RETURN ARRAY(
-    SELECT u.number FROM unnest(known_updates.updates) AS u
-    WHERE u.key = (
-      SELECT e.update_key FROM tallymark.job_event AS e
-      WHERE e.job_id = u.job_id AND e.update_key >= u.key COLLATE "C" AND e.update_key <= u.key COLLATE "C"
-      ORDER BY e.update_key LIMIT 1));
+  FOR v_job_id, v_keys, v_numbers IN
+    SELECT u.job_id, array_agg(u.key), array_agg(u.number) FROM unnest(known_updates.updates) AS u
+    WHERE u.key IS NOT NULL GROUP BY u.job_id
+  LOOP
+    v_known := v_known || ARRAY(
+      SELECT u.number FROM unnest(v_keys, v_numbers) AS u (key, number)
+      WHERE u.key = (
+        SELECT e.update_key FROM tallymark.job_event AS e
+        WHERE e.job_id = v_job_id AND e.update_key >= u.key COLLATE "C" AND e.update_key <= u.key COLLATE "C"
+        ORDER BY e.update_key LIMIT 1));
+  END LOOP;
+  RETURN v_known;
 END
 $$;
 

@@ -3,8 +3,7 @@
 CREATE OR REPLACE FUNCTION tallymark.lock_jobs(ids text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
--- As in merge_batch: planned once per session, perhaps while the table is empty.
-SET plan_cache_mode = force_generic_plan
+-- As in merge_batch: plans are kept, and may be made while the table is empty.
 SET enable_seqscan = off
 AS $$
 DECLARE
@@ -30,7 +29,7 @@ BEGIN
           PERFORM set_config('lock_timeout',
             greatest(1, ceil(extract(epoch FROM v_until - clock_timestamp()) * 1000))::text, true);
         END IF;
-        PERFORM FROM tallymark.job AS j WHERE j.id = v_id FOR NO KEY UPDATE;
+        PERFORM 1 FROM tallymark.job AS j WHERE j.id = v_id FOR NO KEY UPDATE;
         RAISE EXCEPTION USING ERRCODE = 'TK000', MESSAGE = 'unlock';
       EXCEPTION WHEN SQLSTATE 'TK000' THEN
         NULL;
@@ -38,7 +37,9 @@ BEGIN
     END LOOP;
   END LOOP;
   -- Lock order: by their ids.
-  PERFORM FROM tallymark.job AS j WHERE j.id = ANY (lock_jobs.ids) ORDER BY j.id FOR NO KEY UPDATE;
+  FOREACH v_id IN ARRAY ARRAY(SELECT i.id FROM unnest(lock_jobs.ids) AS i (id) ORDER BY i.id COLLATE "C") LOOP
+    PERFORM 1 FROM tallymark.job AS j WHERE j.id = v_id FOR NO KEY UPDATE;
+  END LOOP;
 END
 $$;
 

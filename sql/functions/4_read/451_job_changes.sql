@@ -5,6 +5,7 @@ CREATE OR REPLACE FUNCTION tallymark.job_changes(
 ) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off -- the jobs are looked up by their ids, whatever number of them the plan was made for
 AS $$
 DECLARE
   c_most_bytes CONSTANT integer := tallymark.page_byte_limit();
@@ -21,14 +22,22 @@ DECLARE
   v_changes jsonb[] := '{}';
   v_bytes bigint := 0;
   v_replaced boolean;
+  v_ids text[];
+  v_last_seqs bigint[];
+  v_command_seqs bigint[];
+  v_times timestamptz[];
 BEGIN
+  SELECT array_agg(j.id), array_agg(j.last_seq), array_agg(j.command_seq), array_agg(j.updated_at)
+  INTO v_ids, v_last_seqs, v_command_seqs, v_times
+  FROM tallymark.job AS j WHERE j.id = ANY (job_changes.ids);
   FOR v_id, v_seq, v_known, v_mark IN
     SELECT w.id, w.seq, w.mark, j.mark
     FROM unnest(job_changes.ids, job_changes.seqs, job_changes.marks) AS w (id, seq, mark)
-    -- LIMIT 1 makes this one index lookup per job, whatever number of jobs the plan was made for.
-    LEFT JOIN LATERAL (
-      SELECT s.last_seq, s.updated_at, tallymark.job_mark(s.id, s.last_seq, s.command_seq, s.updated_at) AS mark
-      FROM tallymark.job AS s WHERE s.id = w.id LIMIT 1) AS j ON true
+    LEFT JOIN (
+      SELECT s.id, s.last_seq, s.updated_at,
+        tallymark.job_mark(s.id, s.last_seq, s.command_seq, s.updated_at) AS mark
+      FROM unnest(v_ids, v_last_seqs, v_command_seqs, v_times) AS s (id, last_seq, command_seq, updated_at)
+    ) AS j ON j.id = w.id
     WHERE w.id IS NOT NULL AND (j.last_seq IS DISTINCT FROM coalesce(w.seq, -1) OR j.mark <> w.mark)
     -- The longest unchanged job comes first, so that large jobs cannot keep another one out for ever.
     ORDER BY j.updated_at NULLS FIRST, w.id

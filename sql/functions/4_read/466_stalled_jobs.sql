@@ -17,26 +17,30 @@ DECLARE
   v_most CONSTANT integer := least(greatest(coalesce(stalled_jobs.max_jobs, 1000), 0), 10000);
   v_now CONSTANT timestamptz := coalesce(stalled_jobs.as_of, statement_timestamp());
   v_never CONSTANT interval := coalesce(stalled_jobs.never_reported, '1 hour');
-  v_found bigint;
+  v_found bigint := 0;
+  v_id text;
+  v_job tallymark.job;
+  v_silence record;
 BEGIN
-  RETURN QUERY
-  SELECT j.id, s.last_update, v_now - s.last_update, s.allowed, s.long_gap, s.state, s.since, w.alive_at, s.wait_until,
-    tallymark.current_wait(w) ->> 'reason'
-  FROM (
+  FOR v_id IN
     -- The habit is computed only for jobs silent for least_silence, in this order until there are enough.
-    SELECT r.id, r.updated_at FROM tallymark.job AS r
+    SELECT r.id FROM tallymark.job AS r
     WHERE r.status IN ('running', 'waiting') AND r.updated_at < v_now - stalled_jobs.least_silence
       AND (stalled_jobs.id_prefix IS NULL OR starts_with(r.id, stalled_jobs.id_prefix))
     ORDER BY r.updated_at, r.id
     LIMIT c_most_looks
-  ) AS j
-  JOIN tallymark.job AS w ON w.id = j.id
-  CROSS JOIN LATERAL tallymark.job_silence(
-    w, v_now, stalled_jobs.factor, stalled_jobs.least_silence, stalled_jobs.unknown_habit) AS s
-  WHERE s.state IN ('stuck', 'silent')
-  ORDER BY j.updated_at, j.id
-  LIMIT v_most;
-  GET DIAGNOSTICS v_found = ROW_COUNT;
+  LOOP
+    EXIT WHEN v_found = v_most;
+    SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = v_id;
+    SELECT s.* INTO v_silence FROM tallymark.job_silence(
+      v_job, v_now, stalled_jobs.factor, stalled_jobs.least_silence, stalled_jobs.unknown_habit) AS s;
+    IF v_silence.state IN ('stuck', 'silent') THEN
+      v_found := v_found + 1;
+      RETURN QUERY SELECT v_id, v_silence.last_update, v_now - v_silence.last_update, v_silence.allowed,
+        v_silence.long_gap, v_silence.state, v_silence.since, v_job.alive_at, v_silence.wait_until,
+        tallymark.current_wait(v_job) ->> 'reason';
+    END IF;
+  END LOOP;
   IF v_found < v_most AND v_never > '0' THEN
     -- After the others, which they must not crowd out: many may be registered long before they are started.
     RETURN QUERY

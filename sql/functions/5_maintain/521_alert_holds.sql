@@ -17,7 +17,7 @@ BEGIN
       AND tallymark.iso_timestamp(v_job.updated_at) = alert_holds.facts ->> 'since'
     -- The same failure: a failure after a restart is another one, even if raise_alerts did not run in between.
     WHEN alert_holds.kind = 'failed' THEN v_job.status = 'failed' AND NOT EXISTS (
-      SELECT FROM tallymark.job_event AS e
+      SELECT 1 FROM tallymark.job_event AS e
       WHERE e.job_id = v_job.id AND e.seq > (alert_holds.facts -> 'seq')::bigint AND e.payload IS NOT NULL
         AND e.occurred_at > (alert_holds.facts ->> 'since')::timestamptz
         AND NOT tallymark.is_terminal(tallymark.job_status(coalesce(e.payload ->> 'status', 'processing'))))
@@ -28,7 +28,7 @@ BEGIN
       WHERE e.job_id = v_job.id AND e.event = 'error' AND e.payload IS NOT NULL
         AND e.seq >= tallymark.seq_since(v_job.id, statement_timestamp() - alert_holds.errors_within)
     ) > greatest(alert_holds.most_errors, 1)
-    ELSE EXISTS (SELECT FROM tallymark.job_check AS c WHERE c.job_id = v_job.id AND NOT c.exact)
+    ELSE EXISTS (SELECT 1 FROM tallymark.job_check AS c WHERE c.job_id = v_job.id AND NOT c.exact)
   END;
 END
 $$;
