@@ -40,6 +40,9 @@ BEGIN
   END IF;
   IF v_job_id IS NULL OR v_update ->> 'status' IS NULL OR v_update ->> 'timestamp' IS NULL THEN
     PERFORM tallymark.require_members(v_job_id, v_update, c_required);
+    IF v_job_id IS NULL THEN
+      PERFORM tallymark.prepare_update(v_job_id, v_update); -- it is no object, which this refuses
+    END IF;
   END IF;
   RETURN tallymark.merge_progress(v_job_id, v_update);
 END
