@@ -1,5 +1,4 @@
--- Finds which updates of a batch are in the ledgers already: one lookup in the index of keys for each, and one statement
--- for each job, because the ledgers of several jobs may be on several machines.
+-- Finds which updates of a batch are in the ledgers already: one lookup in the index of keys for each.
 
 CREATE OR REPLACE FUNCTION tallymark.known_updates(updates tallymark.batch_update[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE
@@ -14,21 +13,26 @@ AS $$
 DECLARE
   v_job_id text;
   v_keys text[];
-  v_numbers bigint[];
   v_known bigint[] := '{}'::bigint[];
 BEGIN
-  FOR v_job_id, v_keys, v_numbers IN
-    SELECT u.job_id, array_agg(u.key), array_agg(u.number) FROM unnest(known_updates.updates) AS u
-    WHERE u.key IS NOT NULL GROUP BY u.job_id
-  LOOP
-    v_known := v_known || ARRAY(
-      SELECT u.number FROM unnest(v_keys, v_numbers) AS u (key, number)
-      WHERE u.key = (
-        SELECT e.update_key FROM tallymark.job_event AS e
-        WHERE e.job_id = v_job_id AND e.update_key >= u.key COLLATE "C" AND e.update_key <= u.key COLLATE "C"
-        ORDER BY e.update_key LIMIT 1));
-  END LOOP;
-  RETURN v_known;
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+    -- The jobs may be on several machines: a statement for each. It is planned where it runs, with its parameters.
+    FOR v_job_id, v_keys IN
+      SELECT u.job_id, array_agg(u.key) FROM unnest(known_updates.updates) AS u WHERE u.key IS NOT NULL GROUP BY u.job_id
+    LOOP
+      SELECT array_agg(e.update_key) INTO v_keys FROM tallymark.job_event AS e
+      WHERE e.job_id = v_job_id AND e.update_key = ANY (v_keys);
+      v_known := v_known || ARRAY(
+        SELECT u.number FROM unnest(known_updates.updates) AS u WHERE u.job_id = v_job_id AND u.key = ANY (v_keys));
+    END LOOP;
+    RETURN v_known;
+  END IF;
+  RETURN ARRAY(
+    SELECT u.number FROM unnest(known_updates.updates) AS u
+    WHERE u.key = (
+      SELECT e.update_key FROM tallymark.job_event AS e
+      WHERE e.job_id = u.job_id AND e.update_key >= u.key COLLATE "C" AND e.update_key <= u.key COLLATE "C"
+      ORDER BY e.update_key LIMIT 1));
 END
 $$;
 

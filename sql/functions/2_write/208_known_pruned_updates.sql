@@ -11,23 +11,29 @@ AS $$
 DECLARE
   v_job_id text;
   v_digests bytea[];
-  v_numbers bigint[];
   v_known bigint[] := '{}'::bigint[];
 BEGIN
-  -- A statement for each job, as in known_updates.
-  FOR v_job_id, v_digests, v_numbers IN
-    SELECT u.job_id, array_agg(tallymark.key_digest(u.key)), array_agg(u.number)
-    FROM unnest(known_pruned_updates.updates) AS u
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN -- as in known_updates
+    FOR v_job_id, v_digests IN
+      SELECT u.job_id, array_agg(tallymark.key_digest(u.key)) FROM unnest(known_pruned_updates.updates) AS u
+      JOIN unnest(known_pruned_updates.jobs) AS j ON j.id = u.job_id AND j.pruned_seq > 0
+      WHERE u.refusal IS NULL GROUP BY u.job_id
+    LOOP
+      SELECT array_agg(p.key_digest) INTO v_digests FROM tallymark.pruned_update AS p
+      WHERE p.job_id = v_job_id AND p.key_digest = ANY (v_digests);
+      v_known := v_known || ARRAY(
+        SELECT u.number FROM unnest(known_pruned_updates.updates) AS u
+        WHERE u.job_id = v_job_id AND u.refusal IS NULL AND tallymark.key_digest(u.key) = ANY (v_digests));
+    END LOOP;
+    RETURN v_known;
+  END IF;
+  RETURN ARRAY(
+    SELECT u.number FROM unnest(known_pruned_updates.updates) AS u
     JOIN unnest(known_pruned_updates.jobs) AS j ON j.id = u.job_id AND j.pruned_seq > 0
-    WHERE u.refusal IS NULL GROUP BY u.job_id
-  LOOP
-    v_known := v_known || ARRAY(
-      SELECT u.number FROM unnest(v_digests, v_numbers) AS u (digest, number)
-      WHERE u.digest = (
-        SELECT p.key_digest FROM tallymark.pruned_update AS p
-        WHERE p.job_id = v_job_id AND p.key_digest = u.digest LIMIT 1));
-  END LOOP;
-  RETURN v_known;
+    CROSS JOIN LATERAL (
+      SELECT p.seq FROM tallymark.pruned_update AS p
+      WHERE p.job_id = u.job_id AND p.key_digest = tallymark.key_digest(u.key) LIMIT 1) AS k
+    WHERE u.refusal IS NULL);
 END
 $$;
 

@@ -3,7 +3,8 @@
 CREATE OR REPLACE FUNCTION tallymark.lock_jobs(ids text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
--- As in merge_batch: plans are kept, and may be made while the table is empty.
+-- As in merge_batch: planned once per session, perhaps while the table is empty.
+SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
 DECLARE
@@ -36,7 +37,7 @@ BEGIN
       END;
     END LOOP;
   END LOOP;
-  -- Lock order: by their ids.
+  -- Lock order: by their ids. One by one, because the jobs may be on several machines.
   FOREACH v_id IN ARRAY ARRAY(SELECT i.id FROM unnest(lock_jobs.ids) AS i (id) ORDER BY i.id COLLATE "C") LOOP
     PERFORM 1 FROM tallymark.job AS j WHERE j.id = v_id FOR NO KEY UPDATE;
   END LOOP;

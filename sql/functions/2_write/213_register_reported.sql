@@ -5,21 +5,23 @@ CREATE OR REPLACE FUNCTION tallymark.register_reported(
 ) RETURNS text[]
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
--- As in merge_batch: plans are kept, and may be made while the table is empty.
+-- As in merge_batch: planned once per session, perhaps while the table is empty.
+SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
 DECLARE
   v_patience CONSTANT text := current_setting('lock_timeout');
+  v_ids CONSTANT text[] := ARRAY(
+    SELECT DISTINCT i.id
+    FROM unnest(register_reported.bodies, register_reported.job_prefixes) AS b (body, job_prefix),
+      unnest(tallymark.jobs_of(b.body, b.job_prefix)) AS i (id));
   v_new text[] := '{}'::text[];
   v_id text;
   v_held text[] := '{}'::text[];
 BEGIN
-  FOREACH v_id IN ARRAY ARRAY(
-    SELECT DISTINCT i.id
-    FROM unnest(register_reported.bodies, register_reported.job_prefixes) AS b (body, job_prefix),
-      unnest(tallymark.jobs_of(b.body, b.job_prefix)) AS i (id))
-  LOOP
-    IF NOT EXISTS (SELECT 1 FROM tallymark.job AS j WHERE j.id = v_id) THEN
+  FOREACH v_id IN ARRAY v_ids LOOP
+    PERFORM 1 FROM tallymark.job AS j WHERE j.id = v_id;
+    IF NOT FOUND THEN
       v_new := v_new || v_id;
     END IF;
   END LOOP;
