@@ -22,26 +22,24 @@ DECLARE
   v_changes jsonb[] := '{}';
   v_bytes bigint := 0;
   v_replaced boolean;
-  v_ids text[];
-  v_last_seqs bigint[];
-  v_command_seqs bigint[];
-  v_times timestamptz[];
+  v_last_seq bigint;
+  v_command_seq bigint;
+  v_updated_at timestamptz;
 BEGIN
-  SELECT array_agg(j.id), array_agg(j.last_seq), array_agg(j.command_seq), array_agg(j.updated_at)
-  INTO v_ids, v_last_seqs, v_command_seqs, v_times
-  FROM tallymark.job AS j WHERE j.id = ANY (job_changes.ids);
-  FOR v_id, v_seq, v_known, v_mark IN
-    SELECT w.id, w.seq, w.mark, j.mark
+  FOR v_id, v_seq, v_known, v_last_seq, v_command_seq, v_updated_at IN
+    SELECT w.id, w.seq, w.mark, j.last_seq, j.command_seq, j.updated_at
     FROM unnest(job_changes.ids, job_changes.seqs, job_changes.marks) AS w (id, seq, mark)
     LEFT JOIN (
-      SELECT s.id, s.last_seq, s.updated_at,
-        tallymark.job_mark(s.id, s.last_seq, s.command_seq, s.updated_at) AS mark
-      FROM unnest(v_ids, v_last_seqs, v_command_seqs, v_times) AS s (id, last_seq, command_seq, updated_at)
+      SELECT s.id, s.last_seq, s.command_seq, s.updated_at FROM tallymark.job AS s WHERE s.id = ANY (job_changes.ids)
     ) AS j ON j.id = w.id
-    WHERE w.id IS NOT NULL AND (j.last_seq IS DISTINCT FROM coalesce(w.seq, -1) OR j.mark <> w.mark)
+    -- Most jobs have not changed, which needs no job_mark.
+    WHERE w.id IS NOT NULL AND (j.last_seq IS DISTINCT FROM coalesce(w.seq, -1) OR j.command_seq = j.last_seq
+      OR w.mark <> (extract(epoch FROM j.updated_at) * 1000000)::bigint)
     -- The longest unchanged job comes first, so that large jobs cannot keep another one out for ever.
     ORDER BY j.updated_at NULLS FIRST, w.id
   LOOP
+    v_mark := tallymark.job_mark(v_id, v_last_seq, v_command_seq, v_updated_at);
+    CONTINUE WHEN v_last_seq = coalesce(v_seq, -1) AND (v_mark <> v_known) IS NOT TRUE;
     SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = v_id;
     IF NOT FOUND THEN
       v_changes := v_changes || jsonb_build_object('id', v_id, 'gone', true);
