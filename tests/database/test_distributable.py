@@ -17,10 +17,11 @@ ASKS = "pg_dist_partition"
 _TABLE = r"tallymark\.(?P<table>{tables}) AS (?P<alias>\w+)"
 
 #: What a statement begins with, or the declaration of a variable.
-_WORDS = "SELECT PERFORM INSERT UPDATE DELETE WITH RETURN IF ELSIF FOR FOREACH WHILE END EXIT CONTINUE RAISE GET EXECUTE NULL"
-_BEGINS = re.compile(
-    r"\s*(?:$|\w+ (?:CONSTANT )?[\w.]+(?:\[\])?(?: :=|$)|[\w.\"]+ :=|(?:" + _WORDS.replace(" ", "|") + r")\b)"
+_WORDS = (
+    *("SELECT", "PERFORM", "INSERT", "UPDATE", "DELETE", "WITH", "RETURN", "IF", "ELSIF", "FOR", "FOREACH", "WHILE"),
+    *("END", "EXIT", "CONTINUE", "RAISE", "GET", "EXECUTE", "NULL"),
 )
+_BEGINS = re.compile(r"\s*(?:$|\w+ (?:CONSTANT )?[\w.]+(?:\[\])?(?: :=|$)|[\w.\"]+ :=|(?:" + "|".join(_WORDS) + r")\b)")
 #: A query that finds rows by the job alone, which needs no parameter to be planned.
 _BY_JOB = re.compile(
     r"(?:PERFORM|SELECT) [^()]*FROM tallymark\.\w+ AS \w+ WHERE \w+\.(?:id|job_id) = \w+(?: FOR NO KEY UPDATE)?"
