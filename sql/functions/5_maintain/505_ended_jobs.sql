@@ -9,27 +9,28 @@ SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
   v_most CONSTANT integer := least(greatest(coalesce(ended_jobs.max_jobs, 1000), 0), 10000);
-  v_status text;
-  v_ids text[] := '{}'::text[];
-  v_seqs bigint[] := '{}'::bigint[];
-  v_ends timestamptz[] := '{}'::timestamptz[];
 BEGIN
-  -- By index, status by status, so that jobs that have not ended are not read.
-  FOREACH v_status IN ARRAY ARRAY['finished', 'failed', 'cancelled'] LOOP
-    SELECT v_ids || coalesce(array_agg(j.id), '{}'), v_seqs || coalesce(array_agg(j.last_seq), '{}'),
-      v_ends || coalesce(array_agg(j.finished_at), '{}')
-    INTO v_ids, v_seqs, v_ends
-    FROM (
-      SELECT n.id, n.last_seq, n.finished_at FROM tallymark.job AS n
-      WHERE n.status = v_status AND n.id > ended_jobs.after_id COLLATE "C"
-        -- By the crawlers' clocks and by ours: a job that ended long ago but was reported on today stays.
-        AND n.finished_at < ended_jobs.ended_before AND n.updated_at < ended_jobs.ended_before
-      ORDER BY n.id LIMIT v_most
-    ) AS j;
-  END LOOP;
   RETURN QUERY
-  SELECT j.id, j.last_seq, j.ended_at FROM unnest(v_ids, v_seqs, v_ends) AS j (id, last_seq, ended_at)
-  ORDER BY j.id COLLATE "C" LIMIT v_most;
+  -- By index, status by status, so that jobs that have not ended are not read. By the crawlers' clocks and by ours: a job
+  -- that ended long ago but was reported on today stays.
+  SELECT j.id, j.last_seq, j.finished_at
+  FROM (
+    (SELECT n.id, n.last_seq, n.finished_at FROM tallymark.job AS n
+      WHERE n.status = 'finished' AND n.id > ended_jobs.after_id COLLATE "C"
+        AND n.finished_at < ended_jobs.ended_before AND n.updated_at < ended_jobs.ended_before
+      ORDER BY n.id LIMIT v_most)
+    UNION ALL
+    (SELECT n.id, n.last_seq, n.finished_at FROM tallymark.job AS n
+      WHERE n.status = 'failed' AND n.id > ended_jobs.after_id COLLATE "C"
+        AND n.finished_at < ended_jobs.ended_before AND n.updated_at < ended_jobs.ended_before
+      ORDER BY n.id LIMIT v_most)
+    UNION ALL
+    (SELECT n.id, n.last_seq, n.finished_at FROM tallymark.job AS n
+      WHERE n.status = 'cancelled' AND n.id > ended_jobs.after_id COLLATE "C"
+        AND n.finished_at < ended_jobs.ended_before AND n.updated_at < ended_jobs.ended_before
+      ORDER BY n.id LIMIT v_most)
+  ) AS j
+  ORDER BY j.id LIMIT v_most;
 END
 $$;
 
