@@ -8,7 +8,8 @@ DECLARE
   v_microseconds CONSTANT bigint := extract(epoch FROM merge_areas.at) * 1000000; -- as in clocks_of
   v_paths CONSTANT text[] := ARRAY(SELECT a.value ->> 'fullPath' FROM jsonb_array_elements(merge_areas.areas) AS a);
   v_known jsonb;
-  v_won jsonb;
+  v_given text[];
+  v_won jsonb[];
   v_before bigint[];
   v_after bigint[];
 BEGIN
@@ -19,19 +20,19 @@ BEGIN
 
   -- Each member has the value of the newest update that gave it, like the fields of a job. Nobody else changes the areas
   -- meanwhile, because the job's row is locked.
-  SELECT jsonb_agg(jsonb_build_object('path', g.value -> 'fullPath', 'details', (
+  SELECT array_agg(g.value ->> 'fullPath'), array_agg(CASE WHEN v_known ? (g.value ->> 'fullPath') THEN (
     SELECT coalesce(jsonb_object_agg(m.key, m.value), '{}')
     FROM jsonb_each(g.value - 'fullPath') AS m
     LEFT JOIN jsonb_each(v_known -> (g.value ->> 'fullPath')) AS c ON c.key = m.key
     WHERE c.key IS NULL OR (v_microseconds, merge_areas.key COLLATE "C")
-      > ((c.value ->> 0)::bigint, (c.value ->> 1) COLLATE "C"))))
-  INTO v_won FROM jsonb_array_elements(merge_areas.areas) AS g;
+      > ((c.value ->> 0)::bigint, (c.value ->> 1) COLLATE "C")) ELSE g.value - 'fullPath' END)
+  INTO v_given, v_won FROM jsonb_array_elements(merge_areas.areas) AS g;
   INSERT INTO tallymark.job_area AS a (job_id, full_path, details, clocks, discovered_at)
-  SELECT merge_areas.job_id, w.value ->> 'path', w.value -> 'details',
-    tallymark.clocks_of(ARRAY(SELECT m.name FROM jsonb_object_keys(w.value -> 'details') AS m (name)),
+  SELECT merge_areas.job_id, w.path, w.details,
+    tallymark.clocks_of(ARRAY(SELECT m.name FROM jsonb_object_keys(w.details) AS m (name)),
       merge_areas.at, merge_areas.key),
     merge_areas.at
-  FROM jsonb_array_elements(v_won) AS w
+  FROM unnest(v_given, v_won) AS w (path, details)
   ON CONFLICT ON CONSTRAINT job_area_pkey DO UPDATE SET
     details = a.details || excluded.details, clocks = a.clocks || excluded.clocks,
     discovered_at = least(a.discovered_at, excluded.discovered_at);
