@@ -36,8 +36,8 @@ BEGIN
 
   -- 2. Lock order: the job's row first, then its ledger; several jobs in the order of their ids. All state below is
   -- read under this lock.
-  v_job := (SELECT j FROM tallymark.job AS j WHERE j.id = merge_progress.job_id FOR NO KEY UPDATE);
-  IF v_job.id IS NULL THEN
+  SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = merge_progress.job_id FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(merge_progress.job_id);
   END IF;
   v_now := clock_timestamp();
@@ -65,7 +65,7 @@ BEGIN
     IF v_update ?| '{areas,itemKeys}' THEN
       -- These are stored before the event, so a duplicate must be recognised here.
       IF EXISTS (
-        SELECT FROM tallymark.job_event AS e WHERE e.job_id = merge_progress.job_id AND e.update_key = v_key)
+        SELECT 1 FROM tallymark.job_event AS e WHERE e.job_id = merge_progress.job_id AND e.update_key = v_key)
       THEN
         RETURN tallymark.acknowledge_duplicate(v_job, v_key, v_update);
       END IF;

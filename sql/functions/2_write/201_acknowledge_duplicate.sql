@@ -12,12 +12,12 @@ BEGIN
   SELECT e.* INTO v_first FROM tallymark.job_event AS e
   WHERE e.job_id = acknowledge_duplicate.job.id AND e.update_key = acknowledge_duplicate.key;
   IF NOT FOUND THEN -- it was pruned, so its content is no longer known
-    SELECT p.seq, acknowledge_duplicate.payload, jsonb_build_object('counted',
-      tallymark.first_counts(p.job_id, p.seq, acknowledge_duplicate.payload -> 'itemKeys'))
-    INTO STRICT v_first.seq, v_first.payload, v_first.details
-    FROM tallymark.pruned_update AS p
+    SELECT p.seq INTO STRICT v_first.seq FROM tallymark.pruned_update AS p
     WHERE p.job_id = acknowledge_duplicate.job.id
       AND p.key_digest = tallymark.key_digest(acknowledge_duplicate.key);
+    v_first.payload := acknowledge_duplicate.payload;
+    v_first.details := jsonb_build_object('counted', tallymark.first_counts(
+      acknowledge_duplicate.job.id, v_first.seq, acknowledge_duplicate.payload -> 'itemKeys'));
   END IF;
   RETURN tallymark.acknowledgement(acknowledge_duplicate.job, v_first.seq, true, acknowledge_duplicate.payload,
     -- In ledgers of older releases, the update that completed the job has no doneBeyond.

@@ -6,12 +6,16 @@ CREATE OR REPLACE FUNCTION tallymark.append_own_events(
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  -- Read before the rows are sent: where the table is distributed, parse_timestamp cannot catch an error meanwhile.
+  v_times CONSTANT timestamptz[] := ARRAY(
+    SELECT tallymark.parse_timestamp(o.event ->> 'timestamp')
+    FROM jsonb_array_elements(append_own_events.events) WITH ORDINALITY AS o (event, number) ORDER BY o.number);
 BEGIN
   -- Without update_key and payload: a fold ignores them.
   INSERT INTO tallymark.job_event AS e (job_id, seq, event, occurred_at, recorded_at, details)
   SELECT append_own_events.job_id, append_own_events.after_seq + own.number, own.event ->> 'event',
-    tallymark.parse_timestamp(own.event ->> 'timestamp'), append_own_events.recorded_at,
-    coalesce(nullif(own.event -> 'details', 'null'), '{}')
+    v_times[own.number], append_own_events.recorded_at, coalesce(nullif(own.event -> 'details', 'null'), '{}')
   FROM jsonb_array_elements(append_own_events.events) WITH ORDINALITY AS own (event, number);
   RETURN append_own_events.after_seq + jsonb_array_length(append_own_events.events);
 END

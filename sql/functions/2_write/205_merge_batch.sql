@@ -11,7 +11,10 @@ AS $$
 DECLARE
   c_most_updates CONSTANT integer := 1000;
   v_updates tallymark.batch_update[];
-  v_jobs tallymark.job[];
+  -- Whether the jobs may be on several machines. Then each is locked and stored in a statement of its own.
+  v_apart CONSTANT boolean := to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL;
+  v_id text;
+  v_jobs tallymark.job[] := '{}'::tallymark.job[];
   v_states tallymark.job[] := '{}'::tallymark.job[];
   v_job tallymark.job;
   v_before tallymark.job;
@@ -35,10 +38,22 @@ BEGIN
   v_updates := tallymark.judge_batch(merge_batch.updates, merge_batch.required, coalesce(merge_batch.job_prefix, ''));
 
   -- 2. Lock order: the jobs' rows in the order of their ids, by their bytes; then their ledgers.
-  v_jobs := ARRAY(
-    SELECT j FROM tallymark.job AS j
-    WHERE j.id = ANY (ARRAY(SELECT DISTINCT u.job_id FROM unnest(v_updates) AS u WHERE u.refusal IS NULL))
-    ORDER BY j.id FOR NO KEY UPDATE);
+  IF v_apart THEN
+    PERFORM set_config('plan_cache_mode', 'auto', true); -- what is sent elsewhere is planned with its parameters
+    FOREACH v_id IN ARRAY ARRAY(
+      SELECT DISTINCT u.job_id COLLATE "C" AS id FROM unnest(v_updates) AS u WHERE u.refusal IS NULL ORDER BY id)
+    LOOP
+      SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = v_id FOR NO KEY UPDATE;
+      IF FOUND THEN
+        v_jobs := v_jobs || v_job;
+      END IF;
+    END LOOP;
+  ELSE
+    v_jobs := ARRAY(
+      SELECT j FROM tallymark.job AS j
+      WHERE j.id = ANY (ARRAY(SELECT DISTINCT u.job_id FROM unnest(v_updates) AS u WHERE u.refusal IS NULL))
+      ORDER BY j.id FOR NO KEY UPDATE);
+  END IF;
   v_now := clock_timestamp();
   v_updates := tallymark.place_batch(v_updates, v_jobs, v_now);
 
@@ -92,12 +107,24 @@ BEGIN
   FROM unnest(v_updates) AS u LEFT JOIN unnest(v_numbers, v_events, v_facts) AS k (number, event, facts)
     ON k.number = u.number
   WHERE u.seq IS NOT NULL;
-  UPDATE tallymark.job AS j SET
-    status = s.status, progress = s.progress, facets = s.facets, workers = s.workers, newest_at = s.newest_at,
-    newest_key = s.newest_key, newest_fields = s.newest_fields, clocks = s.clocks, resume_state = s.resume_state,
-    started_at = s.started_at, finished_at = s.finished_at, requested_command = s.requested_command,
-    command_seq = s.command_seq, last_seq = s.last_seq, updated_at = v_now
-  FROM unnest(v_states) AS s WHERE j.id = s.id;
+  IF v_apart THEN
+    FOREACH v_job IN ARRAY v_states LOOP
+      UPDATE tallymark.job AS j SET
+        status = v_job.status, progress = v_job.progress, facets = v_job.facets, workers = v_job.workers,
+        newest_at = v_job.newest_at, newest_key = v_job.newest_key, newest_fields = v_job.newest_fields,
+        clocks = v_job.clocks, resume_state = v_job.resume_state, started_at = v_job.started_at,
+        finished_at = v_job.finished_at, requested_command = v_job.requested_command,
+        command_seq = v_job.command_seq, last_seq = v_job.last_seq, updated_at = v_now
+      WHERE j.id = v_job.id;
+    END LOOP;
+  ELSE
+    UPDATE tallymark.job AS j SET
+      status = s.status, progress = s.progress, facets = s.facets, workers = s.workers, newest_at = s.newest_at,
+      newest_key = s.newest_key, newest_fields = s.newest_fields, clocks = s.clocks, resume_state = s.resume_state,
+      started_at = s.started_at, finished_at = s.finished_at, requested_command = s.requested_command,
+      command_seq = s.command_seq, last_seq = s.last_seq, updated_at = v_now
+    FROM unnest(v_states) AS s WHERE j.id = s.id;
+  END IF;
 
   -- 5. Acknowledge each, by the state after all of them. What a restarted crawler needs, and the final counts, may be
   -- large: of several updates that started the same job, or ended it, only the last one gets them.

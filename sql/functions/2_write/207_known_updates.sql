@@ -10,7 +10,23 @@ SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_sort = off
 AS $$
+DECLARE
+  v_job_id text;
+  v_keys text[];
+  v_known bigint[] := '{}'::bigint[];
 BEGIN
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+    -- The jobs may be on several machines: a statement for each. It is planned where it runs, with its parameters.
+    FOR v_job_id, v_keys IN
+      SELECT u.job_id, array_agg(u.key) FROM unnest(known_updates.updates) AS u WHERE u.key IS NOT NULL GROUP BY u.job_id
+    LOOP
+      SELECT array_agg(e.update_key) INTO v_keys FROM tallymark.job_event AS e
+      WHERE e.job_id = v_job_id AND e.update_key = ANY (v_keys);
+      v_known := v_known || ARRAY(
+        SELECT u.number FROM unnest(known_updates.updates) AS u WHERE u.job_id = v_job_id AND u.key = ANY (v_keys));
+    END LOOP;
+    RETURN v_known;
+  END IF;
   RETURN ARRAY(
     SELECT u.number FROM unnest(known_updates.updates) AS u
     WHERE u.key = (

@@ -8,7 +8,25 @@ SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 AS $$
+DECLARE
+  v_job_id text;
+  v_digests bytea[];
+  v_known bigint[] := '{}'::bigint[];
 BEGIN
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN -- as in known_updates
+    FOR v_job_id, v_digests IN
+      SELECT u.job_id, array_agg(tallymark.key_digest(u.key)) FROM unnest(known_pruned_updates.updates) AS u
+      JOIN unnest(known_pruned_updates.jobs) AS j ON j.id = u.job_id AND j.pruned_seq > 0
+      WHERE u.refusal IS NULL GROUP BY u.job_id
+    LOOP
+      SELECT array_agg(p.key_digest) INTO v_digests FROM tallymark.pruned_update AS p
+      WHERE p.job_id = v_job_id AND p.key_digest = ANY (v_digests);
+      v_known := v_known || ARRAY(
+        SELECT u.number FROM unnest(known_pruned_updates.updates) AS u
+        WHERE u.job_id = v_job_id AND u.refusal IS NULL AND tallymark.key_digest(u.key) = ANY (v_digests));
+    END LOOP;
+    RETURN v_known;
+  END IF;
   RETURN ARRAY(
     SELECT u.number FROM unnest(known_pruned_updates.updates) AS u
     JOIN unnest(known_pruned_updates.jobs) AS j ON j.id = u.job_id AND j.pruned_seq > 0

@@ -5,7 +5,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  RETURN EXISTS (SELECT FROM tallymark.pruned_update AS p
+  RETURN EXISTS (SELECT 1 FROM tallymark.pruned_update AS p
     WHERE p.job_id = is_pruned.job_id AND p.key_digest = tallymark.key_digest(is_pruned.key));
 END
 $$;

@@ -9,14 +9,34 @@ SET enable_seqscan = off
 AS $$
 DECLARE
   c_large CONSTANT integer := 262144; -- bytes: merging into such a state takes as long as a hundred usual merges
-  v_locked CONSTANT text[] := ARRAY(
+  v_locked text[];
+  v_id text;
+  v_size integer;
+  v_others text[] := '{}'::text[];
+BEGIN
+  -- Lock order: by their ids.
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN -- the jobs may be on several machines: one by one
+    FOREACH v_id IN ARRAY ARRAY(SELECT i.id FROM unnest(lock_free_jobs.ids) AS i (id) ORDER BY i.id COLLATE "C") LOOP
+      SELECT pg_column_size(j.progress) INTO v_size FROM tallymark.job AS j
+      WHERE j.id = v_id FOR NO KEY UPDATE SKIP LOCKED;
+      IF NOT FOUND THEN
+        PERFORM 1 FROM tallymark.job AS j WHERE j.id = v_id;
+        IF FOUND THEN
+          v_others := v_others || v_id;
+        END IF;
+      ELSIF v_size > c_large AND NOT lock_free_jobs.with_large THEN
+        v_others := v_others || v_id;
+      END IF;
+    END LOOP;
+    RETURN v_others;
+  END IF;
+  v_locked := ARRAY(
     SELECT l.id
     FROM (
       SELECT j.id, pg_column_size(j.progress) AS size FROM tallymark.job AS j
       WHERE j.id = ANY (lock_free_jobs.ids) ORDER BY j.id FOR NO KEY UPDATE SKIP LOCKED
     ) AS l
     WHERE lock_free_jobs.with_large OR l.size <= c_large);
-BEGIN
   IF cardinality(v_locked) = cardinality(lock_free_jobs.ids) THEN
     RETURN '{}';
   END IF;

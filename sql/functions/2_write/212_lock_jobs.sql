@@ -30,15 +30,17 @@ BEGIN
           PERFORM set_config('lock_timeout',
             greatest(1, ceil(extract(epoch FROM v_until - clock_timestamp()) * 1000))::text, true);
         END IF;
-        PERFORM FROM tallymark.job AS j WHERE j.id = v_id FOR NO KEY UPDATE;
+        PERFORM 1 FROM tallymark.job AS j WHERE j.id = v_id FOR NO KEY UPDATE;
         RAISE EXCEPTION USING ERRCODE = 'TK000', MESSAGE = 'unlock';
       EXCEPTION WHEN SQLSTATE 'TK000' THEN
         NULL;
       END;
     END LOOP;
   END LOOP;
-  -- Lock order: by their ids.
-  PERFORM FROM tallymark.job AS j WHERE j.id = ANY (lock_jobs.ids) ORDER BY j.id FOR NO KEY UPDATE;
+  -- Lock order: by their ids. One by one, because the jobs may be on several machines.
+  FOREACH v_id IN ARRAY ARRAY(SELECT i.id FROM unnest(lock_jobs.ids) AS i (id) ORDER BY i.id COLLATE "C") LOOP
+    PERFORM 1 FROM tallymark.job AS j WHERE j.id = v_id FOR NO KEY UPDATE;
+  END LOOP;
 END
 $$;
 

@@ -11,14 +11,20 @@ SET enable_seqscan = off
 AS $$
 DECLARE
   v_patience CONSTANT text := current_setting('lock_timeout');
-  v_new text[] := ARRAY(
+  v_ids CONSTANT text[] := ARRAY(
     SELECT DISTINCT i.id
     FROM unnest(register_reported.bodies, register_reported.job_prefixes) AS b (body, job_prefix),
-      unnest(tallymark.jobs_of(b.body, b.job_prefix)) AS i (id)
-    WHERE NOT EXISTS (SELECT FROM tallymark.job AS j WHERE j.id = i.id));
+      unnest(tallymark.jobs_of(b.body, b.job_prefix)) AS i (id));
+  v_new text[] := '{}'::text[];
   v_id text;
   v_held text[] := '{}'::text[];
 BEGIN
+  FOREACH v_id IN ARRAY v_ids LOOP
+    PERFORM 1 FROM tallymark.job AS j WHERE j.id = v_id;
+    IF NOT FOUND THEN
+      v_new := v_new || v_id;
+    END IF;
+  END LOOP;
   IF v_new = '{}' THEN -- as a rule
     RETURN v_held;
   END IF;

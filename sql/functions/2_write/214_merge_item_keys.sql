@@ -14,11 +14,15 @@ BEGIN
   -- A statement for each type, in the order of the index: one statement for all would take longer to set up than it
   -- takes to insert fifty keys.
   FOR v_type, v_digests IN SELECT t.key, t.value FROM jsonb_each(merge_item_keys.item_keys) AS t LOOP
-    INSERT INTO tallymark.job_item AS i (job_id, type, key_digest, seq)
-    SELECT merge_item_keys.job_id, v_type, decode(d.digest, 'hex'), merge_item_keys.seq
-    FROM jsonb_array_elements_text(v_digests) AS d (digest)
-    ON CONFLICT ON CONSTRAINT job_item_pkey DO NOTHING;
-    GET DIAGNOSTICS v_new = ROW_COUNT;
+    -- The rows that it returns are counted: where the table is distributed, ROW_COUNT has those that were there, too.
+    WITH new AS (
+      INSERT INTO tallymark.job_item AS i (job_id, type, key_digest, seq)
+      SELECT merge_item_keys.job_id, v_type, decode(d.digest, 'hex'), merge_item_keys.seq
+      FROM jsonb_array_elements_text(v_digests) AS d (digest)
+      ON CONFLICT ON CONSTRAINT job_item_pkey DO NOTHING
+      RETURNING i.seq
+    )
+    SELECT count(*) INTO v_new FROM new AS n;
     v_counted := v_counted || jsonb_build_object(v_type, v_new);
   END LOOP;
   RETURN v_counted;

@@ -28,7 +28,7 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = 'Invalid keys', DETAIL = v_problems::text,
       HINT = 'Correct the named fields and ask again.';
   END IF;
-  IF NOT EXISTS (SELECT FROM tallymark.job AS j WHERE j.id = unseen_items.job_id) THEN
+  IF NOT EXISTS (SELECT 1 FROM tallymark.job AS j WHERE j.id = unseen_items.job_id) THEN
     PERFORM tallymark.refuse_unknown_job(unseen_items.job_id);
   END IF;
   RETURN (

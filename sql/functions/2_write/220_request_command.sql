@@ -21,8 +21,8 @@ BEGIN
       HINT = 'Correct the named fields. No command was given.';
   END IF;
 
-  v_job := (SELECT j FROM tallymark.job AS j WHERE j.id = request_command.job_id FOR NO KEY UPDATE);
-  IF v_job.id IS NULL THEN
+  SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = request_command.job_id FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(request_command.job_id);
   ELSIF tallymark.is_terminal(v_job.status) THEN
     RAISE EXCEPTION USING ERRCODE = 'TK409', MESSAGE = 'Job has ended',

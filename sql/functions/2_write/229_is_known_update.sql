@@ -7,8 +7,8 @@ AS $$
 DECLARE
   v_key CONSTANT text := tallymark.update_key(jsonb_build_object('updateId', is_known_update.update_id), NULL);
 BEGIN
-  RETURN EXISTS (SELECT FROM tallymark.job_event AS e WHERE e.job_id = is_known_update.job_id AND e.update_key = v_key)
-    OR (is_known_update.pruned_seq > 0 AND tallymark.is_pruned(is_known_update.job_id, v_key));
+  PERFORM 1 FROM tallymark.job_event AS e WHERE e.job_id = is_known_update.job_id AND e.update_key = v_key;
+  RETURN FOUND OR (is_known_update.pruned_seq > 0 AND tallymark.is_pruned(is_known_update.job_id, v_key));
 END
 $$;
 

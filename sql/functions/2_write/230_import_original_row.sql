@@ -32,8 +32,8 @@ BEGIN
 
   -- 2. Lock order: the job's row, then its ledger. Whether the row was taken over before is read under this lock.
   PERFORM tallymark.create_job(v_id);
-  v_job := (SELECT j FROM tallymark.job AS j WHERE j.id = v_id FOR NO KEY UPDATE);
-  IF v_job.id IS NULL THEN -- it was deleted meanwhile
+  SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = v_id FOR NO KEY UPDATE;
+  IF NOT FOUND THEN -- it was deleted meanwhile
     PERFORM tallymark.refuse_unknown_job(v_id);
   END IF;
   v_before := v_job.last_seq;
@@ -45,7 +45,7 @@ BEGIN
     -- The row has changed since. As long as only imports have reported on the job, it follows the row.
     v_outcome := 'changed';
     IF v_job.pruned_seq = 0 AND NOT EXISTS (
-      SELECT FROM tallymark.job_event AS e
+      SELECT 1 FROM tallymark.job_event AS e
       WHERE e.job_id = v_id AND e.payload IS NOT NULL AND e.update_key NOT LIKE '=import-original%')
     THEN
       v_outcome := 'updated';

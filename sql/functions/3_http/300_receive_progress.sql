@@ -19,7 +19,7 @@ BEGIN
   IF receive_progress.register THEN
     -- Before any job is locked. As a rule it is an update of a job that is there. A number may be too long to be written as
     -- text.
-    IF NOT EXISTS (SELECT FROM tallymark.job AS j
+    IF NOT EXISTS (SELECT 1 FROM tallymark.job AS j
       WHERE j.id = CASE jsonb_typeof(v_update -> 'taskId') WHEN 'string' THEN v_update ->> 'taskId' END)
     THEN
       PERFORM tallymark.register_reported(ARRAY[v_update], c_required, ARRAY[receive_progress.job_prefix], true);
@@ -40,6 +40,9 @@ BEGIN
   END IF;
   IF v_job_id IS NULL OR v_update ->> 'status' IS NULL OR v_update ->> 'timestamp' IS NULL THEN
     PERFORM tallymark.require_members(v_job_id, v_update, c_required);
+    IF v_job_id IS NULL THEN
+      PERFORM tallymark.prepare_update(v_job_id, v_update); -- it is no object, which this refuses
+    END IF;
   END IF;
   RETURN tallymark.merge_progress(v_job_id, v_update);
 END

@@ -100,7 +100,7 @@ BEGIN
       HINT = 'Call the function again: that registers the job.';
   END IF;
   IF receive_group.register AND v_size = 1 AND v_held[1] IS NOT NULL AND EXISTS (
-    SELECT FROM tallymark.job AS j WHERE j.id = ANY (v_jobs) AND j.last_seq = 0)
+    SELECT 1 FROM tallymark.job AS j WHERE j.id = ANY (v_jobs) AND j.last_seq = 0)
   THEN
     -- A batch that waits for one of its jobs, and may wait in vain, leaves none that it has registered.
     RAISE EXCEPTION USING ERRCODE = '55P03', MESSAGE = format('Job %L is held by another transaction', v_held[1]);

@@ -11,6 +11,8 @@ DECLARE
   -- Two UUIDs are 244 random bits; the prefix tells people and secret scanners what kind of secret this is.
   v_token CONSTANT text := 'tallymark_'
     || replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
+  v_scopes CONSTANT text[] := ARRAY(
+    SELECT s.scope FROM unnest(c_scopes) AS s (scope) WHERE s.scope = ANY (create_token.scopes));
   v_problems jsonb;
 BEGIN
   SELECT jsonb_agg(jsonb_build_object('field', p.field, 'problem', p.problem)) INTO v_problems
@@ -33,7 +35,7 @@ BEGIN
   VALUES (
     create_token.name,
     sha256(convert_to(v_token, 'UTF8')),
-    ARRAY(SELECT s.scope FROM unnest(c_scopes) AS s (scope) WHERE s.scope = ANY (create_token.scopes)),
+    v_scopes,
     coalesce(create_token.job_prefix, ''),
     create_token.expires_at)
   ON CONFLICT ON CONSTRAINT api_token_pkey DO NOTHING;

@@ -5,9 +5,10 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+  v_now CONSTANT timestamptz := clock_timestamp();
   v_revoked_at timestamptz;
 BEGIN
-  UPDATE tallymark.api_token AS t SET revoked_at = coalesce(t.revoked_at, clock_timestamp())
+  UPDATE tallymark.api_token AS t SET revoked_at = coalesce(t.revoked_at, v_now)
   WHERE t.name = revoke_token.name
   RETURNING t.revoked_at INTO v_revoked_at;
   IF NOT FOUND THEN

@@ -5,7 +5,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  RETURN EXISTS (SELECT FROM tallymark.api_token);
+  RETURN EXISTS (SELECT 1 FROM tallymark.api_token);
 END
 $$;
 

@@ -5,7 +5,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  RETURN EXISTS (SELECT FROM tallymark.ended_session AS s WHERE s.digest = has_session_ended.digest);
+  RETURN EXISTS (SELECT 1 FROM tallymark.ended_session AS s WHERE s.digest = has_session_ended.digest);
 END
 $$;
 

@@ -9,17 +9,22 @@ DECLARE
   c_code_length CONSTANT integer := 64;
   c_problem_length CONSTANT integer := 500;
   v_now CONSTANT timestamptz := clock_timestamp();
+  -- Read before rows are written: where the table is distributed, parse_timestamp cannot catch an error meanwhile.
+  v_times timestamptz[];
   v_kept bigint;
 BEGIN
   IF jsonb_typeof(note_intake.entries) IS DISTINCT FROM 'array' THEN
     RETURN 0;
   END IF;
+  v_times := ARRAY(
+    SELECT coalesce(least(tallymark.parse_timestamp(x.value ->> 'at'), v_now), v_now)
+    FROM jsonb_array_elements(note_intake.entries) WITH ORDINALITY AS x (value, number) ORDER BY x.number);
   WITH known AS (
     SELECT j.id, j.created_at, x.value ->> 'outcome' AS outcome,
       left(coalesce(x.value ->> 'code', ''), c_code_length) AS code,
       CASE WHEN jsonb_typeof(x.value -> 'times') = 'number'
         THEN least(greatest(floor((x.value -> 'times')::numeric), 1), c_most_times) ELSE 1 END AS times,
-      coalesce(least(tallymark.parse_timestamp(x.value ->> 'at'), v_now), v_now) AS at,
+      v_times[x.number] AS at,
       left(x.value ->> 'problem', c_problem_length) AS problem, x.number
     FROM jsonb_array_elements(note_intake.entries) WITH ORDINALITY AS x (value, number)
     JOIN tallymark.job AS j ON j.id = x.value ->> 'jobId'

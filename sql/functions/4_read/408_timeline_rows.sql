@@ -9,7 +9,7 @@ DECLARE
   c_most_bytes CONSTANT integer := tallymark.page_byte_limit();
 BEGIN
   IF cardinality(timeline_rows.events) = 0
-    AND NOT EXISTS (SELECT FROM tallymark.job AS j WHERE j.id = timeline_rows.job_id)
+    AND NOT EXISTS (SELECT 1 FROM tallymark.job AS j WHERE j.id = timeline_rows.job_id)
   THEN
     PERFORM tallymark.refuse_unknown_job(timeline_rows.job_id);
   END IF;

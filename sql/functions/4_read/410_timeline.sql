@@ -7,15 +7,21 @@ CREATE OR REPLACE FUNCTION tallymark.timeline(
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  v_event tallymark.job_event;
+  v_events tallymark.job_event[] := '{}'::tallymark.job_event[];
 BEGIN
-  RETURN QUERY
-  SELECT r.* FROM tallymark.timeline_rows(timeline.job_id, ARRAY(
-    SELECT n FROM tallymark.job_event AS n
+  FOR v_event IN
+    SELECT n.* FROM tallymark.job_event AS n
     WHERE n.job_id = timeline.job_id AND n.seq > coalesce(timeline.after_seq, 0)
       AND (timeline.event_kind IS NULL OR n.event = timeline.event_kind)
       AND (timeline.event_kinds IS NULL OR n.event = ANY (timeline.event_kinds))
     ORDER BY n.seq
-    LIMIT least(greatest(coalesce(timeline.max_events, 100), 0), 1000))) AS r;
+    LIMIT least(greatest(coalesce(timeline.max_events, 100), 0), 1000)
+  LOOP
+    v_events := v_events || v_event;
+  END LOOP;
+  RETURN QUERY SELECT r.* FROM tallymark.timeline_rows(timeline.job_id, v_events) AS r;
 END
 $$;
 

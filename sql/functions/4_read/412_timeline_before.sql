@@ -8,15 +8,20 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   c_largest CONSTANT bigint := 9223372036854775807;
+  v_event tallymark.job_event;
+  v_events tallymark.job_event[] := '{}'::tallymark.job_event[];
 BEGIN
-  RETURN QUERY
-  SELECT r.* FROM tallymark.timeline_rows(timeline_before.job_id, ARRAY(
-    SELECT n FROM tallymark.job_event AS n
+  FOR v_event IN
+    SELECT n.* FROM tallymark.job_event AS n
     WHERE n.job_id = timeline_before.job_id
       AND n.seq < coalesce(nullif(timeline_before.before_seq, 0), c_largest)
       AND (timeline_before.event_kinds IS NULL OR n.event = ANY (timeline_before.event_kinds))
     ORDER BY n.seq DESC
-    LIMIT least(greatest(coalesce(timeline_before.max_events, 100), 0), 1000))) AS r;
+    LIMIT least(greatest(coalesce(timeline_before.max_events, 100), 0), 1000)
+  LOOP
+    v_events := v_events || v_event;
+  END LOOP;
+  RETURN QUERY SELECT r.* FROM tallymark.timeline_rows(timeline_before.job_id, v_events) AS r;
 END
 $$;
 

@@ -6,15 +6,21 @@ CREATE OR REPLACE FUNCTION tallymark.read_job(
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  v_created_at timestamptz;
+  v_last_seq bigint;
+  v_command_seq bigint;
+  v_updated_at timestamptz;
 BEGIN
   -- A stable function reads in one snapshot, so the tag belongs to the state that is returned.
-  SELECT tallymark.job_tag(j.created_at, j.last_seq,
-    tallymark.job_mark(j.id, j.last_seq, j.command_seq, j.updated_at))
-  INTO read_job.tag
+  SELECT j.created_at, j.last_seq, j.command_seq, j.updated_at
+  INTO v_created_at, v_last_seq, v_command_seq, v_updated_at
   FROM tallymark.job AS j WHERE j.id = read_job.job_id;
   IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(read_job.job_id);
   END IF;
+  read_job.tag := tallymark.job_tag(v_created_at, v_last_seq,
+    tallymark.job_mark(read_job.job_id, v_last_seq, v_command_seq, v_updated_at));
   IF (read_job.known_tags && ARRAY[read_job.tag, '*']) IS NOT TRUE THEN
     read_job.job := tallymark.get_job(read_job.job_id, read_job.timeline_limit);
   END IF;

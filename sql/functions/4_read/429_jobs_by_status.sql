@@ -19,7 +19,7 @@ DECLARE
 BEGIN
   FOREACH v_status IN ARRAY c_statuses LOOP
     SELECT count(*) INTO v_jobs FROM (
-      SELECT FROM tallymark.job AS j
+      SELECT j.id FROM tallymark.job AS j
       WHERE j.status = v_status AND (jobs_by_status.id_prefix IS NULL OR starts_with(j.id, jobs_by_status.id_prefix))
       LIMIT v_most + 1) AS n;
     v_counts := v_counts || jsonb_build_object(v_status,

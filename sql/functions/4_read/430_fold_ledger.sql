@@ -30,8 +30,8 @@ BEGIN
   SELECT c.command, c.seq INTO v_state.requested_command, v_state.command_seq
   FROM tallymark.pending_command(fold_ledger.job_id, fold_ledger.up_to_seq) AS c;
 
-  SELECT coalesce(b.seq, 0) INTO v_state.pruned_seq
-  FROM (SELECT) AS one LEFT JOIN tallymark.job_baseline AS b ON b.job_id = fold_ledger.job_id;
+  v_state.pruned_seq := coalesce(
+    (SELECT b.seq FROM tallymark.job_baseline AS b WHERE b.job_id = fold_ledger.job_id), 0);
   SELECT coalesce(max(e.seq), v_state.pruned_seq) INTO v_state.last_seq FROM tallymark.job_event AS e
   WHERE e.job_id = fold_ledger.job_id AND (fold_ledger.up_to_seq IS NULL OR e.seq <= fold_ledger.up_to_seq);
   RETURN v_state;

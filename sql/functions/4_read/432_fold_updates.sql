@@ -5,14 +5,14 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+  v_baseline CONSTANT jsonb := (
+    SELECT b.state FROM tallymark.job_baseline AS b WHERE b.job_id = fold_updates.job_id);
   v_state tallymark.job;
   v_event tallymark.job_event;
 BEGIN
   -- The pruned updates have become the state to begin with. The state does not depend on the order of the updates, so
   -- this holds even where updates in the ledger happened before some of the pruned ones.
-  v_state := (
-    SELECT jsonb_populate_record(NULL::tallymark.job, b.state) FROM tallymark.job_baseline AS b
-    WHERE b.job_id = fold_updates.job_id);
+  v_state := jsonb_populate_record(NULL::tallymark.job, v_baseline);
   IF v_state.status IS NULL THEN
     SELECT 'queued', '{}', '{}', '{}', '{}'
     INTO v_state.status, v_state.progress, v_state.facets, v_state.newest_fields, v_state.clocks;

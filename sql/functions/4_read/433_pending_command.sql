@@ -21,7 +21,7 @@ BEGIN
     ORDER BY 2 DESC LIMIT 1
   ) AS c
   WHERE NOT EXISTS (
-    SELECT FROM tallymark.job_event AS u
+    SELECT 1 FROM tallymark.job_event AS u
     WHERE u.job_id = pending_command.job_id AND u.payload IS NOT NULL
       AND (pending_command.up_to_seq IS NULL OR u.seq <= pending_command.up_to_seq)
       AND (u.occurred_at > c.after

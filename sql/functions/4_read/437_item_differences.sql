@@ -7,10 +7,25 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   c_most CONSTANT integer := 1000;
+  v_pruned bigint;
 BEGIN
+  SELECT coalesce(max(b.seq), 0) INTO v_pruned FROM tallymark.job_baseline AS b
+  WHERE b.job_id = item_differences.job_id;
   RETURN QUERY
   WITH items AS (
-    SELECT f.type, f.key_digest, f.seq FROM tallymark.fold_items(item_differences.job_id) AS f
+    -- As in fold_items. Where tables are distributed, a query of a job's rows runs on the machine that has them, and can
+    -- call no function that reads others.
+    SELECT g.type, g.key_digest, min(g.seq) AS seq
+    FROM (
+      SELECT t.key COLLATE "C" AS type, decode(d.digest, 'hex') AS key_digest, e.seq
+      FROM tallymark.job_event AS e, jsonb_each(e.payload -> 'itemKeys') AS t,
+        jsonb_array_elements_text(t.value) AS d (digest)
+      WHERE e.job_id = item_differences.job_id AND e.payload ? 'itemKeys'
+      UNION ALL
+      SELECT i.type, i.key_digest, i.seq FROM tallymark.job_item AS i
+      WHERE v_pruned > 0 AND i.job_id = item_differences.job_id AND i.seq <= v_pruned
+    ) AS g
+    GROUP BY g.type, g.key_digest
   ), rows AS (
     SELECT coalesce(f.seq, s.seq) AS seq,
       format('itemKeys: %s: %s', coalesce(f.type, s.type), encode(coalesce(f.key_digest, s.key_digest), 'hex')) AS field,

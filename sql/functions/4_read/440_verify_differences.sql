@@ -8,6 +8,12 @@ AS $$
 DECLARE
   v_stored tallymark.job;
   v_folded tallymark.job;
+  v_paths text[];
+  v_areas jsonb[];
+  v_seqs bigint[] := '{}'::bigint[];
+  v_fields text[] := '{}'::text[];
+  v_here jsonb[] := '{}'::jsonb[];
+  v_there jsonb[] := '{}'::jsonb[];
 BEGIN
   -- A stable function reads everything in one snapshot: no update comes between the state and the ledger, and no
   -- crawler waits.
@@ -49,26 +55,38 @@ BEGIN
   RETURN QUERY SELECT * FROM tallymark.item_differences(v_stored.id);
 
   -- 2. The state, field by field, each with the newest event that gave the field.
-  RETURN QUERY
-  SELECT coalesce((
+  SELECT array_agg(a.full_path), array_agg(to_jsonb(a) - '{job_id,full_path,type,parent_path}'::text[])
+  INTO v_paths, v_areas FROM tallymark.job_area AS a WHERE a.job_id = verify_differences.job_id;
+  FOR verify_differences.field, verify_differences.stored, verify_differences.folded IN
+    SELECT d.name, d.stored, d.folded
+    FROM (
+      SELECT coalesce(s.key, f.key) AS name, s.value AS stored, f.value AS folded
+      FROM jsonb_each(CASE jsonb_typeof(v_stored.progress) WHEN 'object' THEN v_stored.progress ELSE '{}' END) AS s
+      FULL JOIN jsonb_each(v_folded.progress) AS f ON f.key = s.key
+      UNION ALL
+      SELECT c.name, to_jsonb(v_stored) -> c.name, to_jsonb(v_folded) -> c.name
+      FROM unnest(tallymark.state_columns() || ARRAY['last_seq', 'pruned_seq']) AS c (name)
+      WHERE c.name <> 'progress' -- it is compared above, member by member
+      UNION ALL
+      SELECT 'areas: ' || coalesce(a.path, f.full_path), a.area, to_jsonb(f) - 'full_path'
+      FROM unnest(v_paths, v_areas) AS a (path, area)
+      FULL JOIN tallymark.fold_areas(verify_differences.job_id) AS f ON f.full_path = a.path
+    ) AS d
+    WHERE d.stored IS DISTINCT FROM d.folded
+  LOOP
+    SELECT coalesce(max(n.seq), v_stored.last_seq) INTO verify_differences.seq
+    FROM (
       SELECT e.seq FROM tallymark.job_event AS e
-      WHERE e.job_id = verify_differences.job_id AND e.payload ? split_part(d.name, ':', 1)
-      ORDER BY e.occurred_at DESC, e.update_key DESC LIMIT 1), v_stored.last_seq), d.name, d.stored, d.folded
-  FROM (
-    SELECT coalesce(s.key, f.key) AS name, s.value AS stored, f.value AS folded
-    FROM jsonb_each(CASE jsonb_typeof(v_stored.progress) WHEN 'object' THEN v_stored.progress ELSE '{}' END) AS s
-    FULL JOIN jsonb_each(v_folded.progress) AS f ON f.key = s.key
-    UNION ALL
-    SELECT c.name, to_jsonb(v_stored) -> c.name, to_jsonb(v_folded) -> c.name
-    FROM unnest(tallymark.state_columns() || ARRAY['last_seq', 'pruned_seq']) AS c (name)
-    WHERE c.name <> 'progress' -- it is compared above, member by member
-    UNION ALL
-    SELECT 'areas: ' || coalesce(a.full_path, f.full_path),
-      to_jsonb(a) - '{job_id,full_path,type,parent_path}'::text[], to_jsonb(f) - 'full_path'
-    FROM (SELECT s.* FROM tallymark.job_area AS s WHERE s.job_id = verify_differences.job_id) AS a
-    FULL JOIN tallymark.fold_areas(verify_differences.job_id) AS f ON f.full_path = a.full_path
-  ) AS d
-  WHERE d.stored IS DISTINCT FROM d.folded
+      WHERE e.job_id = verify_differences.job_id AND e.payload ? split_part(verify_differences.field, ':', 1)
+      ORDER BY e.occurred_at DESC, e.update_key DESC LIMIT 1
+    ) AS n;
+    v_seqs := v_seqs || verify_differences.seq;
+    v_fields := v_fields || verify_differences.field;
+    v_here := v_here || verify_differences.stored;
+    v_there := v_there || verify_differences.folded;
+  END LOOP;
+  RETURN QUERY
+  SELECT d.seq, d.field, d.stored, d.folded FROM unnest(v_seqs, v_fields, v_here, v_there) AS d (seq, field, stored, folded)
   ORDER BY 1, 2;
 END
 $$;

@@ -5,7 +5,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  RETURN NOT EXISTS (SELECT FROM tallymark.verify_differences(verify_job.job_id));
+  RETURN NOT EXISTS (SELECT 1 FROM tallymark.verify_differences(verify_job.job_id));
 END
 $$;
 

@@ -5,6 +5,7 @@ CREATE OR REPLACE FUNCTION tallymark.job_changes(
 ) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off -- the jobs are looked up by their ids, whatever number of them the plan was made for
 AS $$
 DECLARE
   c_most_bytes CONSTANT integer := tallymark.page_byte_limit();
@@ -21,18 +22,24 @@ DECLARE
   v_changes jsonb[] := '{}';
   v_bytes bigint := 0;
   v_replaced boolean;
+  v_last_seq bigint;
+  v_command_seq bigint;
+  v_updated_at timestamptz;
 BEGIN
-  FOR v_id, v_seq, v_known, v_mark IN
-    SELECT w.id, w.seq, w.mark, j.mark
+  FOR v_id, v_seq, v_known, v_last_seq, v_command_seq, v_updated_at IN
+    SELECT w.id, w.seq, w.mark, j.last_seq, j.command_seq, j.updated_at
     FROM unnest(job_changes.ids, job_changes.seqs, job_changes.marks) AS w (id, seq, mark)
-    -- LIMIT 1 makes this one index lookup per job, whatever number of jobs the plan was made for.
-    LEFT JOIN LATERAL (
-      SELECT s.last_seq, s.updated_at, tallymark.job_mark(s.id, s.last_seq, s.command_seq, s.updated_at) AS mark
-      FROM tallymark.job AS s WHERE s.id = w.id LIMIT 1) AS j ON true
-    WHERE w.id IS NOT NULL AND (j.last_seq IS DISTINCT FROM coalesce(w.seq, -1) OR j.mark <> w.mark)
+    LEFT JOIN (
+      SELECT s.id, s.last_seq, s.command_seq, s.updated_at FROM tallymark.job AS s WHERE s.id = ANY (job_changes.ids)
+    ) AS j ON j.id = w.id
+    -- Most jobs have not changed, which needs no job_mark.
+    WHERE w.id IS NOT NULL AND (j.last_seq IS DISTINCT FROM coalesce(w.seq, -1) OR j.command_seq = j.last_seq
+      OR w.mark <> (extract(epoch FROM j.updated_at) * 1000000)::bigint)
     -- The longest unchanged job comes first, so that large jobs cannot keep another one out for ever.
     ORDER BY j.updated_at NULLS FIRST, w.id
   LOOP
+    v_mark := tallymark.job_mark(v_id, v_last_seq, v_command_seq, v_updated_at);
+    CONTINUE WHEN v_last_seq = coalesce(v_seq, -1) AND (v_mark <> v_known) IS NOT TRUE;
     SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = v_id;
     IF NOT FOUND THEN
       v_changes := v_changes || jsonb_build_object('id', v_id, 'gone', true);

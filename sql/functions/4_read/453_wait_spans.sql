@@ -15,7 +15,7 @@ DECLARE
   v_key CONSTANT text := coalesce(v_baseline #>> '{clocks,status,1}', v_baseline ->> 'newest_key');
 BEGIN
   -- Most jobs have never waited and are done here: see merge_state.
-  IF NOT EXISTS (SELECT FROM tallymark.job AS j
+  IF NOT EXISTS (SELECT 1 FROM tallymark.job AS j
     WHERE j.id = wait_spans.job_id AND ('timestamp' = ANY (j.newest_fields) OR j.clocks ? 'timestamp'))
   THEN
     RETURN;

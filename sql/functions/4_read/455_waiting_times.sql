@@ -7,8 +7,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_now CONSTANT timestamptz := coalesce(waiting_times.as_of, statement_timestamp());
+  v_sums CONSTANT jsonb := (
+    SELECT b.state #> '{waits,sums}' FROM tallymark.job_baseline AS b WHERE b.job_id = waiting_times.job_id);
 BEGIN
-  IF NOT EXISTS (SELECT FROM tallymark.job AS j WHERE j.id = waiting_times.job_id) THEN
+  IF NOT EXISTS (SELECT 1 FROM tallymark.job AS j WHERE j.id = waiting_times.job_id) THEN
     PERFORM tallymark.refuse_unknown_job(waiting_times.job_id);
   END IF;
   RETURN QUERY
@@ -19,8 +21,7 @@ BEGIN
     FROM tallymark.wait_spans(waiting_times.job_id) AS s
     UNION ALL
     SELECT o.value ->> 0, (o.value ->> 1)::bigint, (o.value ->> 2)::numeric / 1000000, (o.value ->> 3)::timestamptz, false
-    FROM tallymark.job_baseline AS b, jsonb_array_elements(b.state #> '{waits,sums}') AS o
-    WHERE b.job_id = waiting_times.job_id
+    FROM jsonb_array_elements(v_sums) AS o
   ) AS w
   GROUP BY w.reason
   ORDER BY 3 DESC, w.reason;

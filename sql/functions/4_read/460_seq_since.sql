@@ -14,7 +14,7 @@ BEGIN
   SELECT coalesce(max(e.seq), 0) + 1 INTO v_high FROM tallymark.job_event AS e WHERE e.job_id = seq_since.job_id;
   WHILE v_low < v_high LOOP
     v_middle := (v_low + v_high) / 2;
-    IF EXISTS (SELECT FROM tallymark.job_event AS e
+    IF EXISTS (SELECT 1 FROM tallymark.job_event AS e
       WHERE e.job_id = seq_since.job_id AND e.seq = v_middle AND e.recorded_at >= seq_since.at)
     THEN
       v_high := v_middle;

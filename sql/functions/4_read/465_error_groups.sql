@@ -16,13 +16,12 @@ DECLARE
   -- Minus infinity cannot be divided into equal parts, and nothing was recorded before the epoch.
   v_begin CONSTANT timestamptz := greatest(v_since, 'epoch');
   v_part CONSTANT numeric := CASE WHEN v_begin < v_now THEN extract(epoch FROM v_now - v_begin) / c_parts END;
+  v_parts smallint[];
+  v_payload jsonb;
 BEGIN
-  RETURN QUERY
-  SELECT g.type, g.message, g.errors, g.jobs, g.first_seen, g.last_seen, e.job_id, e.seq,
-    left(coalesce(d.details ->> 'errorMessage', d.details ->> 'message'), 1000),
-    ARRAY(SELECT count(p.part) FROM generate_series(0, c_parts - 1) AS n (part)
-      LEFT JOIN unnest(g.parts) AS p (part) ON p.part = n.part GROUP BY n.part ORDER BY n.part)
-  FROM (
+  FOR error_groups.type, error_groups.message, error_groups.errors, error_groups.jobs, error_groups.first_seen,
+    error_groups.last_seen, error_groups.sample_job, error_groups.sample_seq, v_parts
+  IN
     SELECT f.type, f.message, count(*) AS errors, count(DISTINCT f.job_id) AS jobs,
       min(f.recorded_at) AS first_seen, max(f.recorded_at) AS last_seen,
       -- The newest. Two arrays, because text and number have no common one, and rows no max before PostgreSQL 18.
@@ -41,10 +40,16 @@ BEGIN
     GROUP BY f.type, f.message
     ORDER BY count(*) DESC, max(f.recorded_at) DESC, f.type, f.message
     LIMIT least(greatest(coalesce(error_groups.max_groups, 100), 0), 1000)
-  ) AS g
-  JOIN tallymark.job_event AS e ON e.job_id = g.sample_job AND e.seq = g.sample_seq
-  CROSS JOIN LATERAL (SELECT tallymark.event_details(e.payload, NULL) AS details OFFSET 0) AS d
-  ORDER BY g.errors DESC, g.last_seen DESC, g.type, g.message;
+  LOOP
+    SELECT e.payload INTO v_payload FROM tallymark.job_event AS e
+    WHERE e.job_id = error_groups.sample_job AND e.seq = error_groups.sample_seq;
+    v_payload := tallymark.event_details(v_payload, NULL);
+    error_groups.sample := left(coalesce(v_payload ->> 'errorMessage', v_payload ->> 'message'), 1000);
+    error_groups.trend := ARRAY(
+      SELECT count(p.part) FROM generate_series(0, c_parts - 1) AS n (part)
+      LEFT JOIN unnest(v_parts) AS p (part) ON p.part = n.part GROUP BY n.part ORDER BY n.part);
+    RETURN NEXT;
+  END LOOP;
 END
 $$;
 

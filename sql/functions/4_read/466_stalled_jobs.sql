@@ -17,26 +17,40 @@ DECLARE
   v_most CONSTANT integer := least(greatest(coalesce(stalled_jobs.max_jobs, 1000), 0), 10000);
   v_now CONSTANT timestamptz := coalesce(stalled_jobs.as_of, statement_timestamp());
   v_never CONSTANT interval := coalesce(stalled_jobs.never_reported, '1 hour');
-  v_found bigint;
+  v_found bigint := 0;
+  v_ids text[];
+  v_id text;
+  v_job tallymark.job;
+  v_silence record;
 BEGIN
-  RETURN QUERY
-  SELECT j.id, s.last_update, v_now - s.last_update, s.allowed, s.long_gap, s.state, s.since, w.alive_at, s.wait_until,
-    tallymark.current_wait(w) ->> 'reason'
-  FROM (
-    -- The habit is computed only for jobs silent for least_silence, in this order until there are enough.
-    SELECT r.id, r.updated_at FROM tallymark.job AS r
+  -- The habit is computed only for jobs silent for least_silence, in this order until there are enough.
+  v_ids := ARRAY(
+    SELECT r.id FROM tallymark.job AS r
     WHERE r.status IN ('running', 'waiting') AND r.updated_at < v_now - stalled_jobs.least_silence
       AND (stalled_jobs.id_prefix IS NULL OR starts_with(r.id, stalled_jobs.id_prefix))
     ORDER BY r.updated_at, r.id
-    LIMIT c_most_looks
-  ) AS j
-  JOIN tallymark.job AS w ON w.id = j.id
-  CROSS JOIN LATERAL tallymark.job_silence(
-    w, v_now, stalled_jobs.factor, stalled_jobs.least_silence, stalled_jobs.unknown_habit) AS s
-  WHERE s.state IN ('stuck', 'silent')
-  ORDER BY j.updated_at, j.id
-  LIMIT v_most;
-  GET DIAGNOSTICS v_found = ROW_COUNT;
+    LIMIT c_most_looks);
+  PERFORM set_config('plan_cache_mode', 'auto', true); -- what follows is the same for each job
+  FOREACH v_id IN ARRAY v_ids LOOP
+    EXIT WHEN v_found = v_most;
+    SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = v_id;
+    SELECT s.* INTO v_silence FROM tallymark.job_silence(
+      v_job, v_now, stalled_jobs.factor, stalled_jobs.least_silence, stalled_jobs.unknown_habit) AS s;
+    IF v_silence.state IN ('stuck', 'silent') THEN
+      v_found := v_found + 1;
+      stalled_jobs.id := v_id;
+      stalled_jobs.last_update := v_silence.last_update;
+      stalled_jobs.silent := v_now - v_silence.last_update;
+      stalled_jobs.allowed := v_silence.allowed;
+      stalled_jobs.long_gap := v_silence.long_gap;
+      stalled_jobs.state := v_silence.state;
+      stalled_jobs.since := v_silence.since;
+      stalled_jobs.alive_at := v_job.alive_at;
+      stalled_jobs.wait_until := v_silence.wait_until;
+      stalled_jobs.reason := tallymark.current_wait(v_job) ->> 'reason';
+      RETURN NEXT;
+    END IF;
+  END LOOP;
   IF v_found < v_most AND v_never > '0' THEN
     -- These come after the others, and only fill up the list: many jobs may be registered long before they start.
     RETURN QUERY

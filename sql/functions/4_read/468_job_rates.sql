@@ -8,18 +8,22 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   c_most CONSTANT integer := 100;
+  v_id text;
+  v_rates jsonb := '{}'::jsonb;
 BEGIN
   IF cardinality(job_rates.ids) > c_most THEN
     PERFORM tallymark.refuse_query('id', format('must be given at most %s times', c_most));
   ELSIF coalesce(job_rates.recent, '5 minutes') <= '0'::interval THEN
     PERFORM tallymark.refuse_query('window', 'must be greater than 0'); -- also where job_rate is not called
   END IF;
-  RETURN (
-    SELECT jsonb_build_object('rates',
-      coalesce(jsonb_object_agg(j.id, tallymark.job_rate(j.id, job_rates.recent)), '{}'))
-    FROM tallymark.job AS j
+  FOR v_id IN
+    SELECT j.id FROM tallymark.job AS j
     WHERE j.id = ANY (job_rates.ids)
-      AND (job_rates.id_prefix IS NULL OR starts_with(j.id, job_rates.id_prefix)));
+      AND (job_rates.id_prefix IS NULL OR starts_with(j.id, job_rates.id_prefix))
+  LOOP
+    v_rates := v_rates || jsonb_build_object(v_id, tallymark.job_rate(v_id, job_rates.recent));
+  END LOOP;
+  RETURN jsonb_build_object('rates', v_rates);
 END
 $$;
 

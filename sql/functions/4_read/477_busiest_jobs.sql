@@ -8,15 +8,15 @@ SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
   c_looked_at CONSTANT integer := 500;
-BEGIN
-  RETURN QUERY
-  SELECT j.id, f.per_minute, f.median_gap, f.long_gap, f.last_update
-  FROM (
+  v_ids CONSTANT text[] := ARRAY(
     SELECT r.id FROM tallymark.job AS r
     WHERE r.status = 'running' AND (busiest_jobs.id_prefix IS NULL OR starts_with(r.id, busiest_jobs.id_prefix))
     ORDER BY r.created_at DESC, r.id DESC
-    LIMIT c_looked_at
-  ) AS j
+    LIMIT c_looked_at);
+BEGIN
+  RETURN QUERY
+  SELECT j.id, f.per_minute, f.median_gap, f.long_gap, f.last_update
+  FROM unnest(v_ids) AS j (id)
   CROSS JOIN LATERAL tallymark.update_frequency(j.id) AS f
   ORDER BY f.per_minute DESC NULLS LAST, f.last_update DESC NULLS LAST, j.id
   LIMIT least(greatest(coalesce(busiest_jobs.max_jobs, 20), 0), c_looked_at);

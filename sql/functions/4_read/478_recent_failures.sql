@@ -9,16 +9,19 @@ SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
   v_since CONSTANT timestamptz := coalesce(recent_failures.since, statement_timestamp() - interval '24 hours');
+  v_job tallymark.job;
+  v_jobs jsonb[] := '{}'::jsonb[];
 BEGIN
-  RETURN jsonb_build_object('jobs', coalesce((
-    SELECT jsonb_agg(tallymark.job_row(f.job) ORDER BY (f.job).finished_at DESC, (f.job).id)
-    FROM (
-      SELECT j AS job FROM tallymark.job AS j
-      WHERE j.status = 'failed' AND j.finished_at >= v_since
-        AND (recent_failures.id_prefix IS NULL OR starts_with(j.id, recent_failures.id_prefix))
-      ORDER BY j.finished_at DESC, j.id
-      LIMIT least(greatest(coalesce(recent_failures.max_jobs, 20), 0), 1000)
-    ) AS f), '[]'));
+  FOR v_job IN
+    SELECT j.* FROM tallymark.job AS j
+    WHERE j.status = 'failed' AND j.finished_at >= v_since
+      AND (recent_failures.id_prefix IS NULL OR starts_with(j.id, recent_failures.id_prefix))
+    ORDER BY j.finished_at DESC, j.id
+    LIMIT least(greatest(coalesce(recent_failures.max_jobs, 20), 0), 1000)
+  LOOP
+    v_jobs := v_jobs || tallymark.job_row(v_job);
+  END LOOP;
+  RETURN jsonb_build_object('jobs', to_jsonb(v_jobs));
 END
 $$;
 

@@ -7,21 +7,26 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_custom_plan
 AS $$
+DECLARE
+  v_keep CONSTANT integer := greatest(coalesce(prunable_events.keep_newest, 100), 0);
+  v_last bigint;
+  v_pruned bigint;
 BEGIN
-  RETURN QUERY
-  SELECT f.id, f.events
-  FROM (
-    SELECT j.id, least(tallymark.seq_since(j.id, prunable_events.older_than) - 1,
-      j.last_seq - greatest(coalesce(prunable_events.keep_newest, 100), 0)) - j.pruned_seq AS events
+  FOR prunable_events.id, v_last, v_pruned IN
+    SELECT j.id, j.last_seq, j.pruned_seq
     FROM tallymark.job AS j
-    WHERE j.id = ANY (prunable_events.ids)
-      AND j.last_seq - j.pruned_seq > greatest(coalesce(prunable_events.keep_newest, 100), 0)
+    WHERE j.id = ANY (prunable_events.ids) AND j.last_seq - j.pruned_seq > v_keep
       -- Events are recorded in the order of their numbers, so the first one tells whether there are any.
-      AND EXISTS (SELECT FROM tallymark.job_event AS e
+      AND EXISTS (SELECT 1 FROM tallymark.job_event AS e
         WHERE e.job_id = j.id AND e.seq = j.pruned_seq + 1 AND e.recorded_at < prunable_events.older_than)
-  ) AS f
-  WHERE f.events > 0
-  ORDER BY f.id;
+    ORDER BY j.id
+  LOOP
+    prunable_events.events :=
+      least(tallymark.seq_since(prunable_events.id, prunable_events.older_than) - 1, v_last - v_keep) - v_pruned;
+    IF prunable_events.events > 0 THEN
+      RETURN NEXT;
+    END IF;
+  END LOOP;
 END
 $$;
 

@@ -46,7 +46,7 @@ BEGIN
   FROM tallymark.fold_updates(v_job.id, v_to) AS f, tallymark.pending_command(v_job.id, v_to) AS c;
   v_state := v_state
     || tallymark.without_nulls(jsonb_build_object('waits', tallymark.waits_to_keep(v_job.id, v_to)));
-  IF EXISTS (SELECT FROM tallymark.job_event AS e
+  IF EXISTS (SELECT 1 FROM tallymark.job_event AS e
     WHERE e.job_id = v_job.id AND e.seq <= v_to AND e.payload ? 'areas')
   THEN
     INSERT INTO tallymark.job_baseline_area AS b (job_id, full_path, details, clocks, discovered_at)
@@ -62,7 +62,7 @@ BEGIN
 
   -- 3. Lock order: the job's row, then its ledger, as in a merge. A merge that waits for the row finds the keys of the
   -- pruned updates once it has the row.
-  PERFORM FROM tallymark.job AS j WHERE j.id = v_job.id FOR NO KEY UPDATE;
+  PERFORM 1 FROM tallymark.job AS j WHERE j.id = v_job.id FOR NO KEY UPDATE;
   IF NOT FOUND THEN -- the job was deleted meanwhile
     PERFORM tallymark.refuse_unknown_job(v_job.id);
   END IF;

@@ -7,20 +7,30 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_custom_plan
 AS $$
+DECLARE
+  v_most CONSTANT integer := least(greatest(coalesce(ended_jobs.max_jobs, 1000), 0), 10000);
 BEGIN
   RETURN QUERY
-  -- By index, status by status, so that jobs that have not ended are not read.
+  -- By index, status by status, so that jobs that have not ended are not read. By the crawlers' clocks and by ours: a job
+  -- that ended long ago but was reported on today stays.
   SELECT j.id, j.last_seq, j.finished_at
-  FROM unnest(ARRAY['finished', 'failed', 'cancelled']) AS s (status)
-  CROSS JOIN LATERAL (
-    SELECT n.id, n.last_seq, n.finished_at FROM tallymark.job AS n
-    WHERE n.status = s.status AND n.id > ended_jobs.after_id COLLATE "C"
-      -- By the crawlers' clocks and by ours: a job that ended long ago but was reported on today stays.
-      AND n.finished_at < ended_jobs.ended_before AND n.updated_at < ended_jobs.ended_before
-    ORDER BY n.id LIMIT least(greatest(coalesce(ended_jobs.max_jobs, 1000), 0), 10000)
+  FROM (
+    (SELECT n.id, n.last_seq, n.finished_at FROM tallymark.job AS n
+      WHERE n.status = 'finished' AND n.id > ended_jobs.after_id COLLATE "C"
+        AND n.finished_at < ended_jobs.ended_before AND n.updated_at < ended_jobs.ended_before
+      ORDER BY n.id LIMIT v_most)
+    UNION ALL
+    (SELECT n.id, n.last_seq, n.finished_at FROM tallymark.job AS n
+      WHERE n.status = 'failed' AND n.id > ended_jobs.after_id COLLATE "C"
+        AND n.finished_at < ended_jobs.ended_before AND n.updated_at < ended_jobs.ended_before
+      ORDER BY n.id LIMIT v_most)
+    UNION ALL
+    (SELECT n.id, n.last_seq, n.finished_at FROM tallymark.job AS n
+      WHERE n.status = 'cancelled' AND n.id > ended_jobs.after_id COLLATE "C"
+        AND n.finished_at < ended_jobs.ended_before AND n.updated_at < ended_jobs.ended_before
+      ORDER BY n.id LIMIT v_most)
   ) AS j
-  ORDER BY j.id
-  LIMIT least(greatest(coalesce(ended_jobs.max_jobs, 1000), 0), 10000);
+  ORDER BY j.id LIMIT v_most;
 END
 $$;
 

@@ -6,20 +6,19 @@ SET search_path = pg_catalog, pg_temp
 SET TimeZone = 'UTC' -- the form of times in JSON
 AS $$
 DECLARE
-  v_record jsonb;
+  v_job tallymark.job;
 BEGIN
-  SELECT jsonb_build_object(
-    'job', to_jsonb(j),
-    'document', tallymark.job_document(j),
-    'areas', (SELECT coalesce(jsonb_agg(to_jsonb(a) - 'job_id' ORDER BY a.full_path), '[]')
-      FROM tallymark.job_area AS a WHERE a.job_id = j.id),
-    'items', (SELECT count(*) FROM tallymark.job_item AS i WHERE i.job_id = j.id),
-    'baseline', (SELECT to_jsonb(b) - 'job_id' FROM tallymark.job_baseline AS b WHERE b.job_id = j.id))
-  INTO v_record FROM tallymark.job AS j WHERE j.id = job_record.job_id;
-  IF v_record IS NULL THEN
+  SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = job_record.job_id;
+  IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(job_record.job_id);
   END IF;
-  RETURN v_record;
+  RETURN jsonb_build_object('job', to_jsonb(v_job), 'document', tallymark.job_document(v_job))
+    || (SELECT jsonb_build_object('areas', coalesce(jsonb_agg(to_jsonb(a) - 'job_id' ORDER BY a.full_path), '[]'))
+      FROM tallymark.job_area AS a WHERE a.job_id = job_record.job_id)
+    || (SELECT jsonb_build_object('items', count(*))
+      FROM tallymark.job_item AS i WHERE i.job_id = job_record.job_id)
+    || jsonb_build_object('baseline',
+      (SELECT to_jsonb(b) - 'job_id' FROM tallymark.job_baseline AS b WHERE b.job_id = job_record.job_id));
 END
 $$;
 

@@ -10,7 +10,7 @@ AS $$
 DECLARE
   c_most_bytes CONSTANT bigint := tallymark.page_byte_limit();
 BEGIN
-  IF NOT EXISTS (SELECT FROM tallymark.job AS j WHERE j.id = ledger_page.job_id) THEN
+  IF NOT EXISTS (SELECT 1 FROM tallymark.job AS j WHERE j.id = ledger_page.job_id) THEN
     PERFORM tallymark.refuse_unknown_job(ledger_page.job_id);
   END IF;
   RETURN QUERY

@@ -7,7 +7,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  IF NOT EXISTS (SELECT FROM tallymark.job AS j WHERE j.id = item_page.job_id) THEN
+  IF NOT EXISTS (SELECT 1 FROM tallymark.job AS j WHERE j.id = item_page.job_id) THEN
     PERFORM tallymark.refuse_unknown_job(item_page.job_id);
   END IF;
   RETURN QUERY

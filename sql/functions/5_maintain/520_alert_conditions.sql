@@ -11,18 +11,25 @@ AS $$
 DECLARE
   v_now CONSTANT timestamptz := statement_timestamp();
   v_since CONSTANT timestamptz := v_now - coalesce(alert_conditions.max_age, '1 day');
+  v_stalled record;
+  v_progress jsonb;
 BEGIN
+  FOR v_stalled IN
+    SELECT s.* FROM tallymark.stalled_jobs(never_reported => alert_conditions.never_reported) AS s
+    WHERE s.since + s.allowed >= v_since
+  LOOP
+    SELECT j.progress INTO v_progress FROM tallymark.job AS j WHERE j.id = v_stalled.id;
+    alert_conditions.job_id := v_stalled.id;
+    alert_conditions.kind := 'stalled';
+    alert_conditions.facts := jsonb_build_object('since', tallymark.iso_timestamp(v_stalled.last_update),
+      'allowedSeconds', round(extract(epoch FROM v_stalled.allowed)), 'state', v_stalled.state,
+      'said', v_progress -> 'message', 'summary', tallymark.progress_summary(v_progress))
+      || tallymark.without_nulls(jsonb_build_object('aliveAt', tallymark.iso_timestamp(v_stalled.alive_at),
+        'waitUntil', tallymark.iso_timestamp(v_stalled.wait_until), 'reason', v_stalled.reason));
+    RETURN NEXT;
+  END LOOP;
   RETURN QUERY
-  SELECT s.id, 'stalled'::text, jsonb_build_object('since', tallymark.iso_timestamp(s.last_update),
-    'allowedSeconds', round(extract(epoch FROM s.allowed)), 'state', s.state, 'said', j.progress -> 'message',
-    'summary', tallymark.progress_summary(j.progress))
-    || tallymark.without_nulls(jsonb_build_object('aliveAt', tallymark.iso_timestamp(s.alive_at),
-      'waitUntil', tallymark.iso_timestamp(s.wait_until), 'reason', s.reason))
-  FROM tallymark.stalled_jobs(never_reported => alert_conditions.never_reported) AS s
-  JOIN tallymark.job AS j ON j.id = s.id
-  WHERE s.since + s.allowed >= v_since
-  UNION ALL
-  SELECT j.id, 'failed', jsonb_build_object('since', tallymark.iso_timestamp(j.finished_at), 'seq', j.last_seq,
+  SELECT j.id, 'failed'::text, jsonb_build_object('since', tallymark.iso_timestamp(j.finished_at), 'seq', j.last_seq,
     'said', coalesce(CASE WHEN jsonb_typeof(j.progress -> 'error') = 'string' THEN j.progress -> 'error' END,
       j.progress #> '{error,message}', j.progress -> 'message'),
     'summary', tallymark.progress_summary(j.progress))
@@ -37,16 +44,16 @@ BEGIN
   WHERE j.status IN ('credential_expired', 'waiting_credential_renewal') AND j.updated_at >= v_since
   UNION ALL
   SELECT b.job_id, 'errors', jsonb_build_object('since', tallymark.iso_timestamp(b.first_at), 'errors', b.errors,
-    'withinSeconds', round(extract(epoch FROM alert_conditions.errors_within)), 'said', (
-      SELECT coalesce(CASE WHEN jsonb_typeof(e.payload -> 'error') = 'string' THEN e.payload -> 'error' END,
-        e.payload #> '{error,message}', e.payload -> 'message')
-      FROM tallymark.job_event AS e WHERE e.job_id = b.job_id AND e.seq = b.last_seq))
+    'withinSeconds', round(extract(epoch FROM alert_conditions.errors_within)),
+    'said', coalesce(CASE WHEN jsonb_typeof(l.payload -> 'error') = 'string' THEN l.payload -> 'error' END,
+      l.payload #> '{error,message}', l.payload -> 'message'))
   FROM (
     SELECT e.job_id, count(*) AS errors, min(e.recorded_at) AS first_at, max(e.seq) AS last_seq
     FROM tallymark.job_event AS e
     WHERE e.recorded_at >= v_now - alert_conditions.errors_within AND e.event = 'error' AND e.payload IS NOT NULL
     GROUP BY e.job_id HAVING count(*) >= greatest(alert_conditions.most_errors, 1)
   ) AS b
+  JOIN tallymark.job_event AS l ON l.job_id = b.job_id AND l.seq = b.last_seq
   UNION ALL
   SELECT c.job_id, 'mismatch', jsonb_build_object('since', tallymark.iso_timestamp(c.checked_at),
     'difference', c.difference)

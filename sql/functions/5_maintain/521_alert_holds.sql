@@ -8,8 +8,12 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_job tallymark.job;
+  v_since bigint;
 BEGIN
   SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = alert_holds.job_id;
+  IF alert_holds.kind = 'errors' THEN
+    v_since := tallymark.seq_since(v_job.id, statement_timestamp() - alert_holds.errors_within);
+  END IF;
   RETURN CASE
     WHEN v_job.id IS NULL THEN false
     -- The same silence, however long: there was no report since.
@@ -17,7 +21,7 @@ BEGIN
       AND tallymark.iso_timestamp(v_job.updated_at) = alert_holds.facts ->> 'since'
     -- The same failure: a failure after a restart is another one, even if raise_alerts did not run in between.
     WHEN alert_holds.kind = 'failed' THEN v_job.status = 'failed' AND NOT EXISTS (
-      SELECT FROM tallymark.job_event AS e
+      SELECT 1 FROM tallymark.job_event AS e
       WHERE e.job_id = v_job.id AND e.seq > (alert_holds.facts -> 'seq')::bigint AND e.payload IS NOT NULL
         AND e.occurred_at > (alert_holds.facts ->> 'since')::timestamptz
         AND NOT tallymark.is_terminal(tallymark.job_status(coalesce(e.payload ->> 'status', 'processing'))))
@@ -26,9 +30,9 @@ BEGIN
     WHEN alert_holds.kind = 'errors' THEN 2 * (
       SELECT count(*) FROM tallymark.job_event AS e
       WHERE e.job_id = v_job.id AND e.event = 'error' AND e.payload IS NOT NULL
-        AND e.seq >= tallymark.seq_since(v_job.id, statement_timestamp() - alert_holds.errors_within)
+        AND e.seq >= v_since
     ) > greatest(alert_holds.most_errors, 1)
-    ELSE EXISTS (SELECT FROM tallymark.job_check AS c WHERE c.job_id = v_job.id AND NOT c.exact)
+    ELSE EXISTS (SELECT 1 FROM tallymark.job_check AS c WHERE c.job_id = v_job.id AND NOT c.exact)
   END;
 END
 $$;

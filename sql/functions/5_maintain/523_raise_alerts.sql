@@ -10,26 +10,38 @@ AS $$
 DECLARE
   c_watching CONSTANT integer := 2003788904; -- the class of our advisory locks, "watc"
   v_now timestamptz;
-  v_opened bigint;
-  v_recovered bigint;
+  v_alert tallymark.alert;
+  v_condition record;
+  v_opened bigint := 0;
+  v_recovered bigint := 0;
 BEGIN
   -- One caller at a time, in statements that see what the caller before has done: a condition that was read before
   -- another caller closed its alert would open it again.
   PERFORM pg_advisory_xact_lock(c_watching, 0);
   v_now := clock_timestamp();
-  UPDATE tallymark.alert AS a
-  SET recovered_at = v_now,
-    -- The message about the opening goes first: while it is pending, its due time stays.
-    due_at = CASE WHEN a.opening_sent_at IS NULL THEN a.due_at ELSE v_now END
-  WHERE a.recovered_at IS NULL
-    AND NOT tallymark.alert_holds(a.job_id, a.kind, a.facts, raise_alerts.most_errors, raise_alerts.errors_within);
-  GET DIAGNOSTICS v_recovered = ROW_COUNT;
-  INSERT INTO tallymark.alert AS a (job_id, kind, facts, opened_at, due_at)
-  SELECT c.job_id, c.kind, c.facts, v_now, v_now
-  FROM tallymark.alert_conditions(raise_alerts.max_age, raise_alerts.most_errors, raise_alerts.errors_within,
-    raise_alerts.never_reported) AS c
-  ON CONFLICT (job_id, kind) WHERE recovered_at IS NULL DO NOTHING;
-  GET DIAGNOSTICS v_opened = ROW_COUNT;
+  FOR v_alert IN SELECT a.* FROM tallymark.alert AS a WHERE a.recovered_at IS NULL ORDER BY a.job_id, a.kind LOOP
+    IF NOT tallymark.alert_holds(
+      v_alert.job_id, v_alert.kind, v_alert.facts, raise_alerts.most_errors, raise_alerts.errors_within)
+    THEN
+      UPDATE tallymark.alert AS a
+      SET recovered_at = v_now,
+        -- The message about the opening goes first: while it is pending, its due time stays.
+        due_at = CASE WHEN a.opening_sent_at IS NULL THEN a.due_at ELSE v_now END
+      WHERE a.job_id = v_alert.job_id AND a.kind = v_alert.kind AND a.opened_at = v_alert.opened_at;
+      v_recovered := v_recovered + 1;
+    END IF;
+  END LOOP;
+  FOR v_condition IN
+    SELECT c.* FROM tallymark.alert_conditions(raise_alerts.max_age, raise_alerts.most_errors,
+      raise_alerts.errors_within, raise_alerts.never_reported) AS c
+  LOOP
+    INSERT INTO tallymark.alert AS a (job_id, kind, facts, opened_at, due_at)
+    VALUES (v_condition.job_id, v_condition.kind, v_condition.facts, v_now, v_now)
+    ON CONFLICT (job_id, kind) WHERE recovered_at IS NULL DO NOTHING;
+    IF FOUND THEN
+      v_opened := v_opened + 1;
+    END IF;
+  END LOOP;
   RETURN jsonb_build_object('opened', v_opened, 'recovered', v_recovered,
     'open', (SELECT count(*) FROM tallymark.alert AS a WHERE a.recovered_at IS NULL));
 END

@@ -10,24 +10,34 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_now CONSTANT timestamptz := clock_timestamp();
+  v_lease CONSTANT timestamptz := v_now + claim_alert_messages.lease;
+  v_oldest CONSTANT timestamptz := v_now - coalesce(claim_alert_messages.max_age, '1 day');
+  v_alert tallymark.alert;
 BEGIN
-  RETURN QUERY
-  UPDATE tallymark.alert AS a
-  SET claimed_by = claim_alert_messages.watcher, due_at = v_now + claim_alert_messages.lease, attempts = a.attempts + 1
-  FROM (
-    SELECT n.job_id, n.kind, n.opened_at FROM tallymark.alert AS n
-    WHERE n.due_at <= v_now
-      AND coalesce(n.recovered_at, n.opened_at) >= v_now - coalesce(claim_alert_messages.max_age, '1 day')
+  FOR v_alert IN
+    SELECT n.* FROM tallymark.alert AS n
+    WHERE n.due_at <= v_now AND coalesce(n.recovered_at, n.opened_at) >= v_oldest
     ORDER BY n.due_at, n.job_id, n.kind
     LIMIT least(greatest(coalesce(claim_alert_messages.max_messages, 20), 0), 1000)
-  ) AS due
-  -- Of two watchers that found the same message the second waits for the first and then finds it claimed.
-  WHERE a.job_id = due.job_id AND a.kind = due.kind AND a.opened_at = due.opened_at AND a.due_at <= v_now
-  RETURNING a.job_id, a.kind, a.opened_at, a.opening_sent_at IS NOT NULL,
-    left(encode(sha256(convert_to(jsonb_build_array(a.job_id, a.kind,
-      (extract(epoch FROM a.opened_at) * 1000000)::bigint)::text, 'UTF8')), 'hex'), 16)
-      || CASE WHEN a.opening_sent_at IS NULL THEN '-opened' ELSE '-recovered' END,
-    tallymark.alert_text(a, a.opening_sent_at IS NOT NULL), a.delivered_to;
+  LOOP
+    -- Of two watchers that found the same message the second waits for the first and then finds it claimed.
+    UPDATE tallymark.alert AS a
+    SET claimed_by = claim_alert_messages.watcher, due_at = v_lease, attempts = a.attempts + 1
+    WHERE a.job_id = v_alert.job_id AND a.kind = v_alert.kind AND a.opened_at = v_alert.opened_at AND a.due_at <= v_now
+    RETURNING a.* INTO v_alert;
+    IF FOUND THEN
+      claim_alert_messages.job_id := v_alert.job_id;
+      claim_alert_messages.kind := v_alert.kind;
+      claim_alert_messages.opened_at := v_alert.opened_at;
+      claim_alert_messages.recovered := v_alert.opening_sent_at IS NOT NULL;
+      claim_alert_messages.message_id := left(encode(sha256(convert_to(jsonb_build_array(v_alert.job_id, v_alert.kind,
+        (extract(epoch FROM v_alert.opened_at) * 1000000)::bigint)::text, 'UTF8')), 'hex'), 16)
+        || CASE WHEN v_alert.opening_sent_at IS NULL THEN '-opened' ELSE '-recovered' END;
+      claim_alert_messages.body := tallymark.alert_text(v_alert, v_alert.opening_sent_at IS NOT NULL);
+      claim_alert_messages.delivered_to := v_alert.delivered_to;
+      RETURN NEXT;
+    END IF;
+  END LOOP;
 END
 $$;
 

@@ -9,24 +9,34 @@ AS $$
 DECLARE
   c_most_attempts CONSTANT integer := 12; -- for about an hour
   v_now CONSTANT timestamptz := clock_timestamp();
-  v_due timestamptz;
+  v_alert tallymark.alert;
 BEGIN
-  -- A receiver that cannot be reached for so long must not keep the message about the recovery from the others.
-  UPDATE tallymark.alert AS a
-  SET due_at = CASE WHEN a.attempts < c_most_attempts
-      THEN v_now + least(interval '5 seconds' * power(2, a.attempts - 1), '10 minutes')
-      WHEN a.opening_sent_at IS NULL AND a.recovered_at IS NOT NULL THEN v_now END,
-    opening_sent_at = CASE WHEN a.attempts < c_most_attempts THEN a.opening_sent_at
-      ELSE coalesce(a.opening_sent_at, v_now) END,
-    recovery_sent_at = CASE WHEN a.attempts >= c_most_attempts AND a.opening_sent_at IS NOT NULL THEN v_now END,
-    attempts = CASE WHEN a.attempts < c_most_attempts THEN a.attempts ELSE 0 END,
-    delivered_to = CASE WHEN a.attempts < c_most_attempts THEN fail_alert_message.delivered_to ELSE '{}' END,
-    last_error = left(fail_alert_message.error, 500)
+  SELECT a.* INTO v_alert FROM tallymark.alert AS a
   WHERE a.job_id = fail_alert_message.job_id AND a.kind = fail_alert_message.kind
     AND a.opened_at = fail_alert_message.opened_at AND a.claimed_by = fail_alert_message.watcher
     AND a.due_at IS NOT NULL
-  RETURNING a.due_at INTO v_due;
-  RETURN v_due;
+  FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+  IF v_alert.attempts < c_most_attempts THEN
+    v_alert.due_at := v_now + least(interval '5 seconds' * power(2, v_alert.attempts - 1), '10 minutes');
+    v_alert.recovery_sent_at := NULL;
+    v_alert.delivered_to := fail_alert_message.delivered_to;
+  ELSE
+    -- A receiver that cannot be reached for so long must not keep the message about the recovery from the others.
+    v_alert.due_at := CASE WHEN v_alert.opening_sent_at IS NULL AND v_alert.recovered_at IS NOT NULL THEN v_now END;
+    v_alert.recovery_sent_at := CASE WHEN v_alert.opening_sent_at IS NOT NULL THEN v_now END;
+    v_alert.opening_sent_at := coalesce(v_alert.opening_sent_at, v_now);
+    v_alert.attempts := 0;
+    v_alert.delivered_to := '{}';
+  END IF;
+  v_alert.last_error := left(fail_alert_message.error, 500);
+  UPDATE tallymark.alert AS a
+  SET due_at = v_alert.due_at, opening_sent_at = v_alert.opening_sent_at, recovery_sent_at = v_alert.recovery_sent_at,
+    attempts = v_alert.attempts, delivered_to = v_alert.delivered_to, last_error = v_alert.last_error
+  WHERE a.job_id = v_alert.job_id AND a.kind = v_alert.kind AND a.opened_at = v_alert.opened_at;
+  RETURN v_alert.due_at;
 END
 $$;
 

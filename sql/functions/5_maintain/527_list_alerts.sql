@@ -10,15 +10,19 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_custom_plan
 AS $$
+DECLARE
+  v_alert tallymark.alert;
 BEGIN
-  RETURN QUERY
-  SELECT a.job_id, a.kind, a.opened_at, a.recovered_at, a.opening_sent_at,
-    tallymark.alert_text(a, a.recovered_at IS NOT NULL), a.facts, a.last_error
-  FROM tallymark.alert AS a
-  WHERE (a.recovered_at IS NULL OR list_alerts.only_open IS FALSE)
-    AND (list_alerts.id_prefix IS NULL OR starts_with(a.job_id, list_alerts.id_prefix))
-  ORDER BY a.opened_at DESC, a.job_id, a.kind
-  LIMIT least(greatest(coalesce(list_alerts.max_alerts, 1000), 0), 10000);
+  FOR v_alert IN
+    SELECT a.* FROM tallymark.alert AS a
+    WHERE (a.recovered_at IS NULL OR list_alerts.only_open IS FALSE)
+      AND (list_alerts.id_prefix IS NULL OR starts_with(a.job_id, list_alerts.id_prefix))
+    ORDER BY a.opened_at DESC, a.job_id, a.kind
+    LIMIT least(greatest(coalesce(list_alerts.max_alerts, 1000), 0), 10000)
+  LOOP
+    RETURN QUERY SELECT v_alert.job_id, v_alert.kind, v_alert.opened_at, v_alert.recovered_at, v_alert.opening_sent_at,
+      tallymark.alert_text(v_alert, v_alert.recovered_at IS NOT NULL), v_alert.facts, v_alert.last_error;
+  END LOOP;
 END
 $$;
 

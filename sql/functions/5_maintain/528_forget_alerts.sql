@@ -5,12 +5,12 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+  v_before CONSTANT timestamptz := clock_timestamp() - coalesce(forget_alerts.older_than, '90 days');
   v_forgotten bigint;
 BEGIN
   DELETE FROM tallymark.alert AS a
   -- Operators know what has been wrong for so long. A mismatch stays, since it would be reported again.
-  WHERE coalesce(a.recovered_at, CASE WHEN a.kind <> 'mismatch' THEN a.opened_at END)
-    < clock_timestamp() - coalesce(forget_alerts.older_than, '90 days');
+  WHERE coalesce(a.recovered_at, CASE WHEN a.kind <> 'mismatch' THEN a.opened_at END) < v_before;
   GET DIAGNOSTICS v_forgotten = ROW_COUNT;
   RETURN v_forgotten;
 END

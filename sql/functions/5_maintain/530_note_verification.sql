@@ -10,13 +10,10 @@ DECLARE
   v_difference jsonb;
 BEGIN
   -- In one statement, and so in one snapshot: the number belongs to the state that was verified.
-  SELECT j.last_seq, (
+  SELECT (tallymark.get_job(note_verification.job_id, 0) -> 'lastSeq')::bigint, (
     SELECT jsonb_build_object('seq', d.seq, 'field', d.field)
-    FROM tallymark.verify_differences(j.id) AS d ORDER BY d.seq, d.field LIMIT 1)
-  INTO v_events, v_difference FROM tallymark.job AS j WHERE j.id = note_verification.job_id;
-  IF NOT FOUND THEN
-    PERFORM tallymark.refuse_unknown_job(note_verification.job_id);
-  END IF;
+    FROM tallymark.verify_differences(note_verification.job_id) AS d ORDER BY d.seq, d.field LIMIT 1)
+  INTO v_events, v_difference;
   INSERT INTO tallymark.job_check AS c (job_id, checked_at, events, exact, difference)
   VALUES (note_verification.job_id, v_now, v_events, v_difference IS NULL, v_difference)
   ON CONFLICT ON CONSTRAINT job_check_pkey DO UPDATE

@@ -40,7 +40,7 @@ BEGIN
     END IF;
   END LOOP;
   RETURN jsonb_build_object('checked', v_checked, 'differing', to_jsonb(v_differing), 'skipped', v_skipped,
-    'next', CASE WHEN EXISTS (SELECT FROM tallymark.job AS j WHERE j.id > v_last) THEN v_last END);
+    'next', CASE WHEN EXISTS (SELECT 1 FROM tallymark.job AS j WHERE j.id > v_last) THEN v_last END);
 END
 $$;
 
