@@ -15,8 +15,9 @@ DECLARE
     ELSE ARRAY[accumulation_history.field] END;
   v_legacy CONSTANT text := CASE accumulation_history.field
     WHEN 'itemsByType.groups' THEN 'groupCount' WHEN 'itemsByType.projects' THEN 'projectCount' END;
+  -- The empty name stands for the types for which there is no room. The percentage may be that of all types together.
   v_counts_areas CONSTANT boolean := accumulation_history.field
-    IN ('itemsByType', 'itemsByType.groups', 'itemsByType.projects');
+    IN ('itemsByType', 'itemsByType.groups', 'itemsByType.projects', 'itemsByType.', 'percentage', 'summary');
   c_most_bytes CONSTANT integer := tallymark.page_byte_limit();
   v_bytes bigint := 0;
   v_left integer := least(greatest(coalesce(accumulation_history.max_events, 100), 0), 1001);
@@ -53,7 +54,12 @@ BEGIN
     v_state := tallymark.merge_state(v_state, v_event.occurred_at, v_event.update_key,
       CASE WHEN v_event.payload ? 'itemKeys'
         THEN v_event.payload || jsonb_build_object('itemKeys', v_event.details -> 'counted') ELSE v_event.payload END);
-    IF v_counts_areas AND v_event.payload ? 'areas' THEN
+    IF NOT v_event.payload ? 'areas' THEN
+      NULL; -- as a rule
+    ELSIF NOT v_counts_areas THEN
+      -- Their numbers change no other field, but their names may leave no room for another type.
+      v_state := tallymark.with_area_counts(v_state, '{"groups": 0, "projects": 0}');
+    ELSIF v_path[1] = 'itemsByType' OR NOT v_state.progress ? 'processedItems' THEN
       -- The counts by type depend on all areas so far, because a newer update may change the type of one.
       v_known := v_areas;
       SELECT count(*) FILTER (WHERE a.details ->> 'type' = 'group') AS groups,
