@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import psycopg
 import pytest
@@ -66,7 +67,7 @@ def database(*, known: int | None = None, tells: bool = True) -> Iterator[Databa
         for server in servers:
             _run(server, sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
             _run(make_conninfo(server, dbname=name), sql.SQL("CREATE EXTENSION citus"))
-        coordinator, *workers = (make_conninfo(url, host=host, port=port, dbname=name) for host, port in places)
+        coordinator, *workers = (_uri(make_conninfo(url, host=host, port=port, dbname=name)) for host, port in places)
         made = Database(coordinator, tuple(workers))
         with psycopg.connect(coordinator, autocommit=True) as connection:
             if tells:
@@ -85,6 +86,12 @@ def on(url: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
         connection.execute("SET citus.enable_ddl_propagation = off")
         cursor = connection.execute(statement.encode(), values or None)
         return cursor.fetchall() if cursor.description else []
+
+
+def _uri(conninfo: str) -> str:
+    """Write a connection string as a URL, which the endpoint wants."""
+    given = {name: str(value) for name, value in conninfo_to_dict(conninfo).items()}
+    return f"postgresql:///{quote(given.pop('dbname'), safe='')}?{urlencode(given, quote_via=quote)}"
 
 
 def _run(url: str, statement: sql.SQL | sql.Composed) -> None:
