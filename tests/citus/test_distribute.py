@@ -1,6 +1,7 @@
 """Tallymark on a cluster of Citus: what `tallymark distribute` leaves behind, and what it finds."""
 
 import itertools
+import secrets
 import shutil
 import subprocess
 import sys
@@ -324,10 +325,29 @@ def test_the_doctor_knows_a_distributed_database(distributed: Database) -> None:
     assert said == [f"the jobs are distributed over {len(distributed.everywhere)} servers; each is checked as well"]
 
 
+def test_who_is_no_superuser_sees_all_nodes_too(distributed: Database) -> None:
+    """A user of the endpoint, which the coordinator has made on all nodes."""
+    name = f"tallymark_web_{secrets.token_hex(6)}"
+    with psycopg.connect(distributed.url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'p' IN ROLE tallymark_writer, tallymark_reader")
+        try:
+            assert wrong(check_only(make_conninfo(distributed.url, user=name, password="p"))) == []
+            connection.execute("SET citus.enable_ddl_propagation = off")
+            connection.execute(f"REVOKE tallymark_writer FROM {name}")
+            assert {item.object for item in wrong(check_only(distributed.url))} == {name}
+        finally:
+            connection.execute("SET citus.enable_ddl_propagation = on")
+            connection.execute(f"DROP ROLE {name}")
+
+
 def test_what_is_no_coordinator_with_nodes_is_refused_with_cause_and_cure(distributed: Database) -> None:
     """A worker, a coordinator without nodes or without a name, a database that is on one server, and who may not."""
     with pytest.raises(NotDistributableError, match="is a worker of a cluster: name the coordinator"):
         distribute(distributed.workers[0])
+    for command in (["migrate"], ["rollback", "--yes"], ["doctor"], ["distribute", "--check"]):
+        result = CliRunner().invoke(cli, [*command, "--database-url", distributed.workers[0]])
+        assert result.exit_code == 2
+        assert "name the coordinator in the URL" in result.output
     with database(known=0) as made:
         with pytest.raises(NotDistributableError, match=r"knows no nodes: for each, SELECT citus_add_node\("):
             distribute(made.url)

@@ -27,6 +27,9 @@ _IS_DISTRIBUTED = """
 SELECT FROM pg_catalog.pg_dist_partition
 WHERE logicalrelid = pg_catalog.to_regclass('tallymark.job') AND partmethod = 'h'
 """
+_IS_WORKER = "SELECT FROM pg_catalog.pg_dist_local_group WHERE groupid <> 0"
+#: What every command says there that looks at the schema as a whole, or changes it.
+WORKER = "this server is a worker of a cluster: name the coordinator in the URL"
 _NODES = """
 SELECT n.nodeid, n.groupid, n.nodename, n.nodeport FROM pg_catalog.pg_dist_node AS n
 WHERE n.noderole = 'primary' ORDER BY n.groupid, n.nodeid
@@ -68,7 +71,7 @@ def is_distributed(connection: Connection) -> bool:
 
 def is_worker(connection: Connection) -> bool:
     """Say whether this server is one of the nodes that a coordinator distributes to."""
-    return connection.execute("SELECT FROM pg_catalog.pg_dist_local_group WHERE groupid <> 0").fetchone() is not None
+    return has_citus(connection) and connection.execute(_IS_WORKER).fetchone() is not None
 
 
 def nodes(connection: Connection) -> list[Node]:

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from tallymark.functions.session import PATIENT, connect, is_pooled
 from tallymark.schema.backend import MigrationError, Report, explained, silent
-from tallymark.schema.cluster import DELEGATED, ROLES, ask_all, has_citus, is_distributed, is_worker, nodes
+from tallymark.schema.cluster import DELEGATED, ROLES, WORKER, ask_all, has_citus, is_distributed, is_worker, nodes
 from tallymark.schema.comparison import Finding
 from tallymark.schema.migrate import migrate
 from tallymark.schema.nodes import examine_nodes
@@ -138,7 +138,7 @@ def refuse(connection: Connection, *, changing: bool = True) -> None:
             "is to be done; otherwise docs/scaling.md has the steps, beginning with CREATE EXTENSION citus;"
         )
     if is_worker(connection):
-        raise NotDistributableError("this server is a worker of a cluster: name the coordinator in the URL")
+        raise NotDistributableError(WORKER)
     known = nodes(connection)
     if not any(node.group for node in known):
         raise NotDistributableError(

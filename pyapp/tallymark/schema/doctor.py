@@ -13,7 +13,7 @@ from psycopg import sql
 from tallymark.functions.session import PATIENT, connect, same_server
 from tallymark.schema.backend import Report, silent
 from tallymark.schema.catalogue import DISTRIBUTED_ROLE_ASPECTS, Catalogue, read_catalogue
-from tallymark.schema.cluster import is_distributed, nodes
+from tallymark.schema.cluster import WORKER, is_distributed, is_worker, nodes
 from tallymark.schema.comparison import Finding, compare
 from tallymark.schema.migrate import MigrationError, NotReadableError, available, migrate, readable_ids
 from tallymark.schema.nodes import as_distributed, examine_nodes
@@ -42,6 +42,8 @@ def findings(url: str, *, report: Report = silent, spare_server: SpareServer | N
     """
     try:
         with connect(url, session=PATIENT) as connection:
+            if is_worker(connection):
+                raise DoctorError(WORKER)
             installed = read_catalogue(connection)
             if ("schema", "tallymark") not in installed.entries:
                 return [Finding("schema", "tallymark", "is missing", "", "", "tallymark migrate")]
