@@ -151,11 +151,11 @@ $(DASHBOARD)/node_modules/.bin/prettier: $(DASHBOARD)/package-lock.json | $(DEV)
 
 .PHONY: test
 test: $(DEV) $(PAGES) $(DASHBOARD)/node_modules/.bin/prettier ## Run all but the deep tests and the faults, in less than five minutes on two cores
-	$(PYTEST_PARALLEL) -m "not deep and not faults" $(ARGS)
+	$(PYTEST_PARALLEL) -m "not deep and not faults and not citus" $(ARGS)
 
 .PHONY: test-15
 test-15: $(DEV) $(PAGES) $(DASHBOARD)/node_modules/.bin/prettier ## Run them on Debian's PostgreSQL 15, or on that in POSTGRES_BIN
-	$(BIN)/python -m tests.on_postgres $(POSTGRES_BIN) -n $(WORKERS) --dist worksteal -m "not deep and not faults" $(ARGS)
+	$(BIN)/python -m tests.on_postgres $(POSTGRES_BIN) -n $(WORKERS) --dist worksteal -m "not deep and not faults and not citus" $(ARGS)
 
 .PHONY: test-deep
 test-deep: $(DEV) $(PAGES) ## Run the long searches for rare failures
@@ -164,6 +164,14 @@ test-deep: $(DEV) $(PAGES) ## Run the long searches for rare failures
 .PHONY: test-faults
 test-faults: $(DEV) $(PAGES) ## Run the tests that kill servers and cut connections
 	$(PYTEST) -m faults $(ARGS)
+
+CITUS_URL ?=
+
+.PHONY: test-citus
+test-citus: $(DEV) $(PAGES) ## Run the tests of a distributed database on a cluster: CITUS_URL=postgresql://superuser@coordinator/database
+	@[ -n "$(CITUS_URL)" ] || echo "NOT TESTED: CITUS_URL names no cluster of Citus" >&2
+	CITUS_URL="$(CITUS_URL)" $(PYTEST) -m citus tests/citus $(ARGS)
+	[ -z "$(CITUS_URL)" ] || CITUS_URL="$(CITUS_URL)" $(PYTEST) tests/wire/test_conformance.py $(ARGS)
 
 ##@ To measure it
 

@@ -8,14 +8,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 from psycopg import sql
+from tests.citus import cluster
 from tests.processes import ENDS_WITH_ITS_PARENT, ending_if_it_fails
 
+from tallymark.schema.distribute import distribute
 from tallymark.schema.migrate import migrate
 from tallymark.server.ports import some_free_port
 
@@ -43,25 +46,40 @@ def target_of(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     if told:
         yield lambda needs: _elsewhere(told, needs)
         return
-    server: Server = request.getfixturevalue("server")
-    name = f"tallymark_wire_{secrets.token_hex(4)}"
     running: dict[str, tuple[Target, subprocess.Popen[bytes]]] = {}
+    made: list[str] = []
 
     def give(needs: str) -> Target:
-        if not running:
-            maintenance.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
-            _migrate(server.url(name))
+        if not made:
+            made.append(until_the_end.enter_context(_database(request)))
         if needs not in running:
-            settings = {key: value.replace("{database}", server.url(name)) for key, value in NEEDS[needs].items()}
+            settings = {key: value.replace("{database}", made[0]) for key, value in NEEDS[needs].items()}
             running[needs] = _serve(settings, tmp_path_factory.mktemp("wire") / "log")
         return running[needs][0]
 
-    with psycopg.connect(server.url(server.maintenance_dbname), autocommit=True) as maintenance:
+    with ExitStack() as until_the_end:
         yield give
         for _, process in running.values():
             process.terminate()
             process.wait(30)
-        maintenance.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@contextmanager
+def _database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Make a database with the schema, on the cluster that CITUS_URL names where it names one, and drop it."""
+    if os.environ.get("CITUS_URL"):
+        with cluster.database() as made:
+            distribute(made.url, shards=8)
+            yield made.url
+        return
+    server: Server = request.getfixturevalue("server")
+    name = sql.Identifier(f"tallymark_wire_{secrets.token_hex(4)}")
+    with psycopg.connect(server.url(server.maintenance_dbname), autocommit=True) as maintenance:
+        maintenance.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+        url = server.url(name.as_string().strip('"'))
+        _migrate(url)
+        yield url
+        maintenance.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
 
 
 def _migrate(url: str) -> None:

@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "migrate": "tallymark.cli.database:migrate",
     "rollback": "tallymark.cli.database:rollback",
     "doctor": "tallymark.cli.database:doctor",
+    "distribute": "tallymark.cli.distribute:distribute",
     "verify": "tallymark.cli.database:verify",
     "prune": "tallymark.cli.prune:prune",
     "import-original": "tallymark.cli.original:import_original",

@@ -80,7 +80,8 @@ def rollback(url: str, *, steps: int, yes: bool) -> None:
 def doctor(url: str, *, as_json: bool, settings: bool) -> None:
     """Find what is wrong with the database, and how to fix it.
 
-    Compares the database with the files of this release, and checks the settings of its server.
+    Compares the database with the files of this release, and checks the settings of its server. Where the database is
+    distributed, each of its servers is checked.
 
     Exits 0 when nothing is wrong, 1 when there are findings, 2 when it could not check. Advice, on standard error,
     does not change the exit status.
@@ -88,6 +89,8 @@ def doctor(url: str, *, as_json: bool, settings: bool) -> None:
     with explained(DoctorError, SettingsError):
         found = findings(url, report=lambda line: say(Styled(line, "yellow"), err=True), spare_server=spare_server)
         examined = examine(url, Settings.from_env()) if settings else Examined([], [])
+    if not settings:
+        found = [finding for finding in found if finding.kind != "setting"]
     for item in examined.advice:
         say(Styled(item.kind, "yellow"), f" {item.object}: {item.problem}", err=True)
         say("    ", Styled("fix:", dim=True), f" {item.fix}", err=True)
@@ -98,7 +101,7 @@ def doctor(url: str, *, as_json: bool, settings: bool) -> None:
         if not found:
             say(Styled("The database is what the files say.", "green"))
         for finding in both:
-            _print_finding(finding)
+            print_finding(finding)
         if both:
             say(count(len(both), "finding"))
     sys.exit(1 if both else 0)
@@ -140,7 +143,10 @@ def verify(jobs: tuple[str, ...], url: str, *, as_json: bool) -> None:
         for job in jobs or _all_jobs(connection):
             progress.show(f"{count(checked, 'job')} checked")
             try:
-                differences = functions.verify_differences(connection, job)
+                # One snapshot for all that is read, also of a job that is on another server.
+                with connection.transaction():
+                    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                    differences = functions.verify_differences(connection, job)
             except functions.JobNotFound:
                 unknown.append(job)
                 continue
@@ -173,7 +179,8 @@ def url(data: Path | None) -> None:
         say(libpq_url(find_database(None, data)))
 
 
-def _print_finding(finding: Finding) -> None:
+def print_finding(finding: Finding) -> None:
+    """Print what is wrong with an object, and how to fix it."""
     say(Styled(finding.kind, "red"), " ", Styled(finding.object, bold=True), f": {finding.problem}")
     for label, text in (("expected", finding.expected), ("found", finding.found), ("fix", finding.fix)):
         if text:

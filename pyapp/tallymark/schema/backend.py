@@ -12,6 +12,7 @@ from yoyo.exceptions import BadMigration
 
 from tallymark.functions.session import PATIENT, TO_TAKE, Connection, connect, identity, is_pooled, same_server
 from tallymark.schema.applied_migrations import SCHEMA
+from tallymark.schema.cluster import has_citus, is_distributed
 from tallymark.schema.dependents import dependents, missing
 
 Report = Callable[[str], None]
@@ -46,6 +47,13 @@ WHERE n.nspname = 'tallymark' AND n.nspowner = pg_catalog.to_regrole('tallymark_
   AND NOT pg_catalog.pg_has_role(session_user, n.nspowner, 'USAGE')
   AND pg_catalog.pg_has_role(session_user, n.nspowner, {TO_TAKE})
 """  # noqa: S608 - made of constants
+
+#: In a distributed database everything is changed as the owner, over one connection to each node: two would wait for
+#: each other.
+_AS_ONE = """
+SET LOCAL citus.multi_shard_modify_mode = 'sequential';
+SET LOCAL ROLE tallymark_owner
+"""
 
 
 class MigrationError(Exception):
@@ -118,6 +126,9 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo publishes
                 f"a further connection by this URL led to another database than {dburi.database!r}, or its server was "
                 "restarted meanwhile: try again, with a URL that names one server"
             )
+        if has_citus(connection) and not is_distributed(connection):
+            # The nodes get the schema by `tallymark distribute`, which first closes their rights.
+            connection.execute("SET citus.enable_ddl_propagation = off")
         return connection
 
     @contextmanager
@@ -176,15 +187,19 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo publishes
     def lock_jobs(self) -> None:
         """Lock the table of jobs, if there is one, as the owner of the schema."""
         with explained("cannot lock the table of jobs"):
-            self.connection.execute(_BECOME_OWNER)
+            self._become_owner()
             self.connection.execute(_LOCK_JOBS)
+
+    def _become_owner(self) -> None:
+        """Take the role of the schema's owner, where the user lacks its rights or the jobs are distributed."""
+        self.connection.execute(_AS_ONE if is_distributed(self.connection) else _BECOME_OWNER)
 
     def run_steps(self, migration: Any, direction: str) -> None:  # noqa: ANN401 - yoyo's class
         """Run a migration's statements, by a user that does not inherit rights as the owner of the schema."""
         migration.load()
         [path] = self.connection.execute("SELECT pg_catalog.current_setting('search_path')").fetchone()
         for step in migration.steps if direction == "apply" else reversed(migration.steps):
-            self.connection.execute(_BECOME_OWNER)
+            self._become_owner()
             getattr(step, direction)(self)
         # A migration's own settings must not hold for yoyo's statements.
         self.connection.execute("RESET ROLE")

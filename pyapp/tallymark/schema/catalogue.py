@@ -19,6 +19,11 @@ ROLE_ASPECTS = {
     "attributes": ["NOBYPASSRLS", "NOCREATEDB", "NOCREATEROLE", "NOLOGIN", "NOREPLICATION", "NOSUPERUSER"],
     "member of": [],
 }
+#: Nodes of a distributed database log in to each other as these roles.
+DISTRIBUTED_ROLE_ASPECTS = {
+    **ROLE_ASPECTS,
+    "attributes": ["NOBYPASSRLS", "NOCREATEDB", "NOCREATEROLE", "LOGIN", "NOREPLICATION", "NOSUPERUSER"],
+}
 
 Key = tuple[str, str]
 

@@ -46,13 +46,13 @@ class Finding:
         return f"{self.kind} {self.object}: {self.problem}"
 
 
-def compare(reference: Catalogue, installed: Catalogue) -> list[Finding]:
+def compare(reference: Catalogue, installed: Catalogue, *, roles: dict[str, Any] = ROLE_ASPECTS) -> list[Finding]:
     """List the differences between the catalogue that the files give and an installed one.
 
     There is one finding for each object and aspect that differs, in the order of the reference. What belongs to a
-    missing or surplus table is not listed beside that table.
+    missing or surplus table is not listed beside that table. `roles` is what each of our roles should be.
     """
-    expected = reference.entries | {key: Entry(None, ROLE_ASPECTS) for key in reference.entries if key[0] == "role"}
+    expected = reference.entries | {key: Entry(None, roles) for key in reference.entries if key[0] == "role"}
     findings: list[Finding] = []
     for (kind, name), entry in expected.items():
         other = installed.entries.get((kind, name))

@@ -12,9 +12,11 @@ from psycopg import sql
 
 from tallymark.functions.session import PATIENT, connect, same_server
 from tallymark.schema.backend import Report, silent
-from tallymark.schema.catalogue import Catalogue, read_catalogue
+from tallymark.schema.catalogue import DISTRIBUTED_ROLE_ASPECTS, Catalogue, read_catalogue
+from tallymark.schema.cluster import WORKER, is_distributed, is_worker, nodes
 from tallymark.schema.comparison import Finding, compare
 from tallymark.schema.migrate import MigrationError, NotReadableError, available, migrate, readable_ids
+from tallymark.schema.nodes import as_distributed, examine_nodes
 
 #: A scratch database older than this belongs to a run that was killed; a younger one may be in use.
 LEFTOVER_SECONDS = 600
@@ -34,17 +36,24 @@ def findings(url: str, *, report: Report = silent, spare_server: SpareServer | N
     """List every difference between a database, which is only read, and the SQL files of this release.
 
     The reference is a scratch database on the same server, which is dropped again; where none may be created, it is
-    made on `spare_server`. `report` gets a line when the reference is not as good as it could be. Raises a
+    made on `spare_server`. Where the jobs are distributed over several servers, each of them is looked at as well, its
+    settings included. `report` gets a line when the reference is not as good as it could be. Raises a
     DoctorError if the database cannot be read, or no reference can be made.
     """
     try:
         with connect(url, session=PATIENT) as connection:
+            if is_worker(connection):
+                raise DoctorError(WORKER)
             installed = read_catalogue(connection)
             if ("schema", "tallymark") not in installed.entries:
                 return [Finding("schema", "tallymark", "is missing", "", "", "tallymark migrate")]
             migrations = _migration_findings(connection, report)
             reference = _reference(url, connection, report, spare_server)
-        return migrations + compare(reference, installed)
+            if not is_distributed(connection):
+                return migrations + compare(reference, installed)
+            report(f"the jobs are distributed over {len(nodes(connection))} servers; each is checked as well")
+            differences = compare(as_distributed(reference), installed, roles=DISTRIBUTED_ROLE_ASPECTS)
+            return migrations + differences + examine_nodes(connection)
     except (psycopg.Error, MigrationError) as error:
         raise DoctorError(str(error).strip()) from error
 

@@ -11,6 +11,7 @@ from yoyo import read_migrations
 from tallymark.functions.session import connect, libpq_url
 from tallymark.schema.applied_migrations import TABLE, applied_ids, gather
 from tallymark.schema.backend import Backend, MigrationError, Report, explained, find_target, silent
+from tallymark.schema.cluster import is_distributed
 from tallymark.schema.files import function_files, sql_root, view_files
 from tallymark.schema.obstacles import holders, obstacles
 
@@ -25,6 +26,10 @@ __all__ = [
     "readable_ids",
     "rollback",
 ]
+
+
+#: The rollbacks up to this migration, the last one before the jobs could be distributed, hold only on one server.
+_LAST_FOR_ONE_SERVER = "0020"
 
 
 class NotReadableError(MigrationError):
@@ -70,6 +75,12 @@ def rollback(url: str, *, steps: int = 1, report: Report = silent, wait_seconds:
         migrations = read_migrations(str(sql_root() / "migrations"))
         newest = list(backend.to_rollback(migrations))[:steps]
         if newest:
+            old = [migration.id for migration in newest if migration.id[:4] <= _LAST_FOR_ONE_SERVER]
+            if old and is_distributed(backend.connection):
+                raise MigrationError(
+                    f"the rollback of {old[0]} was written for one server, and this database is distributed over "
+                    "several, so nothing was taken back: first bring it back to one, as docs/scaling.md describes"
+                )
             _patiently(backend, lambda: backend.take_back_together(newest))
     return [migration.id for migration in newest]
 

@@ -7,6 +7,7 @@ import psycopg
 from psycopg.rows import namedtuple_row
 
 from tallymark.functions.session import TO_TAKE
+from tallymark.schema.cluster import WORKER, is_worker
 from tallymark.schema.setting_places import places
 
 #: The oldest version that is supported.
@@ -56,6 +57,8 @@ def obstacles(connection: psycopg.Connection[Any], *, installs: bool) -> list[st
 
     The connection is that of the user who is to change the schema, outside a transaction.
     """
+    if is_worker(connection):
+        return [WORKER]
     with connection.cursor(row_factory=namedtuple_row) as cursor:
         state = cursor.execute(_STATE, {"yoyo": _YOYO_TABLES}).fetchone()
     assert state is not None  # noqa: S101 - each session has a user and a database

@@ -273,7 +273,7 @@ def _without_timeout(connection: Connection, values: dict[str, Any], settings: S
         return
     query = """
         SELECT quote_ident(u.rolname) AS name FROM pg_roles AS u
-        WHERE u.rolcanlogin AND NOT u.rolsuper
+        WHERE u.rolcanlogin AND NOT u.rolsuper AND u.rolname !~ '^tallymark_(owner|writer|reader|admin)$'
           AND EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname IN ('tallymark_writer', 'tallymark_reader')
             AND pg_has_role(u.oid, r.oid, 'MEMBER'))
           AND NOT EXISTS (SELECT FROM pg_db_role_setting AS s, unnest(s.setconfig) AS c (setting)

@@ -84,6 +84,12 @@ FROM pg_roles AS u WHERE u.rolcanlogin AND (
 """
 
 
+def wrong_value(name: str, value: str) -> tuple[str, str] | None:
+    """Return what is wrong with a server's own setting and which value is right, or None where it breaks no promise."""
+    rule = _RULES.get(name)
+    return (rule.problem, rule.right) if rule is not None and rule.is_wrong(value) else None
+
+
 def wrong_settings(connection: Connection) -> Iterator[Finding]:
     """Find settings of the server, the database and its users that break a promise, each where it was made."""
     users = {row["name"]: bool(row["writes"]) for row in connection.execute(_USERS)}
