@@ -144,11 +144,13 @@ def test_reads_and_writes_go_on_with_five_connections(
             web.call("GET", "/readyz").status
         ]
 
-    with Watching(web, job=job_id, last=0) as watching, ThreadPoolExecutor(16) as threads:
+    with Watching(web, job=job_id, last=0) as watching, ThreadPoolExecutor(17) as threads:
+        # Read all the time: a stream of which nothing is taken for long is closed.
+        seen = threads.submit(watching.seqs_up_to, 250)
         reports = [threads.submit(report, first) for first in range(0, 250, 25)]
         reads = [threads.submit(read, number) for number in range(6)]
         assert {status for done in [*reports, *reads] for status in done.result()} == {200}
-        assert watching.seqs_up_to(250) == list(range(1, 251))
+        assert seen.result() == list(range(1, 251))
     # After the load, too, and each of them at first.
     assert web.call("GET", f"/api/internal/jobs/{job_id}").json["progress"]["itemsByType"] == {"issues": 250}
     assert web.report(update(job_id)).status == 200

@@ -26,10 +26,10 @@ from tallymark.terminal.text import count
 def distribute(url: str, *, shards: int, only_check: bool, as_json: bool) -> None:
     """Distribute the database over the nodes of a Citus cluster.
 
-    This is for databases that have outgrown one server. URL is that of the coordinator, as a superuser. Installs the schema,
-    distributes tables with their data, functions, roles and rights, and checks every node. Run it again after a new
-    node, instead of migrate after a new release, and after a crash in the middle. While the tables are distributed for
-    the first time, updates wait.
+    This is for databases that have outgrown one server. URL is that of the coordinator, as a superuser. Installs the
+    schema, distributes tables with their data, functions, roles and rights, and checks every node. Run it again after a
+    new node, instead of migrate after a new release, and after a crash in the middle. While the tables are distributed
+    for the first time, updates wait.
 
     Exits 0 when all is well, 1 when something is wrong with a node, 2 when it could not be done.
     """

@@ -79,9 +79,10 @@ class EndedSessions:
         now = time.monotonic()
         try:
             [ended] = self._database.call(HAS_SESSION_ENDED, _as_bytea(digest))
-        except Unavailable as error:
+        except TallymarkError as error:
             # A replica may still answer those who look, and a stored token is not accepted without the database anyway.
-            _logger.debug("it is not known whether a session has ended: %s", error)
+            level = logging.DEBUG if isinstance(error, Unavailable) else logging.WARNING
+            _logger.log(level, "it is not known whether a session has ended: %s", error)
             self._going_on.put(digest, time.monotonic() + self._cache_seconds)
             return False
         if ended == b"t":
