@@ -28,6 +28,7 @@ _ELSEWHERE = {
     "settings": "opens no database",
     "run": "a client of HTTP that opens no database",
     "count": "a client of HTTP that opens no database",
+    "distribute": "needs a cluster; tests/citus runs it on one that is given",
     "import-original": "reads the database of another system, which a round does not have",
 }
 #: Where settings are made.
