@@ -72,6 +72,7 @@ _CALLS = [
     "stalled_page('j')",
     "request_command('j', 'pause', 'somebody')",
     'receive_progress(\'{"taskId": "j", "status": "paused", "timestamp": "2025-04-01T00:00:00Z"}\', \'key\\1\')',
+    "receive_for_job('j', ARRAY['{}', jsonb_build_object('taskId', 'j')], '{NULL,k}', '{}', false, 9, false)",
     'receive_job(\'{"taskId": "k", "attributes": {"a": "\\\\b"}}\')',
     "get_job('j')",
     "job_at('j', 3)",

@@ -84,13 +84,13 @@ class Place:
     def is_at_rest(self) -> bool:
         """Return whether nobody waits, no line is busy, nothing is held, and every turn and place is free."""
         merger, patience = self.merger, self.patience
-        lines = [merger._line, *merger._alone]
+        lines = [merger._lines.common, *merger._lines.alone]
         return (
             self.queue._free == TURNS
             and self.queue.waiting == 0
             and merger.waiting == 0
             and not any(line.busy for line in lines)
-            and merger._held == {}
+            and merger._lines.held == merger._lines.of_jobs == {}
             and patience._jobs == {}
             and patience._wanted == 0
             and patience._connections._free == self.for_held
@@ -176,7 +176,8 @@ def test_a_leader_gets_an_outcome_from_others_before_it_sleeps_and_no_turn_is_lo
     monkeypatch.setattr(here.merger, "_sleep", sleep_late)
 
     # Their job is hidden from the search, so only the database says that it is held.
-    monkeypatch.setattr("tallymark.web.db.merging.job_of", lambda body: b"" if b"0049" in body else job_of(body))
+    for module in ("lines", "merging"):
+        monkeypatch.setattr(f"tallymark.web.db.{module}.job_of", lambda body: b"" if b"0049" in body else job_of(body))
     hidden = [body_of("held", number).replace(b"taskId", b"task\\u0049d") for number in range(2)]
     errors: list[BaseException] = []
 
@@ -187,10 +188,10 @@ def test_a_leader_gets_an_outcome_from_others_before_it_sleeps_and_no_turn_is_lo
     with psycopg.connect(db_url) as holder, ThreadPoolExecutor(3) as threads:
         hold(holder, "held")
         first = threads.submit(here.send, body_of("held", 2))
-        wait_until(lambda: b"held" in here.merger._held)
+        wait_until(lambda: b"held" in here.merger._lines.held)
         here.saw = wait_for_others
         threads.submit(here.send, body_of("free", 1))
-        wait_until(lambda: here.merger._line.busy)
+        wait_until(lambda: here.merger._lines.common.busy)
         late.start()
         wait_until(lambda: here.merger.waiting == 1)
         other = threads.submit(here.send, hidden[1])
@@ -199,7 +200,7 @@ def test_a_leader_gets_an_outcome_from_others_before_it_sleeps_and_no_turn_is_lo
         assert slow.wait(PATIENCE)
         assert isinstance(outcome(first), Unavailable)
         # Its line has ended, so those that waited in it have their outcome, too.
-        wait_until(lambda: here.merger._held == {})
+        wait_until(lambda: here.merger._lines.held == {})
         may_go_on.set()
         late.join()
         assert isinstance(outcome(other), Unavailable)

@@ -55,16 +55,22 @@ RECEIVE_PROGRESS = _writes(_receive_progress, f"SELECT {_within('$4', _receive_p
 GROUP_SIZES = (1, 2, 4, 8, 16, 32)
 
 
-def _receive_group(size: int) -> Statement:
+def _bodies(size: int) -> dict[str, str]:
     def array(first: int, kind: str) -> str:
         # Each body is a parameter of its own, so none can reach into the next one.
         return f"ARRAY[{', '.join(f'${first + number}' for number in range(size))}]::{kind}[]"
 
+    return {
+        "bodies": array(1, "jsonb"),
+        "idempotency_keys": array(size + 1, "text"),
+        "job_prefixes": array(2 * size + 1, "text"),
+    }
+
+
+def _receive_group(size: int) -> Statement:
     call = Call(
         "receive_group",
-        bodies=array(1, "jsonb"),
-        idempotency_keys=array(size + 1, "text"),
-        job_prefixes=array(2 * size + 1, "text"),
+        **_bodies(size),
         wait=f"set_config('lock_timeout', ${3 * size + 2}, true) IS NOT NULL AND ${3 * size + 1}::boolean",
         register=f"${3 * size + 3}",
     )
@@ -77,6 +83,25 @@ def _receive_group(size: int) -> Statement:
 #: prefixes, then whether to wait for held jobs, lock_timeout in milliseconds, and whether to register unknown jobs.
 #: Rows: answer, refusal, held.
 RECEIVE_GROUP = {size: _receive_group(size) for size in GROUP_SIZES}
+
+
+def _receive_for_job(size: int) -> Statement:
+    # Where jobs are distributed, only a call that is the whole statement runs on the server of its job.
+    call = Call(
+        "receive_for_job",
+        job_id=f"${3 * size + 4}",
+        **_bodies(size),
+        wait=f"${3 * size + 1}",
+        lock_timeout=f"${3 * size + 2}",
+        register=f"${3 * size + 3}",
+    )
+    WRITING.append(call)
+    return Statement(f"tallymark_receive_for_job_{size}".encode(), f"SELECT {call}".encode(), takes_json=True)
+
+
+#: Bodies for one job of a distributed database, by how many. The parameters are those of RECEIVE_GROUP, then the job's
+#: id. One value: an array with [answer, refusal, held] for each body, where answer is a string.
+RECEIVE_FOR_JOB = {size: _receive_for_job(size) for size in GROUP_SIZES}
 _receive_job = Call("receive_job", "body", "job_prefix")
 #: $3 is lock_timeout in milliseconds. Columns: whether the job is new, its id, the job.
 RECEIVE_JOB = _writes(

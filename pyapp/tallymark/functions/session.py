@@ -78,6 +78,12 @@ SELECT d.oid, session_user, pg_catalog.pg_postmaster_start_time()
 FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database()
 """
 
+_HAS_CITUS = "SELECT FROM pg_catalog.pg_extension WHERE extname = 'citus'"
+_IS_DISTRIBUTED = """
+SELECT FROM pg_catalog.pg_dist_partition
+WHERE logicalrelid = pg_catalog.to_regclass('tallymark.job') AND partmethod = 'h'
+"""
+
 #: A URL with all of these leaves nothing to the environment. That of the embedded server has them.
 COMPLETE = frozenset({"host", "hostaddr", "port", "user", "password", "dbname", "sslmode", "options"})
 _environment = Lock()
@@ -157,6 +163,24 @@ def is_pooled(connection: Connection) -> bool:
     with connection.cursor(row_factory=tuple_row) as cursor:
         row = cursor.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
     return row is not None and row[0] != connection.info.backend_pid
+
+
+def has_citus(connection: Connection) -> bool:
+    """Say whether the database has the extension citus.
+
+    Raises:
+        psycopg.Error: The database is away.
+    """
+    return connection.execute(_HAS_CITUS, prepare=False).fetchone() is not None
+
+
+def is_distributed(connection: Connection) -> bool:
+    """Say whether the jobs of the database are distributed over several servers.
+
+    Raises:
+        psycopg.Error: The database is away.
+    """
+    return has_citus(connection) and connection.execute(_IS_DISTRIBUTED, prepare=False).fetchone() is not None
 
 
 def identity(connection: Connection) -> tuple[object, ...]:

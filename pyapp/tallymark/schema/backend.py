@@ -10,9 +10,18 @@ import psycopg
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.exceptions import BadMigration
 
-from tallymark.functions.session import PATIENT, TO_TAKE, Connection, connect, identity, is_pooled, same_server
+from tallymark.functions.session import (
+    PATIENT,
+    TO_TAKE,
+    Connection,
+    connect,
+    has_citus,
+    identity,
+    is_distributed,
+    is_pooled,
+    same_server,
+)
 from tallymark.schema.applied_migrations import SCHEMA
-from tallymark.schema.cluster import has_citus, is_distributed
 from tallymark.schema.dependents import dependents, missing
 
 Report = Callable[[str], None]

@@ -6,6 +6,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import tuple_row
 
+from tallymark.functions.session import has_citus
+
 Connection = psycopg.Connection[Any]
 
 #: The roles of the migrations. Nodes log in to each other as these, so they have LOGIN in a distributed database.
@@ -17,16 +19,19 @@ ROLES = ("tallymark_owner", "tallymark_writer", "tallymark_reader", "tallymark_a
 #: job with its ledger have to be here: only on one node do their statements share a snapshot.
 DELEGATED = frozenset(
     (
-        *("merge_progress", "receive_alive", "receive_unseen", "prune_job", "note_verification", "verify_job"),
+        *(
+            "merge_progress",
+            "receive_for_job",
+            "receive_alive",
+            "receive_unseen",
+            "prune_job",
+            "note_verification",
+            "verify_job",
+        ),
         *("verify_page", "job_record", "rate_page", "stages_page", "job_liveness"),
     )
 )
 
-_HAS_CITUS = "SELECT FROM pg_catalog.pg_extension WHERE extname = 'citus'"
-_IS_DISTRIBUTED = """
-SELECT FROM pg_catalog.pg_dist_partition
-WHERE logicalrelid = pg_catalog.to_regclass('tallymark.job') AND partmethod = 'h'
-"""
 _IS_WORKER = "SELECT FROM pg_catalog.pg_dist_local_group WHERE groupid <> 0"
 #: What every command says there that looks at the schema as a whole, or changes it.
 WORKER = "this server is a worker of a cluster: name the coordinator in the URL"
@@ -57,16 +62,6 @@ class Answer:
     node: Node
     succeeded: bool
     result: str
-
-
-def has_citus(connection: Connection) -> bool:
-    """Say whether the database has the extension citus."""
-    return connection.execute(_HAS_CITUS).fetchone() is not None
-
-
-def is_distributed(connection: Connection) -> bool:
-    """Say whether the jobs are distributed over several servers."""
-    return has_citus(connection) and connection.execute(_IS_DISTRIBUTED).fetchone() is not None
 
 
 def is_worker(connection: Connection) -> bool:

@@ -9,9 +9,9 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from tallymark.functions.session import PATIENT, connect, is_pooled
+from tallymark.functions.session import PATIENT, connect, has_citus, is_distributed, is_pooled
 from tallymark.schema.backend import MigrationError, Report, explained, silent
-from tallymark.schema.cluster import DELEGATED, ROLES, WORKER, ask_all, has_citus, is_distributed, is_worker, nodes
+from tallymark.schema.cluster import DELEGATED, ROLES, WORKER, ask_all, is_worker, nodes
 from tallymark.schema.comparison import Finding
 from tallymark.schema.migrate import migrate
 from tallymark.schema.nodes import examine_nodes
@@ -36,6 +36,9 @@ BEGIN
 END
 $$
 """
+
+#: The lock_timeout of a session does not reach the other nodes. There functions work as their owner: its setting holds.
+LOCK_TIMEOUT = "2s"
 
 #: Tables that are not distributed yet, the jobs first. A table without a job's id is copied to each node.
 _TABLES = """
@@ -92,6 +95,13 @@ def distribute(url: str, *, shards: int = 32, report: Report = silent) -> list[F
             report(f"LOGIN for {', '.join(ROLES)}; let pg_hba.conf admit them from the nodes only")
             for role in ROLES:
                 connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(sql.Identifier(role)))
+        with explained("cannot limit how long functions wait for a job on another node"):
+            report(f"functions on the coordinator wait for a job of another node for {LOCK_TIMEOUT} at most")
+            connection.execute(
+                sql.SQL("ALTER ROLE tallymark_owner IN DATABASE {} SET lock_timeout = {}").format(
+                    sql.Identifier(connection.info.dbname), sql.Literal(LOCK_TIMEOUT)
+                )
+            )
         with explained("cannot distribute the functions"):
             new = [signature for signature, _, known, _ in _functions(connection) if not known]
             report(f"{len(new)} functions to the nodes")

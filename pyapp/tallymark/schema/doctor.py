@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from tallymark.functions.session import PATIENT, connect, same_server
+from tallymark.functions.session import PATIENT, connect, is_distributed, same_server
 from tallymark.schema.backend import Report, silent
 from tallymark.schema.catalogue import DISTRIBUTED_ROLE_ASPECTS, Catalogue, read_catalogue
-from tallymark.schema.cluster import WORKER, is_distributed, is_worker, nodes
+from tallymark.schema.cluster import WORKER, is_worker, nodes
 from tallymark.schema.comparison import Finding, compare
 from tallymark.schema.migrate import MigrationError, NotReadableError, available, migrate, readable_ids
 from tallymark.schema.nodes import as_distributed, examine_nodes

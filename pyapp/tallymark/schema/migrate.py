@@ -8,10 +8,9 @@ from typing import Any
 import psycopg
 from yoyo import read_migrations
 
-from tallymark.functions.session import connect, libpq_url
+from tallymark.functions.session import connect, is_distributed, libpq_url
 from tallymark.schema.applied_migrations import TABLE, applied_ids, gather
 from tallymark.schema.backend import Backend, MigrationError, Report, explained, find_target, silent
-from tallymark.schema.cluster import is_distributed
 from tallymark.schema.files import function_files, sql_root, view_files
 from tallymark.schema.obstacles import holders, obstacles
 

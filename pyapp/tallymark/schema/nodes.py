@@ -53,6 +53,10 @@ SELECT jsonb_build_object(
       WHERE o.rolname ~ '^tallymark_(owner|writer|reader|admin)$' AND pg_has_role(r.oid, o.oid, 'MEMBER'))
       AND NOT r.rolsuper),
   'settings', (SELECT jsonb_object_agg(s.name, s.reset_val) FROM pg_settings AS s),
+  'waits', NOT EXISTS (SELECT FROM pg_db_role_setting AS s, unnest(s.setconfig) AS c (setting)
+    WHERE s.setdatabase = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+      AND s.setrole = to_regrole('tallymark_owner')
+      AND c.setting LIKE 'lock_timeout=%' AND c.setting <> 'lock_timeout=0'),
   'citus', (SELECT extversion FROM pg_extension WHERE extname = 'citus'),
   'closed', EXISTS (SELECT FROM pg_default_acl AS d
     WHERE d.defaclnamespace = 0 AND d.defaclobjtype = 'f'
@@ -154,6 +158,11 @@ def _of_one(node: Node, state: dict[str, Any], coordinator: dict[str, Any] | Non
         close = "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;"
         fix = f"{AGAIN}; on the next new node, before citus_add_node: {close}"
         yield Finding("node", str(node), "functions that arrive there are for everybody", "", "", fix)
+    if state["waits"]:
+        problem = (
+            f"has no limit on node {node}: one held job may keep calls of the coordinator waiting for all of theirs"
+        )
+        yield Finding("setting", "lock_timeout of tallymark_owner", problem, "", "", AGAIN)
     for role in ROLES:
         if not state["role"].get(role, {}).get("LOGIN"):
             yield Finding(

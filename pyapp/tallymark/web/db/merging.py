@@ -15,13 +15,10 @@ calls at once. So a job that is held for long keeps its own crawlers waiting, an
 """
 
 import json
-import re
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from threading import BoundedSemaphore, Lock
-from typing import NamedTuple
 
 from tallymark.functions.errors import (
     LOCK_NOT_AVAILABLE,
@@ -30,18 +27,17 @@ from tallymark.functions.errors import (
     Unavailable,
     from_refusal,
 )
-from tallymark.functions.http import GROUP_SIZES, RECEIVE_GROUP, RECEIVE_PROGRESS, Statement
+from tallymark.functions.http import GROUP_SIZES, RECEIVE_FOR_JOB, RECEIVE_GROUP, RECEIVE_PROGRESS
+from tallymark.web.db.lines import Held, Line, Lines, Outcome, Update
 from tallymark.web.db.patience import MOMENT, Patience, job_of, too_many
 from tallymark.web.db.pool import Database
 
-#: The most updates of a group, and the most bytes of one that may be in a group: a larger one would hold up the others.
+#: The most updates of a group.
 _MAX_GROUP = GROUP_SIZES[-1]
-_MAX_BYTES = 16_384
 #: How many calls may wait briefly at once, each for a job that somebody holds.
 BRIEF_CALLS = 2
 #: For how many milliseconds. A group is over in less, also on a slow disk.
 _BRIEF = b"50"
-
 
 #: An update that took so long by itself is for a job that goes alone for a while; how many such jobs are remembered.
 _SLOW_SECONDS = 0.25
@@ -50,58 +46,6 @@ _MOST_SLOW = 1000
 #: For how long after a job was held a call of the common line waits so many milliseconds for one, at most.
 _CAREFUL_SECONDS = 30.0
 _GLANCE = b"1"
-_ARRAY = re.compile(rb"\s*\[")
-
-
-class _Held(NamedTuple):
-    """What became of an update whose job another transaction holds: it is not merged yet."""
-
-    job: bytes
-
-
-#: What became of an update: its answer, an error, or that its job is held.
-_Outcome = bytes | BaseException | _Held
-
-
-class _Update:
-    """An update, or a batch, on its way. Its line and what follows belong to the merger's lock."""
-
-    __slots__ = ("awake", "body", "goes_alone", "key", "leads", "line", "outcome", "prefix", "sleeps")
-
-    def __init__(self, body: bytes, key: bytes | None, prefix: bytes | None) -> None:
-        self.body = body
-        self.key = key
-        self.prefix = prefix
-        self.goes_alone = len(body) > _MAX_BYTES or _ARRAY.match(body) is not None
-        self.line: _Line
-        #: Whether its thread makes the next call of its line.
-        self.leads = False
-        self.outcome: _Outcome | None = None
-        #: Whether its thread must wait for `awake` before it looks at any of these. Only that thread ends this.
-        self.sleeps = False
-        #: Released once, when an update that sleeps leads, or has an outcome.
-        self.awake = Lock()
-        self.awake.acquire()
-
-
-class _Line:
-    """Updates that wait for one call after the other; `job` is the job that is held, None for other lines.
-
-    `key` is the name of a held job's line. A batch has a line of its own, because it may wait for any of its jobs.
-    """
-
-    __slots__ = ("busy", "job", "key", "waiting")
-
-    def __init__(self, job: bytes | None = None, key: bytes = b"") -> None:
-        self.job = job
-        self.key = key
-        self.busy = False
-        self.waiting: deque[_Update] = deque()
-
-    @property
-    def length(self) -> int:
-        """How many wait or are being merged, a whole group counting as one."""
-        return len(self.waiting) + self.busy
 
 
 class Merger:
@@ -134,18 +78,14 @@ class Merger:
             register: Whether an unknown job is registered by its first update.
         """
         self._database = database
-        self._max_waiting = max_waiting
         self._max_wait = max_wait
         self._patience = patience
         self._wake = wake
         self._woken = woken
         self._seen = seen
         self._register = b"true" if register else b"false"
-        self._lock = Lock()
-        self._line = _Line()
-        #: Where batches and large updates are merged one by one.
-        self._alone = [_Line() for _ in range(single_lines)]
-        self._held: dict[bytes, _Line] = {}
+        self._lines = Lines(single_lines=single_lines, max_waiting=max_waiting, max_held=patience.most)
+        self._lock = self._lines.lock
         self._brief = BoundedSemaphore(BRIEF_CALLS)
         #: Jobs whose updates take long, as their state is large, and until when they are merged by themselves.
         self._slow: dict[bytes, float] = {}
@@ -156,12 +96,12 @@ class Merger:
     def waiting(self) -> int:
         """How many updates wait for their call."""
         with self._lock:
-            return _total((self._line, *self._alone, *self._held.values()))
+            return self._lines.length()
 
     def turns_away(self) -> bool:
         """Return whether there is no room for one more update, and count it if so."""
         with self._lock:
-            is_full = self._line.busy and self._is_full()
+            is_full = self._lines.is_full() and (self._lines.common.busy or bool(self._lines.of_jobs))
             self.rejected += is_full
         return is_full
 
@@ -171,19 +111,12 @@ class Merger:
         Raises:
             TallymarkError: It was refused, or failed; nothing of it was merged, unless the connection broke.
         """
-        mine = _Update(body, key, prefix)
+        mine = Update(body, key, prefix)
+        is_distributed = self._database.is_distributed()
         with self._lock:
             if self._slow and self._slow.get(job_of(body), 0.0) > time.monotonic():
                 mine.goes_alone = True
-            if mine.goes_alone:
-                line = min(self._alone, key=lambda alone: alone.length)
-            elif self._held:
-                job = job_of(body)
-                # One of a foreign job is refused, which needs no wait.
-                line = self._held.get(job, self._line) if job.startswith(prefix or b"") else self._line
-            else:
-                line = self._line
-            self._enter(line, mine)
+            self._enter(self._lines.line_for(mine, is_distributed=is_distributed), mine)
         while mine.sleeps or mine.leads:
             if mine.sleeps:
                 self._sleep(mine)
@@ -199,37 +132,16 @@ class Merger:
         assert isinstance(outcome, bytes)  # noqa: S101 - for the type checker: what is held has no outcome yet
         return outcome
 
-    def _enter(self, line: _Line, update: _Update) -> None:
-        """Put an update into a line: it leads where the line is empty. The caller has the lock."""
-        update.line = line
-        if line.job is None:
-            is_full = self._is_full()
-        else:
-            # A job with less than its share of the places gets one more: others do not feel a flood for one job.
-            lines, most = self._held.values(), self._patience.most
-            share = most / len({line.job, *(held.job for held in lines)})
-            of_job = sum(held.length for held in lines if held.job == line.job)
-            is_full = of_job >= share and sum(held.length for held in lines) >= most
-        if is_full and (line.busy or line.job is not None):
+    def _enter(self, line: Line, update: Update) -> None:
+        """Put an update into a line. The caller has the lock."""
+        if not self._lines.enter(line, update):
             self.rejected += 1
-            update.outcome = too_many()
-        elif not line.busy:
-            line.busy = update.leads = True
-            if line.job is not None:
-                self._held[line.key] = line
-        else:
-            line.waiting.append(update)
-            update.sleeps = True
 
-    def _is_full(self) -> bool:
-        return _total((self._line, *self._alone)) >= self._max_waiting
-
-    def _sleep(self, mine: _Update) -> None:
+    def _sleep(self, mine: Update) -> None:
         """Wait until an update leads or has an outcome. It is given up if it has waited for too long for its call."""
         while not mine.awake.acquire(timeout=self._max_wait):
             with self._lock:
-                if mine in mine.line.waiting:  # else it is being merged
-                    mine.line.waiting.remove(mine)
+                if self._lines.give_up(mine):  # else it is being merged
                     self.rejected += 1
                     mine.outcome = too_many()
                     mine.sleeps = False
@@ -238,14 +150,14 @@ class Merger:
         if not mine.leads:
             self._woken()
 
-    def _lead(self, mine: _Update) -> None:
+    def _lead(self, mine: Update) -> None:
         """Make the next call of a line, and hand it on."""
         line, group = mine.line, [mine]
         with self._lock:
             mine.leads = False
-            while line.waiting and len(group) < _MAX_GROUP and not mine.goes_alone:
-                group.append(line.waiting.popleft())
-        outcomes: list[_Outcome]
+            if not mine.goes_alone:
+                group += self._lines.take(line, _MAX_GROUP - 1)
+        outcomes: list[Outcome]
         try:
             outcomes = self._call(line, group)
         except BaseException as error:  # noqa: BLE001 - the others must not wait forever
@@ -254,27 +166,16 @@ class Merger:
             ended = [
                 update for update, outcome in zip(group, outcomes, strict=True) if self._settle(update, outcome, mine)
             ]
-            if line.job is not None and isinstance(outcomes[0], Unavailable):
+            if line.is_held and isinstance(outcomes[0], Unavailable):
                 # The others would only wait as long for the same job.
-                for update in line.waiting:
+                others = self._lines.take(line, len(line.waiting))
+                for update in others:
                     update.outcome = copy(outcomes[0])
-                ended.extend(line.waiting)
-                line.waiting.clear()
+                ended += others
                 self.rejected += len(ended)
-            if line.waiting:
-                self._call_next(line.waiting.popleft())
-            else:
-                line.busy = False
-                if line.job is not None:
-                    del self._held[line.key]
+            self._lines.hand_on(line)
         if sleepers := [update.awake for update in ended if update is not mine]:
             self._wake(sleepers)
-
-    @staticmethod
-    def _call_next(update: _Update) -> None:
-        """Let an update's thread make the next call of its line."""
-        update.leads = True
-        update.awake.release()
 
     def _note_slow(self, job: bytes) -> None:
         with self._lock:
@@ -282,13 +183,11 @@ class Merger:
                 self._slow.clear()
             self._slow[job] = time.monotonic() + _SLOW_FOR_SECONDS
 
-    def _settle(self, update: _Update, outcome: _Outcome, mine: _Update) -> bool:
+    def _settle(self, update: Update, outcome: Outcome, mine: Update) -> bool:
         """Give an update its outcome, or put it into the line of its held job; return whether it has an outcome."""
-        if isinstance(outcome, _Held):
+        if isinstance(outcome, Held):
             self._careful_until = time.monotonic() + _CAREFUL_SECONDS
-            # No job has a zero byte in its id.
-            key = b"\0%d" % id(update) if update.goes_alone else outcome.job
-            self._enter(self._held.get(key) or _Line(outcome.job, key), update)
+            self.rejected += not self._lines.enter_held(outcome.job, update)
             if update.leads and update is not mine:
                 update.awake.release()
         else:
@@ -296,8 +195,8 @@ class Merger:
             update.outcome = outcome.with_traceback(None) if isinstance(outcome, TallymarkError) else outcome
         return update.outcome is not None
 
-    def _call(self, line: _Line, group: list[_Update]) -> list[_Outcome]:
-        if line.job is None:
+    def _call(self, line: Line, group: list[Update]) -> list[Outcome]:
+        if not line.is_held:
             if not group[0].goes_alone:
                 self._seen(len(group))
             return self._merge(group, self._database)
@@ -307,40 +206,44 @@ class Merger:
             outcomes = self._merge(group, self._database, _at_most(_BRIEF, self._patience.lock_timeout))
         finally:
             self._brief.release()
-        held = [update for update, outcome in zip(group, outcomes, strict=True) if isinstance(outcome, _Held)]
-        if not held:
+        held = [update for update, outcome in zip(group, outcomes, strict=True) if isinstance(outcome, Held)]
+        if line.job is None or not held:
             return outcomes
         try:
             with self._patience.place(line.job):
                 late = iter(self._merge(held, self._patience.patient, self._patience.lock_timeout, is_last=True))
         except Unavailable as error:
             late = iter(_for_each(error, held))
-        return [next(late) if isinstance(outcome, _Held) else outcome for outcome in outcomes]
+        return [next(late) if isinstance(outcome, Held) else outcome for outcome in outcomes]
 
     def _merge(
-        self, group: list[_Update], database: Database, lock_timeout: bytes | None = None, *, is_last: bool = False
-    ) -> list[_Outcome]:
+        self, group: list[Update], database: Database, lock_timeout: bytes | None = None, *, is_last: bool = False
+    ) -> list[Outcome]:
         """Merge a group in one call, which waits for held jobs for `lock_timeout` milliseconds, or not at all.
 
         If that was not the last attempt, updates of jobs that are still held come back as such.
         """
+        # A call for one update is cheaper, but may wait for its job, and the line with it: hardly at all while jobs are
+        # held, or were a while ago.
+        began = time.monotonic()
+        at_most = lock_timeout or (_GLANCE if len(group) == 1 and began < self._careful_until else MOMENT)
         try:
-            # One by itself is merged faster so, but may wait for its job, and the line with it: hardly at all while
-            # jobs are held, or were a while ago.
+            if self._database.is_distributed() and (job := _job_of_all(group)):
+                return self._merge_there(job, group, database, at_most, waits=lock_timeout is not None)
             if len(group) == 1 and lock_timeout is None and not group[0].goes_alone:
                 [alone] = group
-                began = time.monotonic()
-                at_most = _GLANCE if began < self._careful_until else MOMENT
-                [answer] = database.call(RECEIVE_PROGRESS, alone.body, alone.key, alone.prefix, at_most, self._register)
+                parameters = (alone.body, alone.key, alone.prefix, at_most, self._register)
+                [answer] = database.call(RECEIVE_PROGRESS, *parameters)
                 if time.monotonic() - began > _SLOW_SECONDS:
                     self._note_slow(job_of(alone.body))
                 return [answer or b""]
-            statement, parameters = _grouped(group, lock_timeout)
-            rows = database.rows(statement, *parameters, self._register)
+            size, bodies = _parameters(group)
+            waits = b"false" if lock_timeout is None else b"true"
+            rows = database.rows(RECEIVE_GROUP[size], *bodies, waits, at_most, self._register)
             return [_outcome(*rows[number]) for number in range(len(group))]
         except TallymarkError as error:
             if error.sqlstate == LOCK_NOT_AVAILABLE and not is_last:
-                return [_Held(job_of(update.body)) for update in group]
+                return [Held(job_of(update.body)) for update in group]
             is_one_at_fault = not isinstance(error, Unavailable) or error.sqlstate == UNTRANSLATABLE
             if not is_one_at_fault or len(group) == 1:
                 return _for_each(error, group)
@@ -350,40 +253,57 @@ class Merger:
         halves = (group[:half], group[half:])
         return [outcome for part in halves for outcome in self._merge(part, database, lock_timeout, is_last=is_last)]
 
+    def _merge_there(
+        self, job: bytes, group: list[Update], database: Database, at_most: bytes, *, waits: bool
+    ) -> list[Outcome]:
+        """Merge a group of one job on the server that has this job."""
+        size, bodies = _parameters(group)
+        waiting = b"true" if waits else b"false"
+        [found] = database.call(RECEIVE_FOR_JOB[size], *bodies, waiting, at_most, self._register, job)
+        outcomes: list[Outcome] = []
+        for answer, refusal, held in json.loads(found or b"[]")[: len(group)]:
+            if held is not None:
+                outcomes.append(Held(held.encode()))
+            else:
+                outcomes.append(answer.encode() if refusal is None else from_refusal(refusal))
+        return outcomes
+
 
 def _at_most(milliseconds: bytes, lock_timeout: bytes) -> bytes:
     """Return the smaller of two numbers of milliseconds, of which the second may be 0 for no limit."""
     return lock_timeout if 0 < int(lock_timeout) < int(milliseconds) else milliseconds
 
 
-def _grouped(group: list[_Update], lock_timeout: bytes | None) -> tuple[Statement, list[bytes | None]]:
-    """Return the statement for a group of this size, and its parameters but the last; places left over are empty."""
+def _parameters(group: list[Update]) -> tuple[int, list[bytes | None]]:
+    """Return the size of the statement for a group, and the parameters of its bodies; places left over are empty."""
     size = next(size for size in GROUP_SIZES if size >= len(group))
     empty = [None] * (size - len(group))
-    return RECEIVE_GROUP[size], [
+    return size, [
         *(update.body for update in group),
         *empty,
         *(update.key for update in group),
         *empty,
         *(update.prefix for update in group),
         *empty,
-        b"false" if lock_timeout is None else b"true",
-        lock_timeout or MOMENT,
     ]
 
 
-def _for_each(error: BaseException, group: list[_Update]) -> list[_Outcome]:
+def _job_of_all(group: list[Update]) -> bytes:
+    """Return the job that all of a group are for, empty if there may be several."""
+    first = group[0]
+    if first.is_batch:
+        return b""
+    return first.line.job or (job_of(first.body) if len(group) == 1 else b"")
+
+
+def _for_each(error: BaseException, group: list[Update]) -> list[Outcome]:
     """Return an error for each of a group: threads must not raise the same object."""
     if isinstance(error, Unavailable):
         return [error, *(copy(error) for _ in group[1:])]
     return [error, *(TallymarkError("Internal server error", origin="merging a group") for _ in group[1:])]
 
 
-def _total(lines: Iterable[_Line]) -> int:
-    return sum(len(line.waiting) for line in lines)
-
-
-def _outcome(answer: bytes | None, refusal: bytes | None, held: bytes | None) -> _Outcome:
+def _outcome(answer: bytes | None, refusal: bytes | None, held: bytes | None) -> Outcome:
     if held is not None:
-        return _Held(held)
+        return Held(held)
     return from_refusal(json.loads(refusal)) if refusal is not None else answer or b""

@@ -40,7 +40,7 @@ from tallymark.functions.errors import (
     is_refusal,
 )
 from tallymark.functions.http import Statement
-from tallymark.functions.session import TO_TAKE, configure, is_pooled, libpq_url, open_session
+from tallymark.functions.session import TO_TAKE, configure, is_distributed, is_pooled, libpq_url, open_session
 from tallymark.settings import Settings
 from tallymark.web.db.connections import Connection, Pool
 from tallymark.web.db.hosts import Hosts
@@ -233,6 +233,7 @@ class Database:
             max_waiting=max(settings.blocking_threads, settings.max_waiting),
             timeout=settings.pool_timeout,
         )
+        self._is_distributed: bool | None = None
         #: When a call found the disk full; never, if it is infinitely long ago.
         self.found_full_at = float("-inf")
         self._lock = Lock()
@@ -268,6 +269,17 @@ class Database:
     def close(self) -> None:
         """Close all connections, after the last call. Harmless if none is open."""
         self._pool.close()
+
+    def is_distributed(self) -> bool:
+        """Return whether the jobs are distributed over several servers, as the newest connection found.
+
+        Raises:
+            Unavailable: There was no connection yet, and none can be opened.
+        """
+        if self._is_distributed is None:
+            with self._waiting():
+                self._pool.put(self._pool.take())
+        return bool(self._is_distributed)
 
     def connections(self) -> dict[str, int]:
         """Return how many connections are open and free, and how many requests wait for one."""
@@ -327,6 +339,7 @@ class Database:
             configure(connection, self._session)
         connection.left = _left(connection)
         [(connection.server,)] = connection.execute(_STARTED_AT, prepare=False).fetchall()
+        self._is_distributed = is_distributed(connection)
         connection.is_unconfirmed = False
         connection.add_notice_handler(partial(_notice, connection))
         connection.lacks_role = False
