@@ -22,7 +22,7 @@ from tallymark.schema.comparison import Finding
 from tallymark.schema.distribute import NotDistributableError, check_only, distribute
 from tallymark.schema.doctor import findings
 from tallymark.schema.files import sql_root
-from tallymark.schema.migrate import MigrationError, migrate, rollback
+from tallymark.schema.migrate import MigrationError, available, migrate, pending, rollback
 
 from .cluster import Database, database, on
 
@@ -313,9 +313,20 @@ def test_a_migration_that_adds_a_column_reaches_every_node_and_can_be_taken_back
 
 
 def test_a_migration_that_was_made_for_one_server_is_not_taken_back_there(distributed: Database) -> None:
-    """The refusal says what to do instead."""
-    with pytest.raises(MigrationError, match="written for one server"):
-        rollback(distributed.url)
+    """The refusal says what to do instead, and the migrations that came later stay, too."""
+    later = sum(migration > "0021" for migration in available())
+    with pytest.raises(MigrationError, match="the rollback of 0020-waiting-and-alive was written for one server"):
+        rollback(distributed.url, steps=later + 1)
+    assert pending(distributed.url) == []
+
+
+def test_what_came_later_can_be_taken_back_and_comes_again(distributed: Database) -> None:
+    """With its functions on all nodes, where they run on the node of their job."""
+    later = [migration for migration in available() if migration > "0021"]
+    assert sorted(rollback(distributed.url, steps=len(later))) == later
+    for url in distributed.everywhere:
+        assert on(url, "SELECT FROM pg_proc WHERE proname = 'receive_for_job'") == []
+    assert wrong(distribute(distributed.url)) == []
 
 
 def test_the_doctor_knows_a_distributed_database(distributed: Database) -> None:
