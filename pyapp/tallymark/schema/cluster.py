@@ -22,6 +22,12 @@ DELEGATED = frozenset(
     )
 )
 
+#: Tables behind the views of readers. A view does not lend its owner's rights where it is distributed, so `migrate`
+#: grants readers these there. The grants are of whole tables: those of columns do not go with a shard that moves.
+READ_BY_VIEWS = ("tallymark.job", "tallymark.job_event")
+#: Who may select from the views.
+READERS = ("tallymark_admin", "tallymark_reader")
+
 _HAS_CITUS = "SELECT FROM pg_catalog.pg_extension WHERE extname = 'citus'"
 _IS_DISTRIBUTED = """
 SELECT FROM pg_catalog.pg_dist_partition
