@@ -47,6 +47,31 @@ END
 $$
 """
 
+# In a distributed database a view does not lend its owner's rights: readers need them on the tables behind. Both tables
+# have what the views show. Tables that each node has a copy of, such as that of the tokens, are never among them.
+READABLE_ON_NODES = """
+DO $$
+DECLARE
+  v_table text;
+BEGIN
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NULL THEN
+    RETURN;
+  END IF;
+  PERFORM set_config('citus.multi_shard_modify_mode', 'sequential', true);
+  FOR v_table IN EXECUTE 'SELECT DISTINCT t.oid::regclass::text
+    FROM pg_class AS v JOIN pg_rewrite AS r ON r.ev_class = v.oid
+      JOIN pg_depend AS d ON d.classid = ''pg_rewrite''::regclass AND d.objid = r.oid
+      JOIN pg_dist_partition AS p ON d.refclassid = ''pg_class''::regclass AND p.logicalrelid = d.refobjid
+      JOIN pg_class AS t ON t.oid = p.logicalrelid
+    WHERE v.relkind = ''v'' AND v.relnamespace = to_regnamespace(''tallymark'')
+      AND t.relnamespace = v.relnamespace AND p.partmethod = ''h'' ORDER BY 1'
+  LOOP
+    EXECUTE 'GRANT SELECT ON ' || v_table || ' TO tallymark_reader, tallymark_admin';
+  END LOOP;
+END
+$$
+"""
+
 
 def install(connection: Any) -> None:  # noqa: ANN401 - psycopg's or psycopg2's, whichever yoyo was given
     """Run all files, in the order of their numbers, as the owner of the schema; yoyo has opened the transaction.
@@ -73,6 +98,7 @@ def install(connection: Any) -> None:  # noqa: ANN401 - psycopg's or psycopg2's,
             error.add_note(f"while installing {path}")
             raise
     cursor.execute(STRICT_ON_NODES)
+    cursor.execute(READABLE_ON_NODES)
 
 
 step(install)

@@ -1,8 +1,9 @@
 -- Shows the jobs as a table that other tools can select from, filter and join.
 --
 -- It reads with the rights of its owner, so that readers need none on the table. (Where tables are distributed, it cannot
--- lend them: grant readers SELECT on the two tables there.) It shows every job, as the reading functions do. Nothing is
--- hidden row by row, so it is no security_barrier: that would keep conditions such as starts_with from the indexes.
+-- lend them: post-apply.py grants readers SELECT on the tables behind the views there.) It shows every job, as the reading
+-- functions do. Nothing is hidden row by row, so it is no security_barrier: that would keep conditions such as starts_with
+-- from the indexes.
 --
 -- New columns go to the end. CREATE OR REPLACE VIEW can only append, and a view that is dropped takes the views that
 -- others built on it with it.

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 import psycopg
+from psycopg import sql
 
 from tallymark.functions import call
 from tallymark.functions.call import Connection
@@ -36,6 +37,11 @@ _WATCHFUL = {
     "tcp_user_timeout": "10000",
 }
 _LOCK_TIMEOUT = "2s"
+#: Where the jobs are distributed, locks are waited for on the job's node, which is to have the same timeout.
+_REACH_NODES = """
+SELECT pg_catalog.set_config('citus.propagate_set_commands', 'local', true)
+WHERE pg_catalog.to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL
+"""
 #: No such schema, no such function: that may be so while another release is being installed.
 NO_SUCH_FUNCTION = {"3F000", "42883"}
 
@@ -258,7 +264,8 @@ def short_lock(connection: Connection, *, undo: bool = False) -> Iterator[None]:
     A crawler in a long transaction may hold a job's row.
     """
     with connection.transaction(force_rollback=undo):
-        connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [_LOCK_TIMEOUT])
+        connection.execute(_REACH_NODES)
+        connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_LOCK_TIMEOUT))
         yield
 
 

@@ -32,6 +32,12 @@ DELEGATED = frozenset(
     )
 )
 
+#: Tables behind the views of readers. A view does not lend its owner's rights where it is distributed, so `migrate`
+#: grants readers these there. The grants are of whole tables: those of columns do not go with a shard that moves.
+READ_BY_VIEWS = ("tallymark.job", "tallymark.job_event")
+#: Who may select from the views.
+READERS = ("tallymark_admin", "tallymark_reader")
+
 _IS_WORKER = "SELECT FROM pg_catalog.pg_dist_local_group WHERE groupid <> 0"
 #: What every command says there that looks at the schema as a whole, or changes it.
 WORKER = "this server is a worker of a cluster: name the coordinator in the URL"

@@ -8,7 +8,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from tallymark.schema.catalogue import Catalogue, Entry
-from tallymark.schema.cluster import DELEGATED, ROLES, Node, ask_all
+from tallymark.schema.cluster import DELEGATED, READ_BY_VIEWS, READERS, ROLES, Node, ask_all
 from tallymark.schema.comparison import Finding
 from tallymark.schema.session_settings import wrong_value
 
@@ -97,13 +97,18 @@ WHERE noderole = 'primary' AND NOT (isactive AND hasmetadata AND metadatasynced)
 
 
 def as_distributed(reference: Catalogue) -> Catalogue:
-    """Return what the files give where they are distributed: functions that run on the node of their job are STRICT."""
-    entries = {
-        (kind, name): Entry(entry.parent, entry.aspects | {"strict": True})
-        if kind == "function" and name.partition("(")[0].removeprefix("tallymark.") in DELEGATED
-        else entry
-        for (kind, name), entry in reference.entries.items()
-    }
+    """Return what the files give where they are distributed.
+
+    Functions that run on the node of their job are STRICT, and readers may read the tables behind the views.
+    """
+    entries = dict(reference.entries)
+    for (kind, name), entry in reference.entries.items():
+        changed: dict[str, Any] = {}
+        if kind == "function" and name.partition("(")[0].removeprefix("tallymark.") in DELEGATED:
+            changed = {"strict": True}
+        elif kind == "table" and name in READ_BY_VIEWS:
+            changed = {"grants": sorted({*entry.aspects["grants"], *(f"SELECT for {reader}" for reader in READERS)})}
+        entries[kind, name] = Entry(entry.parent, entry.aspects | changed)
     return Catalogue(reference.server, entries)
 
 

@@ -17,8 +17,9 @@ DECLARE
   v_after timestamptz;
   v_updates bigint;
 BEGIN
-  -- 1. One prune_job at a time. Crawlers do not take this lock, so they do not wait yet.
-  PERFORM pg_advisory_xact_lock(c_pruning, hashtext(prune_job.job_id));
+  -- 1. One prune_job at a time. Crawlers do not take this lock, so they do not wait yet. Such locks belong to a server, so
+  -- a query takes it that runs where the job is.
+  PERFORM pg_advisory_xact_lock(c_pruning, hashtext(j.id)) FROM tallymark.job AS j WHERE j.id = prune_job.job_id;
   SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = prune_job.job_id;
   IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(prune_job.job_id);

@@ -16,8 +16,9 @@ DECLARE
   v_recovered bigint := 0;
 BEGIN
   -- One caller at a time, in statements that see what the caller before has done: a condition that was read before
-  -- another caller closed its alert would open it again.
-  PERFORM pg_advisory_xact_lock(c_watching, 0);
+  -- another caller closed its alert would open it again. Such locks belong to a server, so a query takes it that runs on
+  -- one and the same wherever this is called: no job has this id, and the count is 0.
+  PERFORM pg_advisory_xact_lock(c_watching, count(*)::integer) FROM tallymark.alert AS a WHERE a.job_id = '';
   v_now := clock_timestamp();
   FOR v_alert IN SELECT a.* FROM tallymark.alert AS a WHERE a.recovered_at IS NULL ORDER BY a.job_id, a.kind LOOP
     IF NOT tallymark.alert_holds(
@@ -27,8 +28,10 @@ BEGIN
       SET recovered_at = v_now,
         -- The message about the opening goes first: while it is pending, its due time stays.
         due_at = CASE WHEN a.opening_sent_at IS NULL THEN a.due_at ELSE v_now END
-      WHERE a.job_id = v_alert.job_id AND a.kind = v_alert.kind AND a.opened_at = v_alert.opened_at;
-      v_recovered := v_recovered + 1;
+      WHERE a.job_id = v_alert.job_id AND a.kind = v_alert.kind AND a.opened_at = v_alert.opened_at
+        -- The servers of a distributed database do not commit at the same moment.
+        AND a.recovered_at IS NULL;
+      v_recovered := v_recovered + FOUND::integer;
     END IF;
   END LOOP;
   FOR v_condition IN

@@ -11,6 +11,7 @@ DECLARE
     SELECT jsonb_object_agg(s.state, s.jobs)
     FROM (SELECT n.state, count(*) AS jobs
       FROM tallymark.stalled_jobs(never_reported => operating_figures.never_reported) AS n GROUP BY n.state) AS s);
+  v_sizes CONSTANT jsonb := tallymark.database_figures();
 BEGIN
   RETURN jsonb_build_object(
     'jobs', (
@@ -29,8 +30,9 @@ BEGIN
       FROM tallymark.job_check AS c),
     'tables', (
       SELECT jsonb_object_agg(t ->> 'table', jsonb_build_object('rows', t -> 'rows', 'deadRows', t -> 'deadRows',
-        'bytes', (t -> 'bytes')::bigint + (t -> 'indexBytes')::bigint))
-      FROM jsonb_array_elements(tallymark.database_figures() -> 'tables') AS t));
+        'bytes', (t ->> 'bytes')::bigint + (t ->> 'indexBytes')::bigint))
+      FROM jsonb_array_elements(v_sizes -> 'tables') AS t))
+    || tallymark.without_nulls(jsonb_build_object('nodes', v_sizes -> 'nodes'));
 END
 $$;
 
@@ -41,7 +43,8 @@ Returns: {"jobs": {status: how many, counted up to 100000 for each status}, "sta
 are stuck or silent, "stuck" and "silent": how many of each, "neverReported": how many were never reported on (at most
 1000 of these together, see stalled_jobs), "alerts": {kind: how many are open}, "checks": {"exact" and "differing": how
 many jobs, of those that were verified, "oldestSeconds" and "newestSeconds": how long ago}, "tables": {name: {"rows" and
-"deadRows" (both are estimates), "bytes": with indexes}}}.
+"deadRows" (both are estimates), "bytes": with indexes}}}. Where the jobs are distributed, also "nodes", and null in
+"tables", as database_figures gives them.
 Callers: tallymark_reader, tallymark_admin.
 Cost: that of stalled_jobs and of counting jobs by an index. Call it every few seconds at most.';
 
