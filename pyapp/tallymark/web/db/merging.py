@@ -5,7 +5,8 @@ transactions. A request that finds its line empty calls the database at once, by
 and one of them then makes the next call, for all of them. Nobody waits for a group to fill.
 
 One call at a time is made for all of them: with two at a time the groups were half as large, and 16 connections got
-four fifths as many updates a second. Batches and large updates have a few lines beside it, each by itself.
+four fifths as many updates a second. Batches and large updates have a few lines beside it, each by itself. Where
+jobs are distributed over several servers, each job has a line of its own, and its calls run on the server of the job.
 
 A call for several updates does not wait for a job that another transaction holds, such as that of a SQL caller, and a
 call for one waits 20 ms at most, or 1 ms if a job was held lately: the updates of that job are given back unmerged.
@@ -200,12 +201,7 @@ class Merger:
             if not group[0].goes_alone:
                 self._seen(len(group))
             return self._merge(group, self._database)
-        if not self._brief.acquire(timeout=self._max_wait):
-            raise too_many()
-        try:
-            outcomes = self._merge(group, self._database, _at_most(_BRIEF, self._patience.lock_timeout))
-        finally:
-            self._brief.release()
+        outcomes = self._merge_briefly(group)
         held = [update for update, outcome in zip(group, outcomes, strict=True) if isinstance(outcome, Held)]
         if line.job is None or not held:
             return outcomes
@@ -215,6 +211,18 @@ class Merger:
         except Unavailable as error:
             late = iter(_for_each(error, held))
         return [next(late) if isinstance(outcome, Held) else outcome for outcome in outcomes]
+
+    def _merge_briefly(self, group: list[Update]) -> list[Outcome]:
+        """Merge a group whose job is held, if it is not held for much longer."""
+        if self._database.is_distributed() and group[0].is_batch:
+            # Its call would wait for longer: lock_timeout does not reach the servers of its jobs.
+            return [Held(update.line.job or b"") for update in group]
+        if not self._brief.acquire(timeout=self._max_wait):
+            raise too_many()
+        try:
+            return self._merge(group, self._database, _at_most(_BRIEF, self._patience.lock_timeout))
+        finally:
+            self._brief.release()
 
     def _merge(
         self, group: list[Update], database: Database, lock_timeout: bytes | None = None, *, is_last: bool = False

@@ -133,7 +133,8 @@ class Patience:
 
     def call(self, statement: Statement, *parameters: bytes | None, job: bytes) -> Row:
         """Run a statement whose last parameter, which is added here, is lock_timeout in milliseconds."""
-        if job not in self._jobs:
+        # On another server than the one that is called, lock_timeout does not hold, so the call may wait for longer.
+        if job not in self._jobs and not self._hasty.is_distributed():
             try:
                 return self._hasty.call(statement, *parameters, MOMENT)
             except Unavailable as error:
