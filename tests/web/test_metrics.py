@@ -182,12 +182,13 @@ def test_what_was_refused_or_came_twice_is_noted_in_the_database(
 def test_the_dashboard_and_the_rules_ask_for_metrics_that_there_are(
     start_web: Callable[..., "Web"], db: psycopg.Connection[Any], db_url: str
 ) -> None:
-    """Every name in docs/ops is in a real scrape, or belongs to a replica."""
+    """Every name in docs/ops is in a real scrape, or belongs to a replica or to a node."""
     web = start_web(db_url)
     web.register("job")
     web.report(update("job", 1, error="boom"))
     db.execute("SELECT tallymark.note_verification('job')")
-    known = {name for name, _ in scrape(web)} | {"tallymark_replica_used", "tallymark_replica_lag_seconds"}
+    elsewhere = {"tallymark_replica_used", "tallymark_replica_lag_seconds", "tallymark_node_up"}
+    known = {name for name, _ in scrape(web)} | elsewhere
     for file in ("grafana-dashboard.json", "prometheus-alerts.yml"):
         asked = set(re.findall(r"tallymark_[a-z_]+", (OPS / file).read_text()))
         assert len(asked) > 5, file

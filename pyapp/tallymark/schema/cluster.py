@@ -15,20 +15,12 @@ ROLES = ("tallymark_owner", "tallymark_writer", "tallymark_reader", "tallymark_a
 
 #: Functions that run on the node of their job, if they are called as a statement by themselves. Citus 13.2 crashes
 #: (signal 11) where the id is NULL, unless the function is STRICT and gives one value. So here are only functions that
-#: return no set, have no argument with the default NULL, and are not called with a NULL by others. Those that compare a
-#: job with its ledger have to be here: only on one node do their statements share a snapshot.
+#: return no set, and have no argument with a default, for which NULL would stand. Those that compare a job with its
+#: ledger have to be here: only on one node do their statements share a snapshot.
 DELEGATED = frozenset(
     (
-        *(
-            "merge_progress",
-            "receive_for_job",
-            "receive_alive",
-            "receive_unseen",
-            "prune_job",
-            "note_verification",
-            "verify_job",
-        ),
-        *("verify_page", "job_record", "rate_page", "stages_page", "job_liveness"),
+        *("merge_progress", "receive_for_job", "receive_alive", "receive_unseen", "note_verification"),
+        *("verify_job", "verify_page", "job_record", "stages_page"),
     )
 )
 

@@ -55,8 +55,8 @@ SELECT p.logicalrelid::text FROM pg_catalog.pg_dist_partition AS p
 WHERE c.relnamespace = 'tallymark'::regnamespace AND pg_catalog.pg_relation_size(c.oid) > 0 ORDER BY 1
 """
 _FUNCTIONS = """
-SELECT p.oid::regprocedure::text, p.proname, o.objid IS NOT NULL, p.proisstrict
-  AND o.distribution_argument_index IS NOT NULL AND o.colocationid = j.colocationid
+SELECT p.oid::regprocedure::text, p.proname, o.objid IS NOT NULL, o.distribution_argument_index IS NOT NULL,
+  p.proisstrict AND o.distribution_argument_index IS NOT NULL AND o.colocationid = j.colocationid
 FROM pg_catalog.pg_proc AS p CROSS JOIN pg_catalog.pg_dist_partition AS j
   LEFT JOIN pg_catalog.pg_dist_object AS o ON o.classid = 'pg_proc'::regclass AND o.objid = p.oid
 WHERE p.pronamespace = 'tallymark'::regnamespace AND j.logicalrelid = 'tallymark.job'::regclass ORDER BY 1
@@ -103,7 +103,7 @@ def distribute(url: str, *, shards: int = 32, report: Report = silent) -> list[F
                 )
             )
         with explained("cannot distribute the functions"):
-            new = [signature for signature, _, known, _ in _functions(connection) if not known]
+            new = [signature for signature, _, known, *_ in _functions(connection) if not known]
             report(f"{len(new)} functions to the nodes")
             for signature in new:
                 connection.execute("SELECT pg_catalog.create_distributed_function(%s)", [signature])
@@ -204,15 +204,20 @@ def _remove_copied(connection: Connection, report: Report) -> None:
         connection.execute("SELECT pg_catalog.truncate_local_data_after_distributing_table(%s)", [name])
 
 
-def _functions(connection: Connection) -> list[tuple[str, str, bool, bool]]:
-    """List signature and name of all functions, whether the nodes have them, and whether they run beside their job."""
+def _functions(connection: Connection) -> list[tuple[str, str, bool, bool, bool]]:
+    """List all functions: signature, name, whether nodes have it, whether it runs beside its job, and safely."""
     return connection.execute(_FUNCTIONS).fetchall()
 
 
 def _delegate(connection: Connection, report: Report) -> None:
     """Have functions run on the node of their job. STRICT comes first: a NULL would crash it."""
-    new = [signature for signature, name, _, delegated in _functions(connection) if name in DELEGATED and not delegated]
-    report(f"{len(new)} functions more run on the node of their job")
+    functions = _functions(connection)
+    new = [signature for signature, name, _, _, is_right in functions if name in DELEGATED and not is_right]
+    old = [signature for signature, name, _, runs_there, _ in functions if runs_there and name not in DELEGATED]
+    report(f"{len(new)} functions more run on the node of their job, and {len(old)} do no longer")
+    for signature in old:  # so did an earlier release
+        connection.execute("SELECT pg_catalog.create_distributed_function(%s)", [signature])
+        connection.execute(f"ALTER FUNCTION {signature} CALLED ON NULL INPUT".encode())
     for signature in new:
         connection.execute(f"ALTER FUNCTION {signature} STRICT".encode())
         connection.execute(

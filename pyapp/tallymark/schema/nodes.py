@@ -147,8 +147,7 @@ def _delegation(functions: list[tuple[Any, ...]]) -> Iterator[Finding]:
             yield Finding("function", signature, "is on the coordinator alone", "", "", AGAIN)
         elif is_delegated and (name not in DELEGATED or not is_safe):
             problem = "runs on the node of its job, where a call with NULL crashes the coordinator"
-            fix = AGAIN if name in DELEGATED else f"DROP FUNCTION {signature}; then {AGAIN}"
-            yield Finding("function", signature, problem, "", "", fix)
+            yield Finding("function", signature, problem, "", "", AGAIN)
         elif name in DELEGATED and not (is_delegated and is_beside):
             yield Finding("function", signature, "does not run on the node of its job", "", "", AGAIN)
 

@@ -277,14 +277,16 @@ export interface DatabaseFigures {
   bytes: number | null;
   startedAt: string;
   replica: boolean;
-  /** `rows` and `deadRows` are estimates. */
+  /** `rows` and `deadRows` are estimates. Null while a node of a distributed database is away. */
   tables: {
     table: string;
-    rows: number;
-    bytes: number;
-    indexBytes: number;
-    deadRows: number;
+    rows: number | null;
+    bytes: number | null;
+    indexBytes: number | null;
+    deadRows: number | null;
   }[];
+  /** Those of a distributed database. */
+  nodes?: { node: string; answers: boolean; bytes: number | null }[];
 }
 
 /** Requests of one kind since counting began; percentiles in seconds. */

@@ -23,7 +23,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from prometheus_client.registry import Collector
 
 from tallymark.functions.errors import TallymarkError
-from tallymark.functions.http import OPERATING_FIGURES
+from tallymark.functions.http import DATABASE_FIGURES, OPERATING_FIGURES
 from tallymark.settings import Settings
 from tallymark.web.auth.tokens import Tokens, caller
 from tallymark.web.db.merging import Merger
@@ -116,8 +116,12 @@ class Figures(Collector):
                 help_text = "How far the replica is behind the primary"
                 yield _gauge("tallymark_replica_lag_seconds", help_text, lag.seconds)
         if figures is not None:
-            yield from _of_jobs(figures)
+            if "jobs" in figures:
+                yield from _of_jobs(figures)
             yield from _of_tables(figures["tables"] or {})
+            if nodes := figures.get("nodes"):
+                help_text = "Whether a node of the distributed database answers"
+                yield _gauge("tallymark_node_up", help_text, {n["node"]: n["answers"] for n in nodes}, "node")
 
     def _fresh(self) -> dict[str, Any] | None:
         with self._lock:
@@ -128,8 +132,17 @@ class Figures(Collector):
                     self._figures = json.loads(answer or b"null")
                     self._read_at = time.monotonic()
                 except TallymarkError:
-                    self._figures = None
+                    self._figures = self._of_nodes() if self._is_up else None
             return self._figures
+
+    def _of_nodes(self) -> dict[str, Any] | None:
+        """Read what can be said while a node is away that has some of the jobs; None where that is not the reason."""
+        try:
+            [answer] = self._reader.call(DATABASE_FIGURES)
+        except TallymarkError:
+            return None
+        sizes = json.loads(answer or b"{}")
+        return {"tables": {}, "nodes": sizes["nodes"]} if "nodes" in sizes else None
 
 
 def _of_jobs(figures: dict[str, Any]) -> Iterator[Metric]:
@@ -155,7 +168,9 @@ def _of_tables(tables: dict[str, Any]) -> Iterator[Metric]:
         ("tallymark_table_dead_rows", "Estimated dead rows, removed by vacuum", "deadRows"),
         ("tallymark_table_bytes", "Size of the table with its indexes", "bytes"),
     ):
-        yield _gauge(name, help_text, {table: found[member] for table, found in sorted(tables.items())}, "table")
+        # Unknown while a node of a distributed database is away.
+        known = {table: found[member] for table, found in sorted(tables.items()) if found[member] is not None}
+        yield _gauge(name, help_text, known, "table")
 
 
 def _gauge(name: str, help_text: str, values: float | Mapping[str, float], label: str = "") -> Metric:
