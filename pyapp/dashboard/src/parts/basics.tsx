@@ -36,12 +36,15 @@ export function StatusBadge({ status, shortfall }: { status: Status; shortfall: 
   return (
     <span class={`status job-status ${look}`}>
       <span class="status-dot" />
-      {statusText(status)}
-      {shortfall && (
-        <>
-          , <span class="text-nowrap">{count(missing(shortfall))} short</span>
-        </>
-      )}
+      {/* One element, so that the words can go into two lines. */}
+      <span>
+        {statusText(status)}
+        {shortfall && (
+          <>
+            , <span class="text-nowrap">{count(missing(shortfall))} short</span>
+          </>
+        )}
+      </span>
     </span>
   );
 }
