@@ -34,7 +34,9 @@ SELECT
   j.created_at,
   j.started_at,
   j.updated_at,
-  j.finished_at
+  j.finished_at,
+  tallymark.progress_books(j.progress) AS books,
+  tallymark.progress_shortfall(j.status, j.progress) AS shortfall
 FROM tallymark.job AS j;
 
 COMMENT ON VIEW tallymark.jobs IS
@@ -89,6 +91,11 @@ COMMENT ON COLUMN tallymark.jobs.updated_at IS
 'When its last update was recorded, by the server''s clock; when it was registered, before the first.';
 COMMENT ON COLUMN tallymark.jobs.finished_at IS
 'When it ended, by the crawler''s clock, while it is finished, failed or cancelled; else null.';
+COMMENT ON COLUMN tallymark.jobs.books IS
+'Of each type how many there are, what became of them, and how many are left, {"issues": {"total", "done", "failed",
+"skipped", "left", "over"}}, as progress_books computes it; null where the crawlers gave nothing to balance.';
+COMMENT ON COLUMN tallymark.jobs.shortfall IS
+'What is missing from a finished job, {"issues": 7}, as progress_shortfall computes it; null where nothing is left.';
 
 REVOKE ALL ON tallymark.jobs FROM PUBLIC;
 GRANT SELECT ON tallymark.jobs TO tallymark_reader, tallymark_admin;

@@ -116,6 +116,38 @@ def test_people_see_what_a_job_is_at_and_how_it_got_there(db: Connection, db_url
     assert "HTTPError: 502 Bad Gateway, groups → issues, 150 processed, " in event
 
 
+def test_people_see_the_books_of_a_job_and_what_is_missing(db: Connection, db_url: str) -> None:
+    """A line for each type, of which most are left first; in orange what is missing from a finished job."""
+    totals = {"issues": 1500, "notes": 2}
+    report(db, "j", status="started", totalsByType=totals, timestamp="2025-01-06T19:00:00Z")
+    report(
+        db,
+        "j",
+        itemsByType={"issues": 1000, "notes": 3, "labels": 5},
+        failedByType={"issues": 20},
+        skippedByType={"issues": 10},
+        timestamp="2025-01-06T19:01:00Z",
+    )
+    lines = run(db_url, "show", "j").output.splitlines()
+    [heading] = [place for place, line in enumerate(lines) if line.split()[:2] == ["type", "done"]]
+    assert lines[heading].split() == ["type", "done", "failed", "skipped", "left", "total"]
+    assert [line.split()[:6] for line in lines[heading + 1 : heading + 4]] == [
+        ["issues", "1,000", "20", "10", "470", "1,500"],
+        ["labels", "5", "0", "0", "?", "?"],
+        ["notes", "3", "0", "0", "0", "2"],
+    ]
+    assert "2 (1 over)" in lines[heading + 3]
+    assert not any(line.startswith("missing") for line in lines)
+    [event] = [line for line in lines if "1000" in line and "failed" in line]
+    assert "issues 20 failed, issues 10 skipped" in event
+
+    report(db, "j", status="completed", timestamp="2025-01-06T19:02:00Z")
+    lines = run(db_url, "show", "j").output.splitlines()
+    assert lines[1].startswith("finished, 470 short  ")
+    assert "missing       470 issues" in lines
+    assert any("470 short, " in line for line in lines)
+
+
 def test_an_event_says_which_of_its_items_were_seen_before(db: Connection, db_url: str) -> None:
     """By type; where none was, nothing is said of that."""
     report(db, "j", itemKeys={"pages": ["a", "b"]}, updateId="1")

@@ -68,6 +68,16 @@ def test_each_job_has_a_line_and_the_statuses_are_counted(db: Connection, db_url
     )
 
 
+def test_a_job_that_finished_short_says_how_many_items_are_missing(db: Connection, db_url: str) -> None:
+    """In its line; in a narrow terminal in the line below."""
+    report(db, "j", status="completed", totalsByType={"pages": 1500}, itemsByType={"pages": 3})
+    _headings, line, last = run(db_url).stdout.splitlines()
+    assert "finished, 1,497 short" in line
+    assert last == "1 job: 1 finished"
+    narrow = Text.from_ansi(run(db_url, **terminal(80)).stdout).plain.splitlines()
+    assert any(line.strip() == "1,497 short" for line in narrow)
+
+
 def test_without_jobs_it_says_how_to_make_one(db: Connection, db_url: str) -> None:  # noqa: ARG001 - makes the database
     """On standard error, so that a script gets nothing."""
     done = run(db_url)

@@ -242,10 +242,17 @@ def test_fields_of_the_protocol_go_their_own_ways(make_client: "Make", name: str
         job.report(progress={"page": 3}, lastProcessedId="p3")
         job.report(foundByType={"issues": 3})
         job.report(foundByType={"issues": 4})
+        job.report(totalsByType={"issues": 7, "notes": 1})
+        job.report(totalsByType={"notes": 2})
+        job.report(totalsByType={f"type {number}": number for number in range(200)})
         assert job.flush()
         job.pause(areas=[{"type": "group", "fullPath": "b"}], progress={"page": 4}, message="later")
-    progress = look(name)["progress"]
+    found = look(name)
+    progress = found["progress"]
     assert progress["itemsByType"]["groups"] == 6
+    assert found["books"]["issues"] == {"total": 7, "done": 0, "failed": 0, "skipped": 0, "left": 7, "over": 0}
+    assert (progress["foundByType"], progress["totalsByType"]["notes"]) == ({"issues": 7}, 2)
+    assert progress["totalsByType"].items() >= {f"type {number}": number for number in range(200)}.items()
     assert (progress["totalItems"], progress["branch"], progress["message"]) == (4, "main", "later")
     assert {"mine", "given"} <= set(look.kinds(name))
     with make_client(port=1, retries=0).job(name) as again:

@@ -182,6 +182,21 @@ def test_a_crowded_outbox_replaces_no_other_increment(name: str) -> None:
     outbox.close()
 
 
+def test_a_crowded_outbox_keeps_the_newest_total_of_each_type() -> None:
+    """As the server does; and no update gets more types than the protocol allows."""
+    outbox = Outbox(None, limit=1)
+    for number in range(1, 301):
+        update = make_update(number, {"issues": 1})
+        totals = {f"type {number}": number, "issues": number}
+        outbox.append([update._replace(payload={**update.payload, "totalsByType": totals})], Position("j"))
+    sent = [json.loads(row.text)["totalsByType"] for row in outbox.head(*EVERYTHING)]
+    assert len(sent) < 300
+    assert max(map(len, sent)) <= 200
+    newest = {name: number for totals in sent for name, number in totals.items()}
+    assert newest == {"issues": 300, **{f"type {number}": number for number in range(1, 301)}}
+    outbox.close()
+
+
 def test_types_never_get_too_many_for_one_update() -> None:
     """The protocol's limit is 200: a crowded outbox rather stores one update more."""
     outbox = Outbox(None, limit=1)

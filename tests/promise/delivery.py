@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from .model import Json, Update, counted_items, expected, resume_of
+from .model import Json, Update, books_of, counted_items, expected, percentage_of, resume_of, shortfall_of
 from .strategies import JOB, KEYED_TYPES, KEYS, OTHER_NOTATIONS, Call, Delivery
 
 Connection = psycopg.Connection[Any]
@@ -21,6 +21,7 @@ NO_STATE = ["id", "created_at", "updated_at", "pruned_seq", "alive_at", "started
 FIELDS = [
     *("status", "processedItems", "itemsByType.issues", "itemsByType.pages", "itemsByType.projects", "stage"),
     *("lastProcessedId", "doneBeyond", "resumeState", "startedAt", "finishedAt", "custom"),
+    *("failedByType.issues", "totalsByType.groups", "books", "percentage"),
 ]
 STATE = """
     SELECT to_jsonb(j) - %(no_state)s::text[],
@@ -239,12 +240,19 @@ def check_reads(db: Connection, ledger: Ledger, look: int) -> None:
 BESIDE = {"status": "status", "resumeState": "resume_state", "startedAt": "started_at", "finishedAt": "finished_at"}
 
 
+#: What follows from the progress.
+DERIVED = {"books": books_of, "percentage": percentage_of}
+
+
 def check_document(document: Json, updates: list[Update]) -> None:
     """Compare a job as readers get it with the definition."""
     model = expected(updates)
     progress = {name: each for name, each in document["progress"].items() if name != "timeline"}
     assert progress == model["progress"]
     assert {name: document[name] for name in BESIDE} == {name: model[of] for name, of in BESIDE.items()}
+    assert document["books"] == books_of(model["progress"])
+    assert document["shortfall"] == shortfall_of(model["status"], model["progress"])
+    assert document["percentage"] == percentage_of(model["progress"])
 
 
 def field_of(updates: list[Update], field: str) -> Any:  # noqa: ANN401 - any JSON
@@ -252,6 +260,8 @@ def field_of(updates: list[Update], field: str) -> Any:  # noqa: ANN401 - any JS
     model = expected(updates)
     if field in BESIDE:
         return model[BESIDE[field]]
+    if field in DERIVED:
+        return DERIVED[field](model["progress"])
     member, _, name = field.partition(".")
     found = model["progress"].get(member)
     return found.get(name) if name and found is not None else found

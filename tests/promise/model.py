@@ -37,7 +37,9 @@ PROTOCOL = {
     *("groupTotal", "projectTotal", "credentialStatus", "lastAreasDiscovery"),
     *("waitUntil", "reason", "doneBeyond"),
 }
-COUNTS = {"processedItems", "itemsByType", "groupCount", "projectCount", "processed"}
+#: Counts by type that are summed, or each worker's highest, as itemsByType is.
+BOOKS = ("foundByType", "failedByType", "skippedByType")
+COUNTS = {"processedItems", "itemsByType", "groupCount", "projectCount", "processed", "totalsByType", *BOOKS}
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,14 @@ class Update:
                 totals[name] = max(totals.get(name, 0), int(self.given[legacy]))
         return totals
 
+    def increments_of(self, member: str) -> dict[str, int]:
+        """What it adds to one of the counts in BOOKS, by type."""
+        return {} if self.cumulative else {name: int(n) for name, n in self.given.get(member, {}).items()}
+
+    def totals_of(self, member: str) -> dict[str, int]:
+        """Its running totals of one of the counts in BOOKS, by type."""
+        return {name: int(n) for name, n in self.given.get(member, {}).items()} if self.cumulative else {}
+
     @property
     def item_keys(self) -> dict[str, set[str]]:
         """The items that it names, by type. Each counts once for the job, however many updates name it."""
@@ -168,10 +178,16 @@ def resume_of(updates: Iterable[Update], worker: str = "") -> Json:
     mine = [u for u in distinct if u.worker == worker]
     totals: dict[str, int] = {}
     kept = _kept(_types(distinct))
+    books: dict[str, dict[str, int]] = {}
     for update in mine:
         for name, count in update.running_totals.items():
             if name in kept:
                 totals[name] = max(totals.get(name, 0), count)
+        for member in BOOKS:
+            for name, count in update.totals_of(member).items():
+                own = books.setdefault(member, {})
+                if name in kept:
+                    own[name] = max(own.get(name, 0), count)
     return {
         "resume": {
             "lastProcessedId": progress.get("lastProcessedId"),
@@ -181,8 +197,47 @@ def resume_of(updates: Iterable[Update], worker: str = "") -> Json:
             "processedItems": progress.get("processedItems", 0),
         },
         "newestTimestamp": max(u.at for u in distinct),
-        "worker": {"processedItems": max((u.processed or 0 for u in mine), default=0), "itemsByType": totals},
+        "worker": {"processedItems": max((u.processed or 0 for u in mine), default=0), "itemsByType": totals} | books,
     }
+
+
+def books_of(progress: Json) -> dict[str, Json] | None:
+    """Give the books of a job: of each type how many there are, what became of them, and how many are left."""
+    members = ("itemsByType", *BOOKS, "totalsByType")
+    if not any(member in progress for member in members[1:]):
+        return None
+    books: dict[str, Json] = {}
+    for name in {name for member in members for name in progress.get(member, {})}:
+        done, found, failed, skipped = (progress.get(member, {}).get(name) for member in members[:4])
+        total = progress.get("totalsByType", {}).get(name, found) if name else None
+        parts = {"done": done or 0, "failed": failed or 0, "skipped": skipped or 0}
+        rest = None if total is None else total - sum(parts.values())
+        books[name] = {
+            "total": total,
+            **parts,
+            "left": None if rest is None else max(rest, 0),
+            "over": None if rest is None else max(-rest, 0),
+        }
+    return books or None
+
+
+def shortfall_of(status: str, progress: Json) -> dict[str, int] | None:
+    """Give what is missing from a job that has finished, by type; None where nothing is."""
+    books = books_of(progress) or {}
+    missing = {name: book["left"] for name, book in books.items() if book["left"]}
+    return missing if missing and status == "finished" else None
+
+
+def percentage_of(progress: Json) -> float | None:
+    """Give how much of a job is done, in percent, rounded down to one decimal; None where the total is not known."""
+    books = books_of(progress)
+    total, done = progress.get("totalItems"), progress.get("processedItems")
+    if total is None and books and all(book["total"] is not None for book in books.values()):
+        total = sum(book["total"] for book in books.values())
+        done = total - sum(book["left"] for book in books.values())
+    elif done is None:
+        done = sum(progress.get("itemsByType", {}).values())
+    return min(1000 * done // total, 1000) / 10 if total else None
 
 
 def _until_completed(updates: list[Update], name: str, *, may_give: bool = False) -> Any:  # noqa: ANN401 - any JSON
@@ -237,14 +292,44 @@ def _counts(updates: list[Update]) -> Json:
     totals = _totals(updates)
     if totals:
         counts["itemsByType"] = totals
+    kept = _kept(_types(updates))
+    for member in BOOKS:
+        if any(member in update.given for update in updates):
+            counts[member] = _book(updates, member, kept)
+    givers = [update for update in updates if "totalsByType" in update.given]
+    if givers:
+        newest = {name: n for u in sorted(givers, key=lambda u: u.clock) for name, n in u.given["totalsByType"].items()}
+        counts["totalsByType"] = {name: int(n) for name, n in newest.items() if name in kept}
     return counts
+
+
+def _book(updates: list[Update], member: str, kept: set[str]) -> dict[str, int]:
+    """Add up one of the counts in BOOKS: all increments, and each worker's highest running total."""
+    sums: dict[str, int] = {}
+    running: dict[tuple[str, str], int] = {}
+    for update in updates:
+        for name, count in update.increments_of(member).items():
+            sums[name] = sums.get(name, 0) + count
+        for name, count in update.totals_of(member).items():
+            running[update.worker, name] = max(running.get((update.worker, name), 0), count)
+    for (_worker, name), count in running.items():
+        sums[name] = sums.get(name, 0) + (count if name in kept else 0)
+    further = [name for name in sums if name not in kept]
+    return {name: n for name, n in sums.items() if name in kept} | (
+        {"": sum(sums[name] for name in further)} if further else {}
+    )
 
 
 def _types(updates: list[Update]) -> set[str]:
     names = {
         name
         for update in updates
-        for name in (*update.given.get("itemsByType", {}), *update.running_totals, *update.item_keys)
+        for name in (
+            *update.given.get("itemsByType", {}),
+            *update.running_totals,
+            *update.item_keys,
+            *(name for member in (*BOOKS, "totalsByType") for name in update.given.get(member, {})),
+        )
     }
     return names | ({"groups", "projects"} if any("areas" in update.given for update in updates) else set())
 
@@ -269,6 +354,6 @@ def _totals(updates: list[Update]) -> dict[str, int]:
         types = [area["details"]["type"] for area in _areas(updates).values()]
         for kind, name in (("group", "groups"), ("project", "projects")):
             totals[name] = totals.get(name, 0) + types.count(kind)
-    if names != kept:
-        totals[""] = sum(totals.pop(name, 0) for name in names - kept)
+    if further := totals.keys() - kept:
+        totals[""] = sum(totals.pop(name) for name in further)
     return totals

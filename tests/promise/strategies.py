@@ -46,6 +46,10 @@ OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
         st.sampled_from(KEYED_TYPES), st.lists(st.sampled_from(KEYS), min_size=1, max_size=4), min_size=1
     )
     | st.none(),
+    "foundByType": st.dictionaries(st.sampled_from(TYPES), COUNT | RARE_COUNT, max_size=2),
+    "failedByType": st.dictionaries(st.sampled_from(TYPES), COUNT, min_size=1),
+    "skippedByType": st.dictionaries(st.sampled_from(TYPES), COUNT, min_size=1),
+    "totalsByType": st.dictionaries(st.sampled_from(TYPES), COUNT | RARE_COUNT, max_size=2) | st.none(),
     "currentDataType": TEXT,
     "stage": st.sampled_from(["s1", "s2"]) | st.none(),
     "operationType": st.sampled_from(["discovery", "branch_crawling", "data_collection", "finalization"]),
@@ -67,6 +71,8 @@ OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
     "credentialStatus": st.sampled_from([{"providerId": "gl"}, {"severity": "high", "adminGuidance": ["call"]}]),
     "timeline": st.lists(OWN_EVENT, max_size=2),
 }
+#: The counts among them.
+COUNTED = ("processedItems", "itemsByType", "itemKeys", "foundByType", "failedByType", "skippedByType", "totalsByType")
 #: Members that only updates with the status `waiting` have.
 OF_WAITING: dict[str, st.SearchStrategy[Any]] = {
     "waitUntil": st.sampled_from(["2025-01-06T19:20:00.000Z", "2025-01-06T19:25:00.000Z"]),
@@ -142,7 +148,7 @@ def histories(draw: st.DrawFn) -> History:
     alike = draw(st.sampled_from(updates))
     for seconds in draw(st.lists(st.integers(4, 9), max_size=4)):
         time = f"2025-01-06T19:15:{seconds:02}.000Z"
-        counts = {name: draw(OPTIONAL[name]) for name in ("processedItems", "itemsByType", "itemKeys") if name in alike}
+        counts = {name: draw(OPTIONAL[name]) for name in COUNTED if name in alike}
         updates.append(without_conflict({**alike, "timestamp": time, **counts, "status": "processing"}))
     for number, update in enumerate(updates):
         if draw(st.booleans()):

@@ -82,6 +82,13 @@ BAD = [
     '{"taskId": "nobody", "status": "processing", "timestamp": "2025-01-06T19:15:01.000Z"}',
     '{"taskId": "%s", "status": "started", "timestamp": "2025-01-06T19:15:01.000Z", "areas": [{"type": "group"}]}',
     *(
+        '{"taskId": "%s", "status": "processing", "timestamp": "2025-01-06T19:15:01.000Z", ' + counts + "}"
+        for counts in (
+            *('"foundByType": {"": 1}', '"failedByType": {"pages": -1}', '"skippedByType": ["pages"]'),
+            *('"totalsByType": {"pages": 0.5}', '"totalsByType": {"pages": 9007199254740992}'),
+        )
+    ),
+    *(
         '{"taskId": "%s", "status": "processing", "timestamp": "2025-01-06T19:15:01.000Z", "itemKeys": ' + keys + "}"
         for keys in (
             *('["a"]', '"a"', '{"": ["a"]}', '{"pages": []}', '{"pages": "a"}', '{"pages": ["a", ""]}'),

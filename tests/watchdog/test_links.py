@@ -29,6 +29,7 @@ _LINK = re.compile(r"https?://\S+")
 JOBS = {
     "stalled": "silent/job",
     "failed": "failed & ? # % + =",
+    "shortfall": "short\\job",
     "credentials": "schlüssel 鍵",
     "errors": "err..ing//",
     "mismatch": '"<b>wrong</b>"',
@@ -150,6 +151,7 @@ def test_every_link_of_every_alert_opens_the_page_of_its_job(
     report(db, JOBS["stalled"], message="page 7")
     fall_silent(db, JOBS["stalled"])
     report(db, JOBS["failed"], status="failed", error="no answer")
+    report(db, JOBS["shortfall"], status="completed", totalsByType={"pages": 9})
     report(db, JOBS["credentials"], status="credential_expiry")
     for number in range(12):
         report(db, JOBS["errors"], error=f"boom {number}")

@@ -124,12 +124,13 @@ def all_sent(db: Connection) -> bool:
 def test_each_kind_fires_once_and_recovers_once_with_two_watchdogs(
     db: Connection, db_url: str, receiver: Receiver
 ) -> None:
-    """Five jobs, each with a different problem, and two watchdogs that do five rounds a second."""
+    """Six jobs, each with a different problem, and two watchdogs that do five rounds a second."""
     with watching(db_url, "--notify", receiver.url), watching(db_url, "--notify", receiver.url):
         report(db, "well", message="all is well")
         report(db, "silent", message="page 7")
         fall_silent(db, "silent")
         report(db, "failed", status="failed", error={"type": "TimeoutError", "message": "no answer in 30 s"})
+        report(db, "short", status="completed", totalsByType={"pages": 9}, itemsByType={"pages": 2})
         report(db, "expired", status="credential_expiry")
         for number in range(12):
             report(db, "erring", error=f"boom {number}")
@@ -138,6 +139,7 @@ def test_each_kind_fires_once_and_recovers_once_with_two_watchdogs(
         opened = {
             "Alert: job silent is stalled",
             "Alert: job failed has failed",
+            "Alert: job short finished, and something is missing",
             "Alert: job expired waits for credentials",
             "Alert: job erring reports many errors",
             "Alert: job wrong does not match its ledger",
@@ -148,6 +150,7 @@ def test_each_kind_fires_once_and_recovers_once_with_two_watchdogs(
 
         report(db, "silent", message="page 8")
         report(db, "failed", status="started")
+        report(db, "short", status="completed", skippedByType={"pages": 7})
         report(db, "expired", status="credential_resumed")
         db.execute(
             "UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '1 hour' WHERE job_id = 'erring'"
@@ -158,6 +161,7 @@ def test_each_kind_fires_once_and_recovers_once_with_two_watchdogs(
         resolved = {
             "Resolved: job silent is no longer stalled",
             "Resolved: job failed was restarted or deleted",
+            "Resolved: job short is no longer short of anything",
             "Resolved: job expired no longer waits for credentials",
             "Resolved: job erring reports fewer errors",
             "Resolved: job wrong matches its ledger again",

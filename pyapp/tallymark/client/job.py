@@ -439,7 +439,9 @@ class Job:
     def report(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
         """Report other fields, of the protocol or the crawler's own. The newest value of each counts.
 
-        A `message` over 1,000 characters and an `error` over 8 KB are cut; entries of a `timeline` are added.
+        A `message` over 1,000 characters and an `error` over 8 KB are cut; entries of a `timeline` are added. What is
+        given as `foundByType`, `failedByType` and `skippedByType` is added to earlier counts; of `totalsByType` the
+        newest value of each type counts.
 
         Raises:
             TypeError: A value is not JSON, or has the wrong type for a field of the protocol.

@@ -271,7 +271,7 @@ class Progress:
 
     def give(self, fields: Fields) -> None:
         """Add fields to the next update."""
-        if self.pending.is_full:
+        if self.pending.is_full or not self.pending.has_room_for(fields):
             self.seal("processing")
         self.pending.give(fields)
 

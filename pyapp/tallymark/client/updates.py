@@ -19,6 +19,8 @@ _MOST_KEY_CHARACTERS = 64 * 1024
 _MOST_FIELDS = 400
 #: Objects of counts that the server sums up, as itemsByType. Each is in an update of its own: none may replace another.
 INCREMENTS = frozenset({"foundByType", "failedByType", "skippedByType"})
+#: An object of totals, of which the newest of each type counts: a later one adds to an earlier one, type by type.
+TOTALS = "totalsByType"
 #: The approximate size of a count without its type's name.
 _COUNT_BYTES = 20
 
@@ -105,8 +107,15 @@ class Pending:
         first.sent, self.sent = self.sent, []
         return first
 
+    def has_room_for(self, fields: Fields) -> bool:
+        """Whether an update may have these fields beside those that are here."""
+        return len(_totals(self.fields).keys() | _totals(fields).keys()) <= MOST_TYPES
+
     def give(self, fields: Fields) -> None:
-        """Take fields; they replace earlier values."""
+        """Take fields; they replace earlier values, totals those of the same types."""
+        if (before := _totals(self.fields)) and TOTALS in fields:
+            value, size = fields[TOTALS]
+            fields = {**fields, TOTALS: ({**before, **value}, size + self.fields[TOTALS][1])}
         for name, (_value, size) in fields.items():
             self.size += size - self.fields.get(name, (None, 0))[1]
         self.fields.update(fields)
@@ -138,6 +147,11 @@ class Pending:
         if self.item_keys:
             members["itemKeys"] = self.item_keys
         return {**members, "itemsByType": dict(self.counts)} if self.counts else members
+
+
+def _totals(fields: Fields) -> dict[str, int]:
+    value, _size = fields.get(TOTALS, ({}, 0))
+    return value if isinstance(value, dict) else {}
 
 
 def prepare(fields: Mapping[str, Any]) -> Fields:
@@ -180,8 +194,12 @@ def combine(earlier: Update, later: Update) -> Update | None:
         payload["itemsByType"] = counts
     if keys:
         payload["itemKeys"] = keys
+    totals = {**earlier.payload.get(TOTALS, {}), **later.payload.get(TOTALS, {})}
+    if totals:
+        payload[TOTALS] = totals
     if (
-        len(counts.keys() | keys.keys()) > MOST_TYPES
+        len(totals) > MOST_TYPES
+        or len(counts.keys() | keys.keys()) > MOST_TYPES
         or counts.keys() & keys.keys()
         or sum(len(key) for each in keys.values() for key in each) > _MOST_KEY_CHARACTERS
         or any(len(each) > MOST_KEYS for each in keys.values())

@@ -15,7 +15,7 @@ class Message(NamedTuple):
 
     Attributes:
         job_id: The job.
-        kind: `stalled`, `failed`, `credentials`, `errors` or `mismatch`.
+        kind: `stalled`, `failed`, `shortfall`, `credentials`, `errors` or `mismatch`.
         opened_at: When the alert was opened.
         recovered: Whether the message says that the alert is over.
         message_id: The same whenever this message is handed out.

@@ -11,13 +11,20 @@ from tallymark.functions.call import Json
 from tallymark.plain import plain
 from tallymark.terminal.rows import Shown, left_text, progress_text, rate_text, status_text, wait_text
 from tallymark.terminal.tables import Column, table_lines
-from tallymark.terminal.text import ago, bar, clock, compact, count, cut, duration, instant, speed, wrapped
+from tallymark.terminal.text import SHORT_STYLE, ago, bar, clock, compact, count, cut, duration, instant, speed, wrapped
 
 #: Where the text beside a label begins.
 _INDENT = 14
 _HEAD_BAR, _WIDEST_BAR = 40, 60
+#: The bars of the books, and the width from which on there is room for them.
+_BOOKS_BAR, _WIDE_BOOKS = 20, 90
 
 _COUNTS = (Column("type", least=8, middle=True), Column("count", right=True), Column(""))
+_BOOKS = (
+    Column("type", least=8, middle=True),
+    *(Column(name, right=True) for name in ("done", "failed", "skipped", "left", "total")),
+    Column(""),
+)
 _STAGES = (
     Column("seq", right=True),
     Column("stage", least=8, middle=True),
@@ -32,6 +39,8 @@ _WAITS = (
     Column("last began"),
     Column("in all", right=True),
 )
+#: How many types are named that items are missing of.
+_MOST_MISSING = 5
 _EVENT_STYLES = {
     "error": "red",
     "completion": "green",
@@ -40,10 +49,21 @@ _EVENT_STYLES = {
     "stage_change": "cyan",
     "command_requested": "magenta",
 }
+#: Counts by type in an update's details, and what stands behind each.
+_BY_TYPE = (
+    ("itemsByType", ""),
+    ("counted", ""),
+    ("seenBefore", " seen before"),
+    ("foundByType", " found"),
+    ("failedByType", " failed"),
+    ("skippedByType", " skipped"),
+    ("totalsByType", " in all"),
+)
 #: Members of an update's details that `_summary` words in its own way, or that would be too long.
 _WORDED = frozenset({
     "status", "processedItems", "totalItems", "itemsByType", "counted", "seenBefore", "errorType", "errorMessage",
     "fromStage", "toStage", "stage", "finalCounts", "duration", "summary", "message", "stack", "credentialStatus",
+    "foundByType", "failedByType", "skippedByType", "totalsByType", "shortfall",
 })  # fmt: skip
 
 
@@ -78,7 +98,12 @@ def head(
 
 
 def counts(job: Json, room: int | None, most: int) -> list[Text]:
-    """Return a line for each type of items, at most so many, the largest first, with bars in proportion."""
+    """Return a line for each type of items, at most so many.
+
+    Of a job with books the one of which most are left comes first; of any other the largest, with bars in proportion.
+    """
+    if job.get("books") and most:
+        return _books(job, room, most)
     found = sorted((job["progress"].get("itemsByType") or {}).items(), key=lambda item: (-item[1], item[0]))
     if not found or not most:
         return []
@@ -90,6 +115,36 @@ def counts(job: Json, room: int | None, most: int) -> list[Text]:
     ]
     lines = table_lines(_COUNTS, rows, room)
     return [*lines, Text(f"and {count(len(found) - most, 'more type')}", "dim")] if len(found) > most else lines
+
+
+def _books(job: Json, room: int | None, most: int) -> list[Text]:
+    """Write what became of the items of each type, and how many are left."""
+    found = sorted(job["books"].items(), key=lambda item: (-(item[1]["left"] or 0), item[0]))
+    cells = _BOOKS_BAR if room is None or room >= _WIDE_BOOKS else 0
+    rows = [
+        [
+            Text(plain(name) or "further types"),
+            *(Text(_known(book[part])) for part in ("done", "failed", "skipped")),
+            Text(_known(book["left"]), SHORT_STYLE if name in (job["shortfall"] or {}) else ""),
+            Text(_known(book["total"]) + (f" ({book['over']:,} over)" if book["over"] else "")),
+            _parts(book, cells),
+        ]
+        for name, book in found[:most]
+    ]
+    lines = table_lines(_BOOKS, rows, room)
+    return [*lines, Text(f"and {count(len(found) - most, 'more type')}", "dim")] if len(found) > most else lines
+
+
+def _known(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}"
+
+
+def _parts(book: Json, cells: int) -> Text:
+    """Draw what is not left any more of a type; only the bar where the total is not known."""
+    total = book["total"]
+    if not cells or total == 0:
+        return Text("")
+    return bar(None if total is None else (total - book["left"]) / total, cells, "green")
 
 
 def stages(found: Sequence[functions.Stage], room: int | None, most: int) -> list[Text]:
@@ -164,6 +219,11 @@ def _facts(item: Shown, now: datetime, stalled: functions.StalledJob | None) -> 
         yield _MARKS.get(stalled.state, "stalled"), Text(_silence(stalled, now), "bold red")
     if wait := wait_text(job):
         yield "waits", Text(wait, "blue")
+    if missing := job.get("shortfall"):
+        most = sorted(missing.items(), key=lambda item: (-item[1], item[0]))
+        said = ", ".join(f"{number:,} {plain(name)}" for name, number in most[:_MOST_MISSING])
+        more = f" and those of {count(len(most) - _MOST_MISSING, 'more type')}" if len(most) > _MOST_MISSING else ""
+        yield "missing", Text(said + more, SHORT_STYLE)
     if job["command"]:
         yield "asked", Text(f"{job['command']}; the crawler has not obeyed yet", "bold yellow")
     if doing := [plain(progress[name]) for name in ("stage", "operationType", "currentDataType") if progress.get(name)]:
@@ -276,13 +336,15 @@ def _update(details: Mapping[str, Any]) -> Iterator[str]:
     if "toStage" in details:
         before = details.get("fromStage")
         yield (f"{compact(before)} → " if before else "") + compact(details["toStage"] or "no stage")
+    if isinstance(missing := details.get("shortfall"), Mapping):
+        yield f"{sum(missing.values()):,} short"
     if "summary" in details:
         yield compact(details["summary"])
     else:
         yield from _processed(details)
     if isinstance(milliseconds := details.get("duration"), int | float):
         yield f"in {duration(milliseconds / 1000)}"
-    for member, words in (("itemsByType", ""), ("counted", ""), ("seenBefore", " seen before")):
+    for member, words in _BY_TYPE:
         if isinstance(found := details.get(member), Mapping):
             # That none of the keys was known is nothing to tell.
             yield from (f"{plain(name)} {compact(value)}{words}" for name, value in found.items() if value or not words)

@@ -10,7 +10,19 @@ from rich.text import Text
 from tallymark.functions.call import Json
 from tallymark.plain import plain
 from tallymark.terminal.tables import Column, table_lines
-from tallymark.terminal.text import STATUS_STYLES, ago, bar, clock, count, cut, duration, instant, speed, status_style
+from tallymark.terminal.text import (
+    SHORT_STYLE,
+    STATUS_STYLES,
+    ago,
+    bar,
+    clock,
+    count,
+    cut,
+    duration,
+    instant,
+    speed,
+    status_style,
+)
 
 #: From this width on a job has one line; below `_TINY` the table has only three columns.
 WIDE, _TINY = 130, 60
@@ -68,11 +80,18 @@ def totals(shown: Sequence[Shown]) -> Text:
     return line
 
 
+def short(job: Json) -> int:
+    """Return how many items are missing from a job that has finished."""
+    return sum((job.get("shortfall") or {}).values())
+
+
 def status_text(item: Shown) -> Text:
     """Write a job's status, such as `running, stalled`."""
     if item.gone:
         return Text("gone", "red")
     status = item.job["status"]
+    if missing := short(item.job):
+        return Text(f"{plain(status)}, {missing:,} short", SHORT_STYLE)
     text = Text(plain(status), status_style(status))
     return Text.assemble(text, (f", {item.stalled}", "bold red")) if item.stalled else text
 
@@ -84,7 +103,8 @@ def progress_text(job: Json, cells: int) -> Text:
         return bar(None, cells, "")
     # Rounded down, so that 100% is only said of what is done.
     figure = f"{int(percentage):3}%" if cells < _WIDE_BAR else f"{percentage:5.1f}%"
-    return Text.assemble(bar(percentage / 100, cells, status_style(job["status"])), " ", figure)
+    style = SHORT_STYLE if short(job) else status_style(job["status"])
+    return Text.assemble(bar(percentage / 100, cells, style), " ", figure)
 
 
 def rate_text(rate: Json | None) -> str:
@@ -137,9 +157,10 @@ def _wide(item: Shown, now: datetime) -> list[Text]:
 
 
 def _narrow(item: Shown, now: datetime) -> list[Text]:
+    job = item.job
     job_id, _status, progress, summary = _first(item, _NARROW_BAR)
-    # That it stalls stands in the second line.
-    status = cut(status_text(item._replace(stalled="")), _LONG_STATUS)
+    # That it stalls, or is short of something, stands in the second line.
+    status = cut(status_text(item._replace(stalled="", job={**job, "shortfall": None})), _LONG_STATUS)
     return [job_id, status, progress, summary, Text(ago(instant(item.job["updatedAt"]), now))]
 
 
@@ -149,6 +170,7 @@ def _second_line(item: Shown, room: int) -> Text | None:
     stage = job["progress"].get("stage") if job["finishedAt"] is None else None
     parts = [
         Text(item.stalled, "bold red"),
+        Text(f"{missing:,} short" if (missing := short(job)) else "", SHORT_STYLE),
         Text(wait_text(job)),
         Text(job["status"] if len(job["status"]) > _LONG_STATUS else ""),
         Text(f"{job['command']} asked" if job["command"] else "", "bold yellow"),

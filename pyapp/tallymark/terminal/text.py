@@ -23,6 +23,9 @@ STATUS_STYLES = {
     "credential_renewed": "cyan",
 }
 
+#: How a job is coloured that has finished while something is missing.
+SHORT_STYLE = "dark_orange3"
+
 _FULL, _HALF, _EMPTY = "━╸─"
 _SHORTEST_MIDDLE_CUT = 3
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3_600, 86_400, 31_557_600

@@ -29,6 +29,7 @@ _FORGET_SECONDS = 3600.0
 _TITLES = {
     "stalled": ("is stalled", "is no longer stalled"),
     "failed": ("has failed", "was restarted or deleted"),
+    "shortfall": ("finished, and something is missing", "is no longer short of anything"),
     "credentials": ("waits for credentials", "no longer waits for credentials"),
     "errors": ("reports many errors", "reports fewer errors"),
     "mismatch": ("does not match its ledger", "matches its ledger again"),

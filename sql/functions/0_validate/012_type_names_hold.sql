@@ -12,8 +12,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.type_names_hold(jsonb) IS
-'Tells whether itemsByType has at most 200 types, with names of 1 to 100 characters.
-Arguments: counts: the value of itemsByType.
+'Tells whether an object of counts has at most 200 types, with names of 1 to 100 characters.
+Arguments: counts: the value of itemsByType, or of a member like it.
 Returns: true or false; false for a value that is not an object.';
 
 REVOKE ALL ON FUNCTION tallymark.type_names_hold(jsonb) FROM PUBLIC;

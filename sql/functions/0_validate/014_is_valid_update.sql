@@ -34,7 +34,7 @@ RETURN jsonb_path_match(payload, '
     THEN tallymark.type_names_hold(payload -> 'itemsByType') ELSE true END
   AND CASE WHEN payload ?| ARRAY['updateId', 'workerId', 'counting', 'error', 'progress', 'areas', 'timeline',
       'credentialStatus', 'itemKeys', 'doneBeyond', 'processed', 'total', 'groupCount', 'projectCount', 'groupTotal',
-      'projectTotal', 'waitUntil', 'reason']
+      'projectTotal', 'waitUntil', 'reason', 'foundByType', 'failedByType', 'skippedByType', 'totalsByType']
     THEN tallymark.rare_members_hold(payload) ELSE true END;
 
 COMMENT ON FUNCTION tallymark.is_valid_update(text, jsonb) IS

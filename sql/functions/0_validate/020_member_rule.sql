@@ -13,7 +13,8 @@ BEGIN
       THEN 'must be an ISO 8601 date and time, such as 2025-01-06T19:15:30.000Z'
     WHEN member_rule.member IN ('processedItems', 'totalItems', 'processed', 'total', 'groupCount', 'projectCount',
       'groupTotal', 'projectTotal') THEN 'must be a whole number from 0 to 9007199254740991'
-    WHEN member_rule.member = 'itemsByType' THEN 'must be an object of at most 200 whole numbers'
+    WHEN member_rule.member IN ('itemsByType', 'foundByType', 'failedByType', 'skippedByType', 'totalsByType')
+      THEN 'must be an object of at most 200 whole numbers'
     WHEN member_rule.member = 'itemKeys' THEN 'must be an object of at most 200 arrays of 1 to 1000 strings'
     WHEN member_rule.member IN ('currentDataType', 'stage', 'reason') THEN 'must be a string of at most 100 characters'
     WHEN member_rule.member = 'operationType'

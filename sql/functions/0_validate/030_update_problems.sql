@@ -14,8 +14,8 @@ BEGIN
   FOR v_member, v_value IN SELECT e.key, e.value FROM jsonb_each(v_update) AS e LOOP
     IF v_member = 'areas' AND jsonb_typeof(v_value) = 'array' AND jsonb_array_length(v_value) <= 1000 THEN
       v_problems := v_problems || tallymark.areas_problems(v_value);
-    ELSIF v_member = 'itemsByType' THEN
-      v_problems := v_problems || tallymark.counts_problems(v_value);
+    ELSIF v_member IN ('itemsByType', 'foundByType', 'failedByType', 'skippedByType', 'totalsByType') THEN
+      v_problems := v_problems || tallymark.counts_problems(v_value, v_member);
     ELSIF v_member = 'itemKeys' THEN
       v_problems := v_problems || tallymark.item_keys_problems(v_update);
     ELSIF NOT tallymark.is_valid_update(update_problems.job_id, jsonb_build_object(v_member, v_value)

@@ -12,7 +12,7 @@ DECLARE
     'projectTotal}';
   -- Members of an update, or what Tallymark derives itself. They are no fields of a job.
   c_beside CONSTANT text[] := '{taskId,status,timestamp,updateId,workerId,counting,itemKeys,areas,progress,'
-    'errorTimestamp,lastAreasDiscovery}';
+    'errorTimestamp,lastAreasDiscovery,foundByType,failedByType,skippedByType,totalsByType}';
   v_read jsonb;
 BEGIN
   WITH given AS (

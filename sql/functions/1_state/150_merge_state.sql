@@ -17,7 +17,8 @@ DECLARE
   v_status text := 'running'; -- for processing, the status of nearly every update
   -- All members except those with a rule of their own.
   v_fields jsonb := merge_state.payload - ARRAY['taskId', 'status', 'timestamp', 'updateId', 'workerId', 'counting',
-    'processedItems', 'itemsByType', 'itemKeys', 'groupCount', 'projectCount', 'timeline', 'areas'];
+    'processedItems', 'itemsByType', 'itemKeys', 'groupCount', 'projectCount', 'timeline', 'areas', 'foundByType',
+    'failedByType', 'skippedByType', 'totalsByType'];
   v_before jsonb := job.progress;
   v_processed numeric;
   v_items jsonb := job.progress -> 'itemsByType';
@@ -28,7 +29,7 @@ DECLARE
   v_is_rare CONSTANT boolean := job.workers IS NOT NULL OR job.finished_at IS NOT NULL
     OR NOT merge_state.payload @> '{"status": "processing"}'
     OR merge_state.payload ?| ARRAY['progress', 'error', 'lastAreasDiscovery', 'workerId', 'counting', 'itemKeys',
-      'groupCount', 'projectCount'];
+      'groupCount', 'projectCount', 'foundByType', 'failedByType', 'skippedByType', 'totalsByType'];
 BEGIN
   -- 1. Newest wins.
   IF v_is_rare THEN
@@ -112,6 +113,12 @@ BEGIN
   job.progress := v_before || (v_fields || CASE WHEN v_processed IS NULL OR v_items IS NULL
     THEN tallymark.without_nulls(jsonb_build_object('processedItems', v_processed, 'itemsByType', v_items))
     ELSE jsonb_build_object('processedItems', v_processed, 'itemsByType', v_items) END);
+  IF v_is_rare THEN
+    IF merge_state.payload ?| ARRAY['foundByType', 'failedByType', 'skippedByType', 'totalsByType'] THEN
+      v_new_facet := true; -- perhaps too many names
+      job := tallymark.count_books(job, merge_state.at, merge_state.key, merge_state.payload);
+    END IF;
+  END IF;
 
   -- 3. What follows from the rest. Where no facet can be new, it is enough to check that the known ones still hold.
   IF v_new_facet OR NOT job.progress @> (job.facets - 'itemTypes') THEN

@@ -18,7 +18,9 @@ BEGIN
     v_facts := v_facts || jsonb_build_object(
       'finalCounts', tallymark.final_counts(after.progress),
       'duration', (extract(epoch FROM event_facts.at - after.started_at) * 1000)::bigint,
-      'summary', tallymark.progress_summary(after.progress));
+      'summary', tallymark.progress_summary(after.progress))
+      || tallymark.without_nulls(jsonb_build_object(
+        'shortfall', tallymark.progress_shortfall(after.status, after.progress)));
   END IF;
   IF event_facts.event = 'areas_discovered' THEN
     -- The update's own counts of these types are not added, so the growth is the number of new areas.
@@ -36,7 +38,7 @@ COMMENT ON FUNCTION tallymark.event_facts(text, timestamptz, tallymark.job, tall
 'Gives the details of an event that the update itself does not hold.
 Arguments: event: its kind; at: when it happened; before, after: the state of the job before and after the update.
 Returns: fromStage and toStage where the stage changed; for a completion finalCounts, duration (milliseconds from the
-first report to this one) and summary; for areas newGroups and newProjects, how many more of them the job has
+first report to this one), summary, and shortfall where something is left (see progress_shortfall); for areas newGroups and newProjects, how many more of them the job has
 (negative where areas turned out to be of another type); null where there is nothing to add.';
 
 REVOKE ALL ON FUNCTION tallymark.event_facts(text, timestamptz, tallymark.job, tallymark.job) FROM PUBLIC;

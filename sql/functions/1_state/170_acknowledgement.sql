@@ -45,7 +45,9 @@ BEGIN
         'credentialGuidance',
           tallymark.credential_guidance(v_status, acknowledgement.payload -> 'credentialStatus'));
     ELSIF acknowledgement.with_resume AND tallymark.is_terminal(tallymark.job_status(v_status)) THEN
-      v_ack := v_ack || jsonb_build_object('finalCounts', tallymark.final_counts(job.progress));
+      v_ack := v_ack || jsonb_build_object('finalCounts', tallymark.final_counts(job.progress))
+        || tallymark.without_nulls(jsonb_build_object(
+          'shortfall', tallymark.progress_shortfall(job.status, job.progress)));
     END IF;
   END IF;
   RETURN v_ack;
@@ -60,9 +62,10 @@ resume, newestTimestamp, worker and finalCounts.
 Returns: the acknowledgement of the wire protocol. For the status started it has resume {"lastProcessedId",
 "resumeState", "itemsByType", "processedItems", "doneBeyond"}, from which a restarted crawler continues,
 newestTimestamp, the time of the job''s newest update in UTC with microseconds, and worker {"processedItems",
-"itemsByType"}, the highest running totals that the update''s worker (or the unnamed one) has reported. doneBeyond has
-the cursors of items after lastProcessedId that are already done. For the statuses that end a job it has finalCounts,
-the job''s counts with this update in them (see final_counts). For credential_* it has credentialGuidance, lines for the
-admin.';
+"itemsByType"}, the highest running totals that the update''s worker (or the unnamed one) has reported, also its
+foundByType, failedByType and skippedByType where it gave these. doneBeyond has the cursors of items after lastProcessedId
+that are already done. For the statuses that end a job it has finalCounts, the job''s counts with this update in them (see
+final_counts), and shortfall where something is left (see progress_shortfall). For credential_* it has credentialGuidance,
+lines for the admin.';
 
 REVOKE ALL ON FUNCTION tallymark.acknowledgement(tallymark.job, bigint, boolean, jsonb, jsonb, boolean) FROM PUBLIC;

@@ -14,7 +14,8 @@ BEGIN
     SELECT u.number, u.job_id, u.at, u.key, u.payload, u.seq, u.payload ->> 'processedItems' AS processed,
       -- Two updates can be combined if all other members are equal, and if both give the same of these (gives).
       CASE WHEN u.payload -> 'status' = '"processing"'
-          AND NOT u.payload ?| '{counting,groupCount,projectCount,areas,timeline,itemKeys}'
+          AND NOT u.payload ?| '{counting,groupCount,projectCount,areas,timeline,itemKeys,foundByType,failedByType,'
+          'skippedByType}'
         THEN u.payload - '{timestamp,updateId,processedItems,itemsByType,lastProcessedId,message,progress}'::text[]
       END AS shape,
       ARRAY[u.payload ? 'processedItems', u.payload ? 'itemsByType', u.payload ? 'lastProcessedId',

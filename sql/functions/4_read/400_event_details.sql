@@ -23,6 +23,10 @@ BEGIN
   IF jsonb_typeof(p -> 'itemsByType') = 'object' THEN
     v_details := v_details || jsonb_build_object('itemsByType', p -> 'itemsByType');
   END IF;
+  IF p ?| ARRAY['foundByType', 'failedByType', 'skippedByType', 'totalsByType'] THEN
+    v_details := v_details || tallymark.without_nulls(jsonb_build_object('foundByType', p -> 'foundByType',
+      'failedByType', p -> 'failedByType', 'skippedByType', p -> 'skippedByType', 'totalsByType', p -> 'totalsByType'));
+  END IF;
   IF jsonb_typeof(p -> 'itemKeys') = 'object' THEN
     v_details := v_details || coalesce(
       tallymark.item_counts(p -> 'itemKeys', event_details.facts -> 'counted'), '{}');
@@ -54,9 +58,9 @@ Arguments: payload: the update that the event stands for, null for an event of t
 ledger keeps beside the update.
 Returns: an object with those of status, processedItems, totalItems, itemsByType, currentDataType, stage,
 operationType, groupCount, projectCount, groupTotal, projectTotal, groupsCount, projectsCount, totalDiscovered (how
-many areas of each type), lastProcessedId, message, workerId, credentialStatus, errorType, errorMessage, errorCode,
+many areas of each type), foundByType, failedByType, skippedByType, totalsByType, lastProcessedId, message, workerId, credentialStatus, errorType, errorMessage, errorCode,
 stack, context that the update gave, for a wait also waitUntil and reason, and with fromStage, toStage, finalCounts,
-duration (milliseconds), summary, newGroups, newProjects where the event has them; of an update with itemKeys counted
+duration (milliseconds), summary, shortfall, newGroups, newProjects where the event has them; of an update with itemKeys counted
 and seenBefore, how many of its keys of each type were new to the job, and how many were not.
 Callers: tallymark_reader, tallymark_admin.';
 

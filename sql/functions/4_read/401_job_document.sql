@@ -15,6 +15,8 @@ BEGIN
     'lastSeq', job.last_seq,
     'percentage', tallymark.progress_percentage(job.progress),
     'summary', tallymark.progress_summary(job.progress),
+    'books', tallymark.progress_books(job.progress),
+    'shortfall', tallymark.progress_shortfall(job.status, job.progress),
     'startedAt', tallymark.iso_timestamp(job.started_at),
     'finishedAt', tallymark.iso_timestamp(job.finished_at),
     'updatedAt', tallymark.iso_timestamp(job.updated_at),
@@ -30,7 +32,8 @@ COMMENT ON FUNCTION tallymark.job_document(tallymark.job) IS
 'Gives a job as JSON in the original''s shape, without its timeline.
 Arguments: job: a row of tallymark.job.
 Returns: {"id", "status", "progress": the merged state, "resumeState", "lastSeq", "percentage", "summary",
-"startedAt", "finishedAt", "updatedAt", "createdAt", "attributes", "command"}; while the job has a credential status
+"books" (see progress_books), "shortfall" (see progress_shortfall), "startedAt", "finishedAt", "updatedAt", "createdAt",
+"attributes", "command"}; while the job has a credential status
 also "credentialGuidance" (see credential_guidance); while it waits also "wait" (see current_wait).';
 
 REVOKE ALL ON FUNCTION tallymark.job_document(tallymark.job) FROM PUBLIC;

@@ -13,6 +13,7 @@ BEGIN
     'status', job.status,
     'percentage', tallymark.progress_percentage(p),
     'summary', tallymark.progress_summary(p),
+    'shortfall', tallymark.progress_shortfall(job.status, p),
     'stage', p -> 'stage',
     'operationType', p -> 'operationType',
     'processedItems', p -> 'processedItems',
@@ -37,7 +38,7 @@ $$;
 COMMENT ON FUNCTION tallymark.job_row(tallymark.job) IS
 'Gives a job as a row of an overview, with what is shown of a job among many others.
 Arguments: job: a row of tallymark.job.
-Returns: {"id", "status", "percentage", "summary", "stage", "operationType", "processedItems", "totalItems",
+Returns: {"id", "status", "percentage", "summary", "shortfall" (see progress_shortfall), "stage", "operationType", "processedItems", "totalItems",
 "itemTypes": how many, "credentialStatus", "command", "wait": {"until", "reason"} or null,
 "error": {"type", "message", 200 characters each} or null,
 "lastSeq", "startedAt", "finishedAt", "updatedAt", "createdAt"}.';

@@ -8,16 +8,19 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_after bigint;
+  c_by_type CONSTANT text[] := '{itemsByType,foundByType,failedByType,skippedByType,totalsByType}';
+  v_member CONSTANT text := split_part(accumulation_history.field, '.', 1);
   v_path CONSTANT text[] := CASE
-    WHEN accumulation_history.field LIKE 'itemsByType.%'
-      THEN ARRAY['itemsByType', substr(accumulation_history.field, 13)]
+    WHEN v_member = ANY (c_by_type) AND accumulation_history.field <> v_member
+      THEN ARRAY[v_member, substr(accumulation_history.field, char_length(v_member) + 2)]
     WHEN accumulation_history.field = 'resumeState' THEN '{progress}'
     ELSE ARRAY[accumulation_history.field] END;
   v_legacy CONSTANT text := CASE accumulation_history.field
     WHEN 'itemsByType.groups' THEN 'groupCount' WHEN 'itemsByType.projects' THEN 'projectCount' END;
   -- The empty name stands for the types for which there is no room. The percentage may be that of all types together.
   v_counts_areas CONSTANT boolean := accumulation_history.field
-    IN ('itemsByType', 'itemsByType.groups', 'itemsByType.projects', 'itemsByType.', 'percentage', 'summary');
+    IN ('itemsByType', 'itemsByType.groups', 'itemsByType.projects', 'itemsByType.', 'percentage', 'summary', 'books',
+      'shortfall');
   c_most_bytes CONSTANT integer := tallymark.page_byte_limit();
   v_bytes bigint := 0;
   v_left integer := least(greatest(coalesce(accumulation_history.max_events, 100), 0), 1001);
@@ -59,7 +62,8 @@ BEGIN
     ELSIF NOT v_counts_areas THEN
       -- Their numbers change no other field, but their names may leave no room for another type.
       v_state := tallymark.with_area_counts(v_state, '{"groups": 0, "projects": 0}');
-    ELSIF v_path[1] = 'itemsByType' OR NOT v_state.progress ? 'processedItems' THEN
+    ELSIF v_path[1] IN ('itemsByType', 'summary', 'books', 'shortfall')
+      OR NOT v_state.progress ?& '{processedItems,totalItems}' THEN
       -- The counts by type depend on all areas so far, because a newer update may change the type of one.
       v_known := v_areas;
       SELECT count(*) FILTER (WHERE a.details ->> 'type' = 'group') AS groups,
@@ -88,7 +92,8 @@ $$;
 COMMENT ON FUNCTION tallymark.accumulation_history(text, text, bigint, integer) IS
 'Shows how a field of a job got its value, in the order of the ledger.
 Arguments: job_id: a registered job; field: a member of progress, such as processedItems or stage; a type, such as
-itemsByType.issues; or status, resumeState, percentage, summary, startedAt, finishedAt; after_seq: the number of the
+itemsByType.issues or failedByType.issues; or status, resumeState, percentage, summary, books, shortfall, startedAt,
+finishedAt; after_seq: the number of the
 last event already seen, 0 or null to begin with the first; max_events: how many rows at most, 0 to 1001, null for
 100, and about 16 MB of JSON.
 Returns: a row for each update that gave the field or changed it: seq, timestamp (when it happened, by the crawler''s

@@ -61,7 +61,7 @@ caller that follows "next" to the end gets each job that is there all the time e
 not restrict the list.
 Arguments: status, stage, operation_type, current_data_type, item_type, q, id_prefix: as those of list_jobs; max_jobs:
 how many jobs at most, 0 to 1000, null for 50, and at most 16 MB of JSON; cursor: the "next" of the page before.
-Returns: {"jobs": [{"id", "status", "percentage", "summary", "stage", "operationType", "processedItems", "totalItems",
+Returns: {"jobs": [{"id", "status", "percentage", "summary", "shortfall": {"type": how many are left} or null, "stage", "operationType", "processedItems", "totalItems",
 "itemTypes": how many, "credentialStatus", "command", "error": {"type", "message", 200 characters each} or null,
 "lastSeq", "startedAt", "finishedAt", "updatedAt", "createdAt"}], "next": the cursor of the next page, null where
 there is none}.

@@ -20,6 +20,9 @@ DECLARE
   v_rate numeric;
   v_error numeric;
   v_left numeric;
+  v_extent record;
+  v_by_books boolean;
+  v_counted text[] := '{itemsByType}';
 BEGIN
   SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = job_rate.job_id;
   IF NOT FOUND THEN
@@ -27,7 +30,13 @@ BEGIN
   ELSIF v_recent <= '0'::interval THEN
     PERFORM tallymark.refuse_query('window', 'must be greater than 0');
   END IF;
-  v_left := (v_job.progress -> 'totalItems')::numeric - tallymark.processed_items(v_job.progress);
+  v_extent := tallymark.progress_extent(v_job.progress);
+  v_left := v_extent.total - v_extent.done;
+  -- What is left goes by the books: an item that fails or is skipped is not left any more.
+  v_by_books := v_extent.total IS NOT NULL AND NOT v_job.progress ? 'totalItems';
+  IF v_by_books THEN
+    v_counted := '{itemsByType,failedByType,skippedByType}';
+  END IF;
   -- The window of a young job begins with its first event; the items of that event were done before it.
   SELECT greatest(v_now - v_recent, min(e.recorded_at)) INTO v_begin
   FROM tallymark.job_event AS e WHERE e.job_id = job_rate.job_id AND e.seq = 1;
@@ -40,19 +49,19 @@ BEGIN
         (e.payload -> 'processedItems')::numeric AS count, true AS is_total
       FROM tallymark.job_event AS e
       WHERE e.job_id = job_rate.job_id AND e.seq >= v_first - c_look_back AND e.recorded_at <= v_now
-        AND v_job.progress ? 'processedItems' AND e.payload ? 'processedItems'
+        AND v_job.progress ? 'processedItems' AND NOT v_by_books AND e.payload ? 'processedItems'
       UNION ALL
-      SELECT e.seq, e.recorded_at, coalesce(e.payload ->> 'workerId', '') || ' ' || t.key, t.value::numeric,
-        e.payload ->> 'counting' IS NOT DISTINCT FROM 'cumulative'
-      FROM tallymark.job_event AS e, jsonb_each(e.payload -> 'itemsByType') AS t
+      SELECT e.seq, e.recorded_at, concat_ws(' ', coalesce(e.payload ->> 'workerId', ''), m.member, t.key),
+        t.value::numeric, e.payload ->> 'counting' IS NOT DISTINCT FROM 'cumulative'
+      FROM tallymark.job_event AS e, unnest(v_counted) AS m (member), jsonb_each(e.payload -> m.member) AS t
       WHERE e.job_id = job_rate.job_id AND e.seq >= v_first - c_look_back AND e.recorded_at <= v_now
-        AND NOT v_job.progress ? 'processedItems' AND e.payload ? 'itemsByType'
+        AND (v_by_books OR NOT v_job.progress ? 'processedItems') AND e.payload ?| v_counted
       UNION ALL
       -- Items that were counted by their keys.
       SELECT e.seq, e.recorded_at, '', t.value::numeric, false
       FROM tallymark.job_event AS e, jsonb_each(e.details -> 'counted') AS t
       WHERE e.job_id = job_rate.job_id AND e.seq >= v_first - c_look_back AND e.recorded_at <= v_now
-        AND NOT v_job.progress ? 'processedItems' AND e.payload ? 'itemKeys'
+        AND (v_by_books OR NOT v_job.progress ? 'processedItems') AND e.payload ? 'itemKeys'
     ), gained AS (
       SELECT r.seq, r.recorded_at, CASE WHEN NOT r.is_total THEN r.count ELSE greatest(r.count - coalesce(
           max(r.count) FILTER (WHERE r.is_total) OVER (PARTITION BY r.counter ORDER BY r.seq
@@ -89,7 +98,8 @@ end of the window, null for now.
 Returns: {"id", "windowSeconds", "updates": how many updates in the window gave counts, "itemsPerSecond", "low" and
 "high": the 95 % confidence interval of the rate, "itemsLeft", "etaSeconds", "etaSecondsLow", "etaSecondsHigh", "eta":
 the instant, where it is within a century}. A value that is not known is null, and so is etaSecondsHigh where the job
-may never be done. The rate is that of processed_items. A job that is not running has no rate; a running job without
+may never be done. The rate is that of processed_items; where
+what is left goes by the books (see progress_extent), that of the items that were done, failed or were skipped. A job that is not running has no rate; a running job without
 updates has the rate 0.
 Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long, or where recent is not
 greater than 0.

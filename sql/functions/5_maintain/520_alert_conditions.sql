@@ -37,6 +37,13 @@ BEGIN
   -- By our clock; the crawler's clock only narrows the search, and may be days behind where updates lay in a spool.
   WHERE j.status = 'failed' AND j.finished_at >= v_since - interval '168 hours' AND j.updated_at >= v_since
   UNION ALL
+  SELECT j.id, 'shortfall', jsonb_build_object('since', tallymark.iso_timestamp(j.finished_at), 'seq', j.last_seq,
+    'shortfall', tallymark.progress_shortfall(j.status, j.progress), 'said', j.progress -> 'message',
+    'summary', tallymark.progress_summary(j.progress))
+  FROM tallymark.job AS j
+  WHERE j.status = 'finished' AND j.finished_at >= v_since - interval '168 hours' AND j.updated_at >= v_since
+    AND tallymark.progress_shortfall(j.status, j.progress) IS NOT NULL
+  UNION ALL
   SELECT j.id, 'credentials', jsonb_build_object('since', tallymark.iso_timestamp(j.newest_at), 'status', j.status,
     'said', coalesce(j.progress #>> '{credentialStatus,message}', j.progress ->> 'message'),
     'guidance', tallymark.credential_guidance(j.status, j.progress -> 'credentialStatus') -> 0)
@@ -64,17 +71,17 @@ $$;
 
 COMMENT ON FUNCTION tallymark.alert_conditions(interval, integer, interval, interval) IS
 'Finds what is wrong with jobs at this moment. The kinds: stalled (a job is stuck or silent, or was never reported on,
-see stalled_jobs); failed; credentials (its crawler waits for new ones); errors (most_errors errors or
-more within errors_within); mismatch (its state differed from its ledger when it was last verified, see
+see stalled_jobs); failed; shortfall (it reported completed, and something is left, see progress_shortfall); credentials (its
+crawler waits for new ones); errors (most_errors errors or more within errors_within); mismatch (its state differed from its ledger when it was last verified, see
 note_verification).
 Arguments: max_age: what began longer ago is left out, except a mismatch, null for a day; most_errors: how many errors
 are too many; errors_within: the time in which they are counted, up to now; never_reported: as that of stalled_jobs.
 Returns: rows of job_id, kind, facts: an object with those members that fit the kind: "since": when it began, "said":
 what the crawler said about it, or null, "guidance": what to do about its credentials, "summary", "seq",
 "allowedSeconds", "state": stuck, silent or never_reported, "aliveAt", "waitUntil", "reason", "status", "errors",
-"withinSeconds", "difference".
+"withinSeconds", "shortfall": {"type": how many are left}, "difference".
 Callers: tallymark_reader, tallymark_admin.
-Cost: that of stalled_jobs, and of reading the events of errors_within.';
+Cost: that of stalled_jobs, of reading the events of errors_within, and of looking at the jobs that ended within max_age.';
 
 REVOKE ALL ON FUNCTION tallymark.alert_conditions(interval, integer, interval, interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.alert_conditions(interval, integer, interval, interval)

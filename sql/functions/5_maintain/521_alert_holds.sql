@@ -19,8 +19,9 @@ BEGIN
     -- The same silence, however long: there was no report since.
     WHEN alert_holds.kind = 'stalled' THEN v_job.status IN ('running', 'waiting', 'queued')
       AND tallymark.iso_timestamp(v_job.updated_at) = alert_holds.facts ->> 'since'
-    -- The same failure: a failure after a restart is another one, even if raise_alerts did not run in between.
-    WHEN alert_holds.kind = 'failed' THEN v_job.status = 'failed' AND NOT EXISTS (
+    -- The same end: an end after a restart is another one, even if raise_alerts did not run in between.
+    WHEN alert_holds.kind IN ('failed', 'shortfall') THEN CASE alert_holds.kind WHEN 'failed' THEN v_job.status = 'failed'
+        ELSE tallymark.progress_shortfall(v_job.status, v_job.progress) IS NOT NULL END AND NOT EXISTS (
       SELECT 1 FROM tallymark.job_event AS e
       WHERE e.job_id = v_job.id AND e.seq > (alert_holds.facts -> 'seq')::bigint AND e.payload IS NOT NULL
         AND e.occurred_at > (alert_holds.facts ->> 'since')::timestamptz
@@ -40,7 +41,7 @@ $$;
 COMMENT ON FUNCTION tallymark.alert_holds(text, text, jsonb, integer, interval) IS
 'Tells whether the condition that an alert was opened for still exists.
 Arguments: job_id, kind, facts: those of the alert; most_errors, errors_within: as those of alert_conditions.
-Returns: false where it is over: the job was reported on, was restarted, has credentials, has at most half as many
+Returns: false where it is over: the job was reported on, was restarted, has nothing left, has credentials, has at most half as many
 errors, verifies again, or was deleted.';
 
 REVOKE ALL ON FUNCTION tallymark.alert_holds(text, text, jsonb, integer, interval) FROM PUBLIC;

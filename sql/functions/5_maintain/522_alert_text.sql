@@ -7,17 +7,32 @@ AS $$
 DECLARE
   v_facts CONSTANT jsonb := alert.facts;
   c_most CONSTANT integer := 300;
+  c_most_types CONSTANT integer := 5;
   v_said text := left(v_facts ->> 'said', c_most);
+  v_missing text;
 BEGIN
   IF alert_text.recovered THEN
     RETURN CASE alert.kind
       WHEN 'stalled' THEN 'The job is no longer stalled: there was an update, or it is no longer running.'
       WHEN 'failed' THEN 'The failure is over: the job was restarted or deleted.'
+      WHEN 'shortfall' THEN 'Nothing is missing from the job any more, or it was restarted or deleted.'
       WHEN 'credentials' THEN 'The job is no longer waiting for credentials.'
       WHEN 'errors' THEN 'The job reports fewer errors again.'
       ELSE 'The state of the job matches its ledger again.' END
       || format(' The alert was opened at %s and closed at %s.', tallymark.iso_timestamp(alert.opened_at),
         tallymark.iso_timestamp(alert.recovered_at));
+  END IF;
+  IF v_facts ? 'shortfall' THEN
+    SELECT string_agg(m.items || ' ' || left(m.type, 100), ', ' ORDER BY m.number)
+        || CASE WHEN max(m.types) > c_most_types THEN format(' and those of %s more types', max(m.types) - c_most_types)
+          ELSE '' END
+    INTO v_missing
+    FROM (
+      SELECT t.key AS type, t.value #>> '{}' AS items, count(*) OVER () AS types,
+        row_number() OVER (ORDER BY t.value::numeric DESC, t.key COLLATE "C") AS number
+      FROM jsonb_each(v_facts -> 'shortfall') AS t
+    ) AS m
+    WHERE m.number <= c_most_types;
   END IF;
   IF v_facts ? 'difference' THEN
     v_said := format('%s at event %s', v_facts #>> '{difference,field}', v_facts #>> '{difference,seq}');
@@ -31,6 +46,8 @@ BEGIN
       ELSE 'The job has had no update since %1$s; by its habit one was due within %2$s s%4$s. There has been no sign of '
         'life since %3$s. Check whether its crawler is running and can reach the server.' END
     WHEN 'failed' THEN 'The job failed at %1$s. It runs again when a crawler reports started.'
+    WHEN 'shortfall' THEN 'The job reported completed at %1$s, but these are missing: %5$s. Look for what its crawler left '
+      'out; it should report what failed or was skipped.'
     WHEN 'credentials' THEN 'The job has been waiting for credentials since %1$s.'
     WHEN 'errors' THEN CASE v_facts ->> 'errors' WHEN '1' THEN 'The job reported 1 error at %1$s.'
       ELSE 'The job has reported %2$s errors since %1$s.' END
@@ -39,7 +56,7 @@ BEGIN
     v_facts ->> 'since', coalesce(v_facts ->> 'allowedSeconds', v_facts ->> 'errors'),
     greatest((v_facts ->> 'aliveAt') COLLATE "C", (v_facts ->> 'since') COLLATE "C"),
     coalesce(' after the end of its wait at ' || (v_facts ->> 'waitUntil'), '')
-      || coalesce(' (' || nullif(v_facts ->> 'reason', '') || ')', ''))
+      || coalesce(' (' || nullif(v_facts ->> 'reason', '') || ')', ''), v_missing)
     || coalesce(' Its progress was ' || (v_facts ->> 'summary') || '.', '')
     || coalesce(E'\n' || nullif(v_said, ''), '') || coalesce(E'\n' || left(v_facts ->> 'guidance', c_most), '');
 END

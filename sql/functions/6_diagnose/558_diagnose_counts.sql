@@ -7,6 +7,7 @@ AS $$
 DECLARE
   c_pairs CONSTANT bigint := 6; -- this many reports at least, twice as many without a total to compare with
   c_times CONSTANT numeric := 2;
+  c_most_types CONSTANT integer := 5;
   f CONSTANT jsonb := diagnose_counts.figures;
   v_processed numeric;
   v_total numeric;
@@ -14,6 +15,8 @@ DECLARE
   v_known numeric;
   v_rising boolean;
   v_facts jsonb;
+  v_short CONSTANT jsonb := tallymark.progress_shortfall(job.status, job.progress);
+  v_over jsonb;
   v_found jsonb := '[]';
 BEGIN
   SELECT CASE WHEN jsonb_typeof(job.progress -> 'processedItems') = 'number'
@@ -57,6 +60,27 @@ BEGIN
       'The processedItems of all workers are summed, so totalItems must be the total of the whole job, no two workers '
         'may process the same items, and a crawler that finds more items should send the new total.', v_facts);
   END IF;
+  IF v_short IS NOT NULL THEN
+    v_found := v_found || tallymark.finding('shortfall', 'problem', format(
+        'It reported completed, but these are missing: %s.',
+        (SELECT string_agg(n.value || ' ' || left(n.key, 100), ', ' ORDER BY n.value::numeric DESC, n.key COLLATE "C")
+          FROM (SELECT t.key, t.value #>> '{}' AS value FROM jsonb_each(v_short) AS t
+            ORDER BY t.value::numeric DESC, t.key COLLATE "C" LIMIT c_most_types) AS n)),
+      'Look for what its crawler left out. Items that fail for good or are skipped on purpose belong into failedByType and '
+        'skippedByType.', jsonb_build_object('shortfall', v_short));
+  END IF;
+  SELECT jsonb_object_agg(b.key, b.value -> 'over') INTO v_over
+  FROM jsonb_each(tallymark.progress_books(job.progress)) AS b WHERE (b.value ->> 'over')::numeric > 0;
+  IF v_over IS NOT NULL THEN
+    v_found := v_found || tallymark.finding('over_total', 'warning', format(
+        'More items than there are were done, failed or skipped: %s.',
+        (SELECT string_agg(n.value || ' ' || left(n.key, 100) || ' too many', ', '
+            ORDER BY n.value::numeric DESC, n.key COLLATE "C")
+          FROM (SELECT t.key, t.value #>> '{}' AS value FROM jsonb_each(v_over) AS t
+            ORDER BY t.value::numeric DESC, t.key COLLATE "C" LIMIT c_most_types) AS n)),
+      'An item should be counted once, as done, failed or skipped, and a crawler that finds more items should send the new '
+        'totalsByType, or count them in foundByType.', jsonb_build_object('over', v_over));
+  END IF;
   IF v_found = '[]' THEN
     v_found := tallymark.finding('counts_fit', 'ok', 'Its counts are consistent.', NULL, v_facts);
   END IF;
@@ -66,9 +90,9 @@ $$;
 
 COMMENT ON FUNCTION tallymark.diagnose_counts(tallymark.job, jsonb) IS
 'Diagnoses data inconsistencies: running totals that are summed as if they were increments, and more items processed
-than there are.
+than there are, and books that do not balance.
 Arguments: job: a row of tallymark.job; figures: as update_figures gives them.
-Returns: an array of findings: totals_as_increments, types_above_processed, processed_above_total; counts_fit where
+Returns: an array of findings: totals_as_increments, types_above_processed, processed_above_total, shortfall, over_total; counts_fit where
 there is none of these.';
 
 REVOKE ALL ON FUNCTION tallymark.diagnose_counts(tallymark.job, jsonb) FROM PUBLIC;

@@ -1,16 +1,19 @@
 -- There is one job for each kind, and some healthy jobs. What began long ago is left out.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(9);
+SELECT plan(10);
 
 DO $$
 BEGIN
   PERFORM tallymark.create_job(id)
-  FROM unnest('{well,silent,long silent,failed,failed long ago,expired,brief,erring,wrong}'::text[]) AS j (id);
+  FROM unnest('{well,silent,long silent,failed,failed long ago,short,complete,short long ago,expired,brief,erring,wrong}'::text[]) AS j (id);
   PERFORM tallymark.merge_progress(id, '{"message": "page 7", "processedItems": 5, "totalItems": 10}')
   FROM unnest('{well,silent,long silent,wrong}'::text[]) AS j (id);
   PERFORM tallymark.merge_progress('failed', '{"status": "failed", "error": {"type": "E", "message": "no answer"}}');
   PERFORM tallymark.merge_progress('failed long ago', '{"status": "failed", "timestamp": "2025-01-06T10:00:00Z"}');
+  PERFORM tallymark.merge_progress(j.id, jsonb_build_object('status', 'completed', 'message', 'bye', 'timestamp', j.at,
+    'totalsByType', jsonb_build_object('a', 10), 'itemsByType', jsonb_build_object('a', j.done)))
+  FROM (VALUES ('short', 3, NULL), ('complete', 10, NULL), ('short long ago', 3, '2025-01-06T10:00:00Z')) AS j (id, done, at);
   PERFORM tallymark.merge_progress('expired', '{"status": "credential_expiry", "message": "stopped", "credentialStatus":
     {"message": "token of gitlab.example was revoked", "adminGuidance": ["Ask the owner."]}}');
   PERFORM tallymark.merge_progress('brief', '{"status": "credential_expiry", "message": "401 from the server"}');
@@ -20,7 +23,7 @@ BEGIN
   UPDATE tallymark.job SET updated_at = updated_at - interval '2 hours' WHERE id IN ('silent', 'long silent');
   UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '2 hours'
   WHERE job_id IN ('silent', 'long silent');
-  UPDATE tallymark.job SET updated_at = updated_at - interval '2 days' WHERE id = 'failed long ago';
+  UPDATE tallymark.job SET updated_at = updated_at - interval '2 days' WHERE id IN ('failed long ago', 'short long ago');
   UPDATE tallymark.job SET updated_at = updated_at - interval '2 days' WHERE id = 'long silent';
   UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '2 days' WHERE job_id = 'long silent';
   UPDATE tallymark.job SET progress = progress || '{"processedItems": 6}' WHERE id = 'wrong';
@@ -28,14 +31,16 @@ BEGIN
 END
 $$;
 CREATE TEMPORARY VIEW found AS SELECT * FROM tallymark.alert_conditions()
-WHERE job_id IN ('well', 'silent', 'long silent', 'failed', 'failed long ago', 'expired', 'brief', 'erring', 'wrong');
+WHERE job_id IN ('well', 'short', 'complete', 'short long ago', 'silent', 'long silent', 'failed', 'failed long ago', 'expired', 'brief', 'erring', 'wrong');
 SELECT set_eq('SELECT job_id, kind FROM found',
-  $$VALUES ('silent', 'stalled'), ('failed', 'failed'), ('expired', 'credentials'), ('brief', 'credentials'),
+  $$VALUES ('silent', 'stalled'), ('failed', 'failed'), ('short', 'shortfall'), ('expired', 'credentials'), ('brief', 'credentials'),
     ('erring', 'errors'),
     ('wrong', 'mismatch')$$, 'each kind once, and no other');
 SELECT is(facts - 'since', '{"said": "page 7", "state": "silent", "summary": "5/10 items (50%)", "allowedSeconds": 900}',
   'the facts of a stalled job') FROM found WHERE kind = 'stalled';
 SELECT is(facts ->> 'said', 'no answer', 'the facts of a failed job') FROM found WHERE kind = 'failed';
+SELECT is(facts - '{since,seq}'::text[], '{"said": "bye", "summary": "3/10 a (30%)", "shortfall": {"a": 7}}',
+  'what is missing from a finished job') FROM found WHERE kind = 'shortfall';
 SELECT is(facts - 'since', '{"status": "credential_expired", "said": "token of gitlab.example was revoked",
   "guidance": "Ask the owner."}', 'what the crawler said about its credentials, and what to do')
 FROM found WHERE job_id = 'expired';

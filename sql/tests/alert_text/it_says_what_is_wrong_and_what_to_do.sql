@@ -1,7 +1,7 @@
 -- Each kind has a text for its beginning and one for its end, and no text has a gap.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(8);
+SELECT plan(10);
 
 CREATE TEMPORARY VIEW texts AS
 SELECT k.kind, r.recovered, tallymark.alert_text(jsonb_populate_record(NULL::tallymark.alert, jsonb_build_object(
@@ -11,6 +11,8 @@ FROM (VALUES
   ('stalled', '{"since": "2025-01-06T09:00:00.000Z", "allowedSeconds": 90, "said": "100% %s",
     "summary": "5 items"}'::jsonb),
   ('failed', '{"since": "2025-01-06T09:00:00.000Z", "said": null, "summary": null}'),
+  ('shortfall', '{"since": "2025-01-06T09:00:00.000Z", "said": "bye", "summary": "3/10 items (30%)",
+    "shortfall": {"a": 1, "notes": 7, "b": 1, "c": 1, "d": 1, "e": 1, "f": 1}}'),
   ('credentials', '{"since": "2025-01-06T09:00:00.000Z", "status": "credential_expired", "said": "It was revoked.",
     "guidance": "Renew it."}'),
   ('errors', '{"since": "2025-01-06T09:00:00.000Z", "errors": 12, "withinSeconds": 300, "said": "boom"}'),
@@ -25,6 +27,12 @@ SELECT is(text, 'The job has had no update since 2025-01-06T09:00:00.000Z; by it
   'There has been no sign of life since 2025-01-06T09:00:00.000Z. Check whether its crawler is running and can reach '
   'the server. Its progress was 5 items.' || E'\n100% %s',
   'what the crawler said is not used as a format') FROM texts WHERE kind = 'stalled' AND NOT recovered;
+SELECT is(text, 'The job reported completed at 2025-01-06T09:00:00.000Z, but these are missing: 7 notes, 1 a, 1 b, 1 c, 1 d '
+  'and those of 2 more types. Look for what its crawler left out; it should report what failed or was skipped. Its progress '
+  'was 3/10 items (30%).' || E'\nbye', 'what is missing, the most first') FROM texts WHERE kind = 'shortfall' AND NOT recovered;
+SELECT is(text, 'Nothing is missing from the job any more, or it was restarted or deleted. The alert was opened at '
+  '2025-01-06T10:00:00.000Z and closed at 2025-01-06T11:00:00.000Z.', 'that it is over')
+FROM texts WHERE kind = 'shortfall' AND recovered;
 SELECT is(text, 'The job has been waiting for credentials since 2025-01-06T09:00:00.000Z.' || E'\nIt was revoked.\nRenew it.',
   'the crawler''s own message, then what to do') FROM texts WHERE kind = 'credentials' AND NOT recovered;
 SELECT ok(text LIKE '%12 errors%' AND text LIKE '%boom', 'it has the number of errors and the last one') FROM texts

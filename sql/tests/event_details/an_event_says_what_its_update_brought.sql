@@ -2,7 +2,7 @@
 -- the job.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(10);
+SELECT plan(12);
 
 CREATE FUNCTION pg_temp.details_of(payload jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
@@ -42,6 +42,10 @@ SELECT is(pg_temp.details_of('{"status": "credential_expiry", "credentialStatus"
   "severity": "high"}}'),
   '{"status": "credential_expiry", "credentialStatus": {"type": "expiry", "severity": "high"}}',
     'a credential''s status');
+SELECT is(pg_temp.details_of('{"foundByType": {"notes": 3}, "failedByType": {"notes": 1}, "skippedByType": {"notes": 1},
+  "totalsByType": {"notes": 9}}'), '{"status": "processing", "foundByType": {"notes": 3}, "failedByType": {"notes": 1},
+  "skippedByType": {"notes": 1}, "totalsByType": {"notes": 9}}', 'what balances the books');
+SELECT is(pg_temp.details_of('{"status": "completed"}') -> 'shortfall', '{"notes": 7}', 'an end says what is missing');
 SELECT is(pg_temp.details_of('{}'), '{"status": "processing"}', 'an empty update');
 
 SELECT * FROM finish();

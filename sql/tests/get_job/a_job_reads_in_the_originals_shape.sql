@@ -16,10 +16,10 @@ END
 $$;
 
 SELECT is(tallymark.get_job('queued') - '{createdAt,updatedAt}'::text[], '{"id": "queued", "status": "queued",
-  "progress": {"timeline": []}, "resumeState": null, "lastSeq": 0, "percentage": null, "summary": "0 items",
+  "progress": {"timeline": []}, "resumeState": null, "lastSeq": 0, "percentage": null, "summary": "0 items", "books": null, "shortfall": null,
   "startedAt": null, "finishedAt": null, "attributes": {"account": 5}, "command": null}', 'a queued job');
 SELECT is(tallymark.get_job('job') - '{createdAt,updatedAt,progress}'::text[], '{"id": "job", "status": "running",
-  "resumeState": {"page": 2}, "lastSeq": 2, "percentage": 30.0, "summary": "150/500 issues (30%)",
+  "resumeState": {"page": 2}, "lastSeq": 2, "percentage": 30.0, "summary": "150/500 issues (30%)", "books": null, "shortfall": null,
   "startedAt": "2025-01-06T10:00:00.000Z", "finishedAt": null, "attributes": {}, "command": null}', 'a running job');
 SELECT is((tallymark.get_job('job') -> 'progress') - 'timeline', '{"totalItems": 500, "currentDataType": "issues",
   "processedItems": 150, "stage": "s", "itemsByType": {"issues": 50}, "lastProcessedId": "x", "own": true}',

@@ -1,7 +1,7 @@
 -- Each member accepts only its own values: words, objects, arrays.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(48);
+SELECT plan(60);
 \ir ../helpers.psql
 
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
@@ -26,7 +26,11 @@ FROM (VALUES
   (32, 'anything', '[{"deep": null}]', true),
   (33, 'doneBeyond', '[]', true), (34, 'doneBeyond', '["b", "d"]', true), (35, 'doneBeyond', '"b"', false),
   (36, 'doneBeyond', '{}', false), (37, 'doneBeyond', '[5]', false), (38, 'doneBeyond', '["b", ""]', false),
-  (39, 'doneBeyond', '[["b"]]', false)) AS c (number, name, value, good)
+  (39, 'doneBeyond', '[["b"]]', false),
+  (40, 'foundByType', '{}', true), (41, 'failedByType', '{"a": 0, "b": 9007199254740991}', true),
+  (42, 'skippedByType', '{"a": 5.0}', true), (43, 'totalsByType', '{"a": 5}', true),
+  (44, 'foundByType', '[]', false), (45, 'failedByType', '5', false), (46, 'skippedByType', '"a"', false),
+  (47, 'totalsByType', '[{"a": 1}]', false)) AS c (number, name, value, good)
 ORDER BY c.number;
 
 SELECT is(pg_temp.at_fault(jsonb_build_object('areas', jsonb_agg('{"type": "group", "fullPath": "a"}'::jsonb))),
@@ -41,6 +45,9 @@ SELECT is(pg_temp.at_fault(jsonb_build_object('doneBeyond', jsonb_agg(repeat('ä
   format('%s items done beyond the cursor, of %s characters', count(*), most.characters))
 FROM generate_series(1, 1001) AS n CROSS JOIN (VALUES (1000, 255), (1001, 1), (2, 256)) AS most (n, characters)
 WHERE n.n <= most.n GROUP BY most.n, most.characters;
+SELECT is(pg_temp.at_fault(jsonb_build_object(m.name, jsonb_build_object('a', 1, 'b', -1))), m.name || '.b',
+  m.name || ' names the type that is wrong')
+FROM unnest('{foundByType,failedByType,skippedByType,totalsByType}'::text[]) AS m (name);
 SELECT is(pg_temp.at_fault(jsonb_build_object('progress', repeat('x', c.n - 2))), -- and two quotation marks
   CASE WHEN c.n <= 65536 THEN 'taken' ELSE 'progress' END, 'progress of ' || c.n || ' bytes')
 FROM (VALUES (65536), (65537)) AS c (n);

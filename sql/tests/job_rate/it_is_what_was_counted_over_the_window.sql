@@ -2,7 +2,7 @@
 -- repeated totals count nothing, and neither does what came before the window.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(20);
+SELECT plan(23);
 
 CREATE FUNCTION pg_temp.report(id text, seconds numeric, payload jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -40,6 +40,10 @@ BEGIN
   PERFORM pg_temp.report('once', 0, '{"processedItems": 10}');
   PERFORM pg_temp.report('ended', n * 10, jsonb_build_object('processedItems', n * 10, 'status',
     CASE n WHEN 20 THEN 'completed' ELSE 'processing' END)) FROM generate_series(0, 20) AS n;
+  -- Two items are done each ten seconds, one fails and one is skipped; processedItems counts something else.
+  PERFORM pg_temp.report('books', n * 10, jsonb_build_object('itemsByType', '{"a": 2}'::jsonb, 'failedByType', '{"a": 1}'::jsonb,
+    'skippedByType', '{"a": 1}'::jsonb, 'totalsByType', '{"a": 124}'::jsonb) || beside.more)
+  FROM generate_series(0, 20) AS n, (VALUES ('{"processedItems": 7}'::jsonb)) AS beside (more);
   PERFORM tallymark.create_job('queued');
 END
 $$;
@@ -64,6 +68,9 @@ SELECT is(pg_temp.rate('young', 20) -> 'itemsPerSecond', '1',
   'the items of the first event were done before the window');
 SELECT is(pg_temp.rate('even', 900) -> 'itemsPerSecond', '0', 'a silent job has the rate 0');
 SELECT is(pg_temp.rate('even', 900) ->> 'eta', NULL, 'and no ETA');
+SELECT is(pg_temp.rate('books', 200) -> 'itemsLeft', '40', 'what is left goes by the books');
+SELECT is(pg_temp.rate('books', 200) -> 'itemsPerSecond', '0.4', 'and so does the rate: done, failed or skipped');
+SELECT is(pg_temp.rate('books', 200) -> 'etaSeconds', '100', 'so the time left fits both');
 SELECT is(pg_temp.rate(c.id, 250) ->> 'itemsPerSecond', NULL, c.id || ': there is no rate')
 FROM unnest('{ended,queued}'::text[]) AS c (id);
 SELECT throws_ok($$ SELECT tallymark.job_rate('nobody') $$, 'TK404', NULL, 'an unknown job is refused');

@@ -1,7 +1,7 @@
 -- The summary says how many of how many items of which type, as far as that is known.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(19);
+SELECT plan(25);
 
 SELECT is(tallymark.progress_summary(c.progress), c.summary, c.summary)
 FROM (VALUES (1, '{"processedItems": 150, "totalItems": 500, "currentDataType": "issues"}'::jsonb,
@@ -21,7 +21,15 @@ FROM (VALUES (1, '{"processedItems": 150, "totalItems": 500, "currentDataType": 
   (15, '{"processedItems": 150, "itemsByType": {"issues": 100, "notes": 50}, "totalItems": 500,
     "currentDataType": "notes"}', '150/500 items (30%)'),
   (16, '{"processedItems": 1}', '1 item'), (17, '{"totalItems": 1}', '0/1 item (0%)'),
-  (18, '{"itemsByType": {"a.b \"c\"": 3}}', '3 a.b "c"')) AS c (number, progress, summary)
+  (18, '{"itemsByType": {"a.b \"c\"": 3}}', '3 a.b "c"'),
+  -- The books say how many there are, and of which types.
+  (19, '{"itemsByType": {"issues": 5}, "totalsByType": {"issues": 10}}', '5/10 issues (50%)'),
+  (20, '{"itemsByType": {"issues": 5}, "totalsByType": {"issues": 10, "notes": 30}, "currentDataType": "notes"}',
+    '5/40 items (12%)'),
+  (21, '{"itemsByType": {"issues": 5}, "foundByType": {"notes": 30}}', '5 items'),
+  (22, '{"totalsByType": {"issues": 10}, "failedByType": {"issues": 2}}', '2/10 issues (20%)'),
+  (23, '{"itemsByType": {"issues": 5}, "failedByType": {"issues": 2}}', '5 issues'),
+  (24, '{"processedItems": 7, "totalItems": 8, "totalsByType": {"issues": 10}}', '7/8 issues (87%)')) AS c (number, progress, summary)
 ORDER BY c.number;
 DO $$
 BEGIN

@@ -2,7 +2,7 @@
 -- anything, and none of the roles has access to a table.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(120);
+SELECT plan(136);
 \ir ../helpers.psql
 
 CREATE ROLE tallymark_test_nobody;
@@ -24,7 +24,9 @@ FROM (VALUES (1, 'tallymark_writer', 'create_job(''a job'')'), (2, 'tallymark_wr
   (15, 'tallymark_writer', 'unseen_items(''job'', ''pages'', ''{a}'')'),
   (16, 'tallymark_writer', 'receive_unseen(''{"type": "pages", "keys": []}'', ''job'')'),
   (17, 'tallymark_writer', 'note_alive(''job'')'), (18, 'tallymark_writer', 'receive_alive(''{}'', ''job'')'),
-  (19, 'tallymark_writer', 'receive_for_job(''job'', ''{}'', ''{}'', ''{}'', false, 9, false)'))
+  (19, 'tallymark_writer', 'receive_for_job(''job'', ''{}'', ''{}'', ''{}'', false, 9, false)'),
+  (20, 'tallymark_reader', 'progress_books(''{}'')'), (21, 'tallymark_reader', 'progress_shortfall(''finished'', ''{}'')'),
+  (22, 'tallymark_reader', 'progress_extent(''{}'')'), (23, 'tallymark_reader', 'percentage_of(1, 2)'))
     AS c (number, role, call)
 CROSS JOIN unnest('{tallymark_writer,tallymark_reader,tallymark_admin,tallymark_test_nobody}'::text[]) AS r (role)
 ORDER BY c.number;

@@ -15,7 +15,7 @@ END $$;
 
 CREATE FUNCTION pg_temp.shown(job_id text) RETURNS jsonb LANGUAGE sql
 RETURN (SELECT jsonb_build_object('id', j.id, 'status', j.status, 'progress', j.progress, 'resumeState', j.resume_state,
-    'lastSeq', j.last_seq, 'percentage', j.percentage, 'summary', j.summary,
+    'lastSeq', j.last_seq, 'percentage', j.percentage, 'summary', j.summary, 'books', j.books, 'shortfall', j.shortfall,
     'startedAt', tallymark.iso_timestamp(j.started_at), 'finishedAt', tallymark.iso_timestamp(j.finished_at),
     'updatedAt', tallymark.iso_timestamp(j.updated_at), 'createdAt', tallymark.iso_timestamp(j.created_at),
     'attributes', j.attributes, 'command', j.command)

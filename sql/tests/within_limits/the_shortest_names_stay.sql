@@ -2,7 +2,7 @@
 -- their bytes. Increments of further types are summed under '', in whatever order all came; the ledger has all names.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(17);
+SELECT plan(20);
 
 -- 1,200 types in updates of 200, and as many fields, given by their numbers; then some that are shorter.
 CREATE FUNCTION pg_temp.many(first integer) RETURNS jsonb LANGUAGE sql RETURN (
@@ -63,6 +63,27 @@ FROM tallymark.job_event AS e WHERE e.job_id = 'up' AND e.seq = 6;
 
 DO $$ BEGIN PERFORM tallymark.prune_job('down', 'infinity', 3, 100); END $$;
 SELECT is(tallymark.verify_job('down'), true, 'also where a baseline has the names');
+
+-- All counts keep the same types: the books of a type have all of it or nothing.
+DO $$
+BEGIN
+  PERFORM tallymark.create_job('books');
+  PERFORM tallymark.merge_progress('books', jsonb_build_object('updateId', m.name || n, 'timestamp', '2025-01-06T10:00:00Z',
+    m.name, (SELECT jsonb_object_agg('type ' || 1000 + n * 200 + t, 1) FROM generate_series(0, 199) AS t)))
+  FROM unnest('{itemsByType,foundByType,failedByType,totalsByType}'::text[]) WITH ORDINALITY AS m (name, place),
+    generate_series(0, 1) AS g, LATERAL (SELECT m.place::integer - 1 + g AS n) AS u
+  ORDER BY n DESC;
+  PERFORM tallymark.merge_progress('books', '{"updateId": "w", "timestamp": "2025-01-06T10:00:00Z", "counting": "cumulative",
+    "foundByType": {"type 1999": 5, "type 1200": 2}, "totalsByType": {"a type with a long name": 1}}');
+  PERFORM tallymark.merge_progress('books', '{"updateId": "short", "timestamp": "2025-01-06T10:00:00Z",
+    "skippedByType": {"a": 1}}');
+END
+$$;
+SELECT is(tallymark.progress_books(j.progress) -> 'type 1999', NULL, 'a type that went is in none of them')
+FROM tallymark.job AS j WHERE j.id = 'books';
+SELECT is((SELECT count(*) FROM jsonb_object_keys(tallymark.progress_books(j.progress)) AS b (type) WHERE b.type <> ''), 1000::bigint,
+  '1,000 types') FROM tallymark.job AS j WHERE j.id = 'books';
+SELECT is(tallymark.verify_job('books'), true, 'and that is the fold of the ledger');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -18,6 +18,7 @@ PATHS: Mapping[str, str] = {
     "job in the past": "/job?id=going&at=2",
     "long job": f"/job?id={LONG}",
     "failed job": "/job?id=failed",
+    "short job": "/job?id=short",
     "no job": "/job?id=nobody",
     "errors": "/errors",
     "history": "/history",
@@ -53,6 +54,16 @@ def fill(url: str) -> None:
     seed(url, "waiting", [*many, {"status": "credential_expiry", "credentialStatus": credential}])
     seed(url, "failed", [*many, {"status": "failed", "error": {"type": "E" * 200, "message": "M" * 1000}}])
     seed(url, "finished", [*many, {"status": "completed"}])
+    seed(
+        url,
+        "short",
+        [
+            {"status": "started", "totalsByType": {"issues": 1234567, "T" * 100: 9, "notes": 1}},
+            {"itemsByType": {"issues": 1000000, "notes": 3, "labels": 5}, "failedByType": {"issues": 1200}},
+            {"foundByType": {"pages": 12}, "skippedByType": {"pages": 12}},
+            {"status": "completed"},
+        ],
+    )
     seed(url, "cancelled", [*many, {"status": "cancelled"}])
     seed(url, "paused", [*many, {"status": "paused"}])
     seed(url, "queued")

@@ -19,12 +19,26 @@ export interface Wait {
   reason: string | null;
 }
 
+/** What became of the items of a type; null is unknown. */
+export interface Book {
+  total: number | null;
+  done: number;
+  failed: number;
+  skipped: number;
+  left: number | null;
+  /** By how many these are more than there are. */
+  over: number | null;
+}
+/** How many items of each type are missing from a job that has finished; null where none is. */
+export type Shortfall = Record<string, number> | null;
+
 /** A job as lists have it. */
 export interface Row {
   id: string;
   status: Status;
   percentage: number | null;
   summary: string;
+  shortfall: Shortfall;
   stage: string | null;
   operationType: string | null;
   processedItems: number | null;
@@ -136,6 +150,9 @@ export interface Job {
   lastSeq: number;
   percentage: number | null;
   summary: string;
+  /** By type; null where there is nothing to balance. */
+  books: Record<string, Book> | null;
+  shortfall: Shortfall;
   startedAt: string | null;
   finishedAt: string | null;
   updatedAt: string;

@@ -1,10 +1,10 @@
 import type { ComponentChildren } from "preact";
 import type { ApiError } from "../lib/api";
 import { serverNow } from "../lib/clock";
-import { about, percent } from "../lib/format";
+import { about, count, percent } from "../lib/format";
 import { useTold } from "../lib/hooks";
 import type { Liveness } from "../lib/live";
-import type { Status } from "../lib/types";
+import type { Shortfall, Status } from "../lib/types";
 
 // Class names are written out in full, because the build removes classes that it does not find in any source.
 const COLOURS: Record<Status, string> = {
@@ -25,12 +25,26 @@ export function statusText(status: Status): string {
   return status.replaceAll("_", " ");
 }
 
-/** A job's status in words and colour. */
-export function StatusBadge({ status }: { status: Status }) {
+/** How many items are missing from a job that has finished. */
+export function missing(shortfall: Shortfall): number {
+  return Object.values(shortfall ?? {}).reduce((sum, items) => sum + items, 0);
+}
+
+/** A job's status in words and colour; of one that has finished also how many items are missing. */
+export function StatusBadge({ status, shortfall }: { status: Status; shortfall: Shortfall }) {
+  const look = shortfall ? "status-orange" : (COLOURS[status] ?? "status-secondary");
   return (
-    <span class={`status job-status ${COLOURS[status] ?? "status-secondary"}`}>
+    <span class={`status job-status ${look}`}>
       <span class="status-dot" />
-      {statusText(status)}
+      {/* One element, so that the words can go into two lines. */}
+      <span>
+        {statusText(status)}
+        {shortfall && (
+          <>
+            , <span class="text-nowrap">{count(missing(shortfall))} short</span>
+          </>
+        )}
+      </span>
     </span>
   );
 }
@@ -45,9 +59,13 @@ const BARS: Partial<Record<Status, string>> = {
   waiting_credential_renewal: "bar-waiting",
 };
 
-/** How much is done; null is unknown, which is drawn neither as empty nor as full. The status, if given, sets the colour. */
-export function Bar({ percentage, label, status }: { percentage: number | null; label: string; status?: Status }) {
-  const look = `progress progress-sm bar ${(status && BARS[status]) ?? ""}`;
+/**
+ * How much is done; null is unknown, which is drawn neither as empty nor as full. The status, if given, sets the colour,
+ * and so does `short`: that items are missing from a job that has finished.
+ */
+export function Bar(props: { percentage: number | null; label: string; status?: Status; short?: boolean }) {
+  const { percentage, label, status, short } = props;
+  const look = `progress progress-sm bar ${short ? "bar-short" : ((status && BARS[status]) ?? "")}`;
   if (percentage === null) {
     return <progress class={`${look} bar-unknown`} aria-label={`${label}: total unknown`} />;
   }

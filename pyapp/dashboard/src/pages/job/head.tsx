@@ -1,9 +1,9 @@
 import type { ComponentChildren } from "preact";
 import { jobPath } from "../../lib/api";
-import { duration, percent, speed, summaryText } from "../../lib/format";
+import { count, duration, percent, speed, summaryText } from "../../lib/format";
 import { useLoaded } from "../../lib/hooks";
 import type { Job, Rate } from "../../lib/types";
-import { Bar, Time } from "../../parts/basics";
+import { Bar, missing, Time } from "../../parts/basics";
 import { hasEnded } from "./commands";
 import { LongText, Said } from "./values";
 
@@ -23,7 +23,13 @@ export function Head({ job, past, aliveAt }: { job: Job; past: boolean; aliveAt:
             <bdi>{summaryText(job.summary)}</bdi>
           </span>
         </div>
-        <Bar percentage={job.percentage} label="Progress of the job" status={job.status} />
+        <Bar
+          percentage={job.percentage}
+          label="Progress of the job"
+          status={job.status}
+          short={job.shortfall !== null}
+        />
+        {job.shortfall && <Missing types={job.shortfall} />}
         {typeof progress.message === "string" && progress.message !== "" && (
           <p class="mt-3 mb-0">
             <LongText most={300}>{progress.message}</LongText>
@@ -77,6 +83,26 @@ export function Head({ job, past, aliveAt }: { job: Job; past: boolean; aliveAt:
         </dl>
       </div>
     </section>
+  );
+}
+
+/** How many types are named that items are missing of; the books have all. */
+const MOST_MISSING = 5;
+
+/** What is missing from a job that has finished, the most first. */
+function Missing({ types }: { types: Record<string, number> }) {
+  const found = Object.entries(types).sort(([, one], [, other]) => other - one);
+  return (
+    <p class="missing mt-3 mb-0" role="note">
+      <strong>Finished, {count(missing(types))} short.</strong> It reported completed, but these are missing:{" "}
+      {found.slice(0, MOST_MISSING).map(([name, items], place) => (
+        <span key={name}>
+          {place > 0 && ", "}
+          {count(items)} <Said>{name}</Said>
+        </span>
+      ))}
+      {found.length > MOST_MISSING && `, and those of ${count(found.length - MOST_MISSING)} more types`}.
+    </p>
   );
 }
 

@@ -11,6 +11,7 @@ import { AreasTab } from "./areas_tab";
 import { Asked, Commands, useCommands } from "./commands";
 import { CredentialAlert } from "./credential";
 import { ErrorsTab } from "./errors_tab";
+import { Books } from "./books";
 import { Head } from "./head";
 import { ItemTypes } from "./item_types";
 import { LivenessAlert, useLiveness, Waits } from "./liveness";
@@ -106,7 +107,7 @@ function Page({ job, watched }: { job: Job; watched: WatchedJob }) {
   const { subscribe } = watched;
   return (
     <>
-      <JobHead id={job.id} beside={<StatusBadge status={shown?.status ?? job.status} />}>
+      <JobHead id={job.id} beside={<Badge job={shown ?? job} />}>
         <LiveBadge liveness={watched.liveness} />
         <button type="button" class="btn" disabled={verification.asking} onClick={verification.verify}>
           {verification.asking ? "Verifying…" : "Verify"}
@@ -137,6 +138,7 @@ function Page({ job, watched }: { job: Job; watched: WatchedJob }) {
         ) : (
           <div class="two-columns">
             <div>
+              {shown?.books && <Books books={shown.books} ended={shown.status === "finished"} />}
               {shown && <ItemTypes progress={shown.progress} />}
               <RateChart job={job} subscribe={subscribe} />
               <Stages job={job} />
@@ -150,6 +152,10 @@ function Page({ job, watched }: { job: Job; watched: WatchedJob }) {
       </PageBody>
     </>
   );
+}
+
+function Badge({ job }: { job: Job }) {
+  return <StatusBadge status={job.status} shortfall={job.shortfall} />;
 }
 
 function JobHead({ id, beside, children }: { id: string; beside?: ComponentChildren; children?: ComponentChildren }) {

@@ -59,6 +59,7 @@ const TELLERS: Record<string, (details: Details) => Words> = {
   },
   completion: (d) => [
     d.status === "cancelled" ? "Cancelled" : "Finished",
+    isObject(d.shortfall) && `, ${count(sumOf(d.shortfall))} short`,
     typeof d.duration === "number" && ` after ${duration(d.duration / 1000)}`,
     said(d, "summary") && [": ", said(d, "summary")],
   ],
@@ -107,7 +108,7 @@ const BEGINNINGS: Record<string, string> = {
 
 function updateWords(d: Details): Words {
   const beginning = BEGINNINGS[String(d.status)];
-  const what = listed([counts(d), typeCounts(d)]);
+  const what = listed([counts(d), typeCounts(d), ...bookCounts(d)]);
   const body = [what, after(what.length > 0 ? " · " : "", tail(d))];
   if (what.length === 0 && tail(d).length === 0) {
     return beginning ?? "At work, nothing new to count";
@@ -154,6 +155,33 @@ function typeCounts(d: Details): Words {
     .slice(0, MOST_TYPES)
     .map(([name, value]) => [<Said key={name}>{name}</Said>, " ", plainly(value)]);
   return listed([...named, types.length > MOST_TYPES && plural(types.length - MOST_TYPES, "more type")]);
+}
+
+/** What balances the books: what was found, failed or was skipped, and how many there are. */
+function bookCounts(d: Details): Words[] {
+  const parts: [Json | undefined, string, string][] = [
+    [d.foundByType, "found", ""],
+    [d.failedByType, "", "failed"],
+    [d.skippedByType, "", "skipped"],
+    [d.totalsByType, "", "in all"],
+  ];
+  return parts.flatMap(([found, before, behind]) => {
+    const types = isObject(found) ? Object.entries(found) : [];
+    const named = types
+      .slice(0, MOST_TYPES)
+      .map(([name, value]) => [
+        before && `${before} `,
+        plainly(value),
+        " ",
+        <Said key={name}>{name}</Said>,
+        behind && ` ${behind}`,
+      ]);
+    return types.length > MOST_TYPES ? [...named, plural(types.length - MOST_TYPES, "more type")] : named;
+  });
+}
+
+function sumOf(counts: Record<string, Json>): number {
+  return Object.values(counts).reduce((sum: number, value) => sum + Number(value), 0);
 }
 
 function tail(d: Details): Words[] {

@@ -18,10 +18,15 @@ export function JobLine(props: { row: Row; rate: Rate | undefined; stalled: Stal
         </a>
       </td>
       <td role="cell" class="cell-status">
-        <StatusBadge status={row.status} />
+        <StatusBadge status={row.status} shortfall={row.shortfall} />
       </td>
       <td role="cell" class="cell-progress">
-        <Bar percentage={row.percentage} label={`Progress of ${row.id}`} status={row.status} />
+        <Bar
+          percentage={row.percentage}
+          label={`Progress of ${row.id}`}
+          status={row.status}
+          short={row.shortfall !== null}
+        />
         <div class="progress-words tabular">
           {row.percentage !== null && <strong>{percent(row.percentage)}</strong>}
           <span class="one-line text-secondary" title={row.summary}>
