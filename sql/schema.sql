@@ -50,12 +50,19 @@ CREATE TABLE tallymark.job (
                                                              -- in it.
   alive_at timestamptz,                                      -- When the last sign of life came, by the server's clock;
                                                              -- null where none ever did. No part of the state.
+  parent text COLLATE "C",                                   -- The job that it is part of; null where it is part of
+                                                             -- none. No part of the state.
+  series text COLLATE "C",                                   -- The attribute series: which crawl it is a run of; null
+                                                             -- where it has none. No part of the state.
   CONSTRAINT job_pkey PRIMARY KEY (id)
 ) WITH (fillfactor=60);
+CREATE INDEX job_attributes_idx ON tallymark.job USING gin (attributes jsonb_path_ops) WHERE (attributes <> '{}');
 CREATE INDEX job_created_idx ON tallymark.job (created_at, id);
 CREATE INDEX job_facets_idx ON tallymark.job USING gin (facets jsonb_path_ops);
 CREATE INDEX job_failed_idx ON tallymark.job (finished_at, id) WHERE (status = 'failed');
 CREATE INDEX job_finished_idx ON tallymark.job (finished_at) WHERE (finished_at IS NOT NULL);
+CREATE INDEX job_parent_idx ON tallymark.job (parent, id) WHERE (parent IS NOT NULL);
+CREATE INDEX job_series_idx ON tallymark.job (series, created_at, id) WHERE (series IS NOT NULL);
 CREATE INDEX job_status_created_idx ON tallymark.job (status, created_at, id);
 CREATE INDEX job_status_idx ON tallymark.job (status, id);
 
@@ -278,44 +285,49 @@ CREATE VIEW tallymark.events ( -- views/events.sql
 
 -- Shows the jobs: one row for each that is registered. A job that was deleted is no longer there; its archive has it,
 -- if tallymark prune made one. The values are those of get_job. Indexes: id, also its beginning by starts_with(id,
--- 'shop-'); status; created_at; finished_at where it is not null; facets by @>. updated_at has none, because each
--- update changes it: for the jobs of the last hour, read tallymark.events by recorded_at.
+-- 'shop-'); status; created_at; finished_at where it is not null; facets by @>; attributes by @>, together with
+-- attributes <> '{}'; series; parent. updated_at has none, because each update changes it: for the jobs of the last
+-- hour, read tallymark.events by recorded_at.
 CREATE VIEW tallymark.jobs ( -- views/jobs.sql
-  id text COLLATE "C",    -- The taskId of the wire protocol, 1 to 255 characters. It sorts by its bytes.
-  status text,            -- queued until somebody reports, then running, waiting_credential_renewal, paused, finished
-                          -- and so on; see docs/job-states.md.
-  stage text,             -- The stage that the crawler is in, as it calls it; null where it gave none.
-  operation_type text,    -- discovery, branch_crawling, data_collection or finalization; null where no crawler gave it.
-  current_data_type text, -- The type of what is crawled now; null where no crawler gave it.
-  processed_items bigint, -- How many items were processed, from which percentage and summary are computed:
-                          -- processedItems, or the sum of items_by_type where no crawler ever gave it; 0 where nothing
-                          -- was counted. See processed_items. A sum beyond bigint is shown as the largest bigint.
-  total_items bigint,     -- totalItems: how many items are expected; null where that is not known.
-  percentage numeric,     -- How much is done, 0 to 100 with one decimal, as progress_percentage computes it; null while
-                          -- the total is not known.
-  summary text,           -- The same for people, such as 150/500 issues (30%), as progress_summary writes it.
-  items_by_type jsonb,    -- How many items of each type were counted, {"issues": 150}; {} where nothing was.
-  message text,           -- The newest message; null where no crawler gave one.
-  error jsonb,            -- The newest error, a string or an object such as {"type", "message", "code", "context"};
-                          -- null where there was none. It stays when the job goes on.
-  last_processed_id text, -- The cursor: the last item that was processed, from which a restarted crawler goes on; null
-                          -- where there is none.
-  resume_state jsonb,     -- What the crawler stored for its restart, any JSON; null where it stored nothing, and since
-                          -- the job completed.
-  command text,           -- What an operator asks of the crawler and it has not done yet: pause, cancel or resume; null
-                          -- for nothing.
-  attributes jsonb,       -- The registrar's own; {} where there are none.
-  progress jsonb,         -- All that was reported, merged, under the names of the wire protocol: also the fields that
-                          -- have no column here.
-  facets jsonb,           -- What jobs are searched by, with an index: WHERE facets @> '{"stage": "fetch"}'. Members:
-                          -- stage, operationType, currentDataType, itemTypes (an array of the types counted).
-  last_seq bigint,        -- The number of its last event, 0 where it has none.
-  pruned_seq bigint,      -- Its events up to this number were pruned: tallymark.events does not have them, the counts
-                          -- do; 0 where it has all.
-  created_at timestamptz, -- When it was registered, by the server's clock.
-  started_at timestamptz, -- When the earliest of its updates happened, by the crawlers' clocks; null before the first.
-  updated_at timestamptz, -- When its last update was recorded, by the server's clock; when it was registered, before
-                          -- the first.
-  finished_at timestamptz -- When it ended, by the crawler's clock, while it is finished, failed or cancelled; else
-                          -- null.
+  id text COLLATE "C",     -- The taskId of the wire protocol, 1 to 255 characters. It sorts by its bytes.
+  status text,             -- queued until somebody reports, then running, waiting_credential_renewal, paused, finished
+                           -- and so on; see docs/job-states.md.
+  stage text,              -- The stage that the crawler is in, as it calls it; null where it gave none.
+  operation_type text,     -- discovery, branch_crawling, data_collection or finalization; null where no crawler gave
+                           -- it.
+  current_data_type text,  -- The type of what is crawled now; null where no crawler gave it.
+  processed_items bigint,  -- How many items were processed, from which percentage and summary are computed:
+                           -- processedItems, or the sum of items_by_type where no crawler ever gave it; 0 where nothing
+                           -- was counted. See processed_items. A sum beyond bigint is shown as the largest bigint.
+  total_items bigint,      -- totalItems: how many items are expected; null where that is not known.
+  percentage numeric,      -- How much is done, 0 to 100 with one decimal, as progress_percentage computes it; null
+                           -- while the total is not known.
+  summary text,            -- The same for people, such as 150/500 issues (30%), as progress_summary writes it.
+  items_by_type jsonb,     -- How many items of each type were counted, {"issues": 150}; {} where nothing was.
+  message text,            -- The newest message; null where no crawler gave one.
+  error jsonb,             -- The newest error, a string or an object such as {"type", "message", "code", "context"};
+                           -- null where there was none. It stays when the job goes on.
+  last_processed_id text,  -- The cursor: the last item that was processed, from which a restarted crawler goes on; null
+                           -- where there is none.
+  resume_state jsonb,      -- What the crawler stored for its restart, any JSON; null where it stored nothing, and since
+                           -- the job completed.
+  command text,            -- What an operator asks of the crawler and it has not done yet: pause, cancel or resume;
+                           -- null for nothing.
+  attributes jsonb,        -- The registrar's own; {} where there are none.
+  progress jsonb,          -- All that was reported, merged, under the names of the wire protocol: also the fields that
+                           -- have no column here.
+  facets jsonb,            -- What jobs are searched by, with an index: WHERE facets @> '{"stage": "fetch"}'. Members:
+                           -- stage, operationType, currentDataType, itemTypes (an array of the types counted).
+  last_seq bigint,         -- The number of its last event, 0 where it has none.
+  pruned_seq bigint,       -- Its events up to this number were pruned: tallymark.events does not have them, the counts
+                           -- do; 0 where it has all.
+  created_at timestamptz,  -- When it was registered, by the server's clock.
+  started_at timestamptz,  -- When the earliest of its updates happened, by the crawlers' clocks; null before the first.
+  updated_at timestamptz,  -- When its last update was recorded, by the server's clock; when it was registered, before
+                           -- the first.
+  finished_at timestamptz, -- When it ended, by the crawler's clock, while it is finished, failed or cancelled; else
+                           -- null.
+  parent text COLLATE "C", -- The job that it is part of; null where it is part of none.
+  series text COLLATE "C"  -- Which crawl, run again and again, it is a run of: its attribute series; null where it has
+                           -- none.
 );

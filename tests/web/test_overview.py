@@ -110,6 +110,18 @@ def test_the_overview_is_filtered_as_the_list_is(web: "Web", mark: str, update: 
     assert len(ids(("stage", ""), ("status", ""), ("limit", 100))) == 5
 
 
+def test_the_overview_finds_what_jobs_were_registered_with(web: "Web", mark: str) -> None:
+    """Attributes, series and parent, as the list does."""
+    body = {"taskId": f"{mark}/0", "attributes": {"team": "search", "series": "s"}, "parent": f"{mark}/all"}
+    assert web.call("POST", "/api/internal/jobs", body).status == 201
+
+    def ids(*query: tuple[str, object]) -> list[str]:
+        return [job["id"] for job in read(web, "overview", ("q", f"{mark}/"), *query)["jobs"]]
+
+    assert ids(("attribute.team", "search"), ("series", "s"), ("parent", f"{mark}/all")) == [f"{mark}/0"]
+    assert ids(("attribute.team", "other")) == ids(("series", "t")) == ids(("parent", "p")) == []
+
+
 @pytest.mark.parametrize("cursor", ["x", "616", "ff", "00", "6161", "3120ff", "6100", "6" * 5000])
 def test_what_no_page_gave_is_no_cursor(web: "Web", cursor: str) -> None:
     """Other cursors are refused."""

@@ -57,11 +57,32 @@ def _attributes(_context: click.Context, _option: click.Parameter, value: str | 
     return attributes
 
 
+def _wanted(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, str] | None:
+    """Read the values of --attribute."""
+    wanted: dict[str, str] = {}
+    for value in values:
+        name, sign, text = value.partition("=")
+        if not sign or not name or name in wanted:
+            raise click.BadParameter("must be NAME=VALUE, and each name may be given once")
+        wanted[name] = text
+    return wanted or None
+
+
 @click.command()
 @click.option("--status", metavar="STATUS", help="Only jobs with this status, such as running or failed.")
 @click.option("--stage", metavar="STAGE", help="Only jobs in this stage.")
 @click.option("--operation-type", metavar="TYPE", help="Only jobs with this operation, such as data_collection.")
 @click.option("--item-type", metavar="TYPE", help="Only jobs that have counted items of this type.")
+@click.option(
+    "--attribute",
+    "attributes",
+    callback=_wanted,
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Only jobs that were registered with this attribute. May be given up to 8 times.",
+)
+@click.option("--series", metavar="SERIES", help="Only runs of this series.")
+@click.option("--parent", metavar="JOB", help="Only jobs that are part of this one.")
 @click.option("--q", metavar="TEXT", help="Only jobs with this text in their ids.")
 @click.option("--prefix", "id_prefix", metavar="TEXT", help="Only jobs whose ids begin with this text.")
 @click.option(
@@ -81,7 +102,7 @@ def jobs(
     since: timedelta | datetime | None,
     *,
     as_json: bool,
-    **filters: str | None,
+    **filters: Any,  # noqa: ANN401 - texts, and the attributes
 ) -> None:
     """List jobs: status, progress, rate, and last update.
 
@@ -127,16 +148,28 @@ def job() -> None:
     metavar="JSON",
     help="""Attributes of your own, such as '{"account": "acme"}'.""",
 )
+@click.option("--series", metavar="SERIES", help="The crawl, run again and again, that it is a run of.")
+@click.option("--parent", metavar="JOB", help="The job that it is part of.")
 @json_option("Print the job, and whether it was `created` now.")
 @database_options
-def create(job_id: str, url: str, attributes: dict[str, Any] | None, *, as_json: bool) -> None:
+def create(
+    job_id: str,
+    url: str,
+    attributes: dict[str, Any] | None,
+    series: str | None,
+    parent: str | None,
+    *,
+    as_json: bool,
+) -> None:
     """Register JOB, so that crawlers can report on it.
 
     Registering it again changes nothing. The attribute {"counting": "cumulative"} says that its crawlers send running
-    totals as itemsByType, not increments.
+    totals as itemsByType, not increments. --series is the attribute "series".
     """
+    if series is not None:
+        attributes = {**(attributes or {}), "series": series}
     with connected(url, WRITER) as connection:
-        made = functions.create_job(connection, job_id, attributes)
+        made = functions.create_job(connection, job_id, attributes, parent=parent)
     if as_json:
         print_json(made)
     else:

@@ -128,7 +128,10 @@ JOB_AREAS_PAGE = _reads(
 
 # --- across jobs: $1 is the prefix of the ids that the caller may see, null for all -----------------------------------
 
-_FILTERS = ("id_prefix", "status", "stage", "operation_type", "current_data_type", "item_type")
+_FILTERS = (
+    *("id_prefix", "status", "stage", "operation_type", "current_data_type", "item_type"),
+    *("attributes", "series", "parent"),
+)
 
 LIST_JOBS = _reads(Call("list_jobs", *_FILTERS, "updated_since", "q", "max_jobs", "cursor"))
 _newest_jobs = Call("newest_jobs", *_FILTERS, "q", "max_jobs", "cursor")

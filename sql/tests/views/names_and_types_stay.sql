@@ -10,12 +10,12 @@ FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
 WHERE c.relnamespace = 'tallymark'::regnamespace AND c.relkind = 'v';
 
 SELECT is((SELECT string_agg(v.attname || ' ' || v.type, ', ' ORDER BY v.attnum) FROM view_column AS v
-    WHERE v.relname = 'jobs' AND v.attnum <= 24),
+    WHERE v.relname = 'jobs' AND v.attnum <= 26),
   'id text, status text, stage text, operation_type text, current_data_type text, processed_items bigint, '
   'total_items bigint, percentage numeric, summary text, items_by_type jsonb, message text, error jsonb, last_processed_id text, '
   'resume_state jsonb, command text, attributes jsonb, progress jsonb, facets jsonb, last_seq bigint, pruned_seq bigint, '
   'created_at timestamp with time zone, started_at timestamp with time zone, updated_at timestamp with time zone, '
-  'finished_at timestamp with time zone', 'those of jobs');
+  'finished_at timestamp with time zone, parent text, series text', 'those of jobs');
 SELECT is((SELECT string_agg(v.attname || ' ' || v.type, ', ' ORDER BY v.attnum) FROM view_column AS v
     WHERE v.relname = 'events' AND v.attnum <= 11),
   'job_id text, seq bigint, kind text, status text, happened_at timestamp with time zone, '
