@@ -9,7 +9,7 @@ DECLARE
   v_functions CONSTANT text[] := ARRAY(
     SELECT p.oid::pg_catalog.regprocedure::text FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = 'tallymark'::pg_catalog.regnamespace
-      AND p.proname IN ('attribute_matches', 'list_jobs', 'newest_jobs', 'create_job', 'check_job'));
+      AND p.proname IN ('attribute_matches', 'list_jobs', 'newest_jobs', 'create_job', 'check_job', 'family'));
   v_function text;
 BEGIN
   FOREACH v_function IN ARRAY v_functions LOOP

@@ -196,3 +196,17 @@ def test_each_event_of_a_shown_job_says_what_it_brought(db: Connection, db_url: 
     lines = run(db_url, "show", "j").output.splitlines()
     said = [line.partition("progress_update  ")[2] for line in lines if "progress_update" in line]
     assert said == ["40 expected", "waiting, reason rate limit", "at work, nothing new to count", "3 processed"]
+
+
+def test_what_is_part_of_a_job_is_shown_with_it(db: Connection, db_url: str) -> None:
+    """The sums and each part; and a part says what it is part of, and which series it is a run of."""
+    run(db_url, "create", "all")
+    for part in ("all/1", "all/2"):
+        assert run(db_url, "create", part, "--parent", "all", "--series", "nightly").exit_code == 0
+        report(db, part, itemsByType={"issues": 4}, totalItems=10)
+    shown = run(db_url, "show", "all").output
+    assert "2 parts (2 running): 8/20 issues (40%)" in shown
+    assert "all/2  running  4/10 issues (40%)" in shown
+    part = run(db_url, "show", "all/1").output
+    assert "part of       all" in part
+    assert '{"series": "nightly"}' in part.replace("'", '"')

@@ -39,6 +39,8 @@ _MAY_STALL = frozenset({"running", "waiting", "queued"})
 _MARKS = {"stuck": "stuck", "silent": "stalled", "never_reported": "never reported"}
 #: How many types and stages `show` has room for; `--json` has all types.
 _TYPES, _STAGES = 20, 15
+#: How many jobs of its family `show` has room for.
+_MEMBERS = 20
 _SEVERITY_STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "bold red"}
 #: Where what a finding says begins, after its severity.
 _INDENT = 10
@@ -188,7 +190,7 @@ def create(
 @json_option("Print the job as HTTP does.")
 @database_options
 def show(job_id: str, url: str, timeline: int, at: int | None, *, as_json: bool) -> None:
-    """Show JOB: progress, rate, counts, stages, what it waited for, and newest events."""
+    """Show JOB: progress, rate, counts, stages, what it waited for, what is part of it, and newest events."""
     with connected(url) as connection:
         if at is None:
             found = functions.get_job(connection, job_id, timeline_limit=timeline)
@@ -203,9 +205,10 @@ def show(job_id: str, url: str, timeline: int, at: int | None, *, as_json: bool)
             stalled = read_stalled(connection, [found]).get(job_id)
             durations = functions.stage_durations(connection, job_id)
             waited = functions.waiting_times(connection, job_id)
+            family = functions.family(connection, job_id, max_jobs=_MEMBERS)
         else:
             # These would be those of the job as it is.
-            rate, stalled, durations, waited = None, None, [], []
+            rate, stalled, durations, waited, family = None, None, [], [], None
 
     console = screen.make_console()
     room = screen.room_of(console)
@@ -215,6 +218,7 @@ def show(job_id: str, url: str, timeline: int, at: int | None, *, as_json: bool)
         job_view.counts(found, room, _TYPES),
         job_view.stages(durations, room, _STAGES),
         job_view.waits(waited, room, _STAGES),
+        job_view.family(family, room),
         job_view.event_lines(job_view.events_of(found), room),
     )
 

@@ -87,6 +87,7 @@ from tallymark.functions.stats import (
     database_figures as database_figures,
     error_groups as error_groups,
     events_per_minute as events_per_minute,
+    family as family,
     job_areas as job_areas,
     job_liveness as job_liveness,
     job_rate as job_rate,

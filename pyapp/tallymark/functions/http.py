@@ -120,6 +120,7 @@ HISTORY_PAGE = _reads(Call("history_page", "job_id", "field", "after_seq", "max_
 RATE_PAGE = _reads(Call("rate_page", job_id="$1", recent="make_interval(secs => $2::integer)"))
 STAGES_PAGE = _reads(Call("stages_page", "job_id"))
 JOB_LIVENESS = _reads(Call("job_liveness", "job_id", never_reported="make_interval(secs => $2::integer)"))
+FAMILY = _reads(Call("family", "job_id", "max_jobs", "cursor", "id_prefix"))
 VERIFY_PAGE = _reads(Call("verify_page", "job_id"))
 DIAGNOSE_JOB = _reads(Call("diagnose_job", "job_id"))
 JOB_AREAS_PAGE = _reads(

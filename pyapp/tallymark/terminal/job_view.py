@@ -32,6 +32,7 @@ _WAITS = (
     Column("last began"),
     Column("in all", right=True),
 )
+_FAMILY = (Column("part", least=8, middle=True), Column("status"), Column("progress", least=12))
 _EVENT_STYLES = {
     "error": "red",
     "completion": "green",
@@ -127,6 +128,21 @@ def waits(found: Sequence[functions.Waited], room: int | None, most: int) -> lis
     return [*lines, Text(f"and {count(len(found) - most, 'more reason')}", "dim")] if len(found) > most else lines
 
 
+def family(found: Json | None, room: int | None) -> list[Text]:
+    """Return the sums of the jobs that are part of a job, and a line for each that was listed."""
+    if not found or not found["children"]:
+        return []
+    statuses = ", ".join(f"{jobs} {plain(status)}" for status, jobs in found["statuses"].items())
+    line = f"{count(found['children'], 'part')} ({statuses}): {plain(found['summary'])}"
+    if found["etaSeconds"] is not None:
+        unknown = f", {found['withoutEta']} without a time" if found["withoutEta"] else ""
+        line += f", left {duration(found['etaSeconds'])}{unknown}"
+    rows = [[Text(plain(job["id"])), Text(job["status"]), Text(plain(job["summary"]))] for job in found["jobs"]]
+    lines = [*wrapped(Text(line, "bold"), room), *table_lines(_FAMILY, rows, room)]
+    more = found["children"] - len(rows)
+    return [*lines, Text(f"and {more} more: tallymark jobs --parent", "dim")] if more else lines
+
+
 def event_lines(found: Sequence[functions.Event], room: int | None) -> list[Text]:
     """Return a line for each event: its number, when, what kind, and what it brought."""
     if not found:
@@ -212,6 +228,7 @@ def _reported(job: Json) -> Iterator[tuple[str, Text]]:
         ("credential", progress.get("credentialStatus")),
         ("last id", progress.get("lastProcessedId")),
         ("resume state", job["resumeState"]),
+        ("part of", job.get("parent")),
         ("attributes", job.get("attributes")),
     ):
         if value not in (None, "", {}):

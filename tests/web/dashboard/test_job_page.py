@@ -24,6 +24,28 @@ def tab(page: "Page", name: str) -> None:
     page.get_by_role("navigation", name="Parts of the job").get_by_role("link", name=name).click()
 
 
+def test_what_is_part_of_a_job_is_added_up_on_its_page(shared: "Site") -> None:
+    """Sums, statuses and jobs, each with a link; and a job links to what it is part of."""
+    whole, url = new_id("whole"), shared.web.database_url
+    seed(url, whole)
+    for number in range(12):
+        execute(url, "SELECT tallymark.create_job(%s, parent => %s)", f"{whole}-{number:02}", whole)
+        seed(url, f"{whole}-{number:02}", [{"itemsByType": {"issues": number}, "totalItems": 11}])
+    page = shared.open(job_page(whole))
+    card = page.locator(".card", has=page.get_by_role("heading", name="Family: 12 jobs"))
+    expect(card).to_contain_text("50%")
+    expect(card).to_contain_text("66/132 issues")
+    expect(card).to_contain_text("12 running")
+    expect(card.get_by_role("row")).to_have_count(11)
+    seed(url, f"{whole}-00", [{"itemsByType": {"commits": 11}}])
+    expect(card).to_contain_text("77/132 items", timeout=30_000)
+    card.get_by_role("link", name="All 12 jobs").click()
+    expect(page.locator("[data-job]")).to_have_count(12)
+    page.goto(job_page(f"{whole}-03"))
+    page.get_by_role("link", name=whole, exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(whole)
+
+
 def test_items_and_stages_are_those_of_the_ledger(shared: "Site") -> None:
     """A bar for each type, largest first, and each stage with its duration."""
     job_id = new_id()

@@ -48,6 +48,23 @@ export interface OverviewPage {
   next: string | null;
 }
 
+/** What is part of a job, added up; `withoutEta` counts the jobs that have not ended and have no known end. */
+export interface Family {
+  id: string;
+  children: number;
+  statuses: Partial<Record<Status, number>>;
+  percentage: number | null;
+  summary: string;
+  itemsByType: Record<string, number>;
+  slowest: string | null;
+  etaSeconds: number | null;
+  eta: string | null;
+  withoutEta: number;
+  finishedAt: string | null;
+  jobs: Row[];
+  next: string | null;
+}
+
 /** The jobs that failed last. */
 export interface FailuresPage {
   jobs: Row[];
@@ -142,6 +159,8 @@ export interface Job {
   createdAt: string;
   attributes: Record<string, Json>;
   command: Command | null;
+  /** The job that it is part of. */
+  parent?: string;
   /** What to do about the job's credentials, while its status is about credentials. */
   credentialGuidance?: string[];
   /** While it waits. */

@@ -11,6 +11,7 @@ import { AreasTab } from "./areas_tab";
 import { Asked, Commands, useCommands } from "./commands";
 import { CredentialAlert } from "./credential";
 import { ErrorsTab } from "./errors_tab";
+import { FamilyCard } from "./family";
 import { Head } from "./head";
 import { ItemTypes } from "./item_types";
 import { LivenessAlert, useLiveness, Waits } from "./liveness";
@@ -137,6 +138,7 @@ function Page({ job, watched }: { job: Job; watched: WatchedJob }) {
         ) : (
           <div class="two-columns">
             <div>
+              {at === null && <FamilyCard job={job} />}
               {shown && <ItemTypes progress={shown.progress} />}
               <RateChart job={job} subscribe={subscribe} />
               <Stages job={job} />
