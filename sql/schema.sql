@@ -177,8 +177,8 @@ CREATE TABLE tallymark.pruned_update (
 -- Episodes that operators are told of: one row from when something is wrong with a job until it is not any more.
 CREATE TABLE tallymark.alert (
   job_id text COLLATE "C" NOT NULL,                           -- The job.
-  kind text COLLATE "C" NOT NULL,                             -- stalled, failed, credentials, errors or mismatch; see
-                                                              -- alert_conditions.
+  kind text COLLATE "C" NOT NULL,                             -- stalled, failed, credentials, errors, unusual, missed
+                                                              -- or mismatch; see alert_conditions.
   opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),   -- When it was noticed.
   recovered_at timestamptz,                                   -- When it was noticed that it is over; null while it is
                                                               -- not.
@@ -244,11 +244,21 @@ CREATE TABLE tallymark.job_item (
   CONSTRAINT job_item_pkey PRIMARY KEY (job_id, type, key_digest)
 );
 
+-- How runs of series went: how many items each had processed at which time since its start. No part of the state.
+CREATE TABLE tallymark.job_pace (
+  job_id text COLLATE "C" NOT NULL,             -- The job.
+  seq bigint NOT NULL,                          -- The number of its last event when this was computed.
+  at_seconds double precision[] NOT NULL,       -- Seconds since the job's start, by its crawlers' clocks, ascending; at
+                                                -- most some 100.
+  items numeric[] NOT NULL,                     -- How many items it had processed at each of them; ascending.
+  CONSTRAINT job_pace_pkey PRIMARY KEY (job_id)
+);
+
 -- Shows the open alerts, the last opened first, as of the last round of tallymark watchdog, or the last call of
 -- raise_alerts.
 CREATE VIEW tallymark.current_alerts ( -- views/current_alerts.sql
   job_id text,           -- The job.
-  kind text,             -- stalled, failed, credentials, errors or mismatch; see alert_conditions.
+  kind text,             -- stalled, failed, credentials, errors, unusual, missed or mismatch; see alert_conditions.
   opened_at timestamptz, -- When it was noticed, by the server's clock.
   told_at timestamptz,   -- When the message about it was sent or given up; null where not yet.
   says text,             -- What is wrong and what to do, for people.

@@ -26,6 +26,28 @@ CREATE INDEX IF NOT EXISTS job_parent_idx ON tallymark.job (parent, id) WHERE pa
 -- squawk-ignore require-concurrent-index-creation
 CREATE INDEX IF NOT EXISTS job_series_idx ON tallymark.job (series, created_at, id) WHERE series IS NOT NULL;
 
+-- How a run went outlives its events: those that prune_job deletes are in here.
+CREATE TABLE IF NOT EXISTS tallymark.job_pace (
+  job_id text COLLATE "C" NOT NULL,
+  seq bigint NOT NULL,
+  at_seconds double precision[] NOT NULL,
+  items numeric[] NOT NULL,
+  CONSTRAINT job_pace_pkey PRIMARY KEY (job_id)
+);
+
+ALTER TABLE tallymark.job_pace OWNER TO tallymark_owner;
+
+COMMENT ON TABLE tallymark.job_pace IS
+  'How runs of series went: how many items each had processed at which time since its start. No part of the state.';
+COMMENT ON COLUMN tallymark.job_pace.job_id IS 'The job.';
+COMMENT ON COLUMN tallymark.job_pace.seq IS 'The number of its last event when this was computed.';
+COMMENT ON COLUMN tallymark.job_pace.at_seconds IS
+  'Seconds since the job''s start, by its crawlers'' clocks, ascending; at most some 100.';
+COMMENT ON COLUMN tallymark.job_pace.items IS 'How many items it had processed at each of them; ascending.';
+
+COMMENT ON COLUMN tallymark.alert.kind IS
+  'stalled, failed, credentials, errors, unusual, missed or mismatch; see alert_conditions.';
+
 -- Each gets parameters more, which have defaults, so calls stay as they are; with both there, calls would be ambiguous.
 -- squawk-ignore ban-drop-function
 DROP FUNCTION IF EXISTS tallymark.list_jobs(text, text, text, text, text, timestamptz, text, text, integer, text);

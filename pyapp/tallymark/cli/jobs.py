@@ -39,8 +39,8 @@ _MAY_STALL = frozenset({"running", "waiting", "queued"})
 _MARKS = {"stuck": "stuck", "silent": "stalled", "never_reported": "never reported"}
 #: How many types and stages `show` has room for; `--json` has all types.
 _TYPES, _STAGES = 20, 15
-#: How many jobs of its family `show` has room for.
-_MEMBERS = 20
+#: How many jobs of its family, and how many runs before it, `show` has room for.
+_MEMBERS, _RUNS = 20, 10
 _SEVERITY_STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "bold red"}
 #: Where what a finding says begins, after its severity.
 _INDENT = 10
@@ -206,9 +206,10 @@ def show(job_id: str, url: str, timeline: int, at: int | None, *, as_json: bool)
             durations = functions.stage_durations(connection, job_id)
             waited = functions.waiting_times(connection, job_id)
             family = functions.family(connection, job_id, max_jobs=_MEMBERS)
+            series = functions.job_series(connection, job_id, max_runs=_RUNS)
         else:
             # These would be those of the job as it is.
-            rate, stalled, durations, waited, family = None, None, [], [], None
+            rate, stalled, durations, waited, family, series = None, None, [], [], None, None
 
     console = screen.make_console()
     room = screen.room_of(console)
@@ -219,6 +220,7 @@ def show(job_id: str, url: str, timeline: int, at: int | None, *, as_json: bool)
         job_view.stages(durations, room, _STAGES),
         job_view.waits(waited, room, _STAGES),
         job_view.family(family, room),
+        job_view.runs(series, now, room),
         job_view.event_lines(job_view.events_of(found), room),
     )
 

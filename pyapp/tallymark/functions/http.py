@@ -121,6 +121,7 @@ RATE_PAGE = _reads(Call("rate_page", job_id="$1", recent="make_interval(secs => 
 STAGES_PAGE = _reads(Call("stages_page", "job_id"))
 JOB_LIVENESS = _reads(Call("job_liveness", "job_id", never_reported="make_interval(secs => $2::integer)"))
 FAMILY = _reads(Call("family", "job_id", "max_jobs", "cursor", "id_prefix"))
+JOB_SERIES = _reads(Call("job_series", "job_id", "other_id", "max_runs", "id_prefix"))
 VERIFY_PAGE = _reads(Call("verify_page", "job_id"))
 DIAGNOSE_JOB = _reads(Call("diagnose_job", "job_id"))
 JOB_AREAS_PAGE = _reads(
@@ -150,6 +151,7 @@ STALLED_PAGE = _reads(
 RECENT_FAILURES = _reads(Call("recent_failures", "id_prefix", "since", "max_jobs"))
 #: Those that the overview shows above its list.
 LAST_FAILURES = _reads(Call("recent_failures", id_prefix="$1", max_jobs="5"), name="last_failures")
+SERIES_RUNS = _reads(Call("series_runs", "id_prefix", "series", "max_runs"))
 DAYS_PAGE = _reads(Call("days_page", "id_prefix", "days"))
 
 # --- the server itself --------------------------------------------------------------------------------------------

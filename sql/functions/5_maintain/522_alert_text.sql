@@ -15,6 +15,8 @@ BEGIN
       WHEN 'failed' THEN 'The failure is over: the job was restarted or deleted.'
       WHEN 'credentials' THEN 'The job is no longer waiting for credentials.'
       WHEN 'errors' THEN 'The job reports fewer errors again.'
+      WHEN 'unusual' THEN 'The job is no longer far behind the runs before it, or it is no longer running.'
+      WHEN 'missed' THEN 'The next run has started, or the last one was deleted.'
       ELSE 'The state of the job matches its ledger again.' END
       || format(' The alert was opened at %s and closed at %s.', tallymark.iso_timestamp(alert.opened_at),
         tallymark.iso_timestamp(alert.recovered_at));
@@ -32,6 +34,10 @@ BEGIN
         'life since %3$s. Check whether its crawler is running and can reach the server.' END
     WHEN 'failed' THEN 'The job failed at %1$s. It runs again when a crawler reports started.'
     WHEN 'credentials' THEN 'The job has been waiting for credentials since %1$s.'
+    WHEN 'unusual' THEN 'At %1$s, %6$s s after its start, the job had %5$s items. Each of the %7$s runs before it had at least '
+      '%8$s by then, and the median %9$s. Look at what is missing, and whether its source has changed.'
+    WHEN 'missed' THEN 'The next run of the series %10$s was due at %11$s, and counts as missed since %1$s. This job, its last '
+      'run, started at %12$s. Check what starts the runs.'
     WHEN 'errors' THEN CASE v_facts ->> 'errors' WHEN '1' THEN 'The job reported 1 error at %1$s.'
       ELSE 'The job has reported %2$s errors since %1$s.' END
     ELSE 'The state of the job did not match its ledger when it was verified at %1$s. Check who changed the '
@@ -39,7 +45,9 @@ BEGIN
     v_facts ->> 'since', coalesce(v_facts ->> 'allowedSeconds', v_facts ->> 'errors'),
     greatest((v_facts ->> 'aliveAt') COLLATE "C", (v_facts ->> 'since') COLLATE "C"),
     coalesce(' after the end of its wait at ' || (v_facts ->> 'waitUntil'), '')
-      || coalesce(' (' || nullif(v_facts ->> 'reason', '') || ')', ''))
+      || coalesce(' (' || nullif(v_facts ->> 'reason', '') || ')', ''),
+    v_facts ->> 'items', round((v_facts -> 'elapsedSeconds')::numeric), v_facts ->> 'runs', v_facts ->> 'lowest',
+    v_facts ->> 'usual', v_facts ->> 'series', v_facts ->> 'dueAt', v_facts ->> 'lastStartedAt')
     || coalesce(' Its progress was ' || (v_facts ->> 'summary') || '.', '')
     || coalesce(E'\n' || nullif(v_said, ''), '') || coalesce(E'\n' || left(v_facts ->> 'guidance', c_most), '');
 END

@@ -65,6 +65,44 @@ export interface Family {
   next: string | null;
 }
 
+/** A run of a series; `pace` has the seconds since its start and the items by then. */
+export interface Run {
+  id: string;
+  status: Status;
+  createdAt: string;
+  startedAt: string | null;
+  finishedAt: string | null;
+  seconds: number | null;
+  items: number;
+  itemsByType: Record<string, number>;
+  summary: string;
+  pace: [seconds: number, items: number][];
+}
+
+/** A job beside the runs of its series before it. */
+export interface JobSeries {
+  id: string;
+  series: string | null;
+  run: Run;
+  comparison: {
+    runs: number;
+    elapsedSeconds: number | null;
+    items: number;
+    usual: number | null;
+    lowest: number | null;
+    highest: number | null;
+    usualTotal: number | null;
+    usualSeconds: number | null;
+    expectedTotal: number | null;
+    expectedSeconds: number | null;
+    expectedEnd: string | null;
+    unusual: boolean;
+  } | null;
+  rhythm: { everySeconds: number | null; dueAt: string | null; missed: boolean } | null;
+  runs: Run[];
+  other?: Run;
+}
+
 /** The jobs that failed last. */
 export interface FailuresPage {
   jobs: Row[];

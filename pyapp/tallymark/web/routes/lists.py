@@ -68,6 +68,7 @@ _PAGES = {
     "errors": _Page(http.ERRORS_PAGE, lambda query: (query.instant("since"), query.number("limit"))),
     "stalled": _Page(http.STALLED_PAGE, lambda query: (query.number("limit"), never_reported())),
     "failures": _Page(http.RECENT_FAILURES, lambda query: (query.instant("since"), query.number("limit"))),
+    "series": _Page(http.SERIES_RUNS, lambda query: (query.text("series"), query.number("limit"))),
     "days": _Page(http.DAYS_PAGE, lambda query: (query.number("days"),)),
 }
 

@@ -38,6 +38,13 @@ export function Head({ job, past, aliveAt }: { job: Job; past: boolean; aliveAt:
               </a>
             </Fact>
           )}
+          {typeof job.attributes?.series === "string" && (
+            <Fact name="Series">
+              <a class="said" href={`/?series=${encodeURIComponent(job.attributes.series)}`}>
+                <bdi>{job.attributes.series}</bdi>
+              </a>
+            </Fact>
+          )}
           <Fact name="Stage">{text(progress.stage)}</Fact>
           <Fact name="Operation">{text(progress.operationType?.replaceAll("_", " "))}</Fact>
           <Fact name="Data type">{text(progress.currentDataType)}</Fact>

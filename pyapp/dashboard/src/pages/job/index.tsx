@@ -17,6 +17,7 @@ import { ItemTypes } from "./item_types";
 import { LivenessAlert, useLiveness, Waits } from "./liveness";
 import { PastBar } from "./past";
 import { RateChart } from "./rate_chart";
+import { SeriesCard } from "./series";
 import { Stages } from "./stages";
 import { StateTab } from "./state_tab";
 import { Timeline } from "./timeline";
@@ -139,6 +140,7 @@ function Page({ job, watched }: { job: Job; watched: WatchedJob }) {
           <div class="two-columns">
             <div>
               {at === null && <FamilyCard job={job} />}
+              {at === null && <SeriesCard job={job} />}
               {shown && <ItemTypes progress={shown.progress} />}
               <RateChart job={job} subscribe={subscribe} />
               <Stages job={job} />
