@@ -248,7 +248,7 @@ CREATE TABLE tallymark.job_item (
 CREATE TABLE tallymark.job_pace (
   job_id text COLLATE "C" NOT NULL,             -- The job.
   seq bigint NOT NULL,                          -- The number of its last event when this was computed.
-  at_seconds double precision[] NOT NULL,       -- Seconds since the job's start, by its crawlers' clocks, ascending; at
+  at_seconds numeric[] NOT NULL,                -- Seconds since the job's start, by its crawlers' clocks, ascending; at
                                                 -- most some 100.
   items numeric[] NOT NULL,                     -- How many items it had processed at each of them; ascending.
   CONSTRAINT job_pace_pkey PRIMARY KEY (job_id)

@@ -30,7 +30,7 @@ CREATE INDEX IF NOT EXISTS job_series_idx ON tallymark.job (series, created_at, 
 CREATE TABLE IF NOT EXISTS tallymark.job_pace (
   job_id text COLLATE "C" NOT NULL,
   seq bigint NOT NULL,
-  at_seconds double precision[] NOT NULL,
+  at_seconds numeric[] NOT NULL,
   items numeric[] NOT NULL,
   CONSTRAINT job_pace_pkey PRIMARY KEY (job_id)
 );

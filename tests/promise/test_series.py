@@ -60,7 +60,7 @@ def test_the_pace_of_a_run_is_what_it_had_after_each_event(db: Connection, histo
             _value(db, "SELECT tallymark.processed_items(tallymark.job_at(%s, %s) -> 'progress')", job, seq)
             for seq in range(2, len(seconds) + 2)
         ]
-        at_each = "SELECT ARRAY(SELECT coalesce(p.items[width_bucket(s::double precision, p.at_seconds)], 0)"
+        at_each = "SELECT ARRAY(SELECT coalesce(p.items[width_bucket(s::numeric, p.at_seconds)], 0)"
         at_each += " FROM unnest(%s::integer[]) AS s) FROM tallymark.run_pace(%s) AS p"
         assert _value(db, at_each, seconds, job) == had, job
         db.execute("SELECT tallymark.prune_job(%s, 'infinity', %s)", [job, chance.randrange(20)])

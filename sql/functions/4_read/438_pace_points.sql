@@ -6,7 +6,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   RETURN jsonb_build_object('pace', (
-    SELECT coalesce(jsonb_agg(jsonb_build_array(round(p.seconds::numeric, 3), p.items) ORDER BY p.place), '[]')
+    SELECT coalesce(jsonb_agg(jsonb_build_array(trim_scale(round(p.seconds, 3)), p.items) ORDER BY p.place), '[]')
     FROM unnest(pace.at_seconds, pace.items) WITH ORDINALITY AS p (seconds, items, place)));
 END
 $$;

@@ -13,7 +13,7 @@ DECLARE
   v_by_total boolean;
   v_done numeric; -- by the pruned updates
   v_all numeric;
-  v_seconds double precision;
+  v_seconds numeric;
 BEGIN
   SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = run_pace.job_id;
   SELECT p.* INTO v_pace FROM tallymark.job_pace AS p WHERE p.job_id = run_pace.job_id;
@@ -61,7 +61,7 @@ BEGIN
         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0), 0) END AS items
     FROM reported AS r
   ), points AS (
-    SELECT extract(epoch FROM g.at - v_job.started_at)::double precision AS seconds,
+    SELECT extract(epoch FROM g.at - v_job.started_at) AS seconds,
       v_done + sum(g.items) OVER (ORDER BY g.at, g.seq) AS items
     FROM gained AS g WHERE g.seq > 0
     UNION ALL
@@ -78,7 +78,7 @@ BEGIN
     SELECT s.seconds, s.items, max(s.items) OVER (ORDER BY s.seconds ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
     FROM parts AS s
   )
-  SELECT v_job.id, v_job.last_seq, coalesce(array_agg(s.seconds ORDER BY s.seconds), '{}'),
+  SELECT v_job.id, v_job.last_seq, coalesce(array_agg(trim_scale(s.seconds) ORDER BY s.seconds), '{}'),
     coalesce(array_agg(trim_scale(s.items) ORDER BY s.seconds), '{}')
   INTO v_pace.job_id, v_pace.seq, v_pace.at_seconds, v_pace.items
   FROM steps AS s WHERE s.items > coalesce(s.before, 0);

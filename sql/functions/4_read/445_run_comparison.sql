@@ -9,24 +9,24 @@ DECLARE
   c_least_runs CONSTANT integer := 3; -- fewer say nothing about what is usual
   c_early CONSTANT numeric := 0.1; -- of the usual time: before that, a report more or less decides
   v_items CONSTANT numeric := tallymark.processed_items(job.progress);
-  v_seconds CONSTANT double precision :=
+  v_seconds CONSTANT numeric :=
     extract(epoch FROM coalesce(job.finished_at, job.newest_at) - job.started_at);
   v_run record;
   v_pace tallymark.job_pace;
   v_place integer;
-  v_there double precision;
+  v_there numeric;
   v_then numeric[] := '{}'::numeric[];
   v_totals numeric[] := '{}'::numeric[];
-  v_took double precision[] := '{}'::double precision[];
-  v_needed double precision[] := '{}'::double precision[];
-  v_usual_seconds double precision;
-  v_expected double precision;
+  v_took numeric[] := '{}'::numeric[];
+  v_needed numeric[] := '{}'::numeric[];
+  v_usual_seconds numeric;
+  v_expected numeric;
 BEGIN
   IF job.series IS NULL THEN
     RETURN NULL;
   END IF;
   FOR v_run IN
-    SELECT r.id, extract(epoch FROM r.finished_at - r.started_at)::double precision AS seconds,
+    SELECT r.id, extract(epoch FROM r.finished_at - r.started_at) AS seconds,
       tallymark.processed_items(r.progress) AS items
     FROM tallymark.job AS r
     WHERE r.series = job.series AND (r.created_at, r.id) < (job.created_at, job.id) AND r.status = 'finished'
@@ -53,16 +53,16 @@ BEGIN
   END IF;
   RETURN (
     SELECT jsonb_build_object('runs', cardinality(v_then),
-      'elapsedSeconds', round(v_seconds::numeric, 3), 'items', v_items,
-      'usual', round((percentile_cont(0.5) WITHIN GROUP (ORDER BY t.items))::numeric, 1),
+      'elapsedSeconds', trim_scale(round(v_seconds, 3)), 'items', v_items,
+      'usual', trim_scale(round((percentile_cont(0.5) WITHIN GROUP (ORDER BY t.items))::numeric, 1)),
       'lowest', min(t.items), 'highest', max(t.items),
       'usualTotal', (SELECT round((percentile_cont(0.5) WITHIN GROUP (ORDER BY o.items))::numeric)
         FROM unnest(v_totals) AS o (items)),
-      'usualSeconds', round(v_usual_seconds::numeric, 3),
+      'usualSeconds', trim_scale(round(v_usual_seconds, 3)),
       'expectedTotal', CASE WHEN cardinality(v_then) > 0 THEN greatest(v_items,
         (SELECT round((percentile_cont(0.5) WITHIN GROUP (ORDER BY o.items))::numeric) FROM unnest(v_totals) AS o (items)))
         END,
-      'expectedSeconds', round(v_expected::numeric, 3),
+      'expectedSeconds', trim_scale(round(v_expected, 3)),
       'expectedEnd', CASE WHEN job.finished_at IS NULL THEN tallymark.iso_timestamp(date_trunc('milliseconds',
         job.started_at + v_expected * interval '1 second')) END,
       'unusual', job.status = 'running' AND cardinality(v_then) >= c_least_runs

@@ -41,7 +41,7 @@ BEGIN
   -- A series that rests at weekends is not late on a Sunday.
   v_longest := greatest(v_usual * 1.5, v_longest * 1.1);
   RETURN jsonb_build_object('last', v_last.id, 'lastStartedAt', tallymark.iso_timestamp(v_last.started_at),
-    'everySeconds', round(extract(epoch FROM v_usual), 3),
+    'everySeconds', trim_scale(round(extract(epoch FROM v_usual), 3)),
     'dueAt', tallymark.iso_timestamp(date_trunc('milliseconds', v_last.started_at + v_usual)),
     'missedAt', tallymark.iso_timestamp(date_trunc('milliseconds', v_last.started_at + v_longest)),
     'missed', coalesce(NOT v_at_work AND v_now > v_last.started_at + v_longest, false));

@@ -8,7 +8,7 @@ BEGIN
   RETURN jsonb_build_object('id', job.id, 'status', job.status,
     'createdAt', tallymark.iso_timestamp(job.created_at), 'startedAt', tallymark.iso_timestamp(job.started_at),
     'finishedAt', tallymark.iso_timestamp(job.finished_at),
-    'seconds', round(extract(epoch FROM coalesce(job.finished_at, job.newest_at) - job.started_at), 3),
+    'seconds', trim_scale(round(extract(epoch FROM coalesce(job.finished_at, job.newest_at) - job.started_at), 3)),
     'items', tallymark.processed_items(job.progress), 'itemsByType', coalesce(job.progress -> 'itemsByType', '{}'),
     'percentage', tallymark.progress_percentage(job.progress), 'summary', tallymark.progress_summary(job.progress));
 END
