@@ -50,12 +50,19 @@ CREATE TABLE tallymark.job (
                                                              -- in it.
   alive_at timestamptz,                                      -- When the last sign of life came, by the server's clock;
                                                              -- null where none ever did. No part of the state.
+  parent text COLLATE "C",                                   -- The job that it is part of; null where it is part of
+                                                             -- none. No part of the state.
+  series text COLLATE "C",                                   -- The attribute series: which crawl it is a run of; null
+                                                             -- where it has none. No part of the state.
   CONSTRAINT job_pkey PRIMARY KEY (id)
 ) WITH (fillfactor=60);
+CREATE INDEX job_attributes_idx ON tallymark.job USING gin (attributes jsonb_path_ops) WHERE (attributes <> '{}');
 CREATE INDEX job_created_idx ON tallymark.job (created_at, id);
 CREATE INDEX job_facets_idx ON tallymark.job USING gin (facets jsonb_path_ops);
 CREATE INDEX job_failed_idx ON tallymark.job (finished_at, id) WHERE (status = 'failed');
 CREATE INDEX job_finished_idx ON tallymark.job (finished_at) WHERE (finished_at IS NOT NULL);
+CREATE INDEX job_parent_idx ON tallymark.job (parent, id) WHERE (parent IS NOT NULL);
+CREATE INDEX job_series_idx ON tallymark.job (series, created_at, id) WHERE (series IS NOT NULL);
 CREATE INDEX job_status_created_idx ON tallymark.job (status, created_at, id);
 CREATE INDEX job_status_idx ON tallymark.job (status, id);
 
@@ -170,8 +177,8 @@ CREATE TABLE tallymark.pruned_update (
 -- Episodes that operators are told of: one row from when something is wrong with a job until it is not any more.
 CREATE TABLE tallymark.alert (
   job_id text COLLATE "C" NOT NULL,                           -- The job.
-  kind text COLLATE "C" NOT NULL,                             -- stalled, failed, shortfall, credentials, errors or
-                                                              -- mismatch; see alert_conditions.
+  kind text COLLATE "C" NOT NULL,                             -- stalled, failed, shortfall, credentials, errors,
+                                                              -- unusual, missed or mismatch; see alert_conditions.
   opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),   -- When it was noticed.
   recovered_at timestamptz,                                   -- When it was noticed that it is over; null while it is
                                                               -- not.
@@ -237,11 +244,22 @@ CREATE TABLE tallymark.job_item (
   CONSTRAINT job_item_pkey PRIMARY KEY (job_id, type, key_digest)
 );
 
+-- How runs of series went: how many items each had processed at which time since its start. No part of the state.
+CREATE TABLE tallymark.job_pace (
+  job_id text COLLATE "C" NOT NULL,             -- The job.
+  seq bigint NOT NULL,                          -- The number of its last event when this was computed.
+  at_seconds numeric[] NOT NULL,                -- Seconds since the job's start, by its crawlers' clocks, ascending; at
+                                                -- most some 100.
+  items numeric[] NOT NULL,                     -- How many items it had processed at each of them; ascending.
+  CONSTRAINT job_pace_pkey PRIMARY KEY (job_id)
+);
+
 -- Shows the open alerts, the last opened first, as of the last round of tallymark watchdog, or the last call of
 -- raise_alerts.
 CREATE VIEW tallymark.current_alerts ( -- views/current_alerts.sql
   job_id text,           -- The job.
-  kind text,             -- stalled, failed, shortfall, credentials, errors or mismatch; see alert_conditions.
+  kind text,             -- stalled, failed, shortfall, credentials, errors, unusual, missed or mismatch; see
+                         -- alert_conditions.
   opened_at timestamptz, -- When it was noticed, by the server's clock.
   told_at timestamptz,   -- When the message about it was sent or given up; null where not yet.
   says text,             -- What is wrong and what to do, for people.
@@ -278,8 +296,9 @@ CREATE VIEW tallymark.events ( -- views/events.sql
 
 -- Shows the jobs: one row for each that is registered. A job that was deleted is no longer there; its archive has it,
 -- if tallymark prune made one. The values are those of get_job. Indexes: id, also its beginning by starts_with(id,
--- 'shop-'); status; created_at; finished_at where it is not null; facets by @>. updated_at has none, because each
--- update changes it: for the jobs of the last hour, read tallymark.events by recorded_at.
+-- 'shop-'); status; created_at; finished_at where it is not null; facets by @>; attributes by @>, together with
+-- attributes <> '{}'; series; parent. updated_at has none, because each update changes it: for the jobs of the last
+-- hour, read tallymark.events by recorded_at.
 CREATE VIEW tallymark.jobs ( -- views/jobs.sql
   id text COLLATE "C",     -- The taskId of the wire protocol, 1 to 255 characters. It sorts by its bytes.
   status text,             -- queued until somebody reports, then running, waiting_credential_renewal, paused, finished
@@ -322,6 +341,9 @@ CREATE VIEW tallymark.jobs ( -- views/jobs.sql
   books jsonb,             -- Of each type how many there are, what became of them, and how many are left, {"issues":
                            -- {"total", "done", "failed", "skipped", "left", "over"}}, as progress_books computes it;
                            -- null where the crawlers gave nothing to balance.
-  shortfall jsonb          -- What is missing from a finished job, {"issues": 7}, as progress_shortfall computes it;
+  shortfall jsonb,         -- What is missing from a finished job, {"issues": 7}, as progress_shortfall computes it;
                            -- null where nothing is left.
+  parent text COLLATE "C", -- The job that it is part of; null where it is part of none.
+  series text COLLATE "C"  -- Which crawl, run again and again, it is a run of: its attribute series; null where it has
+                           -- none.
 );

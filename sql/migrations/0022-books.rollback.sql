@@ -26,4 +26,5 @@ BEGIN
 END
 $$;
 
+DELETE FROM tallymark.alert AS a WHERE a.kind = 'shortfall'; -- no release before knows it
 COMMENT ON COLUMN tallymark.alert.kind IS 'stalled, failed, credentials, errors or mismatch; see alert_conditions.';

@@ -11,7 +11,7 @@ raise_alerts.';
 
 COMMENT ON COLUMN tallymark.current_alerts.job_id IS 'The job.';
 COMMENT ON COLUMN tallymark.current_alerts.kind IS
-'stalled, failed, shortfall, credentials, errors or mismatch; see alert_conditions.';
+'stalled, failed, shortfall, credentials, errors, unusual, missed or mismatch; see alert_conditions.';
 COMMENT ON COLUMN tallymark.current_alerts.opened_at IS 'When it was noticed, by the server''s clock.';
 COMMENT ON COLUMN tallymark.current_alerts.told_at IS
 'When the message about it was sent or given up; null where not yet.';

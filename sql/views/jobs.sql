@@ -36,14 +36,17 @@ SELECT
   j.updated_at,
   j.finished_at,
   tallymark.progress_books(j.progress) AS books,
-  tallymark.progress_shortfall(j.status, j.progress) AS shortfall
+  tallymark.progress_shortfall(j.status, j.progress) AS shortfall,
+  j.parent,
+  j.series
 FROM tallymark.job AS j;
 
 COMMENT ON VIEW tallymark.jobs IS
 'Shows the jobs: one row for each that is registered. A job that was deleted is no longer there; its archive has it, if
 tallymark prune made one. The values are those of get_job. Indexes: id, also its beginning by starts_with(id, ''shop-'');
-status; created_at; finished_at where it is not null; facets by @>. updated_at has none, because each update changes it:
-for the jobs of the last hour, read tallymark.events by recorded_at.';
+status; created_at; finished_at where it is not null; facets by @>; attributes by @>, together with attributes <> ''{}'';
+series; parent. updated_at has none, because each update changes it: for the jobs of the last hour, read
+tallymark.events by recorded_at.';
 
 COMMENT ON COLUMN tallymark.jobs.id IS 'The taskId of the wire protocol, 1 to 255 characters. It sorts by its bytes.';
 COMMENT ON COLUMN tallymark.jobs.status IS
@@ -96,6 +99,9 @@ COMMENT ON COLUMN tallymark.jobs.books IS
 "skipped", "left", "over"}}, as progress_books computes it; null where the crawlers gave nothing to balance.';
 COMMENT ON COLUMN tallymark.jobs.shortfall IS
 'What is missing from a finished job, {"issues": 7}, as progress_shortfall computes it; null where nothing is left.';
+COMMENT ON COLUMN tallymark.jobs.parent IS 'The job that it is part of; null where it is part of none.';
+COMMENT ON COLUMN tallymark.jobs.series IS
+'Which crawl, run again and again, it is a run of: its attribute series; null where it has none.';
 
 REVOKE ALL ON tallymark.jobs FROM PUBLIC;
 GRANT SELECT ON tallymark.jobs TO tallymark_reader, tallymark_admin;

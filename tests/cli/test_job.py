@@ -228,3 +228,40 @@ def test_each_event_of_a_shown_job_says_what_it_brought(db: Connection, db_url: 
     lines = run(db_url, "show", "j").output.splitlines()
     said = [line.partition("progress_update  ")[2] for line in lines if "progress_update" in line]
     assert said == ["40 expected", "waiting, reason rate limit", "at work, nothing new to count", "3 processed"]
+
+
+def test_what_is_part_of_a_job_is_shown_with_it(db: Connection, db_url: str) -> None:
+    """The sums and each part; and a part says what it is part of, and which series it is a run of."""
+    run(db_url, "create", "all")
+    for part in ("all/1", "all/2"):
+        assert run(db_url, "create", part, "--parent", "all", "--series", "nightly").exit_code == 0
+        report(db, part, itemsByType={"issues": 4}, totalItems=10)
+    shown = run(db_url, "show", "all").output
+    assert "2 parts (2 running): 8/20 issues (40%)" in shown
+    assert "all/2  running  4/10 issues (40%)" in shown
+    part = run(db_url, "show", "all/1").output
+    assert "part of       all" in part
+    assert '{"series": "nightly"}' in part.replace("'", '"')
+
+
+def test_a_run_of_a_series_is_shown_beside_the_runs_before_it(db: Connection, db_url: str) -> None:
+    """What is usual by then and in all, when it will end, and whether it is unusual."""
+    for run, items in (("r1", 40), ("r2", 44), ("r3", 42), ("r4", 2)):
+        functions.create_job(db, run, {"series": "nightly"})
+        for minute in range(11 if run != "r4" else 6):
+            at = f"2025-01-06T10:{minute:02}:00Z"
+            report(db, run, timestamp=at, updateId=str(minute), itemsByType={"pages": items if minute else 0})
+        if run != "r4":
+            report(db, run, timestamp="2025-01-06T10:10:01Z", status="completed")
+    shown = run_show(db_url, "r4")
+    assert "series nightly" in shown
+    assert "10 items after 5 min; usual by then 210 (200 to 220 in 3 runs), in all 420 in 10 min" in shown
+    assert "expected end 2025-01-06" in shown
+    assert "unusual: less than half of the lowest of these" in shown
+    assert "r3 finished 420 pages 10 min" in shown
+    assert "no run before this one has finished" in run_show(db_url, "r1")
+
+
+def run_show(url: str, job_id: str) -> str:
+    """Return the words that `job show` prints of a job, without its events."""
+    return " ".join(run(url, "show", job_id, "--timeline", "0", COLUMNS="200").output.split())

@@ -102,10 +102,16 @@ def test_without_jobs_it_says_how_to_make_one(db: Connection, db_url: str) -> No
         (["--since", "99999w"], ["a_done", "a_pages", "b_find", "b_issues"]),
         (["--since", "2125-01-01"], []),
         (["--prefix", "b_", "--item-type", "issues"], ["b_issues"]),
+        (["--attribute", "team=search"], ["b_find", "b_issues"]),
+        (["--attribute", "team=search", "--attribute", "size=3"], ["b_find"]),
+        (["--series", "nightly"], ["b_issues"]),
+        (["--parent", "all"], ["b_find"]),
     ],
 )
 def test_jobs_are_found_by_what_they_are(db: Connection, db_url: str, arguments: list[str], found: list[str]) -> None:
     """Each option narrows the list, alone and together with the others."""
+    functions.create_job(db, "b_find", {"team": "search", "size": 3}, parent="all")
+    functions.create_job(db, "b_issues", {"team": "search", "series": "nightly"})
     report(db, "a_done", status="completed")
     report(db, "a_pages", stage="pages")
     report(db, "b_find", operationType="discovery")

@@ -50,14 +50,14 @@ class Spy:
 
 def test_a_job_is_registered_begun_counted_and_completed(make_client: "Make", name: str, look: "Look") -> None:
     """The `with` block does all of it."""
-    with make_client().job(name, attributes={"for": "a test"}) as job:
+    with make_client().job(name, attributes={"for": "a test"}, parent=f"{name} as a whole") as job:
         assert (job.resume.last_processed_id, job.resume.processed_items, job.resume.source) == (None, 0, "server")
         job.advance("issues", 10, last_id="issue-10")
         job.advance("commits")
         job.advance("requests", 3, processed=0)
     found = look(name)
     assert found["status"] == "finished"
-    assert found["attributes"] == {"for": "a test"}
+    assert (found["attributes"], found["parent"]) == ({"for": "a test"}, f"{name} as a whole")
     assert look.counts(name) == ({"issues": 10, "commits": 1, "requests": 3}, 11)
     assert found["progress"]["lastProcessedId"] == "issue-10"
 

@@ -131,6 +131,11 @@ def test_every_argument_over_a_limit_is_refused_at_the_call_and_costs_nothing(
         ({"job_id": "j", "attributes": {"big": "x" * 70_000}}, r"attributes takes 70011 bytes as JSON, at most 65536"),
         ({"job_id": "j", "attributes": [1]}, r"attributes must be a mapping"),
         ({"job_id": "j", "attributes": {"counting": "wild"}}, r"must be increment or cumulative, not 'wild'"),
+        ({"job_id": "j", "attributes": {"series": "x" * 256}}, r"attributes\['series'\]"),
+        ({"job_id": "j", "attributes": {"series": 5}}, r"attributes\['series'\]"),
+        ({"job_id": "j", "parent": ""}, r"parent"),
+        ({"job_id": "j", "parent": 5}, r"parent"),
+        ({"job_id": "j", "parent": "j"}, r"parent must be another job than 'j'"),
         ({"job_id": "j", "on_command": 3}, r"on_command must be a function, not 3"),
     ],
 )

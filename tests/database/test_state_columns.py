@@ -18,6 +18,8 @@ Connection = psycopg.Connection[Any]
 NO_STATE = {
     "id": "the key",
     "attributes": "the registrar's",
+    "parent": "the registrar's",
+    "series": "the registrar's",
     "alive_at": "a sign of life is no update and is not in the ledger",
     "created_at": "when it was registered",
     "updated_at": "when the last update was recorded",

@@ -16,7 +16,9 @@ from .strategies import JOB, KEYED_TYPES, KEYS, OTHER_NOTATIONS, Call, Delivery
 Connection = psycopg.Connection[Any]
 
 #: Columns of a job's row that do not follow from its updates, or are compared in another way.
-NO_STATE = ["id", "created_at", "updated_at", "pruned_seq", "alive_at", "started_at", "finished_at"]
+NO_STATE = [
+    *("id", "created_at", "updated_at", "pruned_seq", "alive_at", "started_at", "finished_at", "parent", "series")
+]
 #: The fields whose history is read, by the names that readers know.
 FIELDS = [
     *("status", "processedItems", "itemsByType.issues", "itemsByType.pages", "itemsByType.projects", "stage"),

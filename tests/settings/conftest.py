@@ -133,6 +133,7 @@ UNION ALL SELECT to_jsonb(a)::text FROM tallymark.job_area AS a
 UNION ALL SELECT to_jsonb(i)::text FROM tallymark.job_item AS i
 UNION ALL SELECT (to_jsonb(b) - '{folded_at,digest}'::text[])::text FROM tallymark.job_baseline AS b
 UNION ALL SELECT to_jsonb(p)::text FROM tallymark.pruned_update AS p
+UNION ALL SELECT to_jsonb(r)::text FROM tallymark.job_pace AS r
 UNION ALL SELECT (to_jsonb(t) - '{digest,created_at,revoked_at}'::text[])::text FROM tallymark.api_token AS t
 """
 

@@ -40,6 +40,9 @@ DECLARE
 BEGIN
   PERFORM tallymark.create_job(j.job, jsonb_build_object('account', j.job, 'at', '31.12.2025'))
   FROM (SELECT DISTINCT job FROM sent) AS j;
+  PERFORM tallymark.create_job('run ''日', '{"series": "täglich ''\\"}', parent => 'pruned');
+  PERFORM tallymark.merge_progress('run ''日', jsonb_build_object('timestamp', '2025-06-01T00:00:00.333333Z'::timestamptz
+    + n * interval '1.1 s', 'itemsByType', '{"ä''": 3}'::jsonb)) FROM generate_series(0, 2) AS n;
   PERFORM tallymark.create_job('queued "日"', '{"note": "''\\"}');
   FOR s IN SELECT * FROM sent ORDER BY number LOOP
     PERFORM tallymark.merge_progress(s.job, s.payload);
@@ -50,6 +53,7 @@ BEGIN
   UPDATE tallymark.job_event SET recorded_at = '2025-12-31 12:00Z'::timestamptz + seq * interval '1.000001 s';
   UPDATE tallymark.job_event SET occurred_at = '2025-12-31 11:00Z' WHERE payload IS NULL;
   PERFORM tallymark.prune_job('pruned', '2026-01-01', 1);
+  PERFORM tallymark.prune_job('run ''日', '2026-01-01', 0);
   PERFORM tallymark.create_token('token ''日\''', '{write,read}', 'crawl 日\', '9999-12-31 23:59:59+00');
   UPDATE tallymark.api_token SET created_at = '2025-01-31 12:00Z';
 END

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,42 @@ def fall_silent(db: Connection, job: str) -> None:
 def all_sent(db: Connection) -> bool:
     """Return whether all messages have been sent."""
     return db.execute("SELECT count(*) FROM tallymark.alert WHERE due_at IS NOT NULL").fetchone() == (0,)
+
+
+def test_an_unusual_run_and_a_missed_one_are_told_of_once_and_their_ends_once(
+    db: Connection, db_url: str, receiver: Receiver
+) -> None:
+    """A run far behind those before it catches up; and the next run of another series starts late."""
+
+    def run(job: str, series: str, hours: float, items: int, **end: object) -> None:
+        db.execute("SELECT tallymark.create_job(%s, %s)", [job, Jsonb({"series": series})])
+        began = datetime.now(UTC) - timedelta(hours=hours)
+        report(db, job, timestamp=began.isoformat(), status="started")
+        report(db, job, timestamp=(began + timedelta(minutes=20)).isoformat(), itemsByType={"pages": items})
+        if end:
+            report(db, job, timestamp=(began + timedelta(minutes=30)).isoformat(), **end)
+
+    for number in range(3):
+        run(f"before {number}", "weekly", 2, 100, status="completed")
+    for number in range(5):
+        run(f"hourly {number}", "hourly", 6 - number, 100, status="completed")
+    with watching(db_url, "--notify", receiver.url), watching(db_url, "--notify", receiver.url):
+        run("behind", "weekly", 0.4, 40)
+        opened = {
+            "Alert: job behind has far fewer items than the runs before it",
+            "Alert: job hourly 4 was not followed by the next run",
+        }
+        wait_until(lambda: set(receiver.titles) >= opened)
+        assert db.execute("SELECT count(*) FROM tallymark.job_pace").fetchone() == (3,), "the rounds note how runs went"
+        report(db, "behind", itemsByType={"pages": 50})
+        run("hourly 5", "hourly", 0.1, 1)
+        resolved = {
+            "Resolved: job behind is as the runs before it, or has ended",
+            "Resolved: job hourly 4 was followed by the next run, or deleted",
+        }
+        wait_until(lambda: set(receiver.titles) >= resolved)
+    assert receiver.titles == dict.fromkeys(opened | resolved, 1)
+    assert all_sent(db)
 
 
 def test_each_kind_fires_once_and_recovers_once_with_two_watchdogs(

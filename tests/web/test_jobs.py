@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from tests.web.watching import wait_until
 
+from tallymark import functions
 from tallymark.functions.errors import NOT_GRANTED
 from tallymark.schema.migrate import migrate
 
@@ -192,6 +193,29 @@ def test_the_history_of_a_field_is_read_page_by_page(web: "Web", job: str, updat
     assert seen == [(1, 3, 3), (2, 0, 3), (3, 1, 4), (4, 2, 6), (5, 3, 9)]
     missing = web.call("GET", f"{JOBS}/{job}/history")
     assert (missing.status, missing.json["details"]) == (400, [{"field": "field", "problem": "is required"}])
+
+
+def test_what_is_part_of_a_job_is_added_up(web: "Web", update: Update) -> None:
+    """Counts, percentage, a page of the jobs. A token for some jobs adds up only these, and names no other parent."""
+    whole = f"all_{secrets.token_hex(8)}"
+    for number in range(3):
+        body = {"taskId": f"{whole}/{number}", "parent": whole}
+        assert web.call("POST", JOBS, body).json["parent"] == whole
+        web.report(update(f"{whole}/{number}", itemsByType={"issues": number}, totalItems=10))
+    family = web.call("GET", f"{JOBS}/{whole}/family?limit=2").json
+    assert (family["children"], family["itemsByType"], family["percentage"]) == (3, {"issues": 3}, 10)
+    assert [job["id"] for job in family["jobs"]] == [f"{whole}/0", f"{whole}/1"]
+    rest = web.call("GET", f"{JOBS}/{whole}/family?cursor={family['next']}").json
+    assert ([job["id"] for job in rest["jobs"]], rest["next"]) == ([f"{whole}/2"], None)
+    with psycopg.connect(web.database_url, autocommit=True) as connection:
+        assert functions.family(connection, whole, max_jobs=2)["jobs"] == family["jobs"]
+        token = functions.create_token(connection, f"t_{whole}", ["write", "read"], job_prefix=f"{whole}/1")
+    own = web.call("GET", f"{JOBS}/{whole}%2F1/family", token=token)
+    assert own.json["children"] == 0
+    assert web.call("GET", f"{JOBS}/{whole}/family", token=token).status == 403
+    foreign = web.call("POST", JOBS, {"taskId": f"{whole}/1/x", "parent": whole}, token=token)
+    assert (foreign.status, foreign.json["error"]) == (403, "Forbidden")
+    assert web.call("GET", f"{JOBS}/nobody_{whole}/family").status == 404
 
 
 def test_a_diagnosis_of_a_job_can_be_read(web: "Web", job: str, update: Update) -> None:

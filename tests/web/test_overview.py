@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 import psycopg
 import pytest
 
+from tallymark import functions
 from tallymark.functions.jobs import job_changes, newest_jobs, timeline, timeline_before
 from tallymark.functions.stats import (
     busiest_jobs,
@@ -108,6 +109,18 @@ def test_the_overview_is_filtered_as_the_list_is(web: "Web", mark: str, update: 
     assert ids(("stage", mark), ("status", "finished")) == [two]
     assert ids(("status", "no such status")) == []
     assert len(ids(("stage", ""), ("status", ""), ("limit", 100))) == 5
+
+
+def test_the_overview_finds_what_jobs_were_registered_with(web: "Web", mark: str) -> None:
+    """Attributes, series and parent, as the list does."""
+    body = {"taskId": f"{mark}/0", "attributes": {"team": "search", "series": "s"}, "parent": f"{mark}/all"}
+    assert web.call("POST", "/api/internal/jobs", body).status == 201
+
+    def ids(*query: tuple[str, object]) -> list[str]:
+        return [job["id"] for job in read(web, "overview", ("q", f"{mark}/"), *query)["jobs"]]
+
+    assert ids(("attribute.team", "search"), ("series", "s"), ("parent", f"{mark}/all")) == [f"{mark}/0"]
+    assert ids(("attribute.team", "other")) == ids(("series", "t")) == ids(("parent", "p")) == []
 
 
 @pytest.mark.parametrize("cursor", ["x", "616", "ff", "00", "6161", "3120ff", "6100", "6" * 5000])
@@ -217,6 +230,38 @@ def test_a_token_reads_only_of_the_jobs_that_it_is_for(
     assert web.call("GET", f"{API}/jobs/other/timeline?before=0", token=token).status == 403
     assert web.call("GET", f"{API}/database", token=token).status == 403
     assert read(web, "database")["replica"] is False
+
+
+def test_a_run_is_held_against_the_runs_that_the_token_is_for(
+    start_web: StartWeb, db: Connection, db_url: str, update: Update
+) -> None:
+    """Its series, two runs side by side, and all of it for a token of some jobs only."""
+    web = start_web(db_url)
+    for number, job_id in enumerate(("mine 1", "other", "mine 2", "mine 3")):
+        assert web.register(job_id, {"series": "s"}).status == 201
+        status = "completed" if number < 3 else "processing"
+        assert web.report(update(job_id, itemsByType={"issues": number + 1}, status=status)).status == 200
+    token = create_token(db, "mine", ["read"], job_prefix="mine ")
+
+    def seen(path: str, *query: tuple[str, object], token: str | None = None) -> list[str]:
+        return [run["id"] for run in read(web, path, *query, token=token)["runs"]]
+
+    assert seen("series", ("series", "s")) == ["mine 3", "mine 2", "other", "mine 1"]
+    assert seen("series", ("series", "s"), ("limit", 2), token=token) == ["mine 3", "mine 2"]
+    assert seen("jobs/mine%203/series") == ["mine 2", "other", "mine 1"]
+    assert seen("jobs/mine%203/series", token=token) == ["mine 2", "mine 1"]
+    shown = read(web, "jobs/mine%203/series", ("with", "mine 1"), token=token)
+    assert (shown["series"], shown["comparison"]["runs"], shown["other"]["id"]) == ("s", 2, "mine 1")
+    assert (shown["run"]["items"], shown["other"]["itemsByType"]) == (4, {"issues": 1})
+    assert read(web, "jobs/mine%203/series")["comparison"]["runs"] == 3
+    foreign = web.call("GET", f"{API}/jobs/mine%203/series?with=other", token=token)
+    assert (foreign.status, foreign.json["details"][0]["field"]) == (400, "with")
+    assert web.call("GET", f"{API}/series").json["details"] == [{"field": "series", "problem": "is required"}]
+    assert (
+        functions.job_series(db, "mine 3", max_runs=2)["runs"]
+        == read(web, "jobs/mine%203/series", ("limit", 2))["runs"]
+    )
+    assert functions.series_runs(db, "s") == read(web, "series", ("series", "s"))
 
 
 def test_python_reads_the_same(web: "Web", mark: str, update: Update) -> None:

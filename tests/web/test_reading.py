@@ -80,6 +80,31 @@ def test_jobs_are_found_by_what_they_are_at(web: "Web", mark: str, update: Updat
     assert len(ids(updatedSince="2020-01-01T00:00:00+01:00:00.5")) == len(ids(updatedSince="2020-01-01")) == 5
 
 
+def test_jobs_are_found_by_what_they_were_registered_with(web: "Web", mark: str) -> None:
+    """Each attribute by its text, a number too; the series and the parent; and all of these together."""
+    for number, attributes in enumerate([{"team": "a&b=ü", "size": 3, "series": "s"}, {"team": "a&b=ü", "size": "3"}]):
+        body = {"taskId": f"{mark}/{number}", "attributes": attributes, "parent": f"{mark}/all"}
+        assert web.call("POST", JOBS, body).status == 201
+
+    def ids(**query: str) -> list[str]:
+        return [job["id"] for page in pages(web, **{"q": f"{mark}/", **query}) for job in page]
+
+    both = [f"{mark}/0", f"{mark}/1"]
+    assert ids(**{"attribute.team": "a&b=ü"}) == ids(parent=f"{mark}/all") == ids(**{"attribute.size": "3"}) == both
+    assert ids(**{"attribute.team": "a&b=ü", "attribute.series": "s"}) == ids(series="s") == both[:1]
+    assert ids(**{"attribute.team": "a"}) == ids(**{"attribute.team": "a&b=ü", "attribute.size": "4"}) == []
+    assert len(ids(**{"attribute.team": ""}, series="", parent="")) == 2
+    assert web.call("GET", f"{JOBS}/{quote(both[0], safe='')}").json["parent"] == f"{mark}/all"
+    answer = web.call("GET", f"{JOBS}?attribute.=x&attribute=x&attribute.a=1&attribute.a=2&attribute.b=%00")
+    assert answer.status == 400
+    assert {problem["field"] for problem in answer.json["details"]} == {
+        *("attribute.", "attribute", "attribute.a", "attribute.b")
+    }
+    nine = "&".join(f"attribute.a{number}=x" for number in range(9))
+    [problem] = web.call("GET", f"{JOBS}?{nine}").json["details"]
+    assert problem == {"field": "attributes", "problem": "must have at most 8 members"}
+
+
 def test_a_blank_that_was_a_plus_is_taken_for_one(web: "Web", mark: str) -> None:
     """People who paste a time with its offset into an address do not write %2B."""
     assert web.call("GET", f"{JOBS}?q={mark}&updatedSince=2020-01-01T00:00:00+01:00").json["jobs"] != []
@@ -123,7 +148,8 @@ def test_an_answer_names_what_a_call_has_instead(web: "Web", job: str) -> None:
     """The parameters of the call; and of a thousand unknown ones it names only some."""
     [problem] = web.call("GET", f"{JOBS}?sorted=id").json["details"]
     assert problem["problem"].endswith(
-        "status, stage, operationType, currentDataType, itemType, updatedSince, q, limit, cursor"
+        "status, stage, operationType, currentDataType, itemType, attribute.NAME, series, parent, "
+        "updatedSince, q, limit, cursor"
     )
     for query in ("x=1", "before=&x=1", "after=1&before=2&x=1"):
         [problem] = web.call("GET", f"{JOBS}/{job}/timeline?{query}").json["details"]

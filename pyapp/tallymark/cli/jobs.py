@@ -39,6 +39,8 @@ _MAY_STALL = frozenset({"running", "waiting", "queued"})
 _MARKS = {"stuck": "stuck", "silent": "stalled", "never_reported": "never reported"}
 #: How many types and stages `show` has room for; `--json` has all types.
 _TYPES, _STAGES = 20, 15
+#: How many jobs of its family, and how many runs before it, `show` has room for.
+_MEMBERS, _RUNS = 20, 10
 _SEVERITY_STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "bold red"}
 #: Where what a finding says begins, after its severity.
 _INDENT = 10
@@ -57,11 +59,32 @@ def _attributes(_context: click.Context, _option: click.Parameter, value: str | 
     return attributes
 
 
+def _wanted(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, str] | None:
+    """Read the values of --attribute."""
+    wanted: dict[str, str] = {}
+    for value in values:
+        name, sign, text = value.partition("=")
+        if not sign or not name or name in wanted:
+            raise click.BadParameter("must be NAME=VALUE, and each name may be given once")
+        wanted[name] = text
+    return wanted or None
+
+
 @click.command()
 @click.option("--status", metavar="STATUS", help="Only jobs with this status, such as running or failed.")
 @click.option("--stage", metavar="STAGE", help="Only jobs in this stage.")
 @click.option("--operation-type", metavar="TYPE", help="Only jobs with this operation, such as data_collection.")
 @click.option("--item-type", metavar="TYPE", help="Only jobs that have counted items of this type.")
+@click.option(
+    "--attribute",
+    "attributes",
+    callback=_wanted,
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Only jobs that were registered with this attribute. May be given up to 8 times.",
+)
+@click.option("--series", metavar="SERIES", help="Only runs of this series.")
+@click.option("--parent", metavar="JOB", help="Only jobs that are part of this one.")
 @click.option("--q", metavar="TEXT", help="Only jobs with this text in their ids.")
 @click.option("--prefix", "id_prefix", metavar="TEXT", help="Only jobs whose ids begin with this text.")
 @click.option(
@@ -81,7 +104,7 @@ def jobs(
     since: timedelta | datetime | None,
     *,
     as_json: bool,
-    **filters: str | None,
+    **filters: Any,  # noqa: ANN401 - texts, and the attributes
 ) -> None:
     """List jobs: status, progress, rate, and last update.
 
@@ -127,16 +150,28 @@ def job() -> None:
     metavar="JSON",
     help="""Attributes of your own, such as '{"account": "acme"}'.""",
 )
+@click.option("--series", metavar="SERIES", help="The crawl, run again and again, that it is a run of.")
+@click.option("--parent", metavar="JOB", help="The job that it is part of.")
 @json_option("Print the job, and whether it was `created` now.")
 @database_options
-def create(job_id: str, url: str, attributes: dict[str, Any] | None, *, as_json: bool) -> None:
+def create(
+    job_id: str,
+    url: str,
+    attributes: dict[str, Any] | None,
+    series: str | None,
+    parent: str | None,
+    *,
+    as_json: bool,
+) -> None:
     """Register JOB, so that crawlers can report on it.
 
     Registering it again changes nothing. The attribute {"counting": "cumulative"} says that its crawlers send running
-    totals as itemsByType, not increments.
+    totals as itemsByType, not increments. --series is the attribute "series".
     """
+    if series is not None:
+        attributes = {**(attributes or {}), "series": series}
     with connected(url, WRITER) as connection:
-        made = functions.create_job(connection, job_id, attributes)
+        made = functions.create_job(connection, job_id, attributes, parent=parent)
     if as_json:
         print_json(made)
     else:
@@ -155,7 +190,7 @@ def create(job_id: str, url: str, attributes: dict[str, Any] | None, *, as_json:
 @json_option("Print the job as HTTP does.")
 @database_options
 def show(job_id: str, url: str, timeline: int, at: int | None, *, as_json: bool) -> None:
-    """Show JOB: progress, rate, counts, stages, what it waited for, and newest events."""
+    """Show JOB: progress, rate, counts, stages, what it waited for, what is part of it, and newest events."""
     with connected(url) as connection:
         if at is None:
             found = functions.get_job(connection, job_id, timeline_limit=timeline)
@@ -170,9 +205,11 @@ def show(job_id: str, url: str, timeline: int, at: int | None, *, as_json: bool)
             stalled = read_stalled(connection, [found]).get(job_id)
             durations = functions.stage_durations(connection, job_id)
             waited = functions.waiting_times(connection, job_id)
+            family = functions.family(connection, job_id, max_jobs=_MEMBERS)
+            series = functions.job_series(connection, job_id, max_runs=_RUNS)
         else:
             # These would be those of the job as it is.
-            rate, stalled, durations, waited = None, None, [], []
+            rate, stalled, durations, waited, family, series = None, None, [], [], None, None
 
     console = screen.make_console()
     room = screen.room_of(console)
@@ -182,6 +219,8 @@ def show(job_id: str, url: str, timeline: int, at: int | None, *, as_json: bool)
         job_view.counts(found, room, _TYPES),
         job_view.stages(durations, room, _STAGES),
         job_view.waits(waited, room, _STAGES),
+        job_view.family(family, room),
+        job_view.runs(series, now, room),
         job_view.event_lines(job_view.events_of(found), room),
     )
 

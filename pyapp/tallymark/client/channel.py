@@ -47,7 +47,8 @@ class Channel:
     Attributes:
         storage: Where its updates wait.
         refusals: What the server refused.
-        register: Whether to register the job if the server does not know it; `attributes`: with these.
+        register: Whether to register the job if the server does not know it; `attributes`: with these; `parent`: as a
+            part of this one.
         user: The `Job` that uses the channel, kept alive while it is served; None if there is none.
         source: The recorder that fills the outbox; `listen`: receives the answers.
         is_over: Whether no more updates will come; `is_adopted`: whether another process left them.
@@ -63,6 +64,7 @@ class Channel:
         self.worker = worker
         self.register = False
         self.attributes: Mapping[str, Any] | None = None
+        self.parent: str | None = None
         self.user: object = None
         self.source: Source | None = None
         self.listen: Listen | None = None
@@ -80,10 +82,14 @@ class Channel:
     def adopt(cls, outbox: Outbox, position: Position) -> "Channel":
         """Make a channel for updates that another process left."""
         channel = cls(position.job_id, position.worker, outbox)
-        channel.register, channel.attributes = position.register, position.attributes
+        channel.registers(position)
         channel.is_over = channel.is_adopted = True
         channel.is_finished = position.completed
         return channel
+
+    def registers(self, position: Position) -> None:
+        """Take from a position how the job is registered."""
+        self.register, self.attributes, self.parent = position.register, position.attributes, position.parent
 
     @property
     def outbox(self) -> Outbox:

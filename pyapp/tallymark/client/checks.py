@@ -43,6 +43,7 @@ class Text(NamedTuple):
 
 
 JOB_ID = Text(1, 255, "give the job a shorter id, such as a digest of it")
+SERIES = Text(1, 255, "give the series a shorter name")
 WORKER = Text(1, 100, "give the worker a shorter name that stays the same after a restart")
 TYPE = Text(1, TYPE_MOST, "use few short names of types, and put details into event()")
 CURSOR = Text(0, CURSOR_MOST, "keep a longer place in the state of checkpoint()")
@@ -202,6 +203,8 @@ def as_attributes(attributes: object) -> dict[str, Any] | None:
     kept, _size = as_sent("attributes", attributes, MOST_STATE_BYTES, "give only what tells jobs apart")
     if kept.get("counting") not in {None, "increment", "cumulative"}:
         raise ValueError(f"attributes['counting'] must be increment or cumulative, not {shown(kept['counting'])}")
+    if kept.get("series") is not None:
+        check_id("attributes['series']", kept["series"], SERIES)
     return kept or None
 
 

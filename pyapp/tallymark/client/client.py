@@ -120,6 +120,7 @@ class ProgressClient:
         worker: str | None = None,
         register: bool = True,
         attributes: Mapping[str, Any] | None = None,
+        parent: str | None = None,
         on_command: Callable[[str], object] | None = None,
     ) -> Job:
         """Return a job to report on. It is not started yet: use it in a `with` block.
@@ -129,7 +130,9 @@ class ProgressClient:
             worker: The name of this process where several report on the job, at most 100 characters. It must stay the
                 same after a restart. An empty one counts as None.
             register: Whether to register the job if the server does not know it.
-            attributes: The attributes to register it with, any JSON object up to 64 KB.
+            attributes: The attributes to register it with, any JSON object up to 64 KB. `series`, a text of 1 to 255
+                characters, says which crawl, run again and again, it is a run of.
+            parent: The id of the job to register it as a part of, 1 to 255 characters.
             on_command: Called with an operator's command, `pause`, `cancel` or `resume`, in a thread of the client.
 
         Returns:
@@ -137,7 +140,8 @@ class ProgressClient:
 
         Raises:
             TypeError: An id is not text, the attributes are no JSON object, or `on_command` cannot be called.
-            ValueError: An id is too long or cannot be stored in PostgreSQL, or the attributes are too large.
+            ValueError: An id is too long or cannot be stored in PostgreSQL, the attributes are too large, or the job
+                would be part of itself.
             RuntimeError: The client was made before a fork.
         """
         self._check_process()
@@ -146,8 +150,12 @@ class ProgressClient:
             worker = None
         if worker is not None:
             check_id("worker", worker, WORKER)
+        if parent is not None:
+            check_id("parent", parent, JOB_ID)
+            if parent == job_id:
+                raise ValueError(f"parent must be another job than {job_id!r}: a job is no part of itself")
         check_callable("on_command", on_command)
-        position = Position(job_id, worker, bool(register), as_attributes(attributes))
+        position = Position(job_id, worker, bool(register), as_attributes(attributes), parent=parent)
         return Job(self, self._sender, self._habits, position, on_command)
 
     @property

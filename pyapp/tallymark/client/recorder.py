@@ -134,11 +134,17 @@ class Recorder:
             if before.completed:
                 # The crawl starts from the beginning. The server counts each key once all the same.
                 channel.ask(Outbox.forget_counted)
-            position = replace(before, register=position.register, attributes=position.attributes, completed=False)
+            position = replace(
+                before,
+                register=position.register,
+                attributes=position.attributes,
+                parent=position.parent,
+                completed=False,
+            )
             counts = dict(before.items_by_type)
             done = frozenset(before.done_beyond)
             resume = Resume(before.last_processed_id, before.state, counts, before.processed_items, "spool", done)
-        channel.register, channel.attributes = position.register, position.attributes
+        channel.registers(position)
         recorder = cls(channel, position, resume, habits)
         counted = channel.ask(Outbox.counted)
         recorder.has_old_keys = any(map(is_of_any_type, counted))

@@ -17,7 +17,7 @@ class Position:
     """Where a crawl is after all its updates, acknowledged or not. The spool stores it under these names.
 
     Attributes:
-        register: Whether the client may register the job; `attributes`: with these.
+        register: Whether the client may register the job; `attributes`: with these; `parent`: as part of this one.
         clock: The time of the newest update, in microseconds since 1970.
         processed_items: The running total of this worker.
         done_beyond: The items after the cursor that are done.
@@ -35,6 +35,7 @@ class Position:
     processed_items: int = 0
     completed: bool = False
     done_beyond: list[str] = field(default_factory=list)
+    parent: str | None = None
 
 
 class Contents(NamedTuple):

@@ -316,6 +316,8 @@ class Sender:
         body: dict[str, Any] = {"taskId": channel.job_id}
         if channel.attributes:
             body["attributes"] = channel.attributes
+        if channel.parent is not None:
+            body["parent"] = channel.parent
         answer = self._post(JOBS_PATH, as_json(body), self._timeout)
         if answer is None:
             return False

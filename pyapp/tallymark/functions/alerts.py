@@ -15,7 +15,7 @@ class Message(NamedTuple):
 
     Attributes:
         job_id: The job.
-        kind: `stalled`, `failed`, `shortfall`, `credentials`, `errors` or `mismatch`.
+        kind: `stalled`, `failed`, `shortfall`, `credentials`, `errors`, `unusual`, `missed` or `mismatch`.
         opened_at: When the alert was opened.
         recovered: Whether the message says that the alert is over.
         message_id: The same whenever this message is handed out.
@@ -64,6 +64,7 @@ _confirm = Value[bool]("confirm_alert_message", *_KEY, "recovered")
 _fail = Value[datetime | None]("fail_alert_message", *_KEY, "delivered_to", "error")
 _list_alerts = Rows(Alert, "list_alerts", "only_open", "max_alerts", "id_prefix")
 _forget_alerts = Value[int]("forget_alerts", "older_than")
+_note_paces = Value[int]("note_paces", "max_runs")
 _note_verification = Value[bool]("note_verification", "job_id")
 _verify_next_jobs = Value[Json]("verify_next_jobs", "after_id", "most_events")
 
@@ -111,6 +112,11 @@ def list_alerts(
 def forget_alerts(connection: Connection, older_than: timedelta | None = None) -> int:
     """Delete alerts that have been over for so long, 90 days by default, and return their number."""
     return _forget_alerts(connection, older_than)
+
+
+def note_paces(connection: Connection, *, max_runs: int | None = None) -> int:
+    """Note how the runs went that running ones are held against, and return how many were noted."""
+    return _note_paces(connection, max_runs)
 
 
 def note_verification(connection: Connection, job_id: str) -> bool:

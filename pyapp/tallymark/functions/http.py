@@ -145,6 +145,8 @@ HISTORY_PAGE = _reads(Call("history_page", "job_id", "field", "after_seq", "max_
 RATE_PAGE = _reads(Call("rate_page", job_id="$1", recent="make_interval(secs => $2::integer)"))
 STAGES_PAGE = _reads(Call("stages_page", "job_id"))
 JOB_LIVENESS = _reads(Call("job_liveness", "job_id", never_reported="make_interval(secs => $2::integer)"))
+FAMILY = _reads(Call("family", "job_id", "max_jobs", "cursor", "id_prefix"))
+JOB_SERIES = _reads(Call("job_series", "job_id", "other_id", "max_runs", "id_prefix"))
 VERIFY_PAGE = _reads(Call("verify_page", "job_id"))
 DIAGNOSE_JOB = _reads(Call("diagnose_job", "job_id"))
 JOB_AREAS_PAGE = _reads(
@@ -153,7 +155,10 @@ JOB_AREAS_PAGE = _reads(
 
 # --- across jobs: $1 is the prefix of the ids that the caller may see, null for all -----------------------------------
 
-_FILTERS = ("id_prefix", "status", "stage", "operation_type", "current_data_type", "item_type")
+_FILTERS = (
+    *("id_prefix", "status", "stage", "operation_type", "current_data_type", "item_type"),
+    *("attributes", "series", "parent"),
+)
 
 LIST_JOBS = _reads(Call("list_jobs", *_FILTERS, "updated_since", "q", "max_jobs", "cursor"))
 _newest_jobs = Call("newest_jobs", *_FILTERS, "q", "max_jobs", "cursor")
@@ -171,6 +176,7 @@ STALLED_PAGE = _reads(
 RECENT_FAILURES = _reads(Call("recent_failures", "id_prefix", "since", "max_jobs"))
 #: Those that the overview shows above its list.
 LAST_FAILURES = _reads(Call("recent_failures", id_prefix="$1", max_jobs="5"), name="last_failures")
+SERIES_RUNS = _reads(Call("series_runs", "id_prefix", "series", "max_runs"))
 DAYS_PAGE = _reads(Call("days_page", "id_prefix", "days"))
 
 # --- the server itself --------------------------------------------------------------------------------------------

@@ -71,8 +71,10 @@ class _Id(NamedTuple):
 
 
 _FILTERS = ("status", "stage", "operation_type", "current_data_type", "item_type")
+#: What a job was registered with; the last filters.
+_REGISTERED = ("attributes", "series", "parent")
 
-_create_job = Value[Json]("create_job", "job_id", "attributes")
+_create_job = Value[Json]("create_job", "job_id", "attributes", "parent")
 _merge_progress = Value[Json]("merge_progress", "job_id", "payload")
 _merge_progress_batch = Value[list[Json]]("merge_progress_batch", "updates")
 _unseen_items = Value[list[str]]("unseen_items", "job_id", "type", "keys")
@@ -87,14 +89,19 @@ _history = Rows(Step, "accumulation_history", "job_id", "field", "after_seq", "m
 _verify_job = Value[bool]("verify_job", "job_id")
 _verify_differences = Rows(Difference, "verify_differences", "job_id")
 _job_ids = Rows(_Id, "job_ids", "after_id", "max_jobs")
-_list_jobs = Value[Json]("list_jobs", *_FILTERS, "updated_since", "q", "id_prefix", "max_jobs", "cursor")
-_newest_jobs = Value[Json]("newest_jobs", *_FILTERS, "q", "id_prefix", "max_jobs", "cursor")
+_list_jobs = Value[Json]("list_jobs", *_FILTERS, "updated_since", "q", "id_prefix", "max_jobs", "cursor", *_REGISTERED)
+_newest_jobs = Value[Json]("newest_jobs", *_FILTERS, "q", "id_prefix", "max_jobs", "cursor", *_REGISTERED)
 _job_changes = Value[list[Json]]("job_changes", ids="$1", seqs="$2::bigint[]", max_events="$3")
 
 
-def create_job(connection: Connection, job_id: str, attributes: Mapping[str, Any] | None = None) -> Json:
-    """Register a job and return it, with `created`: whether it is new. Registering it again changes nothing."""
-    return _create_job(connection, job_id, jsonb(attributes))
+def create_job(
+    connection: Connection, job_id: str, attributes: Mapping[str, Any] | None = None, *, parent: str | None = None
+) -> Json:
+    """Register a job and return it, with `created`: whether it is new. Registering it again changes nothing.
+
+    `parent` is the job that it is part of. The attribute `series` says which crawl it is a run of.
+    """
+    return _create_job(connection, job_id, jsonb(attributes), parent)
 
 
 def merge_progress(connection: Connection, job_id: str, payload: Mapping[str, Any]) -> Json:
@@ -214,10 +221,17 @@ def list_jobs(
     id_prefix: str | None = None,
     max_jobs: int | None = None,
     cursor: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    series: str | None = None,
+    parent: str | None = None,
 ) -> Json:
-    """Return a page of jobs, `{"jobs", "next"}`, in the order of their ids; an argument of None filters nothing."""
+    """Return a page of jobs, `{"jobs", "next"}`, in the order of their ids; an argument of None filters nothing.
+
+    `attributes`: at most 8 attributes that the jobs were registered with; a text also matches a number or a boolean
+    that is written so.
+    """
     filters = (status, stage, operation_type, current_data_type, item_type, updated_since, q, id_prefix)
-    return _list_jobs(connection, *filters, max_jobs, cursor)
+    return _list_jobs(connection, *filters, max_jobs, cursor, jsonb(attributes), series, parent)
 
 
 def newest_jobs(
@@ -232,10 +246,13 @@ def newest_jobs(
     id_prefix: str | None = None,
     max_jobs: int | None = None,
     cursor: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    series: str | None = None,
+    parent: str | None = None,
 ) -> Json:
     """Return a page of the overview, `{"jobs", "next"}`, the jobs registered last first."""
     filters = (status, stage, operation_type, current_data_type, item_type, q, id_prefix)
-    return _newest_jobs(connection, *filters, max_jobs, cursor)
+    return _newest_jobs(connection, *filters, max_jobs, cursor, jsonb(attributes), series, parent)
 
 
 def job_changes(connection: Connection, known: Mapping[str, int], *, max_events: int | None = None) -> list[Json]:

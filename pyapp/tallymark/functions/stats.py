@@ -199,6 +199,9 @@ _waiting_times = Rows(Waited, "waiting_times", "job_id")
 _job_liveness = Value[Json]("job_liveness", "job_id", "never_reported")
 _stalled_jobs = Rows(StalledJob, "stalled_jobs", "id_prefix", "max_jobs", "never_reported")
 _recent_failures = Value[Json]("recent_failures", "since", "max_jobs", "id_prefix")
+_family = Value[Json]("family", "job_id", "max_jobs", "cursor", "id_prefix")
+_series_runs = Value[Json]("series_runs", "series", "max_runs", "id_prefix")
+_job_series = Value[Json]("job_series", "job_id", "other_id", "max_runs", "id_prefix")
 _areas_tree = Rows(Area, "areas_tree", "root_path", "max_depth", "max_areas", "id_prefix")
 _job_areas = Rows(Area, "job_areas", "job_id", "max_areas")
 _jobs_per_day = Rows(Day, "jobs_per_day", "days", "id_prefix")
@@ -271,6 +274,37 @@ def recent_failures(
     """List jobs that failed since a time, 24 hours ago by default, and were not reported on after; newest first."""
     failed: list[Json] = _recent_failures(connection, since, max_jobs, id_prefix)["jobs"]
     return failed
+
+
+def family(
+    connection: Connection,
+    job_id: str,
+    *,
+    max_jobs: int | None = None,
+    cursor: str | None = None,
+    id_prefix: str | None = None,
+) -> Json:
+    """Add up the jobs that are part of a job, as they are at this moment, and list a page of them as `jobs`."""
+    return _family(connection, job_id, max_jobs, cursor, id_prefix)
+
+
+def series_runs(
+    connection: Connection, series: str, *, max_runs: int | None = None, id_prefix: str | None = None
+) -> Json:
+    """Return the `runs` of a series, the newest first, and its `rhythm`."""
+    return _series_runs(connection, series, max_runs, id_prefix)
+
+
+def job_series(
+    connection: Connection,
+    job_id: str,
+    *,
+    other_id: str | None = None,
+    max_runs: int | None = None,
+    id_prefix: str | None = None,
+) -> Json:
+    """Return a job beside the runs of its series before it, with a `comparison`, and another job if one is named."""
+    return _job_series(connection, job_id, other_id, max_runs, id_prefix)
 
 
 def areas_tree(

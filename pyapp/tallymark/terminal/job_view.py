@@ -41,6 +41,13 @@ _WAITS = (
 )
 #: How many types are named that items are missing of.
 _MOST_MISSING = 5
+_FAMILY = (Column("part", least=8, middle=True), Column("status"), Column("progress", least=12))
+_RUNS = (
+    Column("run before", least=8, middle=True),
+    Column("status"),
+    Column("items", least=12),
+    Column("took", right=True),
+)
 _EVENT_STYLES = {
     "error": "red",
     "completion": "green",
@@ -182,6 +189,46 @@ def waits(found: Sequence[functions.Waited], room: int | None, most: int) -> lis
     return [*lines, Text(f"and {count(len(found) - most, 'more reason')}", "dim")] if len(found) > most else lines
 
 
+def family(found: Json | None, room: int | None) -> list[Text]:
+    """Return the sums of the jobs that are part of a job, and a line for each that was listed."""
+    if not found or not found["children"]:
+        return []
+    statuses = ", ".join(f"{jobs} {plain(status)}" for status, jobs in found["statuses"].items())
+    line = f"{count(found['children'], 'part')} ({statuses}): {plain(found['summary'])}"
+    if found["etaSeconds"] is not None:
+        unknown = f", {found['withoutEta']} without a time" if found["withoutEta"] else ""
+        line += f", left {duration(found['etaSeconds'])}{unknown}"
+    rows = [[Text(plain(job["id"])), Text(job["status"]), Text(plain(job["summary"]))] for job in found["jobs"]]
+    lines = [*wrapped(Text(line, "bold"), room), *table_lines(_FAMILY, rows, room)]
+    more = found["children"] - len(rows)
+    return [*lines, Text(f"and {more} more: tallymark jobs --parent", "dim")] if more else lines
+
+
+def runs(found: Json | None, now: datetime, room: int | None) -> list[Text]:
+    """Return what is usual for a run of a series, and a line for each run before it."""
+    if not found or not found["comparison"]:
+        return []
+    seen = found["comparison"]
+    lines = [Text(f"series {plain(found['series'])}", "bold")]
+    if not seen["runs"]:
+        return [*lines, Text("no run before this one has finished", "dim")]
+    usual = (
+        f"{seen['items']} items after {duration(seen['elapsedSeconds'] or 0)}; usual by then {seen['usual'] or 0:g} "
+        f"({seen['lowest'] or 0} to {seen['highest'] or 0} in {count(seen['runs'], 'run')}), "
+        f"in all {seen['usualTotal']} in {duration(seen['usualSeconds'])}"
+    )
+    if (end := instant(seen["expectedEnd"])) is not None:
+        usual += f"; expected end {clock(end)}, {ago(end, now)}" if end <= now else f"; expected end {clock(end)}"
+    lines += wrapped(Text(usual), room)
+    if seen["unusual"]:
+        lines.append(Text("unusual: less than half of the lowest of these", "bold red"))
+    rows = [
+        [Text(plain(run["id"])), Text(run["status"]), Text(plain(run["summary"])), Text(duration(run["seconds"] or 0))]
+        for run in found["runs"]
+    ]
+    return [*lines, *table_lines(_RUNS, rows, room)]
+
+
 def event_lines(found: Sequence[functions.Event], room: int | None) -> list[Text]:
     """Return a line for each event: its number, when, what kind, and what it brought."""
     if not found:
@@ -272,6 +319,7 @@ def _reported(job: Json) -> Iterator[tuple[str, Text]]:
         ("credential", progress.get("credentialStatus")),
         ("last id", progress.get("lastProcessedId")),
         ("resume state", job["resumeState"]),
+        ("part of", job.get("parent")),
         ("attributes", job.get("attributes")),
     ):
         if value not in (None, "", {}):

@@ -32,6 +32,8 @@ _TITLES = {
     "shortfall": ("finished, and something is missing", "is no longer short of anything"),
     "credentials": ("waits for credentials", "no longer waits for credentials"),
     "errors": ("reports many errors", "reports fewer errors"),
+    "unusual": ("has far fewer items than the runs before it", "is as the runs before it, or has ended"),
+    "missed": ("was not followed by the next run", "was followed by the next run, or deleted"),
     "mismatch": ("does not match its ledger", "matches its ledger again"),
 }
 
@@ -96,6 +98,7 @@ class Watchdog:
     def round(self, most_events: int) -> Round:
         """Do one round, in which verifying jobs reads at most about `most_events` events; 0 verifies none."""
         checked, differing = self._verify(most_events) if most_events else (0, [])
+        self._ask(functions.note_paces)
         told = self._ask(
             lambda connection: functions.raise_alerts(
                 connection,

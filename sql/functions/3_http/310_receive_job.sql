@@ -9,19 +9,23 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'TK400', MESSAGE = 'Invalid request body',
       DETAIL = '[{"field": "", "problem": "must be a JSON object"}]';
   END IF;
-  PERFORM tallymark.check_job(receive_job.body -> 'taskId', nullif(receive_job.body -> 'attributes', 'null'));
+  PERFORM tallymark.check_job(receive_job.body -> 'taskId', nullif(receive_job.body -> 'attributes', 'null'),
+    receive_job.body -> 'parent');
   PERFORM tallymark.refuse_foreign_job(receive_job.body ->> 'taskId', receive_job.job_prefix);
-  RETURN tallymark.create_job(receive_job.body ->> 'taskId', nullif(receive_job.body -> 'attributes', 'null'));
+  -- What a job counts is part of the sums of its parent's family.
+  PERFORM tallymark.refuse_foreign_job(receive_job.body ->> 'parent', receive_job.job_prefix);
+  RETURN tallymark.create_job(receive_job.body ->> 'taskId', nullif(receive_job.body -> 'attributes', 'null'),
+    receive_job.body ->> 'parent');
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.receive_job(jsonb, text) IS
 'Registers a job as it arrives over HTTP.
-Arguments: body: the body of the request, {"taskId", "attributes"}; job_prefix: the beginning of the ids of the
+Arguments: body: the body of the request, {"taskId", "attributes", "parent"}; job_prefix: the beginning of the ids of the
 caller''s jobs, null or empty for all jobs.
 Returns: the job and "created", as create_job.
 Errors: TK400 where body is not valid, with all problems in DETAIL as a JSON array of {"field", "problem"}; TK403
-where the job''s id does not begin with job_prefix.
+where the id of the job or of its parent does not begin with job_prefix.
 Callers: tallymark_writer, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.receive_job(jsonb, text) FROM PUBLIC;

@@ -24,6 +24,7 @@ BEGIN
     'attributes', job.attributes,
     'command', job.requested_command)
     || CASE WHEN v_guidance IS NULL THEN '{}' ELSE jsonb_build_object('credentialGuidance', v_guidance) END
+    || CASE WHEN job.parent IS NULL THEN '{}' ELSE jsonb_build_object('parent', job.parent) END
     || CASE job.status WHEN 'waiting' THEN jsonb_build_object('wait', tallymark.current_wait(job)) ELSE '{}' END;
 END
 $$;
@@ -33,7 +34,7 @@ COMMENT ON FUNCTION tallymark.job_document(tallymark.job) IS
 Arguments: job: a row of tallymark.job.
 Returns: {"id", "status", "progress": the merged state, "resumeState", "lastSeq", "percentage", "summary",
 "books" (see progress_books), "shortfall" (see progress_shortfall), "startedAt", "finishedAt", "updatedAt", "createdAt",
-"attributes", "command"}; while the job has a credential status
-also "credentialGuidance" (see credential_guidance); while it waits also "wait" (see current_wait).';
+"attributes", "command"}; while the job has a credential status also "credentialGuidance" (see credential_guidance); where
+it is part of another job also "parent"; while it waits also "wait" (see current_wait).';
 
 REVOKE ALL ON FUNCTION tallymark.job_document(tallymark.job) FROM PUBLIC;

@@ -24,9 +24,9 @@ Arguments: job_id: a registered job; timeline_limit: how many of its newest even
 Returns: {"id", "status", "progress": the merged state, with "timeline": [{"seq", "timestamp", "event", "details"}] in
 the order of the ledger, "resumeState", "lastSeq": the number of the last event, "percentage", "summary", "books": {"type":
 {"total", "done", "failed", "skipped", "left", "over"}} or null (see progress_books), "shortfall": {"type": how many are
-left}, where it is finished and something is left, or null (see progress_shortfall), "startedAt",
-"finishedAt", "updatedAt", "createdAt", "attributes", "command": the pending command, or null}; while the job has a credential
-status also "credentialGuidance": [texts].
+left}, where it is finished and something is left, or null (see progress_shortfall), "startedAt", "finishedAt",
+"updatedAt", "createdAt", "attributes", "command": the pending command, or null}; while the job has a credential status
+also "credentialGuidance": [texts]; where it is part of another job also "parent".
 Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
 Callers: tallymark_reader, tallymark_admin.';
 

@@ -33,7 +33,7 @@ COMMENT ON FUNCTION tallymark.job_at(text, bigint, integer) IS
 'Reads a job as it was after one of its events, by folding the ledger up to there.
 Arguments: job_id: a registered job; seq: the number of the event, 0 for the state before the first; timeline_limit:
 as that of get_job.
-Returns: the job as get_job gave it then, without createdAt and attributes, which no event holds.
+Returns: the job as get_job gave it then, without createdAt, attributes and parent, which no event holds.
 Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long, or where there is no such
 event, or it was pruned.
 Callers: tallymark_reader, tallymark_admin.

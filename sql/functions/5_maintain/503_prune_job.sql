@@ -16,6 +16,7 @@ DECLARE
   v_state jsonb;
   v_after timestamptz;
   v_updates bigint;
+  v_pace tallymark.job_pace;
 BEGIN
   -- 1. One prune_job at a time. Crawlers do not take this lock, so they do not wait yet. Such locks belong to a server, so
   -- a query takes it that runs where the job is.
@@ -47,6 +48,11 @@ BEGIN
   FROM tallymark.fold_updates(v_job.id, v_to) AS f, tallymark.pending_command(v_job.id, v_to) AS c;
   v_state := v_state
     || tallymark.without_nulls(jsonb_build_object('waits', tallymark.waits_to_keep(v_job.id, v_to)));
+  IF v_job.series IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM tallymark.job_pace AS p WHERE p.job_id = v_job.id AND p.seq >= v_to)
+  THEN
+    v_pace := tallymark.run_pace(v_job.id); -- later runs are held against it
+  END IF;
   IF EXISTS (SELECT 1 FROM tallymark.job_event AS e
     WHERE e.job_id = v_job.id AND e.seq <= v_to AND e.payload ? 'areas')
   THEN
@@ -67,6 +73,9 @@ BEGIN
   IF NOT FOUND THEN -- the job was deleted meanwhile
     PERFORM tallymark.refuse_unknown_job(v_job.id);
   END IF;
+  IF v_pace.seq IS NOT NULL THEN
+    PERFORM tallymark.store_pace(v_pace);
+  END IF;
   DELETE FROM tallymark.job_event AS e WHERE e.job_id = v_job.id AND e.seq <= v_to;
   v_updates := v_updates
     + coalesce((SELECT b.updates FROM tallymark.job_baseline AS b WHERE b.job_id = v_job.id), 0);
@@ -84,7 +93,8 @@ $$;
 
 COMMENT ON FUNCTION tallymark.prune_job(text, timestamptz, integer, integer) IS
 'Folds the oldest events of a job into its baseline and deletes them from the ledger. The state of the job stays as it
-is. The fold of the baseline and the rest still gives that state, and waiting_times the same sums. A pruned update is
+is. The fold of the baseline and the rest still gives that state, and waiting_times the same sums. How a run of a series
+went is noted. A pruned update is
 still recognised when it comes again. Call it alone in a transaction, and again while more is true.
 Arguments: job_id: a registered job; older_than: events that were recorded before this are old; keep_newest: how many
 of the newest events stay however old they are, null for 100; max_events: how many events at most, 1 to 10000, null

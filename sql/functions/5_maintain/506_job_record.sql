@@ -18,7 +18,9 @@ BEGIN
     || (SELECT jsonb_build_object('items', count(*))
       FROM tallymark.job_item AS i WHERE i.job_id = job_record.job_id)
     || jsonb_build_object('baseline',
-      (SELECT to_jsonb(b) - 'job_id' FROM tallymark.job_baseline AS b WHERE b.job_id = job_record.job_id));
+      (SELECT to_jsonb(b) - 'job_id' FROM tallymark.job_baseline AS b WHERE b.job_id = job_record.job_id),
+      'pace',
+      (SELECT to_jsonb(p) - 'job_id' FROM tallymark.job_pace AS p WHERE p.job_id = job_record.job_id));
 END
 $$;
 
@@ -27,7 +29,7 @@ COMMENT ON FUNCTION tallymark.job_record(text) IS
 Arguments: job_id: a registered job.
 Returns: {"job": its row, by the names of the columns, "document": the job as get_job gives it, without timeline,
 "areas": the rows of tallymark.job_area, "items": how many rows of tallymark.job_item it has (see item_page),
-"baseline": the row of tallymark.job_baseline, or null}.
+"baseline": the row of tallymark.job_baseline, or null, "pace": the row of tallymark.job_pace, or null}.
 Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
 Callers: tallymark_admin.';
 

@@ -28,6 +28,7 @@ BEGIN
   DELETE FROM tallymark.job_baseline AS b WHERE b.job_id = v_job.id;
   -- Its alerts stay: the next raise_alerts closes them, so that operators get a message.
   DELETE FROM tallymark.job_intake AS i WHERE i.job_id = v_job.id;
+  DELETE FROM tallymark.job_pace AS p WHERE p.job_id = v_job.id;
   DELETE FROM tallymark.job_check AS c WHERE c.job_id = v_job.id;
   DELETE FROM tallymark.job AS j WHERE j.id = v_job.id;
   RETURN v_job.last_seq - v_job.pruned_seq;

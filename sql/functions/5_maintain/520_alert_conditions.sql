@@ -28,6 +28,7 @@ BEGIN
         'waitUntil', tallymark.iso_timestamp(v_stalled.wait_until), 'reason', v_stalled.reason));
     RETURN NEXT;
   END LOOP;
+  RETURN QUERY SELECT s.job_id, s.kind, s.facts FROM tallymark.series_conditions(v_since) AS s;
   RETURN QUERY
   SELECT j.id, 'failed'::text, jsonb_build_object('since', tallymark.iso_timestamp(j.finished_at), 'seq', j.last_seq,
     'said', coalesce(CASE WHEN jsonb_typeof(j.progress -> 'error') = 'string' THEN j.progress -> 'error' END,
@@ -71,17 +72,20 @@ $$;
 
 COMMENT ON FUNCTION tallymark.alert_conditions(interval, integer, interval, interval) IS
 'Finds what is wrong with jobs at this moment. The kinds: stalled (a job is stuck or silent, or was never reported on,
-see stalled_jobs); failed; shortfall (it reported completed, and something is left, see progress_shortfall); credentials (its
-crawler waits for new ones); errors (most_errors errors or more within errors_within); mismatch (its state differed from its ledger when it was last verified, see
+see stalled_jobs); failed; shortfall (it reported completed, and something is left, see progress_shortfall); credentials
+(its crawler waits for new ones); errors (most_errors errors or more within errors_within); unusual and missed (see
+series_conditions); mismatch (its state differed from its ledger when it was last verified, see
 note_verification).
 Arguments: max_age: what began longer ago is left out, except a mismatch, null for a day; most_errors: how many errors
 are too many; errors_within: the time in which they are counted, up to now; never_reported: as that of stalled_jobs.
 Returns: rows of job_id, kind, facts: an object with those members that fit the kind: "since": when it began, "said":
 what the crawler said about it, or null, "guidance": what to do about its credentials, "summary", "seq",
 "allowedSeconds", "state": stuck, silent or never_reported, "aliveAt", "waitUntil", "reason", "status", "errors",
-"withinSeconds", "shortfall": {"type": how many are left}, "difference".
+"withinSeconds", "shortfall": {"type": how many are left}, "difference"; those of unusual and missed are named in
+series_conditions.
 Callers: tallymark_reader, tallymark_admin.
-Cost: that of stalled_jobs, of reading the events of errors_within, and of looking at the jobs that ended within max_age.';
+Cost: that of stalled_jobs and of series_conditions, of reading the events of errors_within, and of looking at the jobs
+that ended within max_age.';
 
 REVOKE ALL ON FUNCTION tallymark.alert_conditions(interval, integer, interval, interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tallymark.alert_conditions(interval, integer, interval, interval)

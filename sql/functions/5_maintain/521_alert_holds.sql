@@ -9,10 +9,14 @@ AS $$
 DECLARE
   v_job tallymark.job;
   v_since bigint;
+  v_comparison jsonb;
 BEGIN
   SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = alert_holds.job_id;
   IF alert_holds.kind = 'errors' THEN
     v_since := tallymark.seq_since(v_job.id, statement_timestamp() - alert_holds.errors_within);
+  END IF;
+  IF alert_holds.kind = 'unusual' AND v_job.status = 'running' THEN
+    v_comparison := tallymark.run_comparison(v_job);
   END IF;
   RETURN CASE
     WHEN v_job.id IS NULL THEN false
@@ -33,6 +37,13 @@ BEGIN
       WHERE e.job_id = v_job.id AND e.event = 'error' AND e.payload IS NOT NULL
         AND e.seq >= v_since
     ) > greatest(alert_holds.most_errors, 1)
+    -- Over at six tenths, so that the alert does not open and close with every update.
+    WHEN alert_holds.kind = 'unusual' THEN v_job.status = 'running'
+      AND coalesce(10 * (v_comparison -> 'items')::numeric < 6 * (v_comparison -> 'lowest')::numeric, false)
+    WHEN alert_holds.kind = 'missed' THEN NOT EXISTS (
+      SELECT 1 FROM tallymark.job AS r
+      WHERE r.series = v_job.series AND (r.created_at, r.id) > (v_job.created_at, v_job.id)
+        AND r.started_at IS NOT NULL)
     ELSE EXISTS (SELECT 1 FROM tallymark.job_check AS c WHERE c.job_id = v_job.id AND NOT c.exact)
   END;
 END
@@ -41,7 +52,8 @@ $$;
 COMMENT ON FUNCTION tallymark.alert_holds(text, text, jsonb, integer, interval) IS
 'Tells whether the condition that an alert was opened for still exists.
 Arguments: job_id, kind, facts: those of the alert; most_errors, errors_within: as those of alert_conditions.
-Returns: false where it is over: the job was reported on, was restarted, has nothing left, has credentials, has at most half as many
-errors, verifies again, or was deleted.';
+Returns: false where it is over: the job was reported on, was restarted, has nothing left, has credentials, has at most
+half as many errors, has caught up or ended where it was unusual, was followed by the next run, verifies again, or was
+deleted.';
 
 REVOKE ALL ON FUNCTION tallymark.alert_holds(text, text, jsonb, integer, interval) FROM PUBLIC;

@@ -18,6 +18,8 @@ BEGIN
       WHEN 'shortfall' THEN 'Nothing is missing from the job any more, or it was restarted or deleted.'
       WHEN 'credentials' THEN 'The job is no longer waiting for credentials.'
       WHEN 'errors' THEN 'The job reports fewer errors again.'
+      WHEN 'unusual' THEN 'The job is no longer far behind the runs before it, or it is no longer running.'
+      WHEN 'missed' THEN 'The next run has started, or the last one was deleted.'
       ELSE 'The state of the job matches its ledger again.' END
       || format(' The alert was opened at %s and closed at %s.', tallymark.iso_timestamp(alert.opened_at),
         tallymark.iso_timestamp(alert.recovered_at));
@@ -49,6 +51,10 @@ BEGIN
     WHEN 'shortfall' THEN 'The job reported completed at %1$s, but these are missing: %5$s. Look for what its crawler left '
       'out; it should report what failed or was skipped.'
     WHEN 'credentials' THEN 'The job has been waiting for credentials since %1$s.'
+    WHEN 'unusual' THEN 'At %1$s, %7$s s after its start, the job had %6$s items. Each of the %8$s runs before it had at least '
+      '%9$s by then, and the median %10$s. Look at what is missing, and whether its source has changed.'
+    WHEN 'missed' THEN 'The next run of the series %11$s was due at %12$s, and counts as missed since %1$s. This job, its last '
+      'run, started at %13$s. Check what starts the runs.'
     WHEN 'errors' THEN CASE v_facts ->> 'errors' WHEN '1' THEN 'The job reported 1 error at %1$s.'
       ELSE 'The job has reported %2$s errors since %1$s.' END
     ELSE 'The state of the job did not match its ledger when it was verified at %1$s. Check who changed the '
@@ -56,7 +62,9 @@ BEGIN
     v_facts ->> 'since', coalesce(v_facts ->> 'allowedSeconds', v_facts ->> 'errors'),
     greatest((v_facts ->> 'aliveAt') COLLATE "C", (v_facts ->> 'since') COLLATE "C"),
     coalesce(' after the end of its wait at ' || (v_facts ->> 'waitUntil'), '')
-      || coalesce(' (' || nullif(v_facts ->> 'reason', '') || ')', ''), v_missing)
+      || coalesce(' (' || nullif(v_facts ->> 'reason', '') || ')', ''), v_missing,
+    v_facts ->> 'items', round((v_facts -> 'elapsedSeconds')::numeric), v_facts ->> 'runs', v_facts ->> 'lowest',
+    v_facts ->> 'usual', v_facts ->> 'series', v_facts ->> 'dueAt', v_facts ->> 'lastStartedAt')
     || coalesce(' Its progress was ' || (v_facts ->> 'summary') || '.', '')
     || coalesce(E'\n' || nullif(v_said, ''), '') || coalesce(E'\n' || left(v_facts ->> 'guidance', c_most), '');
 END

@@ -16,6 +16,10 @@ FROM (VALUES
   ('credentials', '{"since": "2025-01-06T09:00:00.000Z", "status": "credential_expired", "said": "It was revoked.",
     "guidance": "Renew it."}'),
   ('errors', '{"since": "2025-01-06T09:00:00.000Z", "errors": 12, "withinSeconds": 300, "said": "boom"}'),
+  ('unusual', '{"since": "2025-01-06T09:00:00.000Z", "series": "s", "runs": 10, "items": 4, "usual": 12.5, "lowest": 9,
+    "elapsedSeconds": 60.4}'),
+  ('missed', '{"since": "2025-01-06T09:00:00.000Z", "series": "s", "dueAt": "2025-01-06T08:00:00.000Z",
+    "lastStartedAt": "2025-01-05T08:00:00.000Z", "everySeconds": 86400}'),
   ('mismatch', '{"since": "2025-01-06T09:00:00.000Z", "difference": {"seq": 7, "field": "status"}}')
   ) AS k (kind, facts),
   unnest(ARRAY[false, true]) AS r (recovered);
@@ -35,6 +39,12 @@ SELECT is(text, 'Nothing is missing from the job any more, or it was restarted o
 FROM texts WHERE kind = 'shortfall' AND recovered;
 SELECT is(text, 'The job has been waiting for credentials since 2025-01-06T09:00:00.000Z.' || E'\nIt was revoked.\nRenew it.',
   'the crawler''s own message, then what to do') FROM texts WHERE kind = 'credentials' AND NOT recovered;
+SELECT is(text, 'At 2025-01-06T09:00:00.000Z, 60 s after its start, the job had 4 items. Each of the 10 runs before it had '
+  'at least 9 by then, and the median 12.5. Look at what is missing, and whether its source has changed.',
+  'how far behind the other runs it is') FROM texts WHERE kind = 'unusual' AND NOT recovered;
+SELECT is(text, 'The next run of the series s was due at 2025-01-06T08:00:00.000Z, and counts as missed since '
+  '2025-01-06T09:00:00.000Z. This job, its last run, started at 2025-01-05T08:00:00.000Z. Check what starts the runs.',
+  'which run is missing') FROM texts WHERE kind = 'missed' AND NOT recovered;
 SELECT ok(text LIKE '%12 errors%' AND text LIKE '%boom', 'it has the number of errors and the last one') FROM texts
 WHERE kind = 'errors' AND NOT recovered;
 

@@ -1,7 +1,7 @@
 -- Jobs are found by their current facets, by what they count and by parts of their ids. A filter is not a pattern.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(24);
+SELECT plan(36);
 
 DO $$
 BEGIN
@@ -47,6 +47,32 @@ SELECT is(pg_temp.found(tallymark.list_jobs(id_prefix => 'M', q => 'a')), 'M a',
 SELECT is((SELECT tallymark.list_jobs(id_prefix => 'M') #> '{jobs,0}'),
   tallymark.get_job('M a') #- '{progress,timeline}',
   'a job is as get_job gives it, without its timeline');
+
+-- What a job was registered with.
+DO $$
+BEGIN
+  PERFORM tallymark.create_job('R 1', '{"team": "search", "size": 3, "urgent": true, "series": "nightly"}', 'R');
+  PERFORM tallymark.create_job('R 2', '{"team": "search", "size": "3", "series": "weekly"}', 'R');
+  PERFORM tallymark.create_job('R 3', '{"team": "Search", "at": {"team": "search"}}', 'R 1');
+END
+$$;
+CREATE FUNCTION pg_temp.r(attributes jsonb DEFAULT NULL, series text DEFAULT NULL, parent text DEFAULT NULL)
+RETURNS text LANGUAGE sql
+RETURN pg_temp.found(tallymark.list_jobs(id_prefix => 'R', attributes => attributes, series => series,
+  parent => parent));
+SELECT is(pg_temp.r('{}'), 'R 1, R 2, R 3', 'no attribute');
+SELECT is(pg_temp.r('{"team": "search"}'), 'R 1, R 2', 'an attribute, letter for letter');
+SELECT is(pg_temp.r('{"team": "sea"}'), '', 'and as a whole');
+SELECT is(pg_temp.r('{"size": "3"}'), 'R 1, R 2', 'a text also finds the number that is written so');
+SELECT is(pg_temp.r('{"size": 3}'), 'R 1', 'a number only numbers');
+SELECT is(pg_temp.r('{"urgent": "true", "size": "3", "team": "search"}'), 'R 1', 'several, which all must hold');
+SELECT is(pg_temp.r('{"at": {"team": "search"}}'), 'R 3', 'an object');
+SELECT is(pg_temp.r(series => 'nightly'), 'R 1', 'a series');
+SELECT is(pg_temp.r(parent => 'R'), 'R 1, R 2', 'a parent, but not what is part of its parts');
+SELECT is(pg_temp.r('{"team": "search"}', 'weekly', 'R'), 'R 2', 'all of these together');
+SELECT throws_ok($$ SELECT tallymark.list_jobs(attributes => '[]') $$, 'TK400', NULL, 'attributes that are no object');
+SELECT throws_ok($$ SELECT tallymark.list_jobs(attributes => '{"1": 1, "2": 1, "3": 1, "4": 1, "5": 1, "6": 1, "7": 1,
+  "8": 1, "9": 1}') $$, 'TK400', NULL, 'and more than eight');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -2,13 +2,15 @@
 -- blocks that were read, which do not depend on the machine.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(9);
+SELECT plan(13);
 \ir ../helpers.psql
 
 -- Rows that other tests rolled back are still in the table's files, and would be counted, too.
 TRUNCATE tallymark.job;
-INSERT INTO tallymark.job (id, status, facets, created_at)
-SELECT 'many ' || lpad(n::text, 6, '0'), CASE WHEN n % 1000 = 0 THEN 'failed' ELSE 'finished' END,
+INSERT INTO tallymark.job (id, attributes, series, parent, status, facets, created_at)
+SELECT 'many ' || lpad(n::text, 6, '0'),
+  jsonb_build_object('team', CASE WHEN n % 10000 = 0 THEN 'rare' ELSE 't' || n % 7 END, 'series', 's' || n % 1000),
+  's' || n % 1000, 'p' || n % 1000, CASE WHEN n % 1000 = 0 THEN 'failed' ELSE 'finished' END,
   jsonb_build_object('stage', CASE WHEN n % 10000 = 0 THEN 'rare' ELSE 's' || n % 7 END),
   '2025-01-06 10:00:00+00'::timestamptz + n * interval '1 second'
 FROM generate_series(1, 40000) AS n;
@@ -32,7 +34,11 @@ FROM (VALUES (1, 'tallymark.newest_jobs()', 'the first page'),
   (6, 'tallymark.newest_jobs(stage => ''s3'')', 'of one that is common'),
   (7, 'tallymark.newest_jobs(id_prefix => ''many 0399'')', 'of ids that begin alike'),
   (8, 'tallymark.jobs_by_status(at_most => 1000)', 'jobs counted up to a thousand'),
-  (9, 'tallymark.jobs_by_status(''many 0399'', 1000)', 'of ids that begin alike')) AS c (number, call, words)
+  (9, 'tallymark.jobs_by_status(''many 0399'', 1000)', 'of ids that begin alike'),
+  (10, 'tallymark.newest_jobs(attributes => ''{"team": "rare"}'')', 'with an attribute that is rare'),
+  (11, 'tallymark.newest_jobs(attributes => ''{"team": "t3"}'')', 'with one that is common'),
+  (12, 'tallymark.newest_jobs(series => ''s7'')', 'of a series'),
+  (13, 'tallymark.newest_jobs(parent => ''p7'')', 'of a family')) AS c (number, call, words)
 ORDER BY c.number;
 
 SELECT * FROM finish();

@@ -1,7 +1,7 @@
 -- Jobs are found by their current facets, by what they count and by parts of their ids. A filter is not a pattern.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(13);
+SELECT plan(17);
 
 DO $$
 BEGIN
@@ -29,6 +29,22 @@ SELECT is(pg_temp.l(item_type => 'x', stage => 's', status => 'finished'), '', '
 SELECT is(pg_temp.l(q => '%_'), 'L%_c', 'a part of the id');
 SELECT is(pg_temp.l(q => '\'), 'L\d', 'with any letters');
 SELECT is(pg_temp.l(q => 'M'), '', 'only of those that are asked for');
+
+-- What a job was registered with.
+DO $$
+BEGIN
+  PERFORM tallymark.create_job('R 1', '{"team": "search", "series": "nightly"}', 'R');
+  PERFORM tallymark.create_job('R 2', '{"team": "search"}', 'R');
+END
+$$;
+CREATE FUNCTION pg_temp.r(attributes jsonb DEFAULT NULL, series text DEFAULT NULL, parent text DEFAULT NULL)
+RETURNS text LANGUAGE sql
+RETURN coalesce((SELECT string_agg(j ->> 'id', ', ') FROM jsonb_array_elements(tallymark.newest_jobs(id_prefix => 'R',
+  attributes => attributes, series => series, parent => parent) -> 'jobs') AS j), '');
+SELECT is(pg_temp.r('{"team": "search"}'), 'R 2, R 1', 'an attribute');
+SELECT is(pg_temp.r(series => 'nightly'), 'R 1', 'a series');
+SELECT is(pg_temp.r(parent => 'R'), 'R 2, R 1', 'a parent');
+SELECT is(pg_temp.r('{"team": "search"}', 'weekly', 'R'), '', 'that no job meets');
 
 SELECT * FROM finish();
 ROLLBACK;

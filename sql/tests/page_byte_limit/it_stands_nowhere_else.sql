@@ -9,7 +9,7 @@ SELECT is(ARRAY(SELECT p.proname::text FROM pg_proc AS p WHERE p.pronamespace = 
   '{page_byte_limit}', 'no other function has the number');
 SELECT set_eq($$SELECT p.proname::text FROM pg_proc AS p WHERE p.pronamespace = 'tallymark'::regnamespace
   AND p.prosrc LIKE '%tallymark.page_byte_limit()%'$$,
-  '{accumulation_history,history_page,job_changes,ledger_page,list_jobs,newest_events,newest_jobs,timeline_rows,verify_page}'::text[],
+  '{accumulation_history,family,history_page,job_changes,ledger_page,list_jobs,newest_events,newest_jobs,timeline_rows,verify_page}'::text[],
   'and these ask for it');
 
 SELECT * FROM finish();

@@ -1,7 +1,7 @@
 -- A body is accepted as it arrives over HTTP, and an invalid one is refused with all problems.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(14);
+SELECT plan(21);
 \ir ../helpers.psql
 
 CREATE FUNCTION pg_temp.outcome(body jsonb) RETURNS text LANGUAGE plpgsql AS $$
@@ -29,10 +29,20 @@ FROM (VALUES
   (10, '{"taskId": 5, "attributes": []}', 'Invalid job: attributes taskId', 'both at fault, both told'),
   (11, '[]', 'Invalid request body: ', 'an array'),
   (12, 'null', 'Invalid request body: ', 'the JSON null'),
-  (13, NULL, 'Invalid request body: ', 'no body')) AS c (number, body, outcome, words)
+  (13, NULL, 'Invalid request body: ', 'no body'),
+  (14, '{"taskId": "part", "parent": "job"}', 'new', 'a parent'),
+  (15, '{"taskId": "part", "parent": null}', 'there already', 'or none, as null'),
+  (16, '{"taskId": "x", "parent": 5}', 'Invalid job: parent', 'a parent that is a number'),
+  (17, '{"taskId": "x", "parent": "x"}', 'Invalid job: parent', 'the job itself'),
+  (18, '{"taskId": "", "parent": "", "attributes": {"series": ""}}', 'Invalid job: attributes.series parent taskId',
+    'all three')) AS c (number, body, outcome, words)
 ORDER BY c.number;
-SELECT is((SELECT string_agg(id, ' ' ORDER BY id) FROM tallymark.job WHERE created_at >= now()), 'bare job null',
+SELECT is((SELECT string_agg(id, ' ' ORDER BY id) FROM tallymark.job WHERE created_at >= now()), 'bare job null part',
   'only the valid jobs are registered');
+
+SELECT throws_ok($$ SELECT tallymark.receive_job('{"taskId": "a/1", "parent": "b/1"}', 'a/') $$, 'TK403', NULL,
+  'the parent must be a job of the caller''s, too');
+SELECT lives_ok($$ SELECT tallymark.receive_job('{"taskId": "a/1", "parent": "a/2"}', 'a/') $$, 'as this one is');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -15,7 +15,7 @@ SELECT is((SELECT string_agg(v.attname || ' ' || v.type, ', ' ORDER BY v.attnum)
   'total_items bigint, percentage numeric, summary text, items_by_type jsonb, message text, error jsonb, last_processed_id text, '
   'resume_state jsonb, command text, attributes jsonb, progress jsonb, facets jsonb, last_seq bigint, pruned_seq bigint, '
   'created_at timestamp with time zone, started_at timestamp with time zone, updated_at timestamp with time zone, '
-  'finished_at timestamp with time zone, books jsonb, shortfall jsonb', 'those of jobs');
+  'finished_at timestamp with time zone, books jsonb, shortfall jsonb, parent text, series text', 'those of jobs');
 SELECT is((SELECT string_agg(v.attname || ' ' || v.type, ', ' ORDER BY v.attnum) FROM view_column AS v
     WHERE v.relname = 'events' AND v.attnum <= 11),
   'job_id text, seq bigint, kind text, status text, happened_at timestamp with time zone, '

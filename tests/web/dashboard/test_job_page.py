@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 from tests.web.conftest import Web, update
-from tests.web.dashboard.seeding import execute, job_page, new_id, scalar, seed
+from tests.web.dashboard.seeding import ago, execute, job_page, new_id, scalar, seed
 from tests.web.dashboard.test_cut_off import shown, shown_to_the_end
 from tests.web.watching import ledger
 
@@ -22,6 +22,59 @@ if TYPE_CHECKING:
 def tab(page: "Page", name: str) -> None:
     """Go to a part of the page."""
     page.get_by_role("navigation", name="Parts of the job").get_by_role("link", name=name).click()
+
+
+def test_what_is_part_of_a_job_is_added_up_on_its_page(shared: "Site") -> None:
+    """Sums, statuses and jobs, each with a link; and a job links to what it is part of."""
+    whole, url = new_id("whole"), shared.web.database_url
+    seed(url, whole)
+    for number in range(12):
+        execute(url, "SELECT tallymark.create_job(%s, parent => %s)", f"{whole}-{number:02}", whole)
+        seed(url, f"{whole}-{number:02}", [{"itemsByType": {"issues": number}, "totalItems": 11}])
+    page = shared.open(job_page(whole))
+    card = page.locator(".card", has=page.get_by_role("heading", name="Family: 12 jobs"))
+    expect(card).to_contain_text("50%")
+    expect(card).to_contain_text("66/132 issues")
+    expect(card).to_contain_text("12 running")
+    expect(card.get_by_role("row")).to_have_count(11)
+    seed(url, f"{whole}-00", [{"itemsByType": {"commits": 11}}])
+    expect(card).to_contain_text("77/132 items", timeout=30_000)
+    card.get_by_role("link", name="All 12 jobs").click()
+    expect(page.locator("[data-job]")).to_have_count(12)
+    page.goto(job_page(f"{whole}-03"))
+    page.get_by_role("link", name=whole, exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(whole)
+
+
+def test_a_run_is_shown_beside_the_runs_of_its_series(shared: "Site") -> None:
+    """What is usual, when it will be done, that it is unusual; and two runs side by side by a click."""
+    series, url = new_id("series"), shared.web.database_url
+    for number, items in enumerate((40, 44, 42, 2)):
+        updates: list[dict[str, object]] = [{"status": "started", "timestamp": ago(minutes=30)}]
+        updates += [{"timestamp": ago(minutes=30 - part), "itemsByType": {"pages": items}} for part in range(1, 11)]
+        updates.append({"timestamp": ago(minutes=20), **({"status": "completed"} if number < 3 else {})})
+        if number == 3:
+            updates = updates[:6]
+        seed(url, f"{series}-{number}", updates, {"series": series})
+    page = shared.open(job_page(f"{series}-3"))
+    card = page.locator(".card", has=page.get_by_role("heading", name=f"Series: {series}"))
+    expect(card.get_by_role("alert")).to_contain_text(
+        "Unusual: 10 items, where each of the 3 runs before had at least 200"
+    )
+    expect(card.locator("dl")).to_contain_text("Usual by then")
+    expect(card.locator("dl")).to_contain_text("200 to 220, 3 runs")
+    expect(card.locator("dl")).to_contain_text("Expected end")
+    expect(card.get_by_role("img", name="Items over time: this run 10, the runs before up to 440")).to_be_visible()
+    card.get_by_role("button", name=f"Compare with {series}-1").click()
+    beside = card.get_by_role("table", name="Two runs side by side")
+    expect(beside.get_by_role("row", name="pages")).to_contain_text("-430")
+    expect(page).to_have_url(re.compile(f"with={series}-1"))
+    page.reload()
+    expect(beside).to_be_visible()
+    card.get_by_role("link", name=f"{series}-2").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"{series}-2")
+    page.get_by_role("link", name=series, exact=True).click()
+    expect(page.locator("[data-job]")).to_have_count(4)
 
 
 def test_items_and_stages_are_those_of_the_ledger(shared: "Site") -> None:

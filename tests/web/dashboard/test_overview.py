@@ -72,6 +72,33 @@ def test_filters_narrow_the_list_and_stand_in_the_address(shared: "Site") -> Non
     assert page.url == f"{shared.url}/"
 
 
+def test_jobs_are_found_by_what_they_were_registered_with(shared: "Site") -> None:
+    """Attributes stand below the filters, and each is taken away by a click; series and parent are fields."""
+    prefix, url = new_id("registered"), shared.web.database_url
+    a, b = f"{prefix}-a", f"{prefix}-b"
+    execute(url, "SELECT tallymark.create_job(%s, %s, %s)", a, '{"team": "search", "series": "nightly"}', prefix)
+    execute(url, "SELECT tallymark.create_job(%s, %s, %s)", b, '{"team": "search"}', prefix)
+    page = shared.open(f"/?q={prefix}")
+    expect_jobs(page, b, a)
+    page.get_by_role("button", name="More filters").click()
+    page.get_by_label("Attribute").fill("team=search")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("attribute.team=search"))
+    expect_jobs(page, b, a)
+    page.get_by_label("Series").fill("nightly")
+    page.keyboard.press("Enter")
+    expect_jobs(page, a)
+    page.get_by_label("Part of job").fill(prefix)
+    page.keyboard.press("Enter")
+    expect_jobs(page, a)
+    page.reload()
+    expect_jobs(page, a)
+    page.goto(f"/?q={prefix}&attribute.team=other")
+    expect(page.get_by_text("No jobs match")).to_be_visible()
+    page.get_by_role("link", name="No longer only team=other").click()
+    expect_jobs(page, b, a)
+
+
 def test_paging_shows_each_job_once_while_jobs_change_and_come(shared: "Site") -> None:
     """Next, next, and back again, with 120 jobs."""
     prefix, url = new_id("pages"), shared.web.database_url

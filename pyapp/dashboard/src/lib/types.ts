@@ -62,6 +62,61 @@ export interface OverviewPage {
   next: string | null;
 }
 
+/** What is part of a job, added up; `withoutEta` counts the jobs that have not ended and have no known end. */
+export interface Family {
+  id: string;
+  children: number;
+  statuses: Partial<Record<Status, number>>;
+  percentage: number | null;
+  summary: string;
+  itemsByType: Record<string, number>;
+  slowest: string | null;
+  etaSeconds: number | null;
+  eta: string | null;
+  withoutEta: number;
+  finishedAt: string | null;
+  jobs: Row[];
+  next: string | null;
+}
+
+/** A run of a series; `pace` has the seconds since its start and the items by then. */
+export interface Run {
+  id: string;
+  status: Status;
+  createdAt: string;
+  startedAt: string | null;
+  finishedAt: string | null;
+  seconds: number | null;
+  items: number;
+  itemsByType: Record<string, number>;
+  summary: string;
+  pace: [seconds: number, items: number][];
+}
+
+/** A job beside the runs of its series before it. */
+export interface JobSeries {
+  id: string;
+  series: string | null;
+  run: Run;
+  comparison: {
+    runs: number;
+    elapsedSeconds: number | null;
+    items: number;
+    usual: number | null;
+    lowest: number | null;
+    highest: number | null;
+    usualTotal: number | null;
+    usualSeconds: number | null;
+    expectedTotal: number | null;
+    expectedSeconds: number | null;
+    expectedEnd: string | null;
+    unusual: boolean;
+  } | null;
+  rhythm: { everySeconds: number | null; dueAt: string | null; missed: boolean } | null;
+  runs: Run[];
+  other?: Run;
+}
+
 /** The jobs that failed last. */
 export interface FailuresPage {
   jobs: Row[];
@@ -159,6 +214,8 @@ export interface Job {
   createdAt: string;
   attributes: Record<string, Json>;
   command: Command | null;
+  /** The job that it is part of. */
+  parent?: string;
   /** What to do about the job's credentials, while its status is about credentials. */
   credentialGuidance?: string[];
   /** While it waits. */

@@ -1,5 +1,6 @@
 """The parameters of a request's query string."""
 
+import json
 import re
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -40,6 +41,7 @@ class Query:
         """Begin without problems."""
         self.problems: list[Detail] = []
         self._read: dict[str, None] = {}
+        self._beginnings: list[str] = []
 
     def number(self, name: str, largest: int = INTEGER, *, may_be_empty: bool = False) -> bytes | None:
         """Return a whole number; one above `largest` counts as `largest`."""
@@ -58,6 +60,24 @@ class Query:
             self._refuse(name, "must not contain the character U+0000")
             return None
         return text.encode() or None
+
+    def members(self, beginning: str) -> bytes | None:
+        """Return the texts of the parameters whose names begin so and go on: a JSON object by the rest of the names."""
+        self._read[f"{beginning}NAME"] = None
+        self._beginnings.append(beginning)
+        found: dict[str, str] = {}
+        for name in filter(self._is_member, request.args):
+            given = request.args.getlist(name)
+            if len(given) > 1:
+                self._refuse(name, "must be given at most once")
+            elif "\0" in name + given[0]:
+                self._refuse(name.replace("\0", ""), "must not contain the character U+0000")
+            elif given[0]:
+                found[name.removeprefix(beginning)] = given[0]
+        return json.dumps(found).encode() if found else None
+
+    def _is_member(self, name: str) -> bool:
+        return any(name.startswith(beginning) and name != beginning for beginning in self._beginnings)
 
     def texts(self, name: str, *, with_empty: bool = False) -> bytes | None:
         """Return the texts of a parameter that may be repeated, as an array of PostgreSQL's.
@@ -114,7 +134,8 @@ class Query:
 
     def check(self, *, others_allowed: bool = False) -> None:
         """Raise 400 with all problems, if there are any; unknown parameters are problems, too."""
-        names = [] if others_allowed else [name for name in request.args if name not in self._read][:_MAX_UNKNOWN]
+        unknown = [name for name in request.args if name not in self._read and not self._is_member(name)]
+        names = [] if others_allowed else unknown[:_MAX_UNKNOWN]
         sentences = [f"{problem['field']} {problem['problem']}" for problem in self.problems]
         there = f"the parameters are {', '.join(self._read)}" if self._read else "there are no parameters"
         for name in names:

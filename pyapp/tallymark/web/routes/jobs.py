@@ -67,6 +67,8 @@ _PARTS = {
     "rate": _Part(http.RATE_PAGE, lambda query: (query.number("window"),)),
     "stages": _Part(http.STAGES_PAGE, lambda _query: ()),
     "liveness": _Part(http.JOB_LIVENESS, lambda _query: (never_reported(),)),
+    "family": _Part(http.FAMILY, lambda query: (query.number("limit"), query.cursor("cursor"), caller().sql_prefix)),
+    "series": _Part(http.JOB_SERIES, lambda query: (query.text("with"), query.number("limit"), caller().sql_prefix)),
     "verify": _Part(http.VERIFY_PAGE, lambda _query: ()),
     "diagnosis": _Part(http.DIAGNOSE_JOB, lambda _query: ()),
 }

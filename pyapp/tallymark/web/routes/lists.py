@@ -28,10 +28,15 @@ class _Page(NamedTuple):
 
 
 def overview_question(query: Query) -> tuple[bytes | None, ...]:
-    """Return the filters, limit and cursor of a page of the overview: $2 to $9 of `NEWEST_JOBS`."""
+    """Return the filters, limit and cursor of a page of the overview: $2 to $12 of `NEWEST_JOBS`."""
+    return (*_filters(query), query.text("q"), query.number("limit"), query.cursor("cursor"))
+
+
+def _filters(query: Query) -> tuple[bytes | None, ...]:
+    """Return what lists of jobs are filtered by, in the order of the statements."""
     return (
-        *map(query.text, ("status", "stage", "operationType", "currentDataType", "itemType", "q")),
-        *(query.number("limit"), query.cursor("cursor")),
+        *map(query.text, ("status", "stage", "operationType", "currentDataType", "itemType")),
+        *(query.members("attribute."), query.text("series"), query.text("parent")),
     )
 
 
@@ -45,7 +50,7 @@ _PAGES = {
     "jobs": _Page(
         http.LIST_JOBS,
         lambda query: (
-            *map(query.text, ("status", "stage", "operationType", "currentDataType", "itemType")),
+            *_filters(query),
             *(query.instant("updatedSince"), query.text("q"), query.number("limit"), query.cursor("cursor")),
         ),
     ),
@@ -63,6 +68,7 @@ _PAGES = {
     "errors": _Page(http.ERRORS_PAGE, lambda query: (query.instant("since"), query.number("limit"))),
     "stalled": _Page(http.STALLED_PAGE, lambda query: (query.number("limit"), never_reported())),
     "failures": _Page(http.RECENT_FAILURES, lambda query: (query.instant("since"), query.number("limit"))),
+    "series": _Page(http.SERIES_RUNS, lambda query: (query.text("series"), query.number("limit"))),
     "days": _Page(http.DAYS_PAGE, lambda query: (query.number("days"),)),
 }
 

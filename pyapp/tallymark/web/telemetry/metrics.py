@@ -151,7 +151,7 @@ def _of_jobs(figures: dict[str, Any]) -> Iterator[Metric]:
     yield _gauge("tallymark_stalled_jobs", "Running and waiting jobs whose last update is overdue", figures["stalled"])
     states = {"stuck": figures["stuck"], "silent": figures["silent"], "never_reported": figures["neverReported"]}
     yield _gauge("tallymark_silent_jobs", "Jobs that are overdue, by what is known of them", states, "state")
-    kinds = ("stalled", "failed", "shortfall", "credentials", "errors", "mismatch")
+    kinds = ("stalled", "failed", "shortfall", "credentials", "errors", "unusual", "missed", "mismatch")
     alerts = {kind: figures["alerts"].get(kind, 0) for kind in kinds}
     yield _gauge("tallymark_open_alerts", "Open alerts by kind", alerts, "kind")
     checks = figures["checks"]

@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact";
 import { jobPath } from "../../lib/api";
 import { count, duration, percent, speed, summaryText } from "../../lib/format";
 import { useLoaded } from "../../lib/hooks";
+import { jobAddress } from "../../lib/router";
 import type { Job, Rate } from "../../lib/types";
 import { Bar, missing, Time } from "../../parts/basics";
 import { hasEnded } from "./commands";
@@ -36,6 +37,20 @@ export function Head({ job, past, aliveAt }: { job: Job; past: boolean; aliveAt:
           </p>
         )}
         <dl class="facts mt-3 mb-0">
+          {job.parent && (
+            <Fact name="Part of">
+              <a class="said" href={jobAddress(job.parent)}>
+                <bdi>{job.parent}</bdi>
+              </a>
+            </Fact>
+          )}
+          {typeof job.attributes?.series === "string" && (
+            <Fact name="Series">
+              <a class="said" href={`/?series=${encodeURIComponent(job.attributes.series)}`}>
+                <bdi>{job.attributes.series}</bdi>
+              </a>
+            </Fact>
+          )}
           <Fact name="Stage">{text(progress.stage)}</Fact>
           <Fact name="Operation">{text(progress.operationType?.replaceAll("_", " "))}</Fact>
           <Fact name="Data type">{text(progress.currentDataType)}</Fact>

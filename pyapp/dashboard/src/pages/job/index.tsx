@@ -12,11 +12,13 @@ import { Asked, Commands, useCommands } from "./commands";
 import { CredentialAlert } from "./credential";
 import { ErrorsTab } from "./errors_tab";
 import { Books } from "./books";
+import { FamilyCard } from "./family";
 import { Head } from "./head";
 import { ItemTypes } from "./item_types";
 import { LivenessAlert, useLiveness, Waits } from "./liveness";
 import { PastBar } from "./past";
 import { RateChart } from "./rate_chart";
+import { SeriesCard } from "./series";
 import { Stages } from "./stages";
 import { StateTab } from "./state_tab";
 import { Timeline } from "./timeline";
@@ -139,6 +141,8 @@ function Page({ job, watched }: { job: Job; watched: WatchedJob }) {
           <div class="two-columns">
             <div>
               {shown?.books && <Books books={shown.books} ended={shown.status === "finished"} />}
+              {at === null && <FamilyCard job={job} />}
+              {at === null && <SeriesCard job={job} />}
               {shown && <ItemTypes progress={shown.progress} />}
               <RateChart job={job} subscribe={subscribe} />
               <Stages job={job} />

@@ -3,18 +3,42 @@ import { boot } from "../../lib/boot";
 import type { OverviewPage } from "../../lib/types";
 
 /** The filters of the overview, with the names of the API. */
-export const FILTERS = ["status", "stage", "operationType", "currentDataType", "itemType", "q"] as const;
+export const FILTERS = [
+  "status",
+  "stage",
+  "operationType",
+  "currentDataType",
+  "itemType",
+  "series",
+  "parent",
+  "q",
+] as const;
 
-/** Which jobs the address asks for: the filters, `limit` and `cursor`. */
-export type Asked = Record<(typeof FILTERS)[number] | "limit" | "cursor", string | null>;
+/** What the name of a filter by an attribute begins with. */
+export const ATTRIBUTE = "attribute.";
+
+/** Which jobs the address asks for: the filters, those by attributes among them, `limit` and `cursor`. */
+export type Asked = Record<(typeof FILTERS)[number] | "limit" | "cursor", string | null> &
+  Partial<Record<`${typeof ATTRIBUTE}${string}`, string>>;
 
 export function askedOf(parameters: URLSearchParams): Asked {
   const names = [...FILTERS, "limit", "cursor"] as const;
-  return Object.fromEntries(names.map((name) => [name, parameters.get(name) || null])) as Asked;
+  const attributes = [...parameters].filter(([name, value]) => name.startsWith(ATTRIBUTE) && value);
+  return {
+    ...Object.fromEntries(names.map((name) => [name, parameters.get(name) || null])),
+    ...Object.fromEntries(attributes),
+  } as Asked;
+}
+
+/** The attributes that are asked for, by their names. */
+export function attributesOf(asked: Asked): [string, string][] {
+  return Object.entries(asked)
+    .filter((entry): entry is [string, string] => entry[0].startsWith(ATTRIBUTE) && Boolean(entry[1]))
+    .map(([name, value]) => [name.slice(ATTRIBUTE.length), value]);
 }
 
 export function isFiltered(asked: Asked): boolean {
-  return FILTERS.some((name) => asked[name]);
+  return FILTERS.some((name) => asked[name]) || attributesOf(asked).length > 0;
 }
 
 const KEPT = 20;

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { setParameters, withParameters } from "../../lib/router";
 import type { Status, Statuses } from "../../lib/types";
 import { statusText } from "../../parts/basics";
-import { type Asked, isFiltered } from "./asked";
+import { ATTRIBUTE, type Asked, attributesOf, isFiltered } from "./asked";
 import { atLeast } from "./figures";
 
 const ALWAYS: Status[] = ["running", "queued", "paused", "finished", "failed", "cancelled"];
@@ -45,10 +45,11 @@ function Tab(props: { title: string; asked: Asked; status: Status | null; jobs: 
 
 const SEARCH_MS = 300;
 const OPERATIONS = ["discovery", "branch_crawling", "data_collection", "finalization"];
-const MORE = ["stage", "operationType", "currentDataType", "itemType"] as const;
+const MORE = ["stage", "operationType", "currentDataType", "itemType", "series", "parent"] as const;
 
 /** Search by id, and the other filters. */
 export function Filters({ asked, stages }: { asked: Asked; stages: string[] }) {
+  const attributes = attributesOf(asked);
   const more = MORE.filter((name) => asked[name]).length;
   // Open if the address has one of them, or active filters would be hidden.
   const [open, setOpen] = useState(more > 0);
@@ -96,8 +97,57 @@ export function Filters({ asked, stages }: { asked: Asked; stages: string[] }) {
         </label>
         <Typed name="currentDataType" label="Data type" value={asked.currentDataType} placeholder="such as issues" />
         <Typed name="itemType" label="Has items of type" value={asked.itemType} placeholder="such as commits" />
+        <Typed name="series" label="Series" value={asked.series} placeholder="such as nightly" />
+        <Typed name="parent" label="Part of job" value={asked.parent} placeholder="the id of the job" />
+        <WithAttribute />
       </div>
+      {attributes.length > 0 && (
+        <ul class="filter-attributes">
+          {attributes.map(([name, value]) => (
+            <li key={name}>
+              <a
+                class="btn btn-sm"
+                href={withParameters({ [`${ATTRIBUTE}${name}`]: null, cursor: null })}
+                aria-label={`No longer only ${name}=${value}`}
+              >
+                {name}={value} ×
+              </a>
+            </li>
+          ))}
+        </ul>
+      )}
     </search>
+  );
+}
+
+/** Asks for one more attribute, written as team=search. */
+function WithAttribute() {
+  const [text, setText] = useState("");
+  const [name, value] = [text.slice(0, text.indexOf("=")).trim(), text.slice(text.indexOf("=") + 1).trim()];
+  const isWhole = text.includes("=") && name !== "" && value !== "";
+  function ask() {
+    if (isWhole) {
+      setText("");
+      setParameters({ [`${ATTRIBUTE}${name}`]: value, cursor: null });
+    }
+  }
+  return (
+    <label>
+      Attribute
+      <input
+        type="search"
+        class="form-control"
+        name="attribute"
+        value={text}
+        placeholder="such as team=search"
+        autocomplete="off"
+        spellcheck={false}
+        maxLength={600}
+        onInput={(event) => setText(event.currentTarget.value)}
+        onKeyDown={(event) => event.key === "Enter" && ask()}
+        onBlur={ask}
+      />
+    </label>
   );
 }
 
