@@ -1,7 +1,7 @@
 -- Each kind has a text for its beginning and one for its end, and no text has a gap.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(10);
+SELECT plan(12);
 
 CREATE TEMPORARY VIEW texts AS
 SELECT k.kind, r.recovered, tallymark.alert_text(jsonb_populate_record(NULL::tallymark.alert, jsonb_build_object(

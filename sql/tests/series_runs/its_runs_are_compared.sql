@@ -31,7 +31,7 @@ $$;
 SELECT is(jsonb_path_query_array(tallymark.series_runs('nightly', 3), '$.runs[*].id'), '["r12", "r11", "r10"]', 'the newest runs');
 SELECT is((tallymark.series_runs('nightly') #> '{runs,0}') - '{createdAt,startedAt,finishedAt}'::text[],
   '{"id": "r12", "status": "finished", "seconds": 100, "items": 1120, "itemsByType": {"pages": 1120}, "percentage": null,
-    "summary": "1120 pages"}', 'what a run came to');
+    "summary": "1120 pages", "shortfall": null}', 'what a run came to');
 SELECT is(tallymark.series_runs('no such series'), '{"series": "no such series", "runs": [], "rhythm": null}', 'an unknown series has no runs');
 SELECT throws_ok('SELECT tallymark.series_runs(NULL)', 'TK400', NULL, 'a series must be named');
 SELECT is(tallymark.series_runs('nightly', id_prefix => 'r0') #>> '{runs,0,id}', 'r09', 'only of some ids');

@@ -10,7 +10,7 @@ FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
 WHERE c.relnamespace = 'tallymark'::regnamespace AND c.relkind = 'v';
 
 SELECT is((SELECT string_agg(v.attname || ' ' || v.type, ', ' ORDER BY v.attnum) FROM view_column AS v
-    WHERE v.relname = 'jobs' AND v.attnum <= 26),
+    WHERE v.relname = 'jobs' AND v.attnum <= 28),
   'id text, status text, stage text, operation_type text, current_data_type text, processed_items bigint, '
   'total_items bigint, percentage numeric, summary text, items_by_type jsonb, message text, error jsonb, last_processed_id text, '
   'resume_state jsonb, command text, attributes jsonb, progress jsonb, facets jsonb, last_seq bigint, pruned_seq bigint, '

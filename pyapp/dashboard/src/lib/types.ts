@@ -90,6 +90,7 @@ export interface Run {
   items: number;
   itemsByType: Record<string, number>;
   summary: string;
+  shortfall: Shortfall;
   pace: [seconds: number, items: number][];
 }
 

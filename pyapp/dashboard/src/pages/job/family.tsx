@@ -80,7 +80,7 @@ export function FamilyCard({ job }: { job: Job }) {
                 </a>
               </td>
               <td>
-                <StatusBadge status={row.status} />
+                <StatusBadge status={row.status} shortfall={row.shortfall} />
               </td>
               <td class="text-end tabular">
                 <bdi>{summaryText(row.summary)}</bdi>

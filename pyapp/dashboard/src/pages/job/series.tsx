@@ -87,7 +87,7 @@ export function SeriesCard({ job }: { job: Job }) {
                   </a>
                 </td>
                 <td>
-                  <StatusBadge status={one.status} />
+                  <StatusBadge status={one.status} shortfall={one.shortfall} />
                 </td>
                 <td class="text-end tabular">{count(one.items)}</td>
                 <td class="text-end tabular text-nowrap">{one.seconds === null ? "–" : duration(one.seconds)}</td>
