@@ -44,16 +44,14 @@ BEGIN
       WHERE char_length(d.cursor) > 255)
     ELSE true END
   AND CASE WHEN rare_members_hold.payload ? 'itemKeys' THEN tallymark.item_keys_hold(rare_members_hold.payload)
-    ELSE true END
-  AND CASE WHEN rare_members_hold.payload ?| ARRAY['foundByType', 'failedByType', 'skippedByType', 'totalsByType']
-    THEN tallymark.type_counts_hold(rare_members_hold.payload) ELSE true END;
+    ELSE true END;
 END
 $$;
 
 COMMENT ON FUNCTION tallymark.rare_members_hold(jsonb) IS
 'Tells whether the members that most updates do not have (updateId, workerId, counting, error, progress, areas,
-timeline, credentialStatus, itemKeys, foundByType, failedByType, skippedByType, totalsByType, doneBeyond, waitUntil and
-reason of a wait, and the legacy names) keep to the wire protocol.
+timeline, credentialStatus, itemKeys, doneBeyond, waitUntil and reason of a wait, and the legacy names) keep to the
+wire protocol.
 Arguments: payload: the update, a JSON object without members that are null.
 Returns: true or false.';
 

@@ -1,5 +1,5 @@
 -- The one place for the rules of the wire protocol about members: those that most updates have are checked here, the
--- others in rare_members_hold. It is one expression, and most of that is one JSON path, because every update pays for
+-- others in rare_members_hold and type_counts_hold. It is one expression, and most of that is one JSON path, because every update pays for
 -- it: PostgreSQL sets up each statement again in each transaction. update_problems finds the members at fault by
 -- calling this with one member at a time. The timestamp is left to parse_timestamp.
 --
@@ -34,8 +34,10 @@ RETURN jsonb_path_match(payload, '
     THEN tallymark.type_names_hold(payload -> 'itemsByType') ELSE true END
   AND CASE WHEN payload ?| ARRAY['updateId', 'workerId', 'counting', 'error', 'progress', 'areas', 'timeline',
       'credentialStatus', 'itemKeys', 'doneBeyond', 'processed', 'total', 'groupCount', 'projectCount', 'groupTotal',
-      'projectTotal', 'waitUntil', 'reason', 'foundByType', 'failedByType', 'skippedByType', 'totalsByType']
-    THEN tallymark.rare_members_hold(payload) ELSE true END;
+      'projectTotal', 'waitUntil', 'reason']
+    THEN tallymark.rare_members_hold(payload) ELSE true END
+  AND CASE WHEN payload ?| ARRAY['foundByType', 'failedByType', 'skippedByType', 'totalsByType']
+    THEN tallymark.type_counts_hold(payload) ELSE true END;
 
 COMMENT ON FUNCTION tallymark.is_valid_update(text, jsonb) IS
 'Tells whether each member of an update keeps to the wire protocol. It does not check the timestamp, waitUntil as a

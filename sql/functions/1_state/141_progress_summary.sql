@@ -6,17 +6,17 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_extent CONSTANT record := tallymark.progress_extent(progress_summary.progress);
-  v_types jsonb := jsonb_path_query_array(progress_summary.progress, '$.itemsByType.keyvalue() ? (@.value > 0).key');
+  -- The types of which something was counted or is expected, some of them more than once.
+  v_types CONSTANT jsonb := jsonb_path_query_array(jsonb_build_array(progress_summary.progress -> 'itemsByType',
+    progress_summary.progress -> 'totalsByType', progress_summary.progress -> 'foundByType',
+    progress_summary.progress -> 'failedByType', progress_summary.progress -> 'skippedByType'),
+    '$[*] ? (@.type() == "object").keyvalue() ? (@.value > 0).key');
   v_unit text;
 BEGIN
-  IF progress_summary.progress ?| '{totalsByType,foundByType,failedByType,skippedByType}' THEN
-    v_types := (
-      SELECT coalesce(jsonb_agg(b.key), '[]') FROM jsonb_each(tallymark.progress_books(progress_summary.progress)) AS b
-      WHERE jsonb_path_exists(b.value, '$.* ? (@ > 0)'));
-  END IF;
-  v_unit := CASE jsonb_array_length(v_types) WHEN 1 THEN nullif(v_types ->> 0, '')
+  v_unit := CASE WHEN v_types = '[]'
     -- Nothing is counted by type, so the type that the crawler names is the only one that is known.
-    WHEN 0 THEN nullif(progress_summary.progress ->> 'currentDataType', '') END;
+    THEN nullif(progress_summary.progress ->> 'currentDataType', '')
+    WHEN v_types - (v_types ->> 0) = '[]' THEN nullif(v_types ->> 0, '') END;
   RETURN v_extent.done || coalesce('/' || v_extent.total, '') || ' '
     || coalesce(v_unit, CASE WHEN coalesce(v_extent.total, v_extent.done) = 1 THEN 'item' ELSE 'items' END)
     || coalesce(' (' || trunc(tallymark.percentage_of(v_extent.done, v_extent.total)) || '%)', '');

@@ -43,6 +43,7 @@ BEGIN
     'summary', tallymark.progress_summary(j.progress))
   FROM tallymark.job AS j
   WHERE j.status = 'finished' AND j.finished_at >= v_since - interval '168 hours' AND j.updated_at >= v_since
+    AND j.progress ?| '{totalsByType,foundByType}' -- as few jobs have; the others are not computed
     AND tallymark.progress_shortfall(j.status, j.progress) IS NOT NULL
   UNION ALL
   SELECT j.id, 'credentials', jsonb_build_object('since', tallymark.iso_timestamp(j.newest_at), 'status', j.status,
