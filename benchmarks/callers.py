@@ -1,5 +1,6 @@
 """Callers that send updates to stored functions, each over a connection of its own, which stays open between slices."""
 
+import json
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -34,58 +35,64 @@ class Call(NamedTuple):
     one_job: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Callers:
-    """Callers that make the same call again and again, each for other jobs."""
+class Place(NamedTuple):
+    """A database to connect to, and the jobs that are reported on there."""
 
-    call: Call
+    database: Database
     jobs: Sequence[str]
-    connections: Sequence[psycopg.Connection[Any]]
 
-    def run(self, seconds: float) -> tuple[int, float]:
-        """Call for so long.
 
-        Returns:
-            How many updates were merged, and how long that took in seconds.
-        """
-        start = time.monotonic()
-        with ThreadPoolExecutor(len(self.connections)) as pool:
-            merged = sum(pool.map(lambda each: self._until(each, start + seconds), self.connections))
-        return merged, time.monotonic() - start
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Makes the same call again and again, over a connection that stays open, for other jobs each time."""
+
+    connection: psycopg.Connection[Any]
+    jobs: Sequence[str]
+    call: Call
 
     def once(self, job: str | None = None) -> int:
-        """Call once, over the first connection, and return how many updates were merged."""
-        return self._send(self.connections[0], random.Random(), job)
+        """Call for a job, by default for random ones, and return how many updates were merged."""
+        if job is not None or self.call.one_job:
+            ids = [job or random.choice(self.jobs)] * self.call.updates
+        else:
+            ids = random.sample(self.jobs, self.call.updates)
+        parameters = self.call.parameters(_updates(ids))
+        answers = self.connection.execute(self.call.sql.encode(), parameters, prepare=True).fetchall()
+        return sum(_merged(answer) for answer, *_ in answers)
 
-    def _until(self, connection: psycopg.Connection[Any], end: float) -> int:
-        chance = random.Random()
+    def until(self, end: float) -> int:
+        """Call until then, and return how many updates were merged."""
         merged = 0
         while time.monotonic() < end:
-            merged += self._send(connection, chance, None)
+            merged += self.once()
         return merged
 
-    def _send(self, connection: psycopg.Connection[Any], chance: random.Random, job: str | None) -> int:
-        if job is not None or self.call.one_job:
-            ids = [job or chance.choice(self.jobs)] * self.call.updates
-        else:
-            ids = chance.sample(self.jobs, self.call.updates)
-        parameters = self.call.parameters(_updates(ids, chance))
-        answers = connection.execute(self.call.sql.encode(), parameters, prepare=True).fetchall()
-        return sum(_merged(answer) for answer, *_ in answers)
+
+def run(calling: Sequence[Caller], seconds: float) -> tuple[int, float]:
+    """Have all of them call at once for so long.
+
+    Returns:
+        How many updates were merged, and how long that took in seconds.
+    """
+    start = time.monotonic()
+    with ThreadPoolExecutor(len(calling)) as pool:
+        merged = sum(pool.map(lambda each: each.until(start + seconds), calling))
+    return merged, time.monotonic() - start
 
 
 @contextmanager
-def callers(call: Call, jobs: Sequence[str], databases: Sequence[Database], count: int) -> Iterator[Callers]:
-    """Connect callers, to the databases in turn."""
+def callers(call: Call, places: Sequence[Place], count: int) -> Iterator[list[Caller]]:
+    """Connect so many callers, to the places in turn."""
     with ExitStack() as running:
-        connections = []
+        made = []
         for number in range(count):
-            connection = psycopg.connect(databases[number % len(databases)].url, autocommit=True)
-            connections.append(running.enter_context(connection))
-        yield Callers(call, jobs, connections)
+            place = places[number % len(places)]
+            connection = running.enter_context(psycopg.connect(place.database.url, autocommit=True))
+            made.append(Caller(connection, place.jobs, call))
+        yield made
 
 
-def _updates(ids: Sequence[str], chance: random.Random) -> list[Update]:
+def _updates(ids: Sequence[str]) -> list[Update]:
     """Make an update for each job, each later than the one before, as `bench.lifelike_update` does."""
     now = datetime.now(UTC) - timedelta(microseconds=len(ids))
     return [
@@ -93,12 +100,12 @@ def _updates(ids: Sequence[str], chance: random.Random) -> list[Update]:
             "taskId": job,
             "status": "processing",
             "timestamp": (now + timedelta(microseconds=number)).isoformat(timespec="microseconds"),
-            "processedItems": (processed := chance.randint(1, 1_000_000)),
+            "processedItems": (processed := random.randint(1, 1_000_000)),
             "totalItems": 1_000_000,
             "currentDataType": "issues",
             "stage": "data_collection",
             "operationType": "data_collection",
-            "itemsByType": {"issues": chance.randint(1, 50), "commits": 3},
+            "itemsByType": {"issues": random.randint(1, 50), "commits": 3},
             "lastProcessedId": f"gid://issue/{processed}",
             "message": "Processing issues",
         }
@@ -108,6 +115,8 @@ def _updates(ids: Sequence[str], chance: random.Random) -> list[Update]:
 
 def _merged(answer: Any) -> int:  # noqa: ANN401 - as SQL has it
     """Count the updates that an answer acknowledges: of one, of several, or none where the job was held."""
+    if isinstance(answer, str):  # of receive_for_job: the acknowledgements of a body, or the id of a held job
+        answer = json.loads(answer) if answer.startswith(("{", "[")) else None
     if isinstance(answer, list):
         return sum(map(_merged, answer))
     return int(answer is not None and answer["status"] == "received")

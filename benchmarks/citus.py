@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 import psycopg
 from psycopg.types.json import Jsonb
 
-from benchmarks.callers import Call, Callers, Update, callers
+from benchmarks.callers import Call, Caller, Place, Update, callers, run
 from benchmarks.citus_nodes import SHARDS, Cluster, Node, cluster
 from benchmarks.cpu import used
 from benchmarks.database import Database
@@ -33,13 +33,13 @@ class Case(NamedTuple):
         name: The figure's.
         what: What is called, for people.
         call: It.
-        through_workers: Whether the callers are connected to the workers, in turn, and not to the coordinator.
+        where: What the callers are connected to: the coordinator, the workers in turn, or the worker of each job.
     """
 
     name: str
     what: str
     call: Call
-    through_workers: bool = False
+    where: Literal["coordinator", "workers", "home"] = "coordinator"
 
 
 def _single(updates: Sequence[Update]) -> Sequence[object]:
@@ -48,6 +48,14 @@ def _single(updates: Sequence[Update]) -> Sequence[object]:
 
 def _group(updates: Sequence[Update]) -> Sequence[object]:
     return [list(map(Jsonb, updates))]
+
+
+def _for_job(updates: Sequence[Update]) -> Sequence[object]:
+    return [updates[0]["taskId"], list(map(Jsonb, updates)), [None] * len(updates), [None] * len(updates)]
+
+
+def _batch_for_job(updates: Sequence[Update]) -> Sequence[object]:
+    return [updates[0]["taskId"], [Jsonb(updates)], [None], [None]]
 
 
 def _batch(updates: Sequence[Update]) -> Sequence[object]:
@@ -61,17 +69,25 @@ _WITHIN = (
     " THEN tallymark.merge_progress(%s::text, %s::jsonb) END"
 )
 _GROUP = "SELECT answer, refusal, held FROM tallymark.receive_group(%s::jsonb[])"
+_FOR_JOB = "SELECT tallymark.receive_for_job(%s::text, %s::jsonb[], %s::text[], %s::text[], false, 1000, false)"
 _BATCH = "SELECT tallymark.merge_progress_batch(%s::jsonb)"
 
 CASES = (
     Case("citus_merge", "merge_progress by itself, which runs on the node of its job", Call(_MERGE, _single)),
     Case("citus_merge_within", "merge_progress within an expression, on the coordinator", Call(_WITHIN, _single)),
-    Case("citus_merge_workers", "merge_progress by itself, called on the workers", Call(_MERGE, _single), True),
-    Case("citus_group_8", "receive_group, 8 jobs", Call(_GROUP, _group, 8)),
-    Case("citus_group_32", "receive_group, 32 jobs", Call(_GROUP, _group, 32)),
-    Case("citus_group_8_one", "receive_group, 8 updates of a job", Call(_GROUP, _group, 8, True)),
-    Case("citus_group_32_one", "receive_group, 32 updates of a job", Call(_GROUP, _group, 32, True)),
-    Case("citus_batch_50", "merge_progress_batch, 50 updates of a job", Call(_BATCH, _batch, 50, True)),
+    Case("citus_merge_workers", "merge_progress by itself, called on the workers", Call(_MERGE, _single), "workers"),
+    Case(
+        "citus_merge_home", "merge_progress by itself, called on the worker of its job", Call(_MERGE, _single), "home"
+    ),
+    Case("citus_for_job_1", "receive_for_job with an update", Call(_FOR_JOB, _for_job, 1, True)),
+    Case("citus_for_job_8", "receive_for_job with 8 updates", Call(_FOR_JOB, _for_job, 8, True)),
+    Case("citus_for_job_32", "receive_for_job with 32 updates", Call(_FOR_JOB, _for_job, 32, True)),
+    Case("citus_group_8_one", "receive_group with 8 updates of a job", Call(_GROUP, _group, 8, True)),
+    Case("citus_group_32_one", "receive_group with 32 updates of a job", Call(_GROUP, _group, 32, True)),
+    Case("citus_group_8", "receive_group with 8 jobs", Call(_GROUP, _group, 8)),
+    Case("citus_group_32", "receive_group with 32 jobs", Call(_GROUP, _group, 32)),
+    Case("citus_for_job_50", "receive_for_job with a batch of 50", Call(_FOR_JOB, _batch_for_job, 50, True)),
+    Case("citus_batch_50", "merge_progress_batch with 50 updates of a job", Call(_BATCH, _batch, 50, True)),
 )
 NAMES = tuple(case.name for case in CASES)
 
@@ -103,10 +119,10 @@ def citus(_database: Database, plan: Plan, say: Say) -> list[Figure]:
 
 def _make_jobs(database: Database, jobs: Sequence[str]) -> None:
     """Register jobs, each with one update, so that their rows have their full size."""
-    with callers(Call(_MERGE, _single), jobs, [database], 1) as calling:
+    with callers(Call(_MERGE, _single), [Place(database, jobs)], 1) as [caller]:
         for job in jobs:
             database.value("SELECT tallymark.create_job(%s)", job)
-            calling.once(job)
+            caller.once(job)
 
 
 @dataclass(slots=True)
@@ -127,10 +143,10 @@ def _measured(made: Cluster, case: Case, jobs: Sequence[str], plan: Plan, say: S
     say(case.what)
     distributed, plain = Slices(), Slices()
 
-    def side(calling: Callers, nodes: Sequence[Node], slices: Slices) -> Side:
-        def run(pair: int) -> float:
+    def side(calling: Sequence[Caller], nodes: Sequence[Node], slices: Slices) -> Side:
+        def slice_of(pair: int) -> float:
             before = [used(node.server) for node in nodes]
-            merged, seconds = calling.run(plan.seconds)
+            merged, seconds = run(calling, plan.seconds)
             if not merged:
                 raise BenchmarkError(f"no update was merged: {case.what}")
             cpu_us = tuple((used(node.server) - b) * 1e6 / merged for node, b in zip(nodes, before, strict=True))
@@ -139,12 +155,11 @@ def _measured(made: Cluster, case: Case, jobs: Sequence[str], plan: Plan, say: S
                 slices.per_second.append(merged / seconds)
             return 1e6 / sum(cpu_us)
 
-        return run
+        return slice_of
 
-    entry = made.workers if case.through_workers else (made.coordinator,)
     with (
-        callers(case.call, jobs, entry, CLIENTS) as on_cluster,
-        callers(case.call, jobs, (made.plain,), CLIENTS) as on_plain,
+        callers(case.call, _places(made, case, jobs), CLIENTS) as on_cluster,
+        callers(case.call, [Place(made.plain, jobs)], CLIENTS) as on_plain,
     ):
         comparison = compare(
             side(on_cluster, made.nodes, distributed), side(on_plain, made.nodes[:1], plain), plan.pairs, say, _SHOWN
@@ -175,6 +190,15 @@ def _measured(made: Cluster, case: Case, jobs: Sequence[str], plan: Plan, say: S
     )
 
 
+def _places(made: Cluster, case: Case, jobs: Sequence[str]) -> list[Place]:
+    if case.where == "coordinator":
+        return [Place(made.coordinator, jobs)]
+    if case.where == "workers":
+        return [Place(worker, jobs) for worker in made.workers]
+    homes = {job: made.worker_of(job) for job in jobs}
+    return [Place(worker, [job for job in jobs if homes[job] is worker]) for worker in made.workers]
+
+
 def _statements(made: Cluster, case: Case, jobs: Sequence[str]) -> str:
     """Count what is sent to other nodes for a call, and what runs on the shards of the node that is called."""
     sent = _counted(made.coordinator, case.call, jobs, None)
@@ -201,12 +225,11 @@ def _counted(database: Database, call: Call, jobs: Sequence[str], job: str | Non
         "SET citus.log_remote_commands = on",
         "SET citus.log_local_commands = on",
     )
-    with callers(call, jobs, [database], 1) as calling:
+    with callers(call, [Place(database, jobs)], 1) as [caller]:
         for _ in range(_WARM):
-            calling.once(job)
-        connection: psycopg.Connection[Any] = calling.connections[0]
+            caller.once(job)
         for setting in settings:
-            connection.execute(setting.encode())
-        connection.add_notice_handler(note)
-        calling.once(job)
+            caller.connection.execute(setting.encode())
+        caller.connection.add_notice_handler(note)
+        caller.once(job)
     return counted
