@@ -12,6 +12,7 @@ import psycopg
 from benchmarks.advancing import NAMES as ADVANCES, advancing
 from benchmarks.against import NAMES as BEFORE, SLOW_NAMES, against_before, slow_disk
 from benchmarks.batches import batch_of_50, batch_of_1000
+from benchmarks.citus import NAMES as CITUS, citus
 from benchmarks.database import Database, database
 from benchmarks.endpoint import NAMES as ENDPOINT, endpoint, hot_endpoint
 from benchmarks.errors import BenchmarkError
@@ -23,6 +24,7 @@ from benchmarks.items import keys_vs_counts, unseen
 from benchmarks.listing import job_list
 from benchmarks.merges import hot_job, merge_vs_floor
 from benchmarks.report import save, table
+from benchmarks.sql_before import NAMES as SQL_BEFORE, sql_before
 from benchmarks.tracking import tracking
 from benchmarks.trees import commit_of
 from benchmarks.viewers import viewers, viewers_merge
@@ -54,6 +56,8 @@ BENCHMARKS = (
     Benchmark(("hot_endpoint",), hot_endpoint),
     Benchmark(BEFORE, against_before),
     Benchmark(SLOW_NAMES, slow_disk),
+    Benchmark(SQL_BEFORE, sql_before),
+    Benchmark(CITUS, citus),
     Benchmark(HELD_NAMES, held_job),
     Benchmark(HALF_NAMES, half_bodies),
     Benchmark(("track", "track_id", "track_bar", "track_bar_id"), tracking),
@@ -66,8 +70,10 @@ BENCHMARKS = (
     Benchmark(PAINTS, first_paint),
 )
 NAMES = tuple(name for benchmark in BENCHMARKS for name in benchmark.names)
+#: Names for all figures of a benchmark.
+TOGETHER = {"citus": CITUS, "sql_before": SQL_BEFORE}
 
-_NAME = click.Choice(NAMES)
+_NAME = click.Choice((*NAMES, *TOGETHER))
 #: Opened at once: a file that cannot be written is better known before the measuring than after it.
 _FILE = click.File("w", encoding="utf-8", lazy=False)
 _QUICK = Plan(seconds=1, pairs=2, quick=True)
@@ -77,7 +83,7 @@ _FAILURES = (BenchmarkError, EmbeddedPostgresError, MigrationError, WebServerErr
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Short slices on a tenth of the data: shows that the harness works.")
-@click.option("--only", type=_NAME, multiple=True, metavar="NAME...", help=f"Some of {', '.join(NAMES)}.")
+@click.option("--only", type=_NAME, multiple=True, metavar="NAME...", help=f"Some of {', '.join((*NAMES, *TOGETHER))}.")
 @click.argument("more", type=_NAME, nargs=-1, metavar="")
 @click.option("--seconds", type=click.IntRange(1), help="Length of a slice; 5 by default, with --quick 1.")
 @click.option(
@@ -101,7 +107,7 @@ def main(
     DATABASE_URL, where a database is made for this and dropped again.
     """
     plan = _QUICK if quick else Plan()
-    wanted = (*only, *more) or NAMES
+    wanted = tuple(each for name in (*only, *more) for each in TOGETHER.get(name, (name,))) or NAMES
     plan = replace(plan, seconds=seconds or plan.seconds, wanted=frozenset(wanted), before=_commit(before))
     around = machine()
     figures: list[Figure] = []

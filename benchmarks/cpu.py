@@ -39,11 +39,11 @@ class CpuClock:
     def __init__(self, web: int, database: Database) -> None:
         """Take the process id of the web server's main process, and a database on the server."""
         self._web = psutil.Process(web)
-        self._postgres = _postmaster(database)
+        self._postgres = postmaster(database)
 
     def read(self) -> Cpu:
         """Return what both have used so far."""
-        return Cpu(_used(self._web), _used(self._postgres) if self._postgres else None)
+        return Cpu(used(self._web), used(self._postgres) if self._postgres else None)
 
 
 def line(name: str, used: list[Cpu]) -> str:
@@ -64,8 +64,8 @@ def details(name: str, used: list[Cpu]) -> dict[str, tuple[float, ...]]:
     return {key: values for key, values in every.items() if values}
 
 
-def _used(process: psutil.Process) -> float:
-    """Return the CPU time of a process and its descendants, with those that have ended and were waited for.
+def used(process: psutil.Process) -> float:
+    """Return the CPU time of a process and its descendants in seconds, with those that have ended and were waited for.
 
     A process's own time includes threads that have ended, which the files of its threads do not.
     """
@@ -77,7 +77,7 @@ def _used(process: psutil.Process) -> float:
     return total
 
 
-def _postmaster(database: Database) -> psutil.Process | None:
+def postmaster(database: Database) -> psutil.Process | None:
     """Return the main process of the PostgreSQL server; None where it is not on this machine."""
     with suppress(psutil.Error):
         process = psutil.Process(database.value("SELECT pg_backend_pid()"))

@@ -10,11 +10,15 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from benchmarks.__main__ import BENCHMARKS, NAMES, TOGETHER
+from benchmarks.citus import NAMES as CITUS
 from benchmarks.cpu import Cpu, details, line
+from benchmarks.database import Database
 from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure, Goal, Plan
 from benchmarks.pgbench import parse
 from benchmarks.ratios import Comparison, Spread, compare
+from benchmarks.sql_before import NAMES as SQL_BEFORE
 
 ROOT = Path(__file__).parents[2]
 
@@ -127,6 +131,26 @@ def test_what_pgbench_prints_is_read() -> None:
         parse(REPORT.format(failed=3))
     with pytest.raises(BenchmarkError, match="no figures"):
         parse("pgbench (18.6)")
+
+
+@pytest.mark.parametrize("names", [CITUS, SQL_BEFORE])
+def test_what_needs_something_that_is_not_there_is_not_measured_and_says_so(
+    names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster of Citus, a commit to compare with: neither is a failure."""
+    monkeypatch.delenv("CITUS_URL", raising=False)
+    [benchmark] = [each for each in BENCHMARKS if each.names == names]
+    said: list[str] = []
+    nowhere = Database("postgresql:///nowhere", None, "")  # type: ignore[arg-type]  # nothing is asked of it
+    assert benchmark.run(nowhere, Plan(), said.append) == []
+    assert [line.partition(":")[0] for line in said] == ["NOT MEASURED"]
+
+
+@pytest.mark.parametrize(("together", "names"), TOGETHER.items())
+def test_a_name_for_several_figures_is_none_of_their_names(together: str, names: tuple[str, ...]) -> None:
+    """It stands for all figures that begin with it."""
+    assert together not in NAMES
+    assert names == tuple(name for name in NAMES if name.startswith(f"{together}_"))
 
 
 def run(*arguments: str, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

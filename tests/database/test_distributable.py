@@ -179,6 +179,16 @@ def test_generic_plans_are_forced_only_where_rows_are_found_by_the_job(functions
     assert wrong == set()
 
 
+def test_a_node_may_have_each_query_of_a_job_planned_by_itself(functions: list[Function], tables: str) -> None:
+    """Some releases of Citus keep a plan for each query until there is no memory left: see schema/kept_plans.py."""
+    queries = rf"(?:FROM|UPDATE) {_TABLE.format(tables=tables)}(?: SET .*)? WHERE \w+\.(?:id|job_id) = \w+\b(?! ?\()"
+    generic = [each for each in functions if "plan_cache_mode=force_generic_plan" in each.settings]
+    found = _found(generic, queries)
+    assert "lock_free_jobs" in found
+    asking = {each.name for each in generic if each.asks and "SET LOCAL plan_cache_mode TO DEFAULT" in each.source}
+    assert found - asking == set(), "where jobs are distributed, SET LOCAL plan_cache_mode TO DEFAULT"
+
+
 def test_no_recursive_query_reads_tables(functions: list[Function], tables: str) -> None:
     """Nor does one with LATERAL and LIMIT on a list: both are refused."""
     assert _found(functions, rf"WITH RECURSIVE .*FROM {_TABLE.format(tables=tables)}") == set()

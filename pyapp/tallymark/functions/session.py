@@ -51,7 +51,6 @@ RELIED_ON = {
     # What queries find, and how they are planned.
     "row_security": "on",
     "gin_fuzzy_search_limit": "0",
-    "plan_cache_mode": "auto",
 }
 #: From version 17 on. It would end the session, where a statement's own timeout only ends the statement.
 _TRANSACTION_TIMEOUT = ("transaction_timeout", "0", 170000)
@@ -62,7 +61,8 @@ UNHURRIED = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0
 PATIENT = {**UNHURRIED, "lock_timeout": "0"}
 
 #: Set in SQL, because poolers do not pass on the `options` of a URL. What was acknowledged must be on disk;
-#: `synchronous_commit` may be stricter than `on`, or `local`, but not off. The search path comes first: a schema before
+#: `synchronous_commit` may be stricter than `on`, or `local`, but not off. In a distributed database, a node may have
+#: to plan each query by itself (schema/kept_plans.py). The search path comes first: a schema before
 #: pg_catalog may have operators and types of the names that follow.
 _SET = """
 SET search_path = pg_catalog, pg_temp;
@@ -70,6 +70,9 @@ SELECT pg_catalog.set_config(name, value, false)
 FROM ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[])) AS setting (name, value)
 UNION ALL SELECT pg_catalog.set_config('synchronous_commit', 'on', false)
 WHERE pg_catalog.current_setting('synchronous_commit') = 'off'
+UNION ALL SELECT pg_catalog.set_config('plan_cache_mode', 'auto', false)
+WHERE pg_catalog.current_setting('plan_cache_mode') = 'force_generic_plan'
+  OR pg_catalog.to_regclass('pg_catalog.pg_dist_partition') IS NULL
 """
 
 #: Two connections with the same answer are to the same database, as the same user, and its server did not restart.

@@ -13,6 +13,7 @@ from tallymark.functions.session import PATIENT, connect, has_citus, is_distribu
 from tallymark.schema.backend import MigrationError, Report, explained, silent
 from tallymark.schema.cluster import DELEGATED, ROLES, WORKER, ask_all, is_worker, nodes
 from tallymark.schema.comparison import Finding
+from tallymark.schema.kept_plans import settle_plans
 from tallymark.schema.migrate import migrate
 from tallymark.schema.nodes import examine_nodes
 
@@ -111,6 +112,8 @@ def distribute(url: str, *, shards: int = 32, report: Report = silent) -> list[F
         migrate(url, report=report)
         with explained("cannot have functions run on the node of their job"):
             _delegate(connection, report)
+        with explained("cannot see to it that the nodes do not run out of memory"):
+            settle_plans(connection, report)
         report("checking all nodes")
         return check(connection)
 

@@ -10,6 +10,7 @@ from psycopg.rows import tuple_row
 from tallymark.schema.catalogue import Catalogue, Entry
 from tallymark.schema.cluster import DELEGATED, READ_BY_VIEWS, READERS, ROLES, Node, ask_all
 from tallymark.schema.comparison import Finding
+from tallymark.schema.kept_plans import CUSTOM, KEEPS, PLANS_EACH, SETTING, keeping_plans
 from tallymark.schema.session_settings import wrong_value
 
 Connection = psycopg.Connection[Any]
@@ -57,6 +58,7 @@ SELECT jsonb_build_object(
     WHERE s.setdatabase = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
       AND s.setrole = to_regrole('tallymark_owner')
       AND c.setting LIKE 'lock_timeout=%' AND c.setting <> 'lock_timeout=0'),
+  'plans each', {PLANS_EACH},
   'citus', (SELECT extversion FROM pg_extension WHERE extname = 'citus'),
   'closed', EXISTS (SELECT FROM pg_default_acl AS d
     WHERE d.defaclnamespace = 0 AND d.defaclobjtype = 'f'
@@ -134,6 +136,11 @@ def examine_nodes(connection: Connection) -> list[Finding]:
     for name in unsynced:
         fix = "start it, then SELECT start_metadata_sync_to_all_nodes();"
         findings.append(Finding("node", name, "does not have what the coordinator knows", "", "", fix))
+    findings += [
+        Finding("setting", SETTING, f"on node {node}: {KEEPS.format(size=size)}", CUSTOM, "", AGAIN)
+        for node, size in keeping_plans(connection).items()
+        if node in states and not states[node]["plans each"]
+    ]
     coordinator = next((state for node, state in states.items() if node.group == 0), None)
     for node, state in states.items():
         findings += _of_one(node, state, coordinator)

@@ -16,6 +16,7 @@ DECLARE
 BEGIN
   -- Lock order: by their ids.
   IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN -- the jobs may be on several machines: one by one
+    SET LOCAL plan_cache_mode TO DEFAULT;
     FOREACH v_id IN ARRAY ARRAY(SELECT i.id FROM unnest(lock_free_jobs.ids) AS i (id) ORDER BY i.id COLLATE "C") LOOP
       SELECT pg_column_size(j.progress) INTO v_size FROM tallymark.job AS j
       WHERE j.id = v_id FOR NO KEY UPDATE SKIP LOCKED;

@@ -14,6 +14,9 @@ DECLARE
   v_held text[];
   v_id text;
 BEGIN
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+    SET LOCAL plan_cache_mode TO DEFAULT; -- as in lock_free_jobs
+  END IF;
   FOR v_attempt IN 1..CASE WHEN cardinality(lock_jobs.ids) > 1 THEN c_attempts ELSE 0 END LOOP
     BEGIN
       v_held := tallymark.lock_free_jobs(lock_jobs.ids);

@@ -19,6 +19,9 @@ DECLARE
   v_id text;
   v_held text[] := '{}'::text[];
 BEGIN
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+    SET LOCAL plan_cache_mode TO DEFAULT; -- as in lock_free_jobs
+  END IF;
   FOREACH v_id IN ARRAY v_ids LOOP
     PERFORM 1 FROM tallymark.job AS j WHERE j.id = v_id;
     IF NOT FOUND THEN

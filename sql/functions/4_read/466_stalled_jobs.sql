@@ -30,7 +30,9 @@ BEGIN
       AND (stalled_jobs.id_prefix IS NULL OR starts_with(r.id, stalled_jobs.id_prefix))
     ORDER BY r.updated_at, r.id
     LIMIT c_most_looks);
-  PERFORM set_config('plan_cache_mode', 'auto', true); -- what follows is the same for each job
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NULL THEN -- a node may have to plan each query by itself
+    PERFORM set_config('plan_cache_mode', 'auto', true); -- what follows is the same for each job
+  END IF;
   FOREACH v_id IN ARRAY v_ids LOOP
     EXIT WHEN v_found = v_most;
     SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = v_id;
