@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 from tests.web.conftest import Web
 
 from tallymark.cli import cli
-from tallymark.schema.distribute import distribute
+from tallymark.schema.distribute import check_only, distribute
 
 from .cluster import Database, database, on
 
@@ -26,8 +26,16 @@ pytestmark = [pytest.mark.citus, pytest.mark.slow]
 
 JOBS = [f"job_{number}" for number in range(12)]
 EVENTS = 40
-#: No job of a test is silent for so long.
+#: How long a test waits for what it wants to see.
 PATIENCE_SECONDS = 60.0
+#: Functions for one job that take NULL for a default, with what follows the job's id.
+_WITH_DEFAULTS = {
+    "prune_job": "'2025-01-01T00:00:00Z', NULL, NULL",
+    "rate_page": "NULL",
+    "job_liveness": "NULL",
+    "get_job": "NULL",
+    "create_job": "NULL",
+}
 
 
 @pytest.fixture(scope="module")
@@ -332,3 +340,28 @@ def test_pruning_passes_over_a_job_that_is_held_and_takes_the_others(distributed
     lines = [json.loads(line) for line in gzip.decompress(Path(archive).read_bytes()).splitlines()]
     assert (lines[0]["job"]["id"], len(lines)) == ("ended", 2)
     assert on(distributed.url, "SELECT count(*) FROM tallymark.job_event WHERE job_id = 'ended'") == [(0,)]
+
+
+def test_null_stands_for_a_default_there_too(distributed: Database) -> None:
+    """A function with a default runs where it is called, since one on the job's node gives NULL for NULL.
+
+    What an earlier `distribute` has put on the nodes is found, and taken back.
+    """
+    calls = [f"{name}('{JOBS[0]}', {given})" for name, given in _WITH_DEFAULTS.items()]
+    for url in distributed.everywhere:
+        for call in calls:
+            assert on(url, f"SELECT tallymark.{call} IS NULL") == [(False,)], call
+    signature = "tallymark.prune_job(text, timestamptz, integer, integer)"
+    with psycopg.connect(distributed.url, autocommit=True) as connection:
+        connection.execute(f"ALTER FUNCTION {signature} STRICT".encode())
+        connection.execute(
+            "SELECT create_distributed_function(%s, 'job_id', colocate_with => 'tallymark.job')", [signature]
+        )
+    found = [finding for finding in check_only(distributed.url) if finding.kind == "function"]
+    assert [finding.problem.partition(",")[0] for finding in found] == ["runs on the node of its job"]
+    said: list[str] = []
+    distribute(distributed.url, report=said.append)
+    assert "0 functions more run on the node of their job, and 1 do no longer" in said
+    assert [finding for finding in check_only(distributed.url) if finding.kind == "function"] == []
+    for url in distributed.everywhere:
+        assert on(url, f"SELECT tallymark.{calls[0]} IS NULL") == [(False,)]
