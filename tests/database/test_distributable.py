@@ -156,6 +156,18 @@ def test_what_writes_calls_only_what_is_immutable(db: Connection, functions: lis
     assert wrong == set(), "compute it into a variable first"
 
 
+def test_no_query_of_a_table_asks_for_the_time(functions: list[Function], tables: str) -> None:
+    """It would be that of the machine that has the rows, whose clock may differ."""
+    clocks = r"\b(?:now|(?:statement|clock|transaction)_timestamp) ?\(|\bCURRENT_TIME"
+    wrong = set()
+    for each in functions:
+        for statement in each.statements:
+            reads = re.search(rf"(?:FROM|JOIN|INTO|UPDATE) {_TABLE.format(tables=tables)}", statement)
+            if reads and re.search(clocks, statement):
+                wrong.add(each.name)
+    assert wrong == set(), "take the time into a variable first"
+
+
 def test_rows_are_locked_one_job_at_a_time(functions: list[Function]) -> None:
     """A lock on the rows of several machines is refused."""
     locks = [each for each in functions if not each.asks]

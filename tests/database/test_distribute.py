@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from tallymark.cli import cli
-from tallymark.schema.cluster import DELEGATED, ROLES, Node
+from tallymark.schema.cluster import DELEGATED, READ_BY_VIEWS, READERS, ROLES, Node
 from tallymark.schema.nodes import wrong_settings_of
 
 Connection = psycopg.Connection[Any]
@@ -46,6 +46,22 @@ def test_functions_that_run_on_the_node_of_their_job_may_be_strict(db: Connectio
     ).fetchall()
     assert {name for name, *_ in rows} == DELEGATED
     assert [row for row in rows if row[1] or not row[2] or row[3]] == []
+
+
+def test_the_tables_behind_the_views_are_known(db: Connection) -> None:
+    """Readers need rights on them in a distributed database. No other role, and no other table, is among them."""
+    tables = db.execute(
+        """SELECT DISTINCT d.refobjid::regclass::text FROM pg_class AS v JOIN pg_rewrite AS r ON r.ev_class = v.oid
+             JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+             JOIN pg_class AS t ON d.refclassid = 'pg_class'::regclass AND t.oid = d.refobjid AND t.relkind = 'r'
+           WHERE v.relkind = 'v' AND v.relnamespace = 'tallymark'::regnamespace"""
+    ).fetchall()
+    assert {name for (name,) in tables} == set(READ_BY_VIEWS)
+    roles = db.execute(
+        """SELECT DISTINCT a.grantee::regrole::text FROM pg_class AS v, aclexplode(v.relacl) AS a
+           WHERE v.relkind = 'v' AND v.relnamespace = 'tallymark'::regnamespace AND a.grantee <> v.relowner"""
+    ).fetchall()
+    assert {name for (name,) in roles} == set(READERS)
 
 
 @pytest.mark.parametrize(

@@ -347,5 +347,5 @@ def verify_newest(
 
 
 def database_figures(connection: Connection) -> Json:
-    """Return the database's `version`, `bytes`, `startedAt`, `replica` and `tables`."""
+    """Return the database's `version`, `bytes`, `startedAt`, `replica`, `tables`, and `nodes` if it is distributed."""
     return _database_figures(connection)

@@ -25,7 +25,7 @@ DELEGATED = frozenset(
 )
 
 #: Tables behind the views of readers. A view does not lend its owner's rights where it is distributed, so `migrate`
-#: grants readers these there. The grants are of whole tables: those of columns do not go with a shard that moves.
+#: grants readers these there. They are granted as a whole: nothing in them is kept from readers.
 READ_BY_VIEWS = ("tallymark.job", "tallymark.job_event")
 #: Who may select from the views.
 READERS = ("tallymark_admin", "tallymark_reader")

@@ -4,6 +4,8 @@ CREATE OR REPLACE FUNCTION tallymark.check_token(digest bytea) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  v_now CONSTANT timestamptz := statement_timestamp();
 BEGIN
   RETURN (
     SELECT jsonb_build_object(
@@ -11,10 +13,10 @@ BEGIN
       'scopes', to_jsonb(t.scopes),
       'jobPrefix', t.job_prefix,
       -- Not the time itself, because the endpoint's clock may differ.
-      'secondsLeft', extract(epoch FROM t.expires_at - statement_timestamp()))
+      'secondsLeft', extract(epoch FROM t.expires_at - v_now))
     FROM tallymark.api_token AS t
     WHERE t.digest = check_token.digest AND t.revoked_at IS NULL
-      AND (t.expires_at IS NULL OR t.expires_at > statement_timestamp()));
+      AND (t.expires_at IS NULL OR t.expires_at > v_now));
 END
 $$;
 

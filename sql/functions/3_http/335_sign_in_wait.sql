@@ -7,14 +7,16 @@ AS $$
 DECLARE
   c_free CONSTANT integer := 5;
   c_longest CONSTANT integer := 60;
+  v_now CONSTANT timestamptz := clock_timestamp();
+  v_forgotten CONSTANT timestamptz := v_now - interval '15 minutes';
 BEGIN
   RETURN coalesce((
     -- Never longer than c_longest, even after the server's clock was set back.
-    SELECT least(c_longest, greatest(0, ceil(extract(epoch FROM s.last_failed_at - clock_timestamp())
+    SELECT least(c_longest, greatest(0, ceil(extract(epoch FROM s.last_failed_at - v_now)
       + least(c_longest, 2 ^ least(s.failures - c_free, 10)))::integer))
     FROM tallymark.sign_in AS s
     WHERE s.source = left(sign_in_wait.source, 255) AND s.failures > c_free
-      AND s.last_failed_at > clock_timestamp() - interval '15 minutes'), 0);
+      AND s.last_failed_at > v_forgotten), 0);
 END
 $$;
 

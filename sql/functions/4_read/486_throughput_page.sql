@@ -7,6 +7,7 @@ SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
+  v_now CONSTANT timestamptz := statement_timestamp();
   v_minutes jsonb;
   v_events bigint;
   v_errors bigint;
@@ -16,7 +17,7 @@ BEGIN
   FROM tallymark.events_per_minute(throughput_page.minutes, throughput_page.id_prefix) AS m;
   SELECT count(*), count(*) FILTER (WHERE e.event = 'error' AND e.payload IS NOT NULL) INTO v_events, v_errors
   FROM tallymark.job_event AS e
-  WHERE e.recorded_at > statement_timestamp() - interval '60 seconds' AND e.recorded_at <= statement_timestamp()
+  WHERE e.recorded_at > v_now - interval '60 seconds' AND e.recorded_at <= v_now
     AND (throughput_page.id_prefix IS NULL OR starts_with(e.job_id, throughput_page.id_prefix));
   RETURN jsonb_build_object('minutes', v_minutes, 'eventsPerSecond', trim_scale(round(v_events / 60.0, 3)),
     'errorsPerMinute', v_errors);

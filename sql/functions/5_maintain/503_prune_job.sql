@@ -17,6 +17,7 @@ DECLARE
   v_after timestamptz;
   v_updates bigint;
   v_pace tallymark.job_pace;
+  v_folded timestamptz;
 BEGIN
   -- 1. One prune_job at a time. Crawlers do not take this lock, so they do not wait yet. Such locks belong to a server, so
   -- a query takes it that runs where the job is.
@@ -79,9 +80,10 @@ BEGIN
   DELETE FROM tallymark.job_event AS e WHERE e.job_id = v_job.id AND e.seq <= v_to;
   v_updates := v_updates
     + coalesce((SELECT b.updates FROM tallymark.job_baseline AS b WHERE b.job_id = v_job.id), 0);
+  v_folded := clock_timestamp();
   INSERT INTO tallymark.job_baseline AS b (job_id, seq, updates, state, command_after, digest, folded_at)
   VALUES (v_job.id, v_to, v_updates, v_state, v_after,
-    tallymark.baseline_digest(v_job.id, v_to, v_updates, v_state, v_after), clock_timestamp())
+    tallymark.baseline_digest(v_job.id, v_to, v_updates, v_state, v_after), v_folded)
   ON CONFLICT ON CONSTRAINT job_baseline_pkey DO UPDATE
   SET seq = excluded.seq, updates = excluded.updates, state = excluded.state, command_after = excluded.command_after,
     digest = excluded.digest, folded_at = excluded.folded_at;

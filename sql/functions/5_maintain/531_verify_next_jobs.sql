@@ -10,6 +10,7 @@ SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
   c_too_many CONSTANT bigint := 1000000;
+  v_unchanged CONSTANT timestamptz := clock_timestamp() - verify_next_jobs.again_after;
   v_job record;
   v_last text;
   v_looked_at bigint := 0;
@@ -20,7 +21,7 @@ DECLARE
 BEGIN
   FOR v_job IN
     SELECT j.id, j.last_seq - j.pruned_seq AS events, j.last_seq IS DISTINCT FROM c.events OR NOT c.exact
-        OR c.checked_at < clock_timestamp() - verify_next_jobs.again_after AS is_due
+        OR c.checked_at < v_unchanged AS is_due
     FROM tallymark.job AS j LEFT JOIN tallymark.job_check AS c ON c.job_id = j.id
     WHERE j.id > verify_next_jobs.after_id COLLATE "C"
     ORDER BY j.id LIMIT least(greatest(coalesce(verify_next_jobs.max_jobs, 1000), 1), 10000)

@@ -7,6 +7,7 @@ SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
   c_most_jobs CONSTANT integer := 100000;
+  v_now CONSTANT timestamptz := clock_timestamp();
   v_stalled CONSTANT jsonb := (
     SELECT jsonb_object_agg(s.state, s.jobs)
     FROM (SELECT n.state, count(*) AS jobs
@@ -25,8 +26,8 @@ BEGIN
       FROM (SELECT o.kind, count(*) AS alerts FROM tallymark.alert AS o WHERE o.recovered_at IS NULL GROUP BY 1) AS a),
     'checks', (
       SELECT jsonb_build_object('exact', count(*) FILTER (WHERE c.exact), 'differing', count(*) FILTER (WHERE NOT c.exact),
-        'oldestSeconds', round(extract(epoch FROM clock_timestamp() - min(c.checked_at))),
-        'newestSeconds', round(extract(epoch FROM clock_timestamp() - max(c.checked_at))))
+        'oldestSeconds', round(extract(epoch FROM v_now - min(c.checked_at))),
+        'newestSeconds', round(extract(epoch FROM v_now - max(c.checked_at))))
       FROM tallymark.job_check AS c),
     'tables', (
       SELECT jsonb_object_agg(t ->> 'table', jsonb_build_object('rows', t -> 'rows', 'deadRows', t -> 'deadRows',

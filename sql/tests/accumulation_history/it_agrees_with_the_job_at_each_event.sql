@@ -22,13 +22,21 @@ BEGIN
 END
 $$;
 -- The value at each event by the history is that of the newest row so far.
-CREATE FUNCTION pg_temp.by_history(field text) RETURNS jsonb LANGUAGE sql RETURN (
+CREATE FUNCTION pg_temp.by_history(field text) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN (
   SELECT jsonb_agg((SELECT h.value FROM tallymark.accumulation_history('history', field) AS h WHERE h.seq <= e.seq
     ORDER BY h.seq DESC LIMIT 1) ORDER BY e.seq)
   FROM tallymark.job_event AS e WHERE e.job_id = 'history');
-CREATE FUNCTION pg_temp.by_job_at(path text[]) RETURNS jsonb LANGUAGE sql RETURN (
+END
+$$;
+CREATE FUNCTION pg_temp.by_job_at(path text[]) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN (
   SELECT jsonb_agg(nullif(tallymark.job_at('history', e.seq) #> path, 'null') ORDER BY e.seq)
   FROM tallymark.job_event AS e WHERE e.job_id = 'history');
+END
+$$;
 
 SELECT is(pg_temp.by_history(c.field), pg_temp.by_job_at(c.path::text[]), c.field)
 FROM (VALUES (1, 'processedItems', '{progress,processedItems}'), (2, 'itemsByType.x', '{progress,itemsByType,x}'),

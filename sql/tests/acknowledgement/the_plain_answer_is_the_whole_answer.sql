@@ -2,6 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);
+\ir ../helpers.psql
 
 SELECT tallymark.create_job('job');
 
@@ -12,8 +13,8 @@ LANGUAGE sql AS $$
 $$;
 
 SELECT is(pg_temp.plain('{"status": "processing", "stage": "s"}'),
-  tallymark.acknowledgement(j, 7, false, '{"status": "processing", "stage": "s"}', '[]'), 'progress has the plain answer')
-FROM tallymark.job AS j WHERE j.id = 'job';
+  tallymark.acknowledgement(pg_temp.row_of(), 7, false, '{"status": "processing", "stage": "s"}', '[]'),
+  'progress has the plain answer');
 SELECT is(pg_temp.plain('{"status": "processing"}') ->> 'message', 'Progress update acknowledged for task job',
   'with the message of the protocol');
 SELECT is(pg_temp.plain('{"status": "started"}'), NULL, 'a start is told more');

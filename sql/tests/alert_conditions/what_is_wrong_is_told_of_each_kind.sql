@@ -2,6 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(10);
+\ir ../helpers.psql
 
 DO $$
 BEGIN
@@ -20,12 +21,11 @@ BEGIN
   PERFORM tallymark.merge_progress('erring', jsonb_build_object('error', 'boom ' || n))
   FROM generate_series(1, 10) AS n;
   PERFORM tallymark.merge_progress('well', '{"error": "once"}');
-  UPDATE tallymark.job SET updated_at = updated_at - interval '2 hours' WHERE id IN ('silent', 'long silent');
-  UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '2 hours'
-  WHERE job_id IN ('silent', 'long silent');
-  UPDATE tallymark.job SET updated_at = updated_at - interval '2 days' WHERE id IN ('failed long ago', 'short long ago');
-  UPDATE tallymark.job SET updated_at = updated_at - interval '2 days' WHERE id = 'long silent';
-  UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '2 days' WHERE job_id = 'long silent';
+  PERFORM pg_temp.move('job', 'updated_at', '-2 hours', $c$id IN ('silent', 'long silent')$c$);
+  PERFORM pg_temp.move('job_event', 'recorded_at', '-2 hours', $c$job_id IN ('silent', 'long silent')$c$);
+  PERFORM pg_temp.move('job', 'updated_at', '-2 days', $c$id IN ('failed long ago', 'short long ago')$c$);
+  PERFORM pg_temp.move('job', 'updated_at', '-2 days', $c$id = 'long silent'$c$);
+  PERFORM pg_temp.move('job_event', 'recorded_at', '-2 days', $c$job_id = 'long silent'$c$);
   UPDATE tallymark.job SET progress = progress || '{"processedItems": 6}' WHERE id = 'wrong';
   PERFORM tallymark.note_verification(id) FROM unnest('{well,wrong}'::text[]) AS j (id);
 END

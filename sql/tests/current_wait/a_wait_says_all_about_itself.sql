@@ -2,6 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(11);
+\ir ../helpers.psql
 
 DO $$
 BEGIN
@@ -14,8 +15,8 @@ BEGIN
     "reason": "rate limit", "waitUntil": "2025-01-06T10:02:00Z"}');
 END
 $$;
-CREATE FUNCTION pg_temp.wait_of(id text) RETURNS jsonb LANGUAGE sql RETURN (
-  SELECT tallymark.current_wait(j) FROM tallymark.job AS j WHERE j.id = wait_of.id);
+CREATE FUNCTION pg_temp.wait_of(id text) RETURNS jsonb LANGUAGE sql
+RETURN tallymark.current_wait(pg_temp.row_of(id));
 SELECT is(pg_temp.wait_of(j), '{"until": null, "reason": null}', j || ': the later wait gave neither')
 FROM unnest('{forth,back}'::text[]) AS j;
 SELECT is(j.progress, '{"message": "m", "reason": "rate limit", "waitUntil": "2025-01-06T10:02:00Z"}',

@@ -2,6 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(5);
+\ir ../helpers.psql
 
 DO $$ BEGIN
   PERFORM tallymark.create_job('N one');
@@ -28,8 +29,8 @@ SELECT 'order', pg_temp.says(tallymark.diagnose_order('{"updates": 1, "late": 0,
   "byWorker": [{"worker": "", "updates": 1}, {"worker": "w", "updates": 2}],
   "jumping": {"worker": "w", "drops": 1, "starts": 1, "updates": 9}}'))
 UNION ALL
-SELECT 'performance', pg_temp.says(tallymark.diagnose_performance(j, '{"updates": 9, "large": 1, "largestSeq": 1,
-  "largestBytes": 20000, "averageBytes": 1, "itemsPerUpdate": 1}')) FROM tallymark.job AS j WHERE j.id = 'N one'
+SELECT 'performance', pg_temp.says(tallymark.diagnose_performance(pg_temp.row_of('N one'), '{"updates": 9, "large": 1, "largestSeq": 1,
+  "largestBytes": 20000, "averageBytes": 1, "itemsPerUpdate": 1}'))
 UNION ALL
 SELECT 'alert', tallymark.alert_text(jsonb_populate_record(NULL::tallymark.alert,
   '{"kind": "errors", "facts": {"since": "2025-01-06T09:00:00.000Z", "errors": 1}}'), false);

@@ -2,6 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(7);
+\ir ../helpers.psql
 
 INSERT INTO tallymark.job (id, status, last_seq, updated_at, created_at, finished_at, pruned_seq)
 SELECT 'P ' || j.id, j.status, j.last, now() - j.silent, now() - interval '1 day', now() - j.silent, j.pruned
@@ -13,11 +14,11 @@ SELECT j.id, n, 'x', '2025-01-06', j.updated_at - (9 - n) * interval '1 s', '{}'
 FROM tallymark.job AS j, generate_series(j.pruned_seq + 1, j.last_seq) AS n WHERE j.id LIKE 'P %';
 
 SELECT is((SELECT string_agg(concat_ws(' ', f ->> 'code', f ->> 'severity'), ', ')
-    FROM jsonb_array_elements(tallymark.diagnose_progress(j, tallymark.update_figures(j.id, 100))) AS f), c.codes, j.id)
+    FROM jsonb_array_elements(tallymark.diagnose_progress(pg_temp.row_of(j.id), tallymark.update_figures(j.id, 100))) AS f), c.codes, j.id)
 FROM (VALUES ('running', 'last_update ok, heard_of ok'), ('silent', 'last_update ok, silent problem'),
   ('failed', 'last_update ok, failed problem'), ('finished', 'last_update ok, ended ok'),
   ('paused', 'last_update ok, not_running ok'), ('new', 'never_reported warning'), ('old', 'all_pruned note'))
-  AS c (id, codes) JOIN tallymark.job AS j ON j.id = 'P ' || c.id ORDER BY j.id;
+  AS c (id, codes) CROSS JOIN LATERAL (SELECT 'P ' || c.id AS id) AS j ORDER BY j.id COLLATE "C";
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -8,9 +8,13 @@ CREATE FUNCTION pg_temp.id(name text) RETURNS bytea LANGUAGE sql RETURN sha256(c
 INSERT INTO tallymark.ended_session (digest, kept_until)
 SELECT pg_temp.id('old ' || n), clock_timestamp() - interval '10 years' - n * interval '1 s' FROM generate_series(1, 25) AS n
 UNION ALL SELECT pg_temp.id('new ' || n), clock_timestamp() + interval '1 minute' FROM generate_series(1, 25) AS n;
-CREATE FUNCTION pg_temp.rows(prefix text) RETURNS bigint LANGUAGE sql RETURN (
+CREATE FUNCTION pg_temp.rows(prefix text) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN (
   SELECT count(*) FROM tallymark.ended_session AS s, generate_series(1, 25) AS n
   WHERE s.digest = pg_temp.id(prefix || ' ' || n));
+END
+$$;
 
 SELECT ok(NOT tallymark.has_session_ended(pg_temp.id('here')), 'a session goes on');
 DO $$ BEGIN PERFORM tallymark.end_session(pg_temp.id('here'), 60); END $$;

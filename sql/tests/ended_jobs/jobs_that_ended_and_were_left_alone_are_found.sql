@@ -5,7 +5,8 @@ SET LOCAL search_path = tap, public;
 SELECT plan(3);
 
 -- Nobody else's jobs come after these.
-CREATE FUNCTION pg_temp.mine(name text DEFAULT '') RETURNS text LANGUAGE sql RETURN U&'\+10FFFF' || name;
+CREATE FUNCTION pg_temp.mine(name text DEFAULT '') RETURNS text LANGUAGE sql IMMUTABLE
+RETURN U&'\+10FFFF' || name;
 CREATE FUNCTION pg_temp.ended(before timestamptz, after text DEFAULT '', most integer DEFAULT 1000)
 RETURNS TABLE (id text, last_seq bigint, ended_at timestamptz) LANGUAGE sql AS $$
   SELECT replace(e.id, pg_temp.mine(), ''), e.last_seq, e.ended_at

@@ -2,6 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(15);
+\ir ../helpers.psql
 
 DO $$
 BEGIN
@@ -11,7 +12,7 @@ BEGIN
     "itemsByType": {"a.b": 3}, "own.field": {"x": 1}, "progress": {"page": 1}, "failedByType": {"a.b": 2}, "totalsByType": {"a.b": 9}}');
 END
 $$;
-SELECT is((SELECT tallymark.field_value(j, c.field) FROM tallymark.job AS j WHERE j.id = 'fields'), c.value, c.field)
+SELECT is(tallymark.field_value(pg_temp.row_of('fields'), c.field), c.value, c.field)
 FROM (VALUES (1, 'processedItems', '5'::jsonb), (2, 'itemsByType', '{"a.b": 3}'), (3, 'itemsByType.a.b', '3'),
   (4, 'itemsByType.x', NULL), (5, 'own.field', '{"x": 1}'), (6, 'status', '"running"'), (7, 'resumeState',
     '{"page": 1}'),

@@ -3,6 +3,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);
+\ir ../helpers.psql
 
 DO $$
 BEGIN
@@ -13,7 +14,7 @@ END
 $$;
 CREATE FUNCTION pg_temp.heeded(job text, at timestamptz, payload jsonb) RETURNS text LANGUAGE sql AS $$
   SELECT coalesce(h.requested_command, 'nothing') || ' ' || coalesce(h.command_seq::text, '-')
-  FROM tallymark.job AS j, tallymark.heed_command(j, $2, $3) AS h WHERE j.id = $1
+  FROM tallymark.heed_command(pg_temp.row_of($1), $2, $3) AS h
 $$;
 SELECT is(pg_temp.heeded('job', c.at::timestamptz, c.payload), c.left_over, c.why)
 FROM (VALUES

@@ -3,6 +3,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(29);
+\ir ../helpers.psql
 
 DO $$
 BEGIN
@@ -62,7 +63,7 @@ SELECT is(pg_temp.with_mark(12, mark), '11 11', 'a backup has fewer events') FRO
 DO $$ BEGIN PERFORM tallymark.request_command('A', 'pause'); END $$;
 SELECT is(pg_temp.with_mark(12, pg_temp.mark('A')), NULL, 'a command is an event, too');
 SELECT is(pg_temp.with_mark(12, pg_temp.mark('A') + 1), '12 0 true', 'and it may be another one');
-UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '1 year' WHERE job_id = 'A' AND seq <= 11;
+SELECT pg_temp.move('job_event', 'recorded_at', '-1 year', $c$job_id = 'A' AND seq <= 11$c$);
 DO $$ BEGIN PERFORM tallymark.prune_job('A', now() - interval '1 month', 1); END $$;
 SELECT is(pg_temp.with_mark(10, mark + 1), '12 1', 'nobody can tell of an event that was pruned') FROM known;
 

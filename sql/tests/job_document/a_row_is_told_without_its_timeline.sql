@@ -2,6 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(2);
+\ir ../helpers.psql
 
 DO $$
 BEGIN
@@ -11,9 +12,9 @@ BEGIN
 END
 $$;
 
-SELECT is((SELECT tallymark.job_document(j) FROM tallymark.job AS j WHERE j.id = 'document'),
+SELECT is(tallymark.job_document(pg_temp.row_of('document')),
   tallymark.get_job('document') #- '{progress,timeline}', 'it is what get_job says, but for the timeline');
-SELECT is((SELECT tallymark.job_document(j) -> 'progress' FROM tallymark.job AS j WHERE j.id = 'document'),
+SELECT is(tallymark.job_document(pg_temp.row_of('document')) -> 'progress',
   '{"totalItems": 500, "processedItems": 5}', 'the merged state is in it');
 
 SELECT * FROM finish();

@@ -2,6 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(8);
+\ir ../helpers.psql
 
 DO $$
 BEGIN
@@ -14,8 +15,8 @@ BEGIN
   PERFORM tallymark.request_command('busy', 'pause');
 END
 $$;
-CREATE FUNCTION pg_temp.line(id text) RETURNS jsonb LANGUAGE sql RETURN (
-  SELECT tallymark.job_row(j) FROM tallymark.job AS j WHERE j.id = line.id);
+CREATE FUNCTION pg_temp.line(id text) RETURNS jsonb LANGUAGE sql
+RETURN tallymark.job_row(pg_temp.row_of(id));
 
 SELECT ok(pg_temp.line('busy') @> '{"id": "busy", "status": "running", "percentage": 30, "summary":
   "150/500 items (30%)", "stage": "s", "operationType": "discovery", "processedItems": 150, "totalItems": 500,

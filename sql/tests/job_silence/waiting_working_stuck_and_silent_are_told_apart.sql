@@ -2,6 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(17);
+\ir ../helpers.psql
 
 INSERT INTO tallymark.job (id, status, updated_at, created_at, alive_at, progress, newest_fields)
 SELECT 'L ' || s.id, s.status, '2025-01-06 10:00Z', '2025-01-06 10:00Z', s.alive_at, s.progress::jsonb,
@@ -16,7 +17,7 @@ INSERT INTO tallymark.job_event (job_id, seq, event, occurred_at, recorded_at, p
 SELECT j.id, n, 'x', '2025-01-06', timestamptz '2025-01-06 10:00Z' - (10 - n) * interval '1 min', '{}'
 FROM tallymark.job AS j, generate_series(1, 10) AS n WHERE j.id LIKE 'L %' AND j.status <> 'queued';
 CREATE FUNCTION pg_temp.state(id text, at timestamptz) RETURNS text LANGUAGE sql RETURN (
-  SELECT s.state FROM tallymark.job AS j, tallymark.job_silence(j, at) AS s WHERE j.id = 'L ' || state.id);
+  SELECT s.state FROM tallymark.job_silence(pg_temp.row_of('L ' || state.id), at) AS s);
 
 SELECT is(pg_temp.state('job', '2025-01-06 10:02Z'), 'working', 'updates come as usual');
 SELECT is(pg_temp.state('job', '2025-01-06 10:04Z'), 'silent', 'neither updates nor signs of life come');
@@ -31,8 +32,8 @@ SELECT is(pg_temp.state('open', '2025-01-06 10:04Z'), 'silent', 'has the usual a
 SELECT is(pg_temp.state('odd', '2025-01-06 10:02Z'), 'waiting', 'what is no time is no end');
 SELECT is(pg_temp.state('new', '2025-01-06 10:59Z'), 'queued', 'the first update is due within an hour');
 SELECT is(pg_temp.state('new', '2025-01-06 11:01Z'), 'never_reported', 'it did not come');
-SELECT is((SELECT s.state FROM tallymark.job AS j, tallymark.job_silence(j, '2035-01-06', never_reported => '0') AS s
-  WHERE j.id = 'L new'), 'queued', 'with 0 it never counts as that');
+SELECT is((SELECT s.state FROM tallymark.job_silence(pg_temp.row_of('L new'), '2035-01-06', never_reported => '0') AS s),
+  'queued', 'with 0 it never counts as that');
 SELECT is(pg_temp.state(j.id, '2035-01-06'), NULL, j.id || ' is never stalled')
 FROM (VALUES ('paused'), ('ended'), ('renewing')) AS j (id);
 

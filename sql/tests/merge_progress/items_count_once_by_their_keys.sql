@@ -6,11 +6,13 @@ SELECT plan(30);
 \ir ../helpers.psql
 
 DO $$ BEGIN PERFORM tallymark.create_job('job'), tallymark.create_job('other'); END $$;
-CREATE FUNCTION pg_temp.counts(job text DEFAULT 'job') RETURNS text LANGUAGE sql AS $$
-  SELECT (j.progress -> 'itemsByType')::text || ' ' || (SELECT count(*) FROM tallymark.job_item AS i WHERE i.job_id =
+CREATE FUNCTION pg_temp.counts(job text DEFAULT 'job') RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN (SELECT (j.progress -> 'itemsByType')::text || ' ' || (SELECT count(*) FROM tallymark.job_item AS i WHERE i.job_id =
     j.id)
     || CASE WHEN tallymark.verify_job(j.id) THEN '' ELSE ' not verified' END
-  FROM tallymark.job AS j WHERE j.id = $1
+  FROM tallymark.job AS j WHERE j.id = $1);
+END
 $$;
 CREATE FUNCTION pg_temp.sent(payload jsonb, job text DEFAULT 'job') RETURNS jsonb LANGUAGE sql AS
   $$ SELECT tallymark.merge_progress($2, '{"status": "processing"}' || $1) $$;

@@ -6,8 +6,11 @@ SELECT plan(14);
 
 CREATE FUNCTION pg_temp.warnings(payload jsonb) RETURNS integer LANGUAGE sql
 RETURN jsonb_array_length(tallymark.merge_progress('job', payload) -> 'warnings');
-CREATE FUNCTION pg_temp.kept(field text) RETURNS jsonb LANGUAGE sql
-RETURN (SELECT j.progress -> field FROM tallymark.job AS j WHERE j.id = 'job');
+CREATE FUNCTION pg_temp.kept(field text) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN (SELECT j.progress -> field FROM tallymark.job AS j WHERE j.id = 'job');
+END
+$$;
 DO $$ BEGIN PERFORM tallymark.create_job('job'); END $$;
 
 SELECT is(pg_temp.warnings(jsonb_build_object('message', repeat('x', 1000))), 0,

@@ -21,7 +21,8 @@ SELECT is(tallymark.job_at('job', 1), (SELECT at FROM before), 'the job as it wa
 SELECT ok(tallymark.verify_job('job'), 'the state is the fold of the ledger');
 SELECT ok(tallymark.job_record('job') -> 'job' ? 'alive_at', 'an archive has it');
 
-UPDATE tallymark.job SET alive_at = clock_timestamp() - interval '0.1 s' WHERE id = 'job';
+DO $$ DECLARE v_then timestamptz := clock_timestamp() - interval '0.1 s'; BEGIN
+  UPDATE tallymark.job SET alive_at = v_then WHERE id = 'job'; END $$;
 CREATE TEMPORARY TABLE noted ON COMMIT DROP AS SELECT alive_at FROM tallymark.job WHERE id = 'job';
 DO $$ BEGIN PERFORM tallymark.request_command('job', 'pause'); END $$;
 SELECT is(tallymark.note_alive(worker_id => 'w1', job_id => 'job'), '{"command": "pause"}', 'the command that is pending');

@@ -6,8 +6,12 @@ SELECT plan(6);
 INSERT INTO tallymark.sign_in (source, failures, last_failed_at)
 SELECT 'old ' || n, 9, clock_timestamp() - interval '10 years' - n * interval '1 s' FROM generate_series(1, 25) AS n
 UNION ALL SELECT 'new ' || n, 9, clock_timestamp() - interval '14 minutes' FROM generate_series(1, 25) AS n;
-CREATE FUNCTION pg_temp.rows(prefix text) RETURNS bigint LANGUAGE sql RETURN (
+CREATE FUNCTION pg_temp.rows(prefix text) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN (
   SELECT count(*) FROM tallymark.sign_in WHERE source LIKE prefix || ' %');
+END
+$$;
 
 DO $$ BEGIN PERFORM tallymark.note_failed_sign_in('here'); END $$;
 SELECT is(pg_temp.rows('old'), 15::bigint, 'ten of them');

@@ -5,9 +5,13 @@ SELECT plan(13);
 
 DO $$ BEGIN PERFORM tallymark.create_job('N one'); PERFORM tallymark.create_job('N two'); END $$;
 UPDATE tallymark.job SET created_at = '2025-01-01' WHERE id LIKE 'N %';
-CREATE FUNCTION pg_temp.noted() RETURNS text LANGUAGE sql RETURN (
+CREATE FUNCTION pg_temp.noted() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN (
   SELECT string_agg(concat_ws(' ', i.job_id, i.outcome, i.code, i.times, i.last_problem), '; '
     ORDER BY i.job_id, i.outcome, i.code) FROM tallymark.job_intake AS i WHERE i.job_id LIKE 'N %');
+END
+$$;
 
 SELECT is(tallymark.note_intake('[
   {"jobId": "N one", "outcome": "refused", "code": "TK400", "at": "2025-01-06T10:00:00Z", "problem": "a"},

@@ -2,6 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(6);
+\ir ../helpers.psql
 
 -- A database in use has such figures before.
 DO $$ BEGIN PERFORM tallymark.raise_alerts(); END $$;
@@ -11,8 +12,8 @@ BEGIN
   PERFORM tallymark.create_job(id) FROM unnest('{queued,failed,silent}'::text[]) AS j (id);
   PERFORM tallymark.merge_progress('failed', '{"status": "failed"}');
   PERFORM tallymark.merge_progress('silent', '{}');
-  UPDATE tallymark.job SET updated_at = updated_at - interval '2 hours' WHERE id = 'silent';
-  UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '2 hours' WHERE job_id = 'silent';
+  PERFORM pg_temp.move('job', 'updated_at', '-2 hours', $c$id = 'silent'$c$);
+  PERFORM pg_temp.move('job_event', 'recorded_at', '-2 hours', $c$job_id = 'silent'$c$);
   PERFORM tallymark.raise_alerts();
   PERFORM tallymark.note_verification('failed');
 END

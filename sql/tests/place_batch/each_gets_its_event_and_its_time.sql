@@ -3,6 +3,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);
+\ir ../helpers.psql
 
 DO $$
 BEGIN
@@ -21,7 +22,7 @@ SELECT p.* FROM unnest(tallymark.place_batch(tallymark.judge_batch('[
     {"taskId": "job"},
   {"taskId": "counted", "counting": "increment"}, {"taskId": "", "timestamp": "2025-01-06T10:00:00Z"}]', '{taskId}',
     ''),
-  ARRAY(SELECT j FROM tallymark.job AS j WHERE j.id IN ('job', 'counted')), '2026-01-06T10:00:00Z')) AS p;
+  ARRAY[pg_temp.row_of('job'), pg_temp.row_of('counted')], '2026-01-06T10:00:00Z')) AS p;
 SELECT is(array_agg(seq ORDER BY number), ARRAY[2, NULL, NULL, 1, NULL, NULL, 5, 6, 7, 2, NULL]::bigint[],
   'new updates have a number, others have none')
 FROM placed;

@@ -3,6 +3,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(13);
+\ir ../helpers.psql
 
 SELECT is(tallymark.processed_items(c.progress), c.items, c.progress::text)
 FROM (VALUES (1, '{"processedItems": 150, "itemsByType": {"a": 9}}'::jsonb, 150::numeric),
@@ -21,7 +22,7 @@ END
 $$;
 SELECT ok(tallymark.get_job('processed items') @> '{"percentage": 50, "summary": "150/300 issues (50%)"}', 'a running job');
 SELECT is(tallymark.job_rate('processed items') -> 'itemsLeft', '150', 'what is left of it');
-SELECT is((SELECT tallymark.job_row(j) ->> 'summary' FROM tallymark.job AS j WHERE j.id = 'processed items'), '150/300 issues (50%)',
+SELECT is(tallymark.job_row(pg_temp.row_of('processed items')) ->> 'summary', '150/300 issues (50%)',
   'its line in the overview');
 DO $$
 BEGIN

@@ -2,6 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(5);
+\ir ../helpers.psql
 
 DO $$
 BEGIN
@@ -9,8 +10,8 @@ BEGIN
   FOR n IN 1..10 LOOP
     PERFORM tallymark.merge_progress(id, jsonb_build_object('updateId', n::text)) FROM unnest('{a,b}'::text[]) AS j (id);
   END LOOP;
-  UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '40 days' WHERE seq <= 6;
-  UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '10 days' WHERE job_id = 'b' AND seq > 6;
+  PERFORM pg_temp.move('job_event', 'recorded_at', '-40 days', $c$job_id IN ('a', 'b', 'c') AND seq <= 6$c$);
+  PERFORM pg_temp.move('job_event', 'recorded_at', '-10 days', $c$job_id = 'b' AND seq > 6$c$);
 END
 $$;
 SELECT results_eq($$SELECT * FROM tallymark.prunable_events('{a,b,c,no}', now() - interval '30 days', 0)$$,

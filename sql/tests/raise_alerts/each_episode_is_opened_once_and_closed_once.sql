@@ -2,6 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(15);
+\ir ../helpers.psql
 
 -- What else is wrong in a database in use is noticed first.
 CREATE TEMPORARY TABLE others AS SELECT (tallymark.raise_alerts() -> 'open')::integer AS open;
@@ -19,8 +20,8 @@ BEGIN
   PERFORM tallymark.merge_progress('expired', '{"updateId": "e", "status": "credential_expiry"}');
   PERFORM tallymark.merge_progress('erring', jsonb_build_object('error', 'boom ' || n))
   FROM generate_series(1, 10) AS n;
-  UPDATE tallymark.job SET updated_at = updated_at - interval '2 hours' WHERE id = 'silent';
-  UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '2 hours' WHERE job_id = 'silent';
+  PERFORM pg_temp.move('job', 'updated_at', '-2 hours', $c$id = 'silent'$c$);
+  PERFORM pg_temp.move('job_event', 'recorded_at', '-2 hours', $c$job_id = 'silent'$c$);
   UPDATE tallymark.job SET progress = progress || '{"message": "n"}' WHERE id = 'wrong';
   PERFORM tallymark.note_verification('wrong');
 END
@@ -36,9 +37,9 @@ SELECT tallymark.merge_progress('failing', '{"updateId": "2", "status": "started
 SELECT tallymark.merge_progress('expired', '{"updateId": "2", "status": "credential_renewal"}');
 SELECT is(pg_temp.raised(), '{"open": 4, "opened": 0, "recovered": 2}', 'two are over, one still waits');
 SELECT tallymark.merge_progress('expired', '{"updateId": "3", "status": "credential_resumed"}');
-UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '10 minutes' WHERE job_id = 'erring' AND seq <= 5;
+SELECT pg_temp.move('job_event', 'recorded_at', '-10 minutes', $c$job_id = 'erring' AND seq <= 5$c$);
 SELECT is(pg_temp.raised(), '{"open": 3, "opened": 0, "recovered": 1}', 'of ten errors six are left: not over');
-UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '10 minutes' WHERE job_id = 'erring' AND seq = 6;
+SELECT pg_temp.move('job_event', 'recorded_at', '-10 minutes', $c$job_id = 'erring' AND seq = 6$c$);
 SELECT is(pg_temp.raised(), '{"open": 2, "opened": 0, "recovered": 1}', 'with half of them it is over');
 UPDATE tallymark.job SET progress = progress || '{"message": "m"}' WHERE id = 'wrong';
 SELECT is(pg_temp.raised(), '{"open": 2, "opened": 0, "recovered": 0}',

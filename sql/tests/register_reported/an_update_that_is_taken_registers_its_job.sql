@@ -8,9 +8,12 @@ SELECT plan(20);
 CREATE FUNCTION pg_temp.update_of(job text, id text DEFAULT 'u') RETURNS jsonb LANGUAGE sql
 RETURN jsonb_build_object('taskId', job, 'updateId', id, 'status', 'processing', 'timestamp', '2025-01-06T10:00:00Z',
   'itemsByType', '{"issues": 2}'::jsonb);
-CREATE FUNCTION pg_temp.known(beginning text) RETURNS text LANGUAGE sql
-RETURN (SELECT coalesce(string_agg(j.id, ' ' ORDER BY j.id), '') FROM tallymark.job AS j
+CREATE FUNCTION pg_temp.known(beginning text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN (SELECT coalesce(string_agg(j.id, ' ' ORDER BY j.id), '') FROM tallymark.job AS j
   WHERE starts_with(j.id, beginning));
+END
+$$;
 
 -- By itself.
 SELECT throws_ok($$ SELECT tallymark.receive_progress(pg_temp.update_of('r1-a')) $$, 'TK404', NULL,

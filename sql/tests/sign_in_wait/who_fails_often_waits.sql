@@ -2,6 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(20);
+\ir ../helpers.psql
 
 CREATE FUNCTION pg_temp.after(failures integer) RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
@@ -12,7 +13,7 @@ END
 $$;
 CREATE FUNCTION pg_temp.later(seconds integer) RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE tallymark.sign_in SET last_failed_at = last_failed_at - seconds * interval '1 s' WHERE source = 'here';
+  PERFORM pg_temp.move('sign_in', 'last_failed_at', -seconds * interval '1 s', $c$source = 'here'$c$);
   RETURN tallymark.sign_in_wait('here');
 END
 $$;

@@ -2,6 +2,7 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(10);
+\ir ../helpers.psql
 
 INSERT INTO tallymark.job (id, status, last_seq) VALUES ('F job', 'running', 8), ('F none', 'queued', 0);
 INSERT INTO tallymark.job_event (job_id, seq, event, occurred_at, recorded_at, payload)
@@ -16,7 +17,7 @@ FROM (VALUES
   (6, 'error', '{"processedItems": 20, "itemsByType": {"issues": 2}, "error": "no"}'),
   (7, 'x', '7'),
   (8, 'x', jsonb_build_object('progress', repeat('x', 20000)))) AS u (seq, event, payload);
-UPDATE tallymark.job_event SET occurred_at = occurred_at - interval '1 min' WHERE job_id = 'F job' AND seq = 8;
+SELECT pg_temp.move('job_event', 'occurred_at', '-1 min', $c$job_id = 'F job' AND seq = 8$c$);
 INSERT INTO tallymark.job (id, status, last_seq)
 SELECT j.id, 'running', 3 FROM unnest('{F keys,F both,F totals}'::text[]) AS j (id);
 INSERT INTO tallymark.job_event (job_id, seq, event, occurred_at, recorded_at, payload)

@@ -2,9 +2,11 @@
 BEGIN;
 SET LOCAL search_path = tap, public;
 SELECT plan(9);
+\ir ../helpers.psql
 
 -- Nobody else's jobs come after these.
-CREATE FUNCTION pg_temp.mine(name text DEFAULT '') RETURNS text LANGUAGE sql RETURN U&'\+10FFFF' || name;
+CREATE FUNCTION pg_temp.mine(name text DEFAULT '') RETURNS text LANGUAGE sql IMMUTABLE
+RETURN U&'\+10FFFF' || name;
 -- What verify_next_jobs says of these jobs, without what their ids have in common.
 CREATE FUNCTION pg_temp.verified(after text DEFAULT '', most_events bigint DEFAULT 20000, max_jobs integer DEFAULT 1000)
 RETURNS jsonb LANGUAGE sql AS $$
@@ -36,7 +38,7 @@ SELECT results_eq($$SELECT replace(job_id, pg_temp.mine(), ''), events, exact, d
   WHERE job_id >= pg_temp.mine() ORDER BY job_id$$,
   $$VALUES ('a' COLLATE "C", 2::bigint, true, NULL::jsonb), ('b', 2, true, NULL), ('c', 3, true, NULL)$$,
   'the outcome is stored');
-UPDATE tallymark.job_check SET checked_at = checked_at - interval '2 days' WHERE job_id = pg_temp.mine('b');
+SELECT pg_temp.move('job_check', 'checked_at', '-2 days', $c$job_id = pg_temp.mine('b')$c$);
 UPDATE tallymark.job SET status = 'queued' WHERE id = pg_temp.mine('b');
 SELECT is(pg_temp.verified() -> 'differing', '["b"]', 'after again_after all are verified again');
 SELECT is(pg_temp.verified('zzz'), '{"checked": 0, "differing": [], "skipped": 0, "next": null}',

@@ -13,13 +13,16 @@ DO $$ BEGIN
   PERFORM tallymark.create_job('nobody', '{"account": "acme"}');
 END $$;
 
-CREATE FUNCTION pg_temp.shown(job_id text) RETURNS jsonb LANGUAGE sql
-RETURN (SELECT jsonb_build_object('id', j.id, 'status', j.status, 'progress', j.progress, 'resumeState', j.resume_state,
+CREATE FUNCTION pg_temp.shown(job_id text) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN (SELECT jsonb_build_object('id', j.id, 'status', j.status, 'progress', j.progress, 'resumeState', j.resume_state,
     'lastSeq', j.last_seq, 'percentage', j.percentage, 'summary', j.summary, 'books', j.books, 'shortfall', j.shortfall,
     'startedAt', tallymark.iso_timestamp(j.started_at), 'finishedAt', tallymark.iso_timestamp(j.finished_at),
     'updatedAt', tallymark.iso_timestamp(j.updated_at), 'createdAt', tallymark.iso_timestamp(j.created_at),
     'attributes', j.attributes, 'command', j.command)
   FROM tallymark.jobs AS j WHERE j.id = shown.job_id);
+END
+$$;
 
 SELECT is(pg_temp.shown(j.id), tallymark.get_job(j.id) #- '{progress,timeline}', 'the same for ' || j.id)
 FROM (VALUES ('job'), ('nobody')) AS j (id);
