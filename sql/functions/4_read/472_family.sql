@@ -8,11 +8,13 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   c_most_rates CONSTANT integer := 100; -- each is a query of its own
+  c_by_type CONSTANT text[] := '{itemsByType,totalsByType,foundByType,failedByType,skippedByType}';
   c_most_bytes CONSTANT integer := tallymark.page_byte_limit();
   v_after CONSTANT text := tallymark.cursor_id(family.cursor);
   v_most CONSTANT integer := least(greatest(coalesce(family.max_jobs, 100), 0), 1000);
   v_sums record;
   v_statuses jsonb;
+  v_items jsonb;
   v_progress jsonb;
   v_id text;
   v_rate jsonb;
@@ -26,17 +28,16 @@ DECLARE
   v_next text;
 BEGIN
   -- A stable function reads in one snapshot, so all of this is of one moment. There is no other counter of a family.
-  SELECT count(*) AS children, coalesce(sum(c.done), 0) AS done, sum(c.total) AS total,
-    count(*) FILTER (WHERE c.total IS NULL) AS without_total,
+  SELECT count(*) AS children, coalesce(sum(c.processed), 0) AS processed, sum(c.done) AS done,
+    sum(c.total) AS total, count(*) FILTER (WHERE c.total IS NULL) AS without_total,
     count(*) FILTER (WHERE c.finished_at IS NULL) AS at_work,
     min(c.started_at) AS started_at, max(c.updated_at) AS updated_at, max(c.finished_at) AS finished_at
   INTO v_sums
   FROM (
-    SELECT j.started_at, j.updated_at, j.finished_at, tallymark.processed_items(j.progress) AS done,
+    SELECT j.started_at, j.updated_at, j.finished_at, tallymark.processed_items(j.progress) AS processed, e.done,
       -- Of a job that finished and never gave a total, all is done.
-      coalesce((j.progress -> 'totalItems')::numeric,
-        CASE j.status WHEN 'finished' THEN tallymark.processed_items(j.progress) END) AS total
-    FROM tallymark.job AS j
+      coalesce(e.total, CASE j.status WHEN 'finished' THEN e.done END) AS total
+    FROM tallymark.job AS j, tallymark.progress_extent(j.progress) AS e
     WHERE j.parent = family.job_id AND (family.id_prefix IS NULL OR starts_with(j.id, family.id_prefix))
   ) AS c;
   IF v_sums.children = 0 THEN
@@ -51,23 +52,29 @@ BEGIN
     WHERE j.parent = family.job_id AND (family.id_prefix IS NULL OR starts_with(j.id, family.id_prefix))
     GROUP BY j.status
   ) AS s;
-  SELECT jsonb_build_object('processedItems', v_sums.done,
-    'itemsByType', coalesce(jsonb_object_agg(t.type, trim_scale(t.items)), '{}'))
-    || CASE WHEN v_sums.without_total = 0 AND v_sums.children > 0
-      THEN jsonb_build_object('totalItems', trim_scale(v_sums.total)) ELSE '{}' END
-  INTO v_progress
+  -- A type that is only expected, failed or skipped has no items, but counts for the unit of the summary.
+  SELECT coalesce(jsonb_object_agg(t.type, trim_scale(t.items)) FILTER (WHERE t.items IS NOT NULL), '{}'),
+    jsonb_build_object('processedItems', v_sums.processed,
+      'itemsByType', coalesce(jsonb_object_agg(t.type, t.named), '{}'))
+  INTO v_items, v_progress
   FROM (
-    SELECT i.key AS type, sum(i.value::numeric) AS items
-    FROM tallymark.job AS j, jsonb_each(j.progress -> 'itemsByType') AS i
+    SELECT i.key AS type, sum(i.value::numeric) FILTER (WHERE m.key = 'itemsByType') AS items,
+      sum(i.value::numeric) AS named
+    FROM tallymark.job AS j, jsonb_each(j.progress) AS m,
+      jsonb_each(CASE WHEN m.key = ANY (c_by_type) THEN m.value END) AS i
     WHERE j.parent = family.job_id AND (family.id_prefix IS NULL OR starts_with(j.id, family.id_prefix))
     GROUP BY i.key
   ) AS t;
+  IF v_sums.without_total = 0 AND v_sums.children > 0 THEN
+    v_progress := v_progress
+      || jsonb_build_object('processedItems', v_sums.done, 'totalItems', trim_scale(v_sums.total));
+  END IF;
 
   FOR v_id IN
-    SELECT j.id FROM tallymark.job AS j
+    SELECT j.id FROM tallymark.job AS j, tallymark.progress_extent(j.progress) AS e
     WHERE j.parent = family.job_id AND (family.id_prefix IS NULL OR starts_with(j.id, family.id_prefix))
-      AND j.status = 'running' AND j.progress ? 'totalItems'
-    ORDER BY (j.progress -> 'totalItems')::numeric - tallymark.processed_items(j.progress) DESC, j.id
+      AND j.status = 'running' AND e.total IS NOT NULL
+    ORDER BY e.total - e.done DESC, j.id
     LIMIT c_most_rates
   LOOP
     v_rate := tallymark.job_rate(v_id);
@@ -96,7 +103,7 @@ BEGIN
     v_last := v_job.id;
   END LOOP;
   RETURN jsonb_build_object('id', family.job_id, 'children', v_sums.children, 'statuses', v_statuses,
-    'processedItems', v_sums.done, 'totalItems', v_progress -> 'totalItems', 'itemsByType', v_progress -> 'itemsByType',
+    'processedItems', v_sums.processed, 'totalItems', v_progress -> 'totalItems', 'itemsByType', v_items,
     'percentage', tallymark.progress_percentage(v_progress), 'summary', tallymark.progress_summary(v_progress),
     'slowest', v_slowest ->> 'id', 'etaSeconds', v_slowest -> 'etaSeconds', 'eta', v_slowest -> 'eta',
     'withoutEta', v_sums.at_work - v_with_eta,
@@ -110,15 +117,16 @@ COMMENT ON FUNCTION tallymark.family(text, integer, text, text) IS
 'Adds up the jobs that are part of a job, as they are at this moment. There is no second count that could differ from
 theirs. What is part of these in turn is not in the sums.
 Arguments: job_id: the job that they are part of, which need not be registered; max_jobs: how many of them to list, 0 to
-1000, null for 100, and at most 16 MB of JSON; cursor: the "next" of the page before; id_prefix: only jobs whose ids begin
-with this, null for all.
+1000, null for 100, and at most 16 MB of JSON; cursor: the "next" of the page before; id_prefix: only jobs whose ids
+begin with this, null for all.
 Returns: {"id", "children": how many there are, "statuses": {status: how many have it}, "processedItems",
-"itemsByType": sums, "totalItems": their sum, null where the total of a job is not known (that of a job that finished
-without one is what it processed), "percentage", "summary": of the sums, "slowest": of the running jobs the one that will be
-done last, as job_rate has it, "etaSeconds", "eta": when that will be, "withoutEta": how many jobs have not ended and
-have no such time, "startedAt": the earliest, "updatedAt": the last, "finishedAt": the last, null while a job has not
-ended, "jobs": [as newest_jobs gives them, in the order of their ids], "next": the cursor of the next page, null where
-there is none}.
+"itemsByType": sums, "totalItems": the sum of their totals, null where the total of a job is not known (see
+progress_extent; that of a job that finished without one is what it processed), "percentage", "summary": of the sums,
+"slowest": of the running jobs the one that will be done last, as job_rate has it, "etaSeconds", "eta": when that will
+be, "withoutEta": how many jobs have not ended and have no such time, "startedAt": the earliest, "updatedAt": the last,
+"finishedAt": the last, null while a job has not ended, "jobs": [as newest_jobs gives them, in the order of their ids],
+"next": the cursor of the next page, null where there is none}. Where a job has no totalItems, percentage, summary and
+time left go by its books.
 Errors: TK404 where no job is part of job_id, and there is no such job; TK400 where job_id is null, empty or too long,
 or where the cursor is not valid.
 Callers: tallymark_reader, tallymark_admin.

@@ -1,7 +1,7 @@
 -- What is part of a job is added up from the jobs themselves: by type, as percentage, and by the slowest of them.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(27);
+SELECT plan(35);
 \ir ../helpers.psql
 
 DO $$
@@ -73,6 +73,29 @@ SELECT is(tallymark.family('other') -> 'children', '0', 'a job may have none');
 DO $$ BEGIN PERFORM tallymark.create_job('x', parent => 'nobody'); END $$;
 SELECT is(tallymark.family('nobody') -> 'children', '1', 'the parent need not be there');
 SELECT throws_ok($$ SELECT tallymark.family('no such job') $$, 'TK404', NULL, 'nothing is part of an unknown job');
+
+-- Where jobs have books and no totalItems, the family goes by the books, as each of the jobs does.
+DO $$
+BEGIN
+  PERFORM tallymark.create_job(id, parent => 'shelf') FROM unnest('{shelf/1,shelf/2}'::text[]) AS id;
+  PERFORM tallymark.merge_progress('shelf/1', '{"updateId": "a", "totalsByType": {"issues": 10}, "itemsByType": {"issues": 2},
+    "failedByType": {"issues": 1}}');
+  PERFORM tallymark.merge_progress('shelf/2', '{"updateId": "b", "foundByType": {"issues": 10}, "skippedByType": {"issues": 2}}');
+END
+$$;
+SELECT is(tallymark.family('shelf') -> 'totalItems', '20', 'the totals of the books are in the total');
+SELECT is(tallymark.family('shelf') -> 'percentage', '25', 'what failed or was skipped is not left any more');
+SELECT is(tallymark.family('shelf') -> 'summary', '"5/20 issues (25%)"', 'in words');
+SELECT is(tallymark.family('shelf') -> 'processedItems', '2', 'and is not processed either');
+SELECT is(tallymark.family('shelf') -> 'itemsByType', '{"issues": 2}', 'nor an item of its type');
+UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '1 minute' WHERE job_id IN ('shelf/1', 'shelf/2');
+DO $$ BEGIN
+  PERFORM tallymark.merge_progress(id, '{"updateId": "c", "failedByType": {"issues": 1}}') FROM unnest('{shelf/1,shelf/2}'::text[]) AS id;
+END $$;
+SELECT is(tallymark.family('shelf') -> 'slowest', '"shelf/2"', 'the slowest by the books is found');
+SELECT is(tallymark.family('shelf') -> 'withoutEta', '0', 'and each has a time');
+DO $$ BEGIN PERFORM tallymark.merge_progress('shelf/2', '{"updateId": "d", "totalsByType": {"pages": 3}}'); END $$;
+SELECT is(tallymark.family('shelf') -> 'summary', '"7/23 items (30%)"', 'a type that is only expected is one more');
 
 SELECT * FROM finish();
 ROLLBACK;
