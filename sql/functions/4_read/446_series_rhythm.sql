@@ -27,11 +27,12 @@ BEGIN
   LOOP
     IF v_earliest IS NULL THEN
       v_last := v_run;
+      -- Of a run before it the crawler may have died without a word. The series went on, so that holds up no run.
+      v_at_work := v_run.finished_at IS NULL;
     ELSE
       v_gaps := v_gaps || greatest(v_earliest - v_run.started_at, '0');
     END IF;
     v_earliest := v_run.started_at;
-    v_at_work := v_at_work OR v_run.finished_at IS NULL;
   END LOOP;
   IF v_earliest IS NULL THEN
     RETURN NULL;
@@ -50,12 +51,13 @@ $$;
 
 COMMENT ON FUNCTION tallymark.series_rhythm(text, text, timestamptz) IS
 'Tells how often the runs of a series start, by its last 11 runs that have started.
-Arguments: series: the series; id_prefix: only jobs whose ids begin with this, null for all; as_of: the moment for which to
-answer, null for now.
-Returns: {"last": the run that was registered last, "lastStartedAt", "everySeconds": the median time from start to start,
-"dueAt": when the next run is due by that, "missedAt": from when on it counts as missed: after one and a half times the
-median, and a tenth more than the longest time between two starts, "missed": whether that has passed, and all runs have
-ended}; null where no run has started. With fewer than 4 runs there is no rhythm, and its members are null.
+Arguments: series: the series; id_prefix: only jobs whose ids begin with this, null for all; as_of: the moment for which
+to answer, null for now.
+Returns: {"last": the run that was registered last, of those that have started, "lastStartedAt", "everySeconds": the
+median time from start to start, "dueAt": when the next run is due by that, "missedAt": from when on it counts as
+missed: after one and a half times the median, and a tenth more than the longest time between two starts, "missed":
+whether that has passed, and the last run has ended}; null where no run has started. With fewer than 4 runs there is no
+rhythm, and its members are null.
 Cost: reads 11 runs (job_series_idx).';
 
 REVOKE ALL ON FUNCTION tallymark.series_rhythm(text, text, timestamptz) FROM PUBLIC;

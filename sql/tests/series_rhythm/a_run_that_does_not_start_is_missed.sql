@@ -1,7 +1,7 @@
 -- A series has the rhythm of its last starts. The next run is missed when it has not started by that.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(17);
+SELECT plan(19);
 
 CREATE FUNCTION pg_temp.start(id text, series text, at timestamptz, status text DEFAULT 'completed') RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -42,6 +42,14 @@ DO $$ BEGIN
   PERFORM tallymark.create_job('d7', '{"series": "daily"}');
 END $$;
 SELECT is(pg_temp.missed('daily', '2025-02-01T00:00:00Z'), 'true', 'a run that was only registered is missing');
+
+-- The crawler of a run died without a word. The series went on after it, so the run holds up none.
+DO $$ BEGIN
+  PERFORM pg_temp.start('z' || n, 'with a dead run', '2025-01-05T03:00:00Z'::timestamptz + n * interval '1 day',
+    CASE n WHEN 3 THEN 'processing' ELSE 'completed' END) FROM generate_series(1, 5) AS n;
+END $$;
+SELECT is(tallymark.series_rhythm('with a dead run') -> 'last', '"z5"', 'the last run has ended');
+SELECT is(pg_temp.missed('with a dead run', '2025-01-12T03:00:00Z'), 'true', 'so the next is missed, whatever became of those before');
 
 -- The alert opens once and closes when the next run starts. Here the runs start every hour.
 DO $$
