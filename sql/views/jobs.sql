@@ -43,8 +43,9 @@ FROM tallymark.job AS j;
 
 COMMENT ON VIEW tallymark.jobs IS
 'Shows the jobs: one row for each that is registered. A job that was deleted is no longer there; its archive has it, if
-tallymark prune made one. The values are those of get_job. Indexes: id, also its beginning by starts_with(id, ''shop-'');
-status; created_at; finished_at where it is not null; facets by @>; attributes by @>, together with attributes <> ''{}'';
+tallymark prune made one. The values are those of get_job. Indexes: id, also its beginning by starts_with(id,
+''shop-''); status; created_at; finished_at where it is not null; facets by @>; attributes by @>, together with
+attributes <> ''{}'';
 series; parent. updated_at has none, because each update changes it: for the jobs of the last hour, read
 tallymark.events by recorded_at.';
 

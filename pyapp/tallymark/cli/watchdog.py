@@ -72,9 +72,9 @@ def watchdog(
     """Send alerts about jobs that need attention.
 
     An alert is sent when a job has been silent for longer than is usual for it, or was never reported on. Others are
-    sent when it has failed, has finished with items missing, waits for credentials, reports many errors, or differs
-    from its ledger. Another message follows when that is over. Any number of watchdogs may run at once: each alert is
-    sent once.
+    sent when it has failed, has finished with items missing, waits for credentials, reports many errors, is far behind
+    the runs of its series before it, was not followed by the next run, or differs from its ledger. Another message
+    follows when that is over. Any number of watchdogs may run at once: each alert is sent once.
 
     Runs until Ctrl-C, and exits 0 then. With --once it exits 1 when a message could not be sent.
     """

@@ -29,8 +29,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.type_counts_hold(jsonb) IS
-'Tells whether foundByType, failedByType, skippedByType and totalsByType of an update keep to the wire protocol: objects of
-at most 200 whole numbers, as itemsByType is.
+'Tells whether foundByType, failedByType, skippedByType and totalsByType of an update keep to the wire protocol: objects
+of at most 200 whole numbers, as itemsByType is.
 Arguments: payload: the update.
 Returns: true or false; true where it has none of them.';
 

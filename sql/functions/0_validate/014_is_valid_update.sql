@@ -1,7 +1,7 @@
 -- The one place for the rules of the wire protocol about members: those that most updates have are checked here, the
--- others in rare_members_hold and type_counts_hold. It is one expression, and most of that is one JSON path, because every update pays for
--- it: PostgreSQL sets up each statement again in each transaction. update_problems finds the members at fault by
--- calling this with one member at a time. The timestamp is left to parse_timestamp.
+-- others in rare_members_hold and type_counts_hold. It is one expression, and most of that is one JSON path, because
+-- every update pays for it: PostgreSQL sets up each statement again in each transaction. update_problems finds the
+-- members at fault by calling this with one member at a time. The timestamp is left to parse_timestamp.
 --
 -- A type is asked of a member itself: in a filter, JSON path would unwrap an array and judge its elements.
 

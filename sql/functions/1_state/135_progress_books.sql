@@ -34,8 +34,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.progress_books(jsonb) IS
-'Balances the books of a job: of each type how many items there are, what became of them, and how many are left. Pure: it
-reads no table.
+'Balances the books of a job: of each type how many items there are, what became of them, and how many are left. Pure:
+it reads no table.
 Arguments: progress: the merged state of the job, such as the member progress of get_job.
 Returns: {"type": {"total": totalsByType, else foundByType, "done": itemsByType, "failed": failedByType, "skipped":
 skippedByType, "left": total - done - failed - skipped, at least 0, "over": by how much these exceed the total}}, with

@@ -18,8 +18,8 @@ $$;
 COMMENT ON FUNCTION tallymark.progress_shortfall(text, jsonb) IS
 'Tells what is missing from a job that reported completed. Pure: it reads no table.
 Arguments: job_status: the status of the job; progress: its merged state, such as the member progress of get_job.
-Returns: {"type": how many are left}, as progress_books has them, with those types only of which some are left; null where
-nothing is left, or where the job is not finished.
+Returns: {"type": how many are left}, as progress_books has them, with those types only of which some are left; null
+where nothing is left, or where the job is not finished.
 Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.progress_shortfall(text, jsonb) FROM PUBLIC;

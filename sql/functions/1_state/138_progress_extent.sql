@@ -23,8 +23,9 @@ $$;
 COMMENT ON FUNCTION tallymark.progress_extent(jsonb) IS
 'Tells how far a job is. Pure: it reads no table.
 Arguments: progress: the merged state of the job, such as the member progress of get_job.
-Returns: done and total: processed_items and totalItems; where totalItems was never given and every type has a total, the
-sums of the books (see progress_books): what is not left any more, and the totals. total is null where it is not known.
+Returns: done and total: processed_items and totalItems; where totalItems was never given and every type has a total,
+the sums of the books (see progress_books): what is not left any more, and the totals. total is null where it is not
+known.
 Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.progress_extent(jsonb) FROM PUBLIC;

@@ -26,8 +26,8 @@ $$;
 COMMENT ON FUNCTION tallymark.progress_summary(jsonb) IS
 'Gives how much of a job is done, as a short text. Pure: it reads no table.
 Arguments: progress: the merged state of the job, such as the member progress of get_job.
-Returns: how many are done, how many there are where that is known (see progress_extent), a unit, and the percentage, such
-as 150/500 issues (30%). The unit is the type, where all that is counted or expected by type is of that one; the
+Returns: how many are done, how many there are where that is known (see progress_extent), a unit, and the percentage,
+such as 150/500 issues (30%). The unit is the type, where all that is counted or expected by type is of that one; the
 currentDataType, where nothing is counted by type; otherwise items.
 Callers: tallymark_reader, tallymark_admin.';
 

@@ -38,7 +38,8 @@ COMMENT ON FUNCTION tallymark.event_facts(text, timestamptz, tallymark.job, tall
 'Gives the details of an event that the update itself does not hold.
 Arguments: event: its kind; at: when it happened; before, after: the state of the job before and after the update.
 Returns: fromStage and toStage where the stage changed; for a completion finalCounts, duration (milliseconds from the
-first report to this one), summary, and shortfall where something is left (see progress_shortfall); for areas newGroups and newProjects, how many more of them the job has
-(negative where areas turned out to be of another type); null where there is nothing to add.';
+first report to this one), summary, and shortfall where something is left (see progress_shortfall); for areas newGroups
+and newProjects, how many more of them the job has (negative where areas turned out to be of another type); null where
+there is nothing to add.';
 
 REVOKE ALL ON FUNCTION tallymark.event_facts(text, timestamptz, tallymark.job, tallymark.job) FROM PUBLIC;

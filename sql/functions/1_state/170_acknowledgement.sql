@@ -63,9 +63,9 @@ Returns: the acknowledgement of the wire protocol. For the status started it has
 "resumeState", "itemsByType", "processedItems", "doneBeyond"}, from which a restarted crawler continues,
 newestTimestamp, the time of the job''s newest update in UTC with microseconds, and worker {"processedItems",
 "itemsByType"}, the highest running totals that the update''s worker (or the unnamed one) has reported, also its
-foundByType, failedByType and skippedByType where it gave these. doneBeyond has the cursors of items after lastProcessedId
-that are already done. For the statuses that end a job it has finalCounts, the job''s counts with this update in them (see
-final_counts), and shortfall where something is left (see progress_shortfall). For credential_* it has credentialGuidance,
-lines for the admin.';
+foundByType, failedByType and skippedByType where it gave these. doneBeyond has the cursors of items after
+lastProcessedId that are already done. For the statuses that end a job it has finalCounts, the job''s counts with this
+update in them (see final_counts), and shortfall where something is left (see progress_shortfall). For credential_* it
+has credentialGuidance, lines for the admin.';
 
 REVOKE ALL ON FUNCTION tallymark.acknowledgement(tallymark.job, bigint, boolean, jsonb, jsonb, boolean) FROM PUBLIC;

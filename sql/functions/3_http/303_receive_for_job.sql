@@ -39,8 +39,8 @@ milliseconds to wait for a lock, 0 for no limit. In a distributed database this 
 argument is null; the elements of the arrays may be.
 Returns: an array with [answer, refusal, held] for each body, in order: the columns of receive_group; answer is the JSON
 document as a string.
-Errors: those of receive_group; TK400 where job_id is null. One update alone, without wait, is refused as receive_progress refuses it, and where
-another transaction holds its job for longer than lock_timeout, that is 55P03.
+Errors: those of receive_group; TK400 where job_id is null. One update alone, without wait, is refused as
+receive_progress refuses it, and where another transaction holds its job for longer than lock_timeout, that is 55P03.
 Callers: tallymark_writer, tallymark_admin.
 Locks: those of receive_group.';
 

@@ -21,8 +21,8 @@ $$;
 
 COMMENT ON FUNCTION tallymark.receive_job(jsonb, text) IS
 'Registers a job as it arrives over HTTP.
-Arguments: body: the body of the request, {"taskId", "attributes", "parent"}; job_prefix: the beginning of the ids of the
-caller''s jobs, null or empty for all jobs.
+Arguments: body: the body of the request, {"taskId", "attributes", "parent"}; job_prefix: the beginning of the ids of
+the caller''s jobs, null or empty for all jobs.
 Returns: the job and "created", as create_job.
 Errors: TK400 where body is not valid, with all problems in DETAIL as a JSON array of {"field", "problem"}; TK403
 where the id of the job or of its parent does not begin with job_prefix.

@@ -58,10 +58,11 @@ Arguments: payload: the update that the event stands for, null for an event of t
 ledger keeps beside the update.
 Returns: an object with those of status, processedItems, totalItems, itemsByType, currentDataType, stage,
 operationType, groupCount, projectCount, groupTotal, projectTotal, groupsCount, projectsCount, totalDiscovered (how
-many areas of each type), foundByType, failedByType, skippedByType, totalsByType, lastProcessedId, message, workerId, credentialStatus, errorType, errorMessage, errorCode,
-stack, context that the update gave, for a wait also waitUntil and reason, and with fromStage, toStage, finalCounts,
-duration (milliseconds), summary, shortfall, newGroups, newProjects where the event has them; of an update with itemKeys counted
-and seenBefore, how many of its keys of each type were new to the job, and how many were not.
+many areas of each type), foundByType, failedByType, skippedByType, totalsByType, lastProcessedId, message, workerId,
+credentialStatus, errorType, errorMessage, errorCode, stack, context that the update gave, for a wait also waitUntil and
+reason, and with fromStage, toStage, finalCounts, duration (milliseconds), summary, shortfall, newGroups, newProjects
+where the event has them; of an update with itemKeys counted and seenBefore, how many of its keys of each type were new
+to the job, and how many were not.
 Callers: tallymark_reader, tallymark_admin.';
 
 REVOKE ALL ON FUNCTION tallymark.event_details(jsonb, jsonb) FROM PUBLIC;

@@ -34,7 +34,7 @@ COMMENT ON FUNCTION tallymark.job_document(tallymark.job) IS
 Arguments: job: a row of tallymark.job.
 Returns: {"id", "status", "progress": the merged state, "resumeState", "lastSeq", "percentage", "summary",
 "books" (see progress_books), "shortfall" (see progress_shortfall), "startedAt", "finishedAt", "updatedAt", "createdAt",
-"attributes", "command"}; while the job has a credential status also "credentialGuidance" (see credential_guidance); where
-it is part of another job also "parent"; while it waits also "wait" (see current_wait).';
+"attributes", "command"}; while the job has a credential status also "credentialGuidance" (see credential_guidance);
+where it is part of another job also "parent"; while it waits also "wait" (see current_wait).';
 
 REVOKE ALL ON FUNCTION tallymark.job_document(tallymark.job) FROM PUBLIC;

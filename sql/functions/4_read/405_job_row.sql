@@ -38,9 +38,9 @@ $$;
 COMMENT ON FUNCTION tallymark.job_row(tallymark.job) IS
 'Gives a job as a row of an overview, with what is shown of a job among many others.
 Arguments: job: a row of tallymark.job.
-Returns: {"id", "status", "percentage", "summary", "shortfall" (see progress_shortfall), "stage", "operationType", "processedItems", "totalItems",
-"itemTypes": how many, "credentialStatus", "command", "wait": {"until", "reason"} or null,
-"error": {"type", "message", 200 characters each} or null,
-"lastSeq", "startedAt", "finishedAt", "updatedAt", "createdAt"}.';
+Returns: {"id", "status", "percentage", "summary", "shortfall" (see progress_shortfall), "stage", "operationType",
+"processedItems", "totalItems", "itemTypes": how many, "credentialStatus", "command", "wait": {"until", "reason"} or
+null, "error": {"type", "message", 200 characters each} or null, "lastSeq", "startedAt", "finishedAt", "updatedAt",
+"createdAt"}.';
 
 REVOKE ALL ON FUNCTION tallymark.job_row(tallymark.job) FROM PUBLIC;

@@ -22,9 +22,9 @@ COMMENT ON FUNCTION tallymark.get_job(text, integer) IS
 Arguments: job_id: a registered job; timeline_limit: how many of its newest events to include, 0 to 1000, null for
 100, and at most 16 MB of JSON.
 Returns: {"id", "status", "progress": the merged state, with "timeline": [{"seq", "timestamp", "event", "details"}] in
-the order of the ledger, "resumeState", "lastSeq": the number of the last event, "percentage", "summary", "books": {"type":
-{"total", "done", "failed", "skipped", "left", "over"}} or null (see progress_books), "shortfall": {"type": how many are
-left}, where it is finished and something is left, or null (see progress_shortfall), "startedAt", "finishedAt",
+the order of the ledger, "resumeState", "lastSeq": the number of the last event, "percentage", "summary", "books":
+{"type": {"total", "done", "failed", "skipped", "left", "over"}} or null (see progress_books), "shortfall": {"type": how
+many are left}, where it is finished and something is left, or null (see progress_shortfall), "startedAt", "finishedAt",
 "updatedAt", "createdAt", "attributes", "command": the pending command, or null}; while the job has a credential status
 also "credentialGuidance": [texts]; where it is part of another job also "parent".
 Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.

@@ -71,8 +71,8 @@ Errors: TK400 where the cursor or the attributes are not valid.
 Callers: tallymark_reader, tallymark_admin.
 Cost: reads the jobs of the page, also with id_prefix, and with status, which has an index in the order of the ids.
 Facets, attributes, series and parent have indexes, too: a rare value is found by them and sorted, a common one by
-reading jobs in order. With updated_since and q jobs are read one by one from the cursor until the page is full, because what
-each merge changes has no index.';
+reading jobs in order. With updated_since and q jobs are read one by one from the cursor until the page is full, because
+what each merge changes has no index.';
 
 REVOKE ALL ON FUNCTION tallymark.list_jobs(
   text, text, text, text, text, timestamptz, text, text, integer, text, jsonb, text, text) FROM PUBLIC;

@@ -76,8 +76,8 @@ there is none}.
 Errors: TK400 where the cursor or the attributes are not valid.
 Callers: tallymark_reader, tallymark_admin.
 Cost: reads the jobs of the page, also with status (job_created_idx, job_status_created_idx), and with
-series (job_series_idx). With id_prefix, a facet, attributes or parent the planner chooses: jobs in order until the page is full, or all jobs that match; with q it reads jobs one by
-one from the cursor until the page is full.';
+series (job_series_idx). With id_prefix, a facet, attributes or parent the planner chooses: jobs in order until the page
+is full, or all jobs that match; with q it reads jobs one by one from the cursor until the page is full.';
 
 REVOKE ALL ON FUNCTION tallymark.newest_jobs(
   text, text, text, text, text, text, text, integer, text, jsonb, text, text) FROM PUBLIC;

@@ -76,12 +76,12 @@ COMMENT ON FUNCTION tallymark.run_comparison(tallymark.job, text) IS
 start. The time of the run is that of its newest update, by its crawlers'' clocks, so a run that is silent is not
 unusual, but stalled.
 Arguments: job: a row of tallymark.job; id_prefix: only runs whose ids begin with this, null for all.
-Returns: {"runs": how many it is held against, "elapsedSeconds", "items": processed_items, "usual": the median of what they
-had at that time, "lowest", "highest", "usualTotal", "usualSeconds": the medians at their ends, "expectedTotal": usualTotal,
-or more where the run has more already, "expectedSeconds": how long it will take in all: as many times longer than they took
-as it took longer to where it is, "expectedEnd": the instant, null for a run that has ended, "unusual": whether it is running,
-and has fewer than half of the items of the lowest of at least 3 runs, after at least a tenth of their usual time}; null
-where the job has no series. A value that is not known is null.
+Returns: {"runs": how many it is held against, "elapsedSeconds", "items": processed_items, "usual": the median of what
+they had at that time, "lowest", "highest", "usualTotal", "usualSeconds": the medians at their ends, "expectedTotal":
+usualTotal, or more where the run has more already, "expectedSeconds": how long it will take in all: as many times
+longer than they took as it took longer to where it is, "expectedEnd": the instant, null for a run that has ended,
+"unusual": whether it is running, and has fewer than half of the items of the lowest of at least 3 runs, after at least
+a tenth of their usual time}; null where the job has no series. A value that is not known is null.
 Cost: that of run_pace for each of the 10 runs.';
 
 REVOKE ALL ON FUNCTION tallymark.run_comparison(tallymark.job, text) FROM PUBLIC;

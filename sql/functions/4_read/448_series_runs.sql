@@ -29,10 +29,11 @@ COMMENT ON FUNCTION tallymark.series_runs(text, integer, text) IS
 'Lists the runs of a series: the jobs that were registered with this attribute series.
 Arguments: series: the series; max_runs: how many at most, 0 to 1000, null for 20; id_prefix: only jobs whose ids begin
 with this, null for all.
-Returns: {"series", "runs": [{"id", "status", "createdAt", "startedAt", "finishedAt", "seconds": from the start to the end,
-or to the newest update, "items": as processed_items, "itemsByType", "percentage", "summary"}], the one registered last
-first, "rhythm": {"last", "lastStartedAt", "everySeconds": the median time from start to start, "dueAt": when the next run is
-due, "missedAt": from when on it counts as missed, "missed"}, null where no run has started}.
+Returns: {"series", "runs": [{"id", "status", "createdAt", "startedAt", "finishedAt", "seconds": from the start to the
+end, or to the newest update, "items": as processed_items, "itemsByType", "percentage", "summary", "shortfall"}], the
+one registered last first, "rhythm": {"last", "lastStartedAt", "everySeconds": the median time from start to start,
+"dueAt": when the next run is due, "missedAt": from when on it counts as missed, "missed"}, null where no run has
+started}.
 Errors: TK400 where series is null.
 Callers: tallymark_reader, tallymark_admin.
 Cost: reads these runs (job_series_idx).';

@@ -52,12 +52,12 @@ COMMENT ON FUNCTION tallymark.job_series(text, text, integer, text) IS
 'Shows a job beside the runs of its series that were registered before it, and two jobs side by side.
 Arguments: job_id: a registered job; other_id: another job to show beside it, null for none; max_runs: how many runs at
 most, 0 to 100, null for 10; id_prefix: only jobs whose ids begin with this, null for all.
-Returns: {"id", "series": null where it has none, "run": the job as series_runs gives it, and "pace": [[seconds since its
-start, items]], "comparison": {"runs": how many finished runs it is held against, the last 10 at most, "elapsedSeconds", "items", "usual": the
-median of what they had at that time, "lowest", "highest", "usualTotal", "usualSeconds", "expectedTotal",
-"expectedSeconds", "expectedEnd", "unusual": whether it runs and has fewer than half of the lowest of them}, null where it has
-no series, "rhythm": as series_runs gives it, "runs": [runs with their "pace"], the newest first, "other": that job in the
-same form, only with other_id}.
+Returns: {"id", "series": null where it has none, "run": the job as series_runs gives it, and "pace": [[seconds since
+its start, items]], "comparison": {"runs": how many finished runs it is held against, the last 10 at most,
+"elapsedSeconds", "items", "usual": the median of what they had at that time, "lowest", "highest", "usualTotal",
+"usualSeconds", "expectedTotal", "expectedSeconds", "expectedEnd", "unusual": whether it runs and has fewer than half of
+the lowest of them}, null where it has no series, "rhythm": as series_runs gives it, "runs": [runs with their "pace"],
+the newest first, "other": that job in the same form, only with other_id}.
 Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long, or where there is no other_id.
 Callers: tallymark_reader, tallymark_admin.
 Cost: reads the ledgers of the job and of runs whose pace was not noted (note_paces).';

@@ -89,8 +89,8 @@ $$;
 COMMENT ON FUNCTION tallymark.job_rate(text, interval, timestamptz) IS
 'Tells how fast a running job has proceeded over a recent window, and when it will be done at that rate. The window
 goes by the time of recording, on the server''s clock, so a crawler whose clock is slow does not make it empty. Events
-are recorded in the order of their numbers, so the window needs no index. Reports that a crawler kept back count when they
-arrive. For the interval the window is cut into 10 parts, whose rates are taken as a sample: the mean lies within
+are recorded in the order of their numbers, so the window needs no index. Reports that a crawler kept back count when
+they arrive. For the interval the window is cut into 10 parts, whose rates are taken as a sample: the mean lies within
 Student''s t times the standard error (95 %, t = 2.262). Parts that follow each other are not independent, so take the
 interval as a hint. With fewer than 2 updates there is none.
 Arguments: job_id: a registered job; recent: the length of the window, greater than 0, null for 5 minutes; as_of: the
@@ -99,8 +99,8 @@ Returns: {"id", "windowSeconds", "updates": how many updates in the window gave 
 "high": the 95 % confidence interval of the rate, "itemsLeft", "etaSeconds", "etaSecondsLow", "etaSecondsHigh", "eta":
 the instant, where it is within a century}. A value that is not known is null, and so is etaSecondsHigh where the job
 may never be done. The rate is that of processed_items; where
-what is left goes by the books (see progress_extent), that of the items that were done, failed or were skipped. A job that is not running has no rate; a running job without
-updates has the rate 0.
+what is left goes by the books (see progress_extent), that of the items that were done, failed or were skipped. A job
+that is not running has no rate; a running job without updates has the rate 0.
 Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long, or where recent is not
 greater than 0.
 Callers: tallymark_reader, tallymark_admin.';

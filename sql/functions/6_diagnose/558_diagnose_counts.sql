@@ -92,7 +92,7 @@ COMMENT ON FUNCTION tallymark.diagnose_counts(tallymark.job, jsonb) IS
 'Diagnoses data inconsistencies: running totals that are summed as if they were increments, and more items processed
 than there are, and books that do not balance.
 Arguments: job: a row of tallymark.job; figures: as update_figures gives them.
-Returns: an array of findings: totals_as_increments, types_above_processed, processed_above_total, shortfall, over_total; counts_fit where
-there is none of these.';
+Returns: an array of findings: totals_as_increments, types_above_processed, processed_above_total, shortfall,
+over_total; counts_fit where there is none of these.';
 
 REVOKE ALL ON FUNCTION tallymark.diagnose_counts(tallymark.job, jsonb) FROM PUBLIC;

@@ -63,8 +63,8 @@ Returns: {"id", "status", "asOf", "severity": the worst, "verdict": one sentence
 failed, ended, heard_of, not_running, command_waiting, credentials, waited, only_refused, errors, no_errors, refused,
 duplicates, all_taken, verified, mismatch, not_verified, pruned, late_updates, clock_ahead, clock_behind,
 unnamed_workers, shared_worker, total_restarted, workers, in_order, totals_as_increments, types_above_processed,
-processed_above_total, shortfall, over_total, counts_fit, large_updates, small_updates, too_often, too_seldom, few_items, many_items,
-good_frequency, many_names, ledger, long_ledger.
+processed_above_total, shortfall, over_total, counts_fit, large_updates, small_updates, too_often, too_seldom,
+few_items, many_items, good_frequency, many_names, ledger, long_ledger.
 Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long.
 Callers: tallymark_reader, tallymark_admin.
 Locks: none.

@@ -41,8 +41,8 @@ END
 $$;
 
 COMMENT ON FUNCTION tallymark.plan_growth() IS
-'Measures how many bytes of plans a session keeps for each further query of a job of this server, until it ends. It should
-be 0. tallymark distribute asks each node for it, as a superuser.
+'Measures how many bytes of plans a session keeps for each further query of a job of this server, until it ends. It
+should be 0. tallymark distribute asks each node for it, as a superuser.
 Returns: bytes a query, on the average of 10; 0 where the server has no jobs.';
 
 REVOKE ALL ON FUNCTION tallymark.plan_growth() FROM PUBLIC;
