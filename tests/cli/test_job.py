@@ -244,6 +244,17 @@ def test_what_is_part_of_a_job_is_shown_with_it(db: Connection, db_url: str) -> 
     assert '{"series": "nightly"}' in part.replace("'", '"')
 
 
+def test_the_usual_count_of_large_runs_is_shown_to_the_last_item(db: Connection, db_url: str) -> None:
+    """Not rounded to some digits, as `1.23457e+06` is; and one item is not called items."""
+    for run, items in (("r1", 1234567), ("r2", 1)):
+        functions.create_job(db, run, {"series": "large"})
+        report(db, run, timestamp="2025-01-06T10:00:00Z", status="started")
+        report(db, run, timestamp="2025-01-06T10:01:00Z", itemsByType={"pages": items})
+    report(db, "r1", timestamp="2025-01-06T10:02:00Z", status="completed")
+    said = "1 item after 1 min; usual by then 1,234,567 (1,234,567 to 1,234,567 in 1 run), in all 1,234,567 in 2 min"
+    assert said in run_show(db_url, "r2")
+
+
 def test_a_run_of_a_series_is_shown_beside_the_runs_before_it(db: Connection, db_url: str) -> None:
     """What is usual by then and in all, when it will end, and whether it is unusual."""
     for run, items in (("r1", 40), ("r2", 44), ("r3", 42), ("r4", 2)):

@@ -213,9 +213,9 @@ def runs(found: Json | None, now: datetime, room: int | None) -> list[Text]:
     if not seen["runs"]:
         return [*lines, Text("no run before this one has finished", "dim")]
     usual = (
-        f"{seen['items']} items after {duration(seen['elapsedSeconds'] or 0)}; usual by then {seen['usual'] or 0:g} "
-        f"({seen['lowest'] or 0} to {seen['highest'] or 0} in {count(seen['runs'], 'run')}), "
-        f"in all {seen['usualTotal']} in {duration(seen['usualSeconds'])}"
+        f"{count(seen['items'], 'item', ',')} after {duration(seen['elapsedSeconds'] or 0)}; "
+        f"usual by then {seen['usual'] or 0:,} ({seen['lowest'] or 0:,} to {seen['highest'] or 0:,} "
+        f"in {count(seen['runs'], 'run')}), in all {seen['usualTotal']:,} in {duration(seen['usualSeconds'])}"
     )
     if (end := instant(seen["expectedEnd"])) is not None:
         usual += f"; expected end {clock(end)}, {ago(end, now)}" if end <= now else f"; expected end {clock(end)}"
