@@ -11,7 +11,7 @@ DECLARE
     SELECT p.oid::pg_catalog.regprocedure::text FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = 'tallymark'::pg_catalog.regnamespace
       AND p.proname IN ('type_counts_hold', 'counts_problems', 'count_books', 'progress_books', 'progress_shortfall',
-        'percentage_of', 'progress_extent'));
+        'percentage_of', 'progress_extent', 'counts_text'));
   v_function text;
 BEGIN
   IF EXISTS (SELECT FROM tallymark.job AS j WHERE jsonb_typeof(j.clocks -> 'totalsByType') = 'object') THEN

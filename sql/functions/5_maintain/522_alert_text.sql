@@ -7,9 +7,7 @@ AS $$
 DECLARE
   v_facts CONSTANT jsonb := alert.facts;
   c_most CONSTANT integer := 300;
-  c_most_types CONSTANT integer := 5;
   v_said text := left(v_facts ->> 'said', c_most);
-  v_missing text;
 BEGIN
   IF alert_text.recovered THEN
     RETURN CASE alert.kind
@@ -23,18 +21,6 @@ BEGIN
       ELSE 'The state of the job matches its ledger again.' END
       || format(' The alert was opened at %s and closed at %s.', tallymark.iso_timestamp(alert.opened_at),
         tallymark.iso_timestamp(alert.recovered_at));
-  END IF;
-  IF v_facts ? 'shortfall' THEN
-    SELECT string_agg(m.items || ' ' || left(m.type, 100), ', ' ORDER BY m.number)
-        || CASE WHEN max(m.types) > c_most_types THEN format(' and those of %s more types', max(m.types) - c_most_types)
-          ELSE '' END
-    INTO v_missing
-    FROM (
-      SELECT t.key AS type, t.value #>> '{}' AS items, count(*) OVER () AS types,
-        row_number() OVER (ORDER BY t.value::numeric DESC, t.key COLLATE "C") AS number
-      FROM jsonb_each(v_facts -> 'shortfall') AS t
-    ) AS m
-    WHERE m.number <= c_most_types;
   END IF;
   IF v_facts ? 'difference' THEN
     v_said := format('%s at event %s', v_facts #>> '{difference,field}', v_facts #>> '{difference,seq}');
@@ -62,7 +48,8 @@ BEGIN
     v_facts ->> 'since', coalesce(v_facts ->> 'allowedSeconds', v_facts ->> 'errors'),
     greatest((v_facts ->> 'aliveAt') COLLATE "C", (v_facts ->> 'since') COLLATE "C"),
     coalesce(' after the end of its wait at ' || (v_facts ->> 'waitUntil'), '')
-      || coalesce(' (' || nullif(v_facts ->> 'reason', '') || ')', ''), v_missing,
+      || coalesce(' (' || nullif(v_facts ->> 'reason', '') || ')', ''),
+    tallymark.counts_text(v_facts -> 'shortfall'),
     v_facts ->> 'items', round((v_facts -> 'elapsedSeconds')::numeric), v_facts ->> 'runs', v_facts ->> 'lowest',
     v_facts ->> 'usual', v_facts ->> 'series', v_facts ->> 'dueAt', v_facts ->> 'lastStartedAt')
     || coalesce(' Its progress was ' || (v_facts ->> 'summary') || '.', '')

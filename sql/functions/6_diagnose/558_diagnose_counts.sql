@@ -7,7 +7,6 @@ AS $$
 DECLARE
   c_pairs CONSTANT bigint := 6; -- this many reports at least, twice as many without a total to compare with
   c_times CONSTANT numeric := 2;
-  c_most_types CONSTANT integer := 5;
   f CONSTANT jsonb := diagnose_counts.figures;
   v_processed numeric;
   v_total numeric;
@@ -61,23 +60,16 @@ BEGIN
         'may process the same items, and a crawler that finds more items should send the new total.', v_facts);
   END IF;
   IF v_short IS NOT NULL THEN
-    v_found := v_found || tallymark.finding('shortfall', 'problem', format(
-        'It reported completed, but these are missing: %s.',
-        (SELECT string_agg(n.value || ' ' || left(n.key, 100), ', ' ORDER BY n.value::numeric DESC, n.key COLLATE "C")
-          FROM (SELECT t.key, t.value #>> '{}' AS value FROM jsonb_each(v_short) AS t
-            ORDER BY t.value::numeric DESC, t.key COLLATE "C" LIMIT c_most_types) AS n)),
+    v_found := v_found || tallymark.finding('shortfall', 'problem',
+      format('It reported completed, but these are missing: %s.', tallymark.counts_text(v_short)),
       'Look for what its crawler left out. Items that fail for good or are skipped on purpose belong into failedByType and '
         'skippedByType.', jsonb_build_object('shortfall', v_short));
   END IF;
   SELECT jsonb_object_agg(b.key, b.value -> 'over') INTO v_over
   FROM jsonb_each(tallymark.progress_books(job.progress)) AS b WHERE (b.value ->> 'over')::numeric > 0;
   IF v_over IS NOT NULL THEN
-    v_found := v_found || tallymark.finding('over_total', 'warning', format(
-        'More items than there are were done, failed or skipped: %s.',
-        (SELECT string_agg(n.value || ' ' || left(n.key, 100) || ' too many', ', '
-            ORDER BY n.value::numeric DESC, n.key COLLATE "C")
-          FROM (SELECT t.key, t.value #>> '{}' AS value FROM jsonb_each(v_over) AS t
-            ORDER BY t.value::numeric DESC, t.key COLLATE "C" LIMIT c_most_types) AS n)),
+    v_found := v_found || tallymark.finding('over_total', 'warning',
+      format('More items were done, failed or skipped than there are. Too many: %s.', tallymark.counts_text(v_over)),
       'An item should be counted once, as done, failed or skipped, and a crawler that finds more items should send the new '
         'totalsByType, or count them in foundByType.', jsonb_build_object('over', v_over));
   END IF;

@@ -45,7 +45,7 @@ SELECT is(pg_temp.f('updatedAt') #>> '{}', (SELECT tallymark.iso_timestamp(max(j
   WHERE j.parent = 'crawl'), 'to the last update');
 
 -- One has had half of its items in a minute, the other a tenth.
-UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '1 minute' WHERE job_id IN ('crawl/1', 'crawl/2');
+SELECT pg_temp.move('job_event', 'recorded_at', '-1 minute', $c$job_id IN ('crawl/1', 'crawl/2')$c$);
 DO $$
 BEGIN
   PERFORM tallymark.merge_progress('crawl/1', '{"updateId": "g", "itemsByType": {"issues": 1}}');
@@ -88,7 +88,7 @@ SELECT is(tallymark.family('shelf') -> 'percentage', '25', 'what failed or was s
 SELECT is(tallymark.family('shelf') -> 'summary', '"5/20 issues (25%)"', 'in words');
 SELECT is(tallymark.family('shelf') -> 'processedItems', '2', 'and is not processed either');
 SELECT is(tallymark.family('shelf') -> 'itemsByType', '{"issues": 2}', 'nor an item of its type');
-UPDATE tallymark.job_event SET recorded_at = recorded_at - interval '1 minute' WHERE job_id IN ('shelf/1', 'shelf/2');
+SELECT pg_temp.move('job_event', 'recorded_at', '-1 minute', $c$job_id IN ('shelf/1', 'shelf/2')$c$);
 DO $$ BEGIN
   PERFORM tallymark.merge_progress(id, '{"updateId": "c", "failedByType": {"issues": 1}}') FROM unnest('{shelf/1,shelf/2}'::text[]) AS id;
 END $$;

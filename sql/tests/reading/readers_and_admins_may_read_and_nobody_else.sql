@@ -15,11 +15,11 @@ CREATE TEMPORARY VIEW parts AS
 SELECT p.oid, p.proname, p.provolatile FROM pg_proc AS p
 WHERE p.pronamespace = 'tallymark'::regnamespace AND p.proname = ANY ('{job_document,current_wait,newest_events,refuse_query,
   cursor_id,attribute_matches,run_pace,pace_points,run_comparison,series_rhythm,run_document,
-  field_value,seq_since,rate_document,normalise_message,job_mark,job_tag,job_row,duration_text,finding,
+  field_value,seq_since,rate_document,normalise_message,job_mark,job_tag,job_row,duration_text,finding,counts_text,
   update_figures,job_silence,wait_spans,waits_to_keep,diagnose_progress,diagnose_waiting,diagnose_intake,diagnose_order,diagnose_counts,
   diagnose_performance}'::text[]);
 
-SELECT is((SELECT count(*) FROM reading) + (SELECT count(*) FROM parts), 70::bigint, 'all of them are there, once');
+SELECT is((SELECT count(*) FROM reading) + (SELECT count(*) FROM parts), 71::bigint, 'all of them are there, once');
 SELECT is_empty($$ SELECT proname, r.role FROM reading, unnest('{tallymark_reader,tallymark_admin}'::name[]) AS r (role)
   WHERE NOT has_function_privilege(r.role, oid, 'EXECUTE') $$, 'readers and admins may');
 SELECT is_empty($$ SELECT proname FROM reading WHERE has_function_privilege('tallymark_writer', oid, 'EXECUTE') $$,
