@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { jobPath } from "../../lib/api";
-import { count, duration, percent, speed, summaryText } from "../../lib/format";
+import { count, duration, percent, plural, speed, summaryText } from "../../lib/format";
 import { useLoaded } from "../../lib/hooks";
 import { jobAddress } from "../../lib/router";
 import type { Job, Rate } from "../../lib/types";
@@ -116,7 +116,7 @@ function Missing({ types }: { types: Record<string, number> }) {
           {count(items)} <Said>{name}</Said>
         </span>
       ))}
-      {found.length > MOST_MISSING && `, and those of ${count(found.length - MOST_MISSING)} more types`}.
+      {found.length > MOST_MISSING && `, and those of ${plural(found.length - MOST_MISSING, "more type")}`}.
     </p>
   );
 }

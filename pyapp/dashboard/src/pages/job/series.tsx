@@ -1,5 +1,5 @@
 import { jobPath } from "../../lib/api";
-import { count, duration } from "../../lib/format";
+import { count, duration, plural } from "../../lib/format";
 import { useLoaded } from "../../lib/hooks";
 import { jobAddress, setParameters, usePlace } from "../../lib/router";
 import type { Job, JobSeries, Run } from "../../lib/types";
@@ -45,7 +45,7 @@ export function SeriesCard({ job }: { job: Job }) {
             </Figure>
             <Figure
               name="Usual by then"
-              beside={`${count(comparison.lowest ?? 0)} to ${count(comparison.highest ?? 0)}, ${count(comparison.runs)} runs`}
+              beside={`${count(comparison.lowest ?? 0)} to ${count(comparison.highest ?? 0)}, ${plural(comparison.runs, "run")}`}
             >
               {count(Math.round(comparison.usual ?? 0))}
             </Figure>
