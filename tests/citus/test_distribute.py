@@ -380,3 +380,20 @@ def test_updates_are_counted_wherever_they_are_sent(distributed: Database) -> No
     for number, url in enumerate(distributed.everywhere):
         merge(url, number * 2, number * 2 + 2)
     assert_exact(distributed.url, 2 * len(distributed.everywhere))
+
+
+def test_the_role_of_a_shard_that_moves_is_not_told_to_be_dropped(distributed: Database) -> None:
+    """Citus makes one on the node that gets the shard. What is left of it without a subscription is a finding."""
+    node = distributed.workers[0]
+    role = f"citus_shard_move_subscription_role_{secrets.randbelow(10**9)}_1"
+    on(node, f"CREATE ROLE {role} SUPERUSER IN ROLE tallymark_owner")
+    try:
+        on(node, "CREATE SUBSCRIPTION moves CONNECTION '' PUBLICATION none WITH (connect = false, slot_name = NONE)")
+        on(node, f"ALTER SUBSCRIPTION moves OWNER TO {role}")
+        on(node, f"ALTER ROLE {role} NOSUPERUSER")
+        assert wrong(check_only(distributed.url)) == []
+        on(node, "DROP SUBSCRIPTION moves")
+        assert [finding.object for finding in wrong(check_only(distributed.url))] == [role]
+    finally:
+        on(node, "DROP SUBSCRIPTION IF EXISTS moves")
+        on(node, f"DROP ROLE {role}")

@@ -100,3 +100,27 @@ def test_a_node_that_keeps_plans_is_found_and_set(distributed: Database) -> None
     [(mode,)] = on(node, f"SELECT current_setting('{SETTING}')")
     assert mode == ("force_custom_plan" if growth else "auto")
     assert any("plans each query by itself" in line for line in said) == bool(growth)
+
+
+def test_a_node_without_jobs_is_set_before_jobs_are_moved_to_it() -> None:
+    """It cannot be measured, so it is set as the others are; afterwards there is nothing to find."""
+    with database(known=1) as made:
+        distribute(made.url, shards=4)
+        made.add_worker(1)
+        old, new = made.workers[:2]
+        [(growth,)] = on(old, "SELECT tallymark.plan_growth()")
+        wrong = [finding.object for finding in check_only(made.url) if finding.object == SETTING]
+        assert wrong == ([SETTING] if growth else [])
+        distribute(made.url)
+        [(mode,)] = on(new, f"SELECT current_setting('{SETTING}')")
+        assert mode == ("force_custom_plan" if growth else "auto")
+        on(made.url, "SELECT rebalance_table_shards(shard_transfer_mode => 'block_writes')")
+        [(has_jobs,)] = on(new, "SELECT count(*) > 0 FROM pg_dist_placement JOIN pg_dist_local_group USING (groupid)")
+        assert has_jobs
+        assert SETTING not in [finding.object for finding in check_only(made.url)]
+
+
+def test_the_coordinator_keeps_its_plans(distributed: Database) -> None:
+    """It gets no jobs, so its plans are not those of queries of a job that is on the server itself."""
+    [(mode,)] = on(distributed.url, f"SELECT current_setting('{SETTING}')")
+    assert mode == "auto"

@@ -52,7 +52,10 @@ SELECT jsonb_build_object(
         FROM pg_auth_members AS m WHERE m.member = r.oid))), '{{}}')
     FROM pg_roles AS r WHERE EXISTS (SELECT FROM pg_roles AS o
       WHERE o.rolname ~ '^tallymark_(owner|writer|reader|admin)$' AND pg_has_role(r.oid, o.oid, 'MEMBER'))
-      AND NOT r.rolsuper),
+      AND NOT r.rolsuper
+      -- Citus makes a role for each move of a shard, and drops it with its subscription.
+      AND NOT EXISTS (SELECT FROM pg_subscription AS m WHERE m.subowner = r.oid
+        AND r.rolname ~ '^citus_shard_(move|split)_subscription_role_')),
   'settings', (SELECT jsonb_object_agg(s.name, s.reset_val) FROM pg_settings AS s),
   'waits', NOT EXISTS (SELECT FROM pg_db_role_setting AS s, unnest(s.setconfig) AS c (setting)
     WHERE s.setdatabase = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
