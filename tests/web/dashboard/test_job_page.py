@@ -37,6 +37,9 @@ def test_what_is_part_of_a_job_is_added_up_on_its_page(shared: "Site") -> None:
     expect(card).to_contain_text("66/132 issues")
     expect(card).to_contain_text("12 running")
     expect(card.get_by_role("row")).to_have_count(11)
+    # The job that they are part of may end before they do.
+    seed(url, whole, [{"status": "completed"}])
+    expect(page.locator(".job-status", has_text="finished").first).to_be_visible()
     seed(url, f"{whole}-00", [{"itemsByType": {"commits": 11}}])
     expect(card).to_contain_text("77/132 items", timeout=30_000)
     card.get_by_role("link", name="All 12 jobs").click()

@@ -1,3 +1,5 @@
+import { useEffect, useState } from "preact/hooks";
+
 import { jobPath } from "../../lib/api";
 import { count, duration, percent, plural, summaryText } from "../../lib/format";
 import { useLoaded } from "../../lib/hooks";
@@ -11,11 +13,14 @@ const SECONDS = 10;
 
 /** What is part of the job: the sums of these jobs, and the first of them. Nothing where there are none. */
 export function FamilyCard({ job }: { job: Job }) {
+  // The parts of a job may go on when it has ended.
+  const [isOver, setOver] = useState(false);
   const { data, error, reload } = useLoaded<Family>(
     jobPath(job.id, "family"),
     { limit: MOST_LISTED },
-    hasEnded(job) ? 0 : SECONDS,
+    isOver ? 0 : SECONDS,
   );
+  useEffect(() => setOver(data !== null && hasEnded(job) && (!data.children || data.finishedAt !== null)), [data, job]);
   // The page already says that the server is away.
   const failure = error?.status ? error : null;
   if (!data?.children) {
