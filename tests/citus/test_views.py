@@ -87,6 +87,18 @@ def test_readers_go_on_reading_when_a_shard_moves(distributed: Database) -> None
     assert [finding for finding in check_only(distributed.url) if finding.kind != "setting"] == []
 
 
+def test_a_function_is_called_for_ids_that_were_read_first(distributed: Database) -> None:
+    """For each row of a view it cannot be, on no node: Citus refuses it, and answers nothing wrong."""
+    direct = "SELECT id, tallymark.job_rate(id) ->> 'id' FROM tallymark.jobs"
+    first = f"WITH ids AS MATERIALIZED (SELECT id FROM tallymark.jobs) {direct.replace('tallymark.jobs', 'ids')}"
+    for url in distributed.everywhere:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("SET SESSION AUTHORIZATION tallymark_reader")
+            with pytest.raises(psycopg.Error, match="distributed query"):
+                connection.execute(direct.encode())
+            assert sorted(connection.execute(first.encode()).fetchall()) == sorted((job, job) for job in JOBS)
+
+
 def test_the_doctor_says_what_readers_lack_and_what_they_have_too_much(distributed: Database) -> None:
     """With the statement that puts it right."""
     statements = [
