@@ -7,7 +7,8 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  c_most_rates CONSTANT integer := 100; -- each is a query of its own
+  c_most_rates CONSTANT integer := 50; -- each is a query of its own
+  v_now CONSTANT timestamptz := statement_timestamp();
   c_most_bytes CONSTANT integer := tallymark.page_byte_limit();
   v_after CONSTANT text := tallymark.cursor_id(family.cursor);
   v_most CONSTANT integer := least(greatest(coalesce(family.max_jobs, 100), 0), 1000);
@@ -17,7 +18,7 @@ DECLARE
   v_id text;
   v_rate jsonb;
   v_slowest jsonb;
-  v_with_eta bigint := 0;
+  v_without bigint := 0;
   v_job tallymark.job;
   v_row jsonb;
   v_rows jsonb[] := '{}';
@@ -28,11 +29,12 @@ BEGIN
   -- A stable function reads in one snapshot, so all of this is of one moment. There is no other counter of a family.
   SELECT count(*) AS children, coalesce(sum(c.done), 0) AS done, sum(c.total) AS total,
     count(*) FILTER (WHERE c.total IS NULL) AS without_total,
-    count(*) FILTER (WHERE c.finished_at IS NULL) AS at_work,
+    count(*) FILTER (WHERE c.finished_at IS NULL) AS at_work, count(*) FILTER (WHERE c.has_rate) AS with_rate,
     min(c.started_at) AS started_at, max(c.updated_at) AS updated_at, max(c.finished_at) AS finished_at
   INTO v_sums
   FROM (
-    SELECT j.started_at, j.updated_at, j.finished_at, tallymark.processed_items(j.progress) AS done,
+    SELECT j.started_at, j.updated_at, j.finished_at, j.status = 'running' AND j.progress ? 'totalItems' AS has_rate,
+      tallymark.processed_items(j.progress) AS done,
       -- Of a job that finished and never gave a total, all is done.
       coalesce((j.progress -> 'totalItems')::numeric,
         CASE j.status WHEN 'finished' THEN tallymark.processed_items(j.progress) END) AS total
@@ -67,12 +69,15 @@ BEGIN
     SELECT j.id FROM tallymark.job AS j
     WHERE j.parent = family.job_id AND (family.id_prefix IS NULL OR starts_with(j.id, family.id_prefix))
       AND j.status = 'running' AND j.progress ? 'totalItems'
-    ORDER BY (j.progress -> 'totalItems')::numeric - tallymark.processed_items(j.progress) DESC, j.id
+    -- By what they have done since their starts, for which their rows suffice.
+    ORDER BY ((j.progress -> 'totalItems')::numeric - tallymark.processed_items(j.progress))
+      * extract(epoch FROM v_now - j.started_at) / nullif(tallymark.processed_items(j.progress), 0) DESC NULLS LAST, j.id
     LIMIT c_most_rates
   LOOP
     v_rate := tallymark.job_rate(v_id);
-    IF v_rate -> 'etaSeconds' <> 'null' THEN
-      v_with_eta := v_with_eta + 1;
+    IF v_rate -> 'etaSeconds' = 'null' THEN
+      v_without := v_without + 1;
+    ELSE
       IF v_slowest IS NULL OR (v_rate -> 'etaSeconds')::numeric > (v_slowest -> 'etaSeconds')::numeric THEN
         v_slowest := v_rate;
       END IF;
@@ -99,7 +104,7 @@ BEGIN
     'processedItems', v_sums.done, 'totalItems', v_progress -> 'totalItems', 'itemsByType', v_progress -> 'itemsByType',
     'percentage', tallymark.progress_percentage(v_progress), 'summary', tallymark.progress_summary(v_progress),
     'slowest', v_slowest ->> 'id', 'etaSeconds', v_slowest -> 'etaSeconds', 'eta', v_slowest -> 'eta',
-    'withoutEta', v_sums.at_work - v_with_eta,
+    'withoutEta', v_sums.at_work - v_sums.with_rate + v_without,
     'startedAt', tallymark.iso_timestamp(v_sums.started_at), 'updatedAt', tallymark.iso_timestamp(v_sums.updated_at),
     'finishedAt', CASE v_sums.at_work WHEN 0 THEN tallymark.iso_timestamp(v_sums.finished_at) END,
     'jobs', to_jsonb(v_rows), 'next', v_next);
@@ -122,8 +127,8 @@ there is none}.
 Errors: TK404 where no job is part of job_id, and there is no such job; TK400 where job_id is null, empty or too long,
 or where the cursor is not valid.
 Callers: tallymark_reader, tallymark_admin.
-Cost: reads all jobs of the family (job_parent_idx), and a rate for each running one with a total; of more than 100 of
-these only for those with the most items left. Where the tables are distributed, the sums and the list may be of moments
+Cost: reads all jobs of the family (job_parent_idx), and a rate for each running one with a total; of more than 50 of
+these only for those that are the slowest since their starts. Where the tables are distributed, the sums and the list may be of moments
 that follow each other.';
 
 REVOKE ALL ON FUNCTION tallymark.family(text, integer, text, text) FROM PUBLIC;
