@@ -7,6 +7,7 @@ AS $$
 DECLARE
   c_parts CONSTANT integer := 100;
   v_job tallymark.job;
+  v_last bigint;
   v_pace tallymark.job_pace;
   v_pruned jsonb;
   v_workers jsonb;
@@ -15,9 +16,13 @@ DECLARE
   v_all numeric;
   v_seconds numeric;
 BEGIN
-  SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = run_pace.job_id;
   SELECT p.* INTO v_pace FROM tallymark.job_pace AS p WHERE p.job_id = run_pace.job_id;
-  IF v_pace.seq = v_job.last_seq OR v_job.started_at IS NULL THEN
+  SELECT j.last_seq INTO v_last FROM tallymark.job AS j WHERE j.id = run_pace.job_id;
+  IF v_pace.seq = v_last THEN -- as a rule, and without its state
+    RETURN v_pace;
+  END IF;
+  SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = run_pace.job_id;
+  IF v_job.started_at IS NULL THEN
     RETURN v_pace;
   END IF;
   SELECT b.state INTO v_pruned FROM tallymark.job_baseline AS b WHERE b.job_id = run_pace.job_id;

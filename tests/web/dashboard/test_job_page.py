@@ -2,11 +2,12 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 from tests.web.conftest import Web, update
-from tests.web.dashboard.seeding import ago, execute, job_page, new_id, scalar, seed
+from tests.web.dashboard.seeding import execute, job_page, new_id, scalar, seed
 from tests.web.dashboard.test_cut_off import shown, shown_to_the_end
 from tests.web.watching import ledger
 
@@ -52,12 +53,18 @@ def test_what_is_part_of_a_job_is_added_up_on_its_page(shared: "Site") -> None:
 def test_a_run_is_shown_beside_the_runs_of_its_series(shared: "Site") -> None:
     """What is usual, when it will be done, that it is unusual; and two runs side by side by a click."""
     series, url = new_id("series"), shared.web.database_url
+    began = datetime.now(UTC) - timedelta(minutes=30)
     for number, items in enumerate((40, 44, 42, 2)):
-        updates: list[dict[str, object]] = [{"status": "started", "timestamp": ago(minutes=30)}]
-        updates += [{"timestamp": ago(minutes=30 - part), "itemsByType": {"pages": items}} for part in range(1, 11)]
-        updates.append({"timestamp": ago(minutes=20), **({"status": "completed"} if number < 3 else {})})
-        if number == 3:
-            updates = updates[:6]
+        minutes = range(11 if number < 3 else 6)
+        updates: list[dict[str, object]] = [
+            {
+                "timestamp": (began + timedelta(minutes=minute)).isoformat(),
+                "itemsByType": {"pages": items if minute else 0},
+            }
+            for minute in minutes
+        ]
+        if number < 3:
+            updates.append({"timestamp": (began + timedelta(minutes=10)).isoformat(), "status": "completed"})
         seed(url, f"{series}-{number}", updates, {"series": series})
     page = shared.open(job_page(f"{series}-3"))
     card = page.locator(".card", has=page.get_by_role("heading", name=f"Series: {series}"))

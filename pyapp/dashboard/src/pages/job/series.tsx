@@ -53,8 +53,15 @@ export function SeriesCard({ job }: { job: Job }) {
               {count(comparison.usualTotal ?? 0)}
             </Figure>
             {comparison.expectedEnd && (
-              <Figure name="Expected end" beside={<Time at={comparison.expectedEnd} as="clock" />}>
-                <Time at={comparison.expectedEnd} as="left" />
+              <Figure
+                name="Expected end"
+                beside={
+                  <>
+                    left: <Time at={comparison.expectedEnd} as="left" />
+                  </>
+                }
+              >
+                <Time at={comparison.expectedEnd} as="clock" />
               </Figure>
             )}
           </dl>
@@ -94,7 +101,7 @@ export function SeriesCard({ job }: { job: Job }) {
                 <td class="text-end">
                   <button
                     type="button"
-                    class="btn btn-sm"
+                    class={`btn btn-sm ${beside === one.id ? "active" : ""}`}
                     aria-pressed={beside === one.id}
                     aria-label={`Compare with ${one.id}`}
                     onClick={() => setParameters({ with: beside === one.id ? null : one.id }, true)}
@@ -149,7 +156,15 @@ function Lines({ run, runs, other }: { run: Run; runs: Run[]; other: Run | null 
         <path class="pace-run" d={path(run)} />
       </svg>
       <figcaption class="text-secondary small tabular">
-        <span>start</span>
+        <span class="pace-names">
+          <span class="pace-name-run">this run</span>
+          {other && (
+            <span class="pace-name-other">
+              <bdi>{other.id}</bdi>
+            </span>
+          )}
+          <span class="pace-name-before">runs before</span>
+        </span>
         <span>
           up to {count(most)} items in {duration(longest)}
         </span>
@@ -169,7 +184,7 @@ function Beside({ run, other }: { run: Run; other: Run }) {
           <th scope="col" class="text-end">
             This run
           </th>
-          <th scope="col" class="text-end">
+          <th scope="col" class="text-end run-id">
             <bdi>{other.id}</bdi>
           </th>
           <th scope="col" class="text-end">
