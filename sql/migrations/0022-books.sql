@@ -1,11 +1,8 @@
--- Frees the names of the fields that balance the books, and names the alert that tells of a shortfall.
+-- Frees the names of the fields that balance the books.
 -- depends: 0021-for-one-job
 
 SET LOCAL lock_timeout = '2s';
 SET LOCAL search_path = pg_catalog, pg_temp;
-
-COMMENT ON COLUMN tallymark.alert.kind IS
-  'stalled, failed, shortfall, credentials, errors or mismatch; see alert_conditions.';
 
 -- It gets a parameter more.
 -- squawk-ignore ban-drop-function

@@ -45,9 +45,6 @@ COMMENT ON COLUMN tallymark.job_pace.at_seconds IS
   'Seconds since the job''s start, by its crawlers'' clocks, ascending; at most some 100.';
 COMMENT ON COLUMN tallymark.job_pace.items IS 'How many items it had processed at each of them; ascending.';
 
-COMMENT ON COLUMN tallymark.alert.kind IS
-  'stalled, failed, shortfall, credentials, errors, unusual, missed or mismatch; see alert_conditions.';
-
 -- Each gets parameters more, which have defaults, so calls stay as they are; with both there, calls would be ambiguous.
 -- squawk-ignore ban-drop-function
 DROP FUNCTION IF EXISTS tallymark.list_jobs(text, text, text, text, text, timestamptz, text, text, integer, text);

@@ -12,6 +12,9 @@ raise_alerts.';
 COMMENT ON COLUMN tallymark.current_alerts.job_id IS 'The job.';
 COMMENT ON COLUMN tallymark.current_alerts.kind IS
 'stalled, failed, shortfall, credentials, errors, unusual, missed or mismatch; see alert_conditions.';
+-- Here, and in no migration, so that it is that of this release after every migrate.
+COMMENT ON COLUMN tallymark.alert.kind IS
+'stalled, failed, shortfall, credentials, errors, unusual, missed or mismatch; see alert_conditions.';
 COMMENT ON COLUMN tallymark.current_alerts.opened_at IS 'When it was noticed, by the server''s clock.';
 COMMENT ON COLUMN tallymark.current_alerts.told_at IS
 'When the message about it was sent or given up; null where not yet.';
