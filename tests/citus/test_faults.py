@@ -25,13 +25,13 @@ from tests.faults.updates import CUMULATIVE_JOBS, JOBS
 from tallymark.schema.distribute import check_only, distribute
 
 from .cluster import Database, database, on
-from .crawlers import PrunedJob, SqlCrawler
+from .crawlers import HttpCrawler, PrunedJob, SqlCrawler
 from .nemesis import ADDED, PLAN, ClusterNemesis
 
 pytestmark = [pytest.mark.citus, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 FAULTS = int(os.environ.get("TALLYMARK_TEST_FAULTS", "0")) or 20
-HTTP_CRAWLERS, SQL_CRAWLERS, PRUNED_JOBS = 10, 6, 2
+HTTP_CRAWLERS, SQL_CRAWLERS, PRUNED_JOBS = 6, 4, 2
 #: How many updates must be acknowledged between two faults.
 _BETWEEN = 30
 
@@ -79,7 +79,7 @@ def _crawling(
 ) -> Iterator[list[Crawler | PrunedJob]]:
     """Let crawlers report in the block, and wait at its end until each has its answers."""
     crawlers: list[Crawler | PrunedJob] = [
-        *(Crawler(number, webs[number % len(webs)].port, tally, seed=seed) for number in range(HTTP_CRAWLERS)),
+        *(HttpCrawler(number, webs[number % len(webs)].port, tally, seed=seed) for number in range(HTTP_CRAWLERS)),
         *(SqlCrawler(HTTP_CRAWLERS + number, urls, tally, seed=seed) for number in range(SQL_CRAWLERS)),
         *(PrunedJob(number, urls, tally, seed=seed) for number in range(PRUNED_JOBS)),
     ]

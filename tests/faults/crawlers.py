@@ -50,7 +50,15 @@ class Tally:
 
 
 class Crawler(threading.Thread):
-    """One worker of many jobs, on one connection that is opened again when it breaks."""
+    """One worker of many jobs, on one connection that is opened again when it breaks.
+
+    Attributes:
+        think_seconds: The mean pause between two requests.
+        answer_seconds: How long it waits for an answer.
+    """
+
+    think_seconds = THINK_SECONDS
+    answer_seconds = ANSWER_SECONDS
 
     def __init__(self, number: int, port: int, tally: Tally, *, seed: int, obeys: bool = False) -> None:
         """Prepare a crawler.
@@ -70,7 +78,7 @@ class Crawler(threading.Thread):
         self._patience = PATIENCE_SECONDS
         self._obeys = obeys
         self._told_to_pause = 0.0
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=self.answer_seconds)
 
     def end(self, patience: float) -> None:
         """Let it finish its current request, and start no other.
@@ -83,7 +91,7 @@ class Crawler(threading.Thread):
 
     def run(self) -> None:
         """Report until told to end."""
-        while not self._end.wait(self.random.expovariate(1 / THINK_SECONDS)):
+        while not self._end.wait(self.random.expovariate(1 / self.think_seconds)):
             try:
                 self._deliver(self.notebook.next_post())
             except Exception as error:

@@ -147,6 +147,10 @@ NO_CONNECTION_LEFT = (
     "close connections of other programs."
 )
 
+NO_TABLE = (
+    "A table is missing where the job is: it is moving to another node of its cluster just now. If this goes on, "
+    "`tallymark doctor` says what is missing."
+)
 INTERNAL = (
     "The database server reports an internal error, as it does where a node of a cluster has ended in the middle of a "
     "call. The update is not at fault. If this goes on, the server's log says which error it is."
@@ -228,6 +232,8 @@ _RULES = {
     "26000": _Rule(Unavailable, "Database unavailable", remedy=Remedy.PREPARED_AGAIN),
     "0A000": _Rule(TallymarkError, "Internal server error", remedy=Remedy.PREPARED_AGAIN),
     "3F000": _Rule(TallymarkError, "Internal server error", remedy=Remedy.PREPARED_AGAIN),
+    # Our statements name no tables, so this comes from within a function.
+    "42P01": _lacks(NO_TABLE)._replace(remedy=Remedy.SAME_CONNECTION),
     "42": _Rule(TallymarkError, "Internal server error", remedy=Remedy.PREPARED_AGAIN),
 }
 
