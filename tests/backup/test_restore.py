@@ -76,7 +76,7 @@ class Place:
     def __init__(self, directory: Path) -> None:
         self.postgres = EmbeddedPostgres(directory / "data")
         self.postgres.start()
-        self.web = WebServer(self.postgres.port, self.postgres, directory / "web.log")
+        self.web = WebServer(self.postgres.url, directory / "web.log")
         self._dump = directory / "tallymark.dump"
 
     def ask(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:

@@ -14,18 +14,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import psycopg
 import pytest
 from tests.faults.crawlers import TOKEN
 from tests.faults.proxy import Cut, Proxy
 from tests.faults.servers import WebServer, kill
-
-if TYPE_CHECKING:
-    from tallymark.server import EmbeddedPostgres
 
 CRAWLER = Path(__file__).with_name("crawler.py")
 TYPES = ("groups", "projects", "issues")
@@ -36,14 +32,6 @@ ROUNDS = int(os.environ.get("TALLYMARK_TEST_ROUNDS", "200"))
 CUTS = [Cut.AFTER] * 4 + [Cut.BEFORE, Cut.PARTLY]
 _UPDATE_ID = re.compile(rb'"updateId": ?"([^"]+)"')
 _DUPLICATE = re.compile(rb'"duplicate": ?true')
-
-
-@dataclass(frozen=True)
-class Place:
-    """The address of the database, as the web server gets it."""
-
-    url: str
-    port: int = 0
 
 
 class Eavesdropper:
@@ -202,7 +190,7 @@ def _lose_nothing(url: str, directory: Path, rounds: int, record: Callable[[str,
     seed = int(os.environ.get("TALLYMARK_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
     chance = random.Random(seed)
     ear = Eavesdropper()
-    web = WebServer(0, cast("EmbeddedPostgres", Place(url)), directory / "web.log")
+    web = WebServer(url, directory / "web.log")
     with ExitStack() as stack:
         stack.callback(web.stop)
         web.start()

@@ -8,11 +8,11 @@ import time
 from collections import Counter
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from tests.client.test_loses_nothing import Place, _kill_web
+from tests.client.test_loses_nothing import _kill_web
 from tests.faults.crawlers import TOKEN
 from tests.faults.servers import WebServer
 from tests.processes import ending
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.client.conftest import Look, Make
-
-    from tallymark.server import EmbeddedPostgres
 
 CRAWLER = Path(__file__).with_name("out_of_order.py")
 
@@ -40,7 +38,7 @@ def _counts(url: str, job: str) -> dict[str, int]:
 
 def _kill_again_and_again(url: str, directory: Path, *, spool: bool, rounds: int, items: int) -> str:
     chance = random.Random(rounds)
-    web = WebServer(0, cast("EmbeddedPostgres", Place(url)), directory / "web.log")
+    web = WebServer(url, directory / "web.log")
     journal = directory / "journal"
     kills = 0
     with ExitStack() as stack:
@@ -97,7 +95,7 @@ def test_a_hundred_pages_on_four_machines_with_three_workers_are_a_hundred(
 ) -> None:
     """Each run has an empty spool and an order of its own, and the server is killed meanwhile."""
     urls = [f"https://site.example/{number}" for number in range(100)]
-    web = WebServer(0, cast("EmbeddedPostgres", Place(db_url)), tmp_path / "web.log")
+    web = WebServer(db_url, tmp_path / "web.log")
     sent = Counter[str]()
     with ExitStack() as stack:
         stack.callback(web.stop)

@@ -25,6 +25,10 @@ ALLOWED = {
 EXCEPTIONS = {
     ("create_job", "get_job"): "registering answers with the job as readers get it",
     ("request_command", "get_job"): "a command is answered with the job as readers get it",
+    **{
+        (name, "keep_shards"): "it reads rows of jobs, and then writes some: see keep_shards"
+        for name in ("prune_job", "delete_job", "raise_alerts", "claim_alert_messages", "fail_alert_message")
+    },
 }
 #: Folders whose functions change nothing. PostgreSQL enforces that for functions declared STABLE or IMMUTABLE.
 CHANGE_NOTHING = {"0_validate", "1_state", "4_read", "6_diagnose"}

@@ -50,7 +50,15 @@ class Tally:
 
 
 class Crawler(threading.Thread):
-    """One worker of many jobs, on one connection that is opened again when it breaks."""
+    """One worker of many jobs, on one connection that is opened again when it breaks.
+
+    Attributes:
+        think_seconds: The mean pause between two requests.
+        answer_seconds: How long it waits for an answer.
+    """
+
+    think_seconds = THINK_SECONDS
+    answer_seconds = ANSWER_SECONDS
 
     def __init__(self, number: int, port: int, tally: Tally, *, seed: int, obeys: bool = False) -> None:
         """Prepare a crawler.
@@ -64,13 +72,13 @@ class Crawler(threading.Thread):
         """
         super().__init__(name=f"worker {number}", daemon=True)
         self.notebook = Notebook(self.name, seed)
-        self._random = self.notebook.random
-        self._tally = tally
+        self.random = self.notebook.random
+        self.tally = tally
         self._end = threading.Event()
         self._patience = PATIENCE_SECONDS
         self._obeys = obeys
         self._told_to_pause = 0.0
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=self.answer_seconds)
 
     def end(self, patience: float) -> None:
         """Let it finish its current request, and start no other.
@@ -83,16 +91,20 @@ class Crawler(threading.Thread):
 
     def run(self) -> None:
         """Report until told to end."""
-        while not self._end.wait(self._random.expovariate(1 / THINK_SECONDS)):
+        while not self._end.wait(self.random.expovariate(1 / self.think_seconds)):
             try:
                 self._deliver(self.notebook.next_post())
             except Exception as error:
-                self._tally.surprise(f"{self.name} failed: {error!r}")
+                self.tally.surprise(f"{self.name} failed: {error!r}")
                 raise
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
         self._connection.close()
 
     def _deliver(self, post: Post) -> None:
-        gives_up = self._random.random() < _QUITTERS and all(sent.seq is None for sent in post.updates)
+        gives_up = self.random.random() < _QUITTERS and all(sent.seq is None for sent in post.updates)
         pause, longest = _PAUSE_SECONDS
         give_up_at: float | None = None
         for sent in post.updates:
@@ -100,23 +112,30 @@ class Crawler(threading.Thread):
         began = time.monotonic()
         while not self._try(post):
             if gives_up:
-                self._tally.count("given up", len(post.updates))
+                self.tally.count("given up", len(post.updates))
                 return
             if self._end.is_set():
                 give_up_at = give_up_at or time.monotonic() + self._patience
                 if time.monotonic() > give_up_at:
-                    self._tally.surprise(f"never answered: {post.body[:300]!r}")
+                    self.tally.surprise(f"never answered: {post.body[:300]!r}")
                     return
-            time.sleep(self._told_to_pause or pause * self._random.uniform(0.5, 1.5))
+            time.sleep(self._told_to_pause or pause * self.random.uniform(0.5, 1.5))
             pause = min(pause * 2, longest)
-            self._tally.count("retries")
-        self._tally.waited(time.monotonic() - began)
+            self.tally.count("retries")
+        self.tally.waited(time.monotonic() - began)
 
     def _try(self, post: Post) -> bool:
         """Send it once; return whether the outcome is known."""
         for sent in set(post.updates):
             sent.tries += sent.seq is None
-        self._tally.count("requests")
+        self.tally.count("requests")
+        answer = self.send(post)
+        if answer is not None:
+            self._judge(post, *answer)
+        return answer is not None
+
+    def send(self, post: Post) -> tuple[int, bytes] | None:
+        """Send a request once, and return the status and the answer; None where it must be sent again."""
         self._told_to_pause = 0.0
         try:
             self._connection.request(
@@ -132,44 +151,43 @@ class Crawler(threading.Thread):
                 raise http.client.IncompleteRead(body)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            self._tally.count(f"no answer: {type(error).__name__}")
-            return False
-        self._tally.count(f"answer {response.status}")
+            self.tally.count(f"no answer: {type(error).__name__}")
+            return None
+        self.tally.count(f"answer {response.status}")
         if response.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
             if not (response.headers.get("Retry-After") or "").isdigit():
-                self._tally.surprise(f"503 without Retry-After: {body!r}")
-            self._tally.count(f"503 {json.loads(body)['error']}")
+                self.tally.surprise(f"503 without Retry-After: {body!r}")
+            self.tally.count(f"503 {json.loads(body)['error']}")
             self._told_to_pause = float(response.headers["Retry-After"]) if self._obeys else 0.0
-            return False
-        self._judge(post, response.status, body)
-        return True
+            return None
+        return response.status, body
 
     def _judge(self, post: Post, status: int, body: bytes) -> None:
         answer = json.loads(body)
         if not post.batch:
             self._judge_one(post.updates[0], status, answer)
         elif status != http.HTTPStatus.OK or len(answer) != len(post.updates):
-            self._tally.surprise(f"a batch of {len(post.updates)} was answered {status}: {body!r}")
+            self.tally.surprise(f"a batch of {len(post.updates)} was answered {status}: {body!r}")
         else:
-            self._tally.count("batches")
+            self.tally.count("batches")
             for sent, result in zip(post.updates, answer, strict=True):
                 taken = result["status"] == "received"
                 self._judge_one(sent, http.HTTPStatus.OK if taken else result["status"], result)
 
     def _judge_one(self, sent: Sent, status: int, answer: Any) -> None:  # noqa: ANN401 - whatever came
         if status != (sent.refusal or http.HTTPStatus.OK):
-            self._tally.surprise(f"{sent.refusal or 200} was due, not {status} {answer}, for {sent.payload}")
+            self.tally.surprise(f"{sent.refusal or 200} was due, not {status} {answer}, for {sent.payload}")
         elif sent.refusal:
-            self._tally.count("refused")
+            self.tally.count("refused")
             sent.refused = True
         elif sent.seq is None:
-            self._tally.count("acknowledged")
+            self.tally.count("acknowledged")
             if answer["duplicate"]:
                 # The update had taken effect before, unknown to the crawler; or the endpoint itself had tried twice.
-                self._tally.count("duplicates: it had landed unheard" if sent.tries > 1 else "duplicates: a first try")
+                self.tally.count("duplicates: it had landed unheard" if sent.tries > 1 else "duplicates: a first try")
             sent.seq = answer["seq"]
             self.notebook.keep(sent)
         else:
-            self._tally.count("duplicates: sent again for no reason")
+            self.tally.count("duplicates: sent again for no reason")
             if not (answer["duplicate"] and answer["seq"] == sent.seq):
-                self._tally.surprise(f"{sent.payload} was acknowledged as {sent.seq}, and again: {answer}")
+                self.tally.surprise(f"{sent.payload} was acknowledged as {sent.seq}, and again: {answer}")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -35,18 +36,23 @@ def keys_of(db: Connection, sent: list[Sent]) -> dict[Sent, tuple[str, str]]:
     return keys
 
 
-def check_ledger(db: Connection, keys: dict[Sent, tuple[str, str]]) -> dict[str, list[Sent]]:
+def check_ledger(
+    db: Connection, keys: dict[Sent, tuple[str, str]], *, others: Sequence[str] = ()
+) -> dict[str, list[Sent]]:
     """Check that acknowledged updates are in the ledger once, under their numbers, and refused ones are not.
 
     Args:
         db: The database after the faults.
         keys: All updates that were ever sent, with the job and the key of each.
+        others: Jobs that are not looked at.
 
     Returns:
         The updates that are in the ledger, by job.
     """
     rows = db.execute(
-        "SELECT job_id, update_key, array_agg(seq) FROM tallymark.job_event WHERE update_key IS NOT NULL GROUP BY 1, 2"
+        "SELECT job_id, update_key, array_agg(seq) FROM tallymark.job_event"
+        " WHERE update_key IS NOT NULL AND job_id <> ALL (%s) GROUP BY 1, 2",
+        [list(others)],
     ).fetchall()
     found = {(job, key): seqs for job, key, seqs in rows}
     wrong: list[str] = []

@@ -74,19 +74,18 @@ def _signal(process: psutil.Process, number: signal.Signals) -> bool:
 class WebServer:
     """A `tallymark serve`, on the same port whenever it is started."""
 
-    def __init__(self, database_port: int, postgres: EmbeddedPostgres, log: Path) -> None:
+    def __init__(self, database_url: str, log: Path) -> None:
         """Prepare; nothing is started before `start`.
 
         Args:
-            database_port: The port at which it finds the database.
-            postgres: The database, for its password.
+            database_url: Where it finds the database.
             log: The file for its output.
         """
         self.port = some_free_port("127.0.0.1")
         self.log = log
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("TALLYMARK_", "DATABASE_"))}
         self._environ = clean | {
-            "DATABASE_URL": postgres.url.replace(f":{postgres.port}/", f":{database_port}/"),
+            "DATABASE_URL": database_url,
             "CRAWLER_API_TOKEN": TOKEN,
             "TALLYMARK_WORKERS": str(WORKERS),
             # Short, so that a stopped server or backend leads to every kind of answer.

@@ -21,7 +21,7 @@ from tallymark.server import EmbeddedPostgres
 
 from .crawlers import PATIENCE_SECONDS, TOKEN, Crawler, Tally
 from .ledger import check_jobs, check_ledger, keys_of
-from .nemesis import PLAN, Nemesis, planned
+from .nemesis import PLAN, Nemesis, SingleNemesis, planned
 from .proxy import Proxy
 from .servers import CLI, WebServer
 from .updates import BATCH_SHARE, CUMULATIVE_JOBS, JOBS
@@ -126,7 +126,7 @@ def test_what_was_acknowledged_counts_once_whatever_is_killed_or_cut(
     ):
         _say(f"\n{sum(plan.values())} faults with TALLYMARK_TEST_SEED={seed}")
         migrate(postgres.url)
-        web = WebServer(to_postgres.port, postgres, tmp_path / "web.log")
+        web = WebServer(postgres.url.replace(f":{postgres.port}/", f":{to_postgres.port}/"), tmp_path / "web.log")
         with Proxy(
             web.port,
             is_request=lambda chunk: chunk.startswith(b"POST "),
@@ -136,7 +136,7 @@ def test_what_was_acknowledged_counts_once_whatever_is_killed_or_cut(
             try:
                 web.start()
                 _register(to_web.port, postgres)
-                nemesis = Nemesis(web, postgres, to_web, to_postgres)
+                nemesis = SingleNemesis(web, postgres, to_web, to_postgres)
                 with _crawling(to_web.port, tally, seed) as crawlers:
                     nemesis.rage(plan, seed, Progress(tally, nemesis, sum(plan.values())).look)
                 _show("faults", nemesis.done | nemesis.notes)

@@ -103,6 +103,9 @@ def test_a_connection_that_is_gone_means_unavailable(db: Connection, db_url: str
         ("40P01", tallymark.Unavailable, 503),
         ("23505", tallymark.Unavailable, 503),
         ("57014", tallymark.Unavailable, 503),
+        ("42P01", tallymark.Unavailable, 503),
+        ("XX000", tallymark.Unavailable, 503),
+        ("XX002", tallymark.Unavailable, 503),
         ("42501", tallymark.Unavailable, 503),
         ("54001", tallymark.InvalidUpdate, 400),
         ("22012", tallymark.TallymarkError, 500),
@@ -118,6 +121,16 @@ def test_the_sqlstate_alone_decides(
     error = errors.from_psycopg(raised.value)
     assert type(error) is kind
     assert (error.sqlstate, error.http_status) == (sqlstate, status)
+
+
+@pytest.mark.parametrize("sqlstate", ["22012", "P0001", "42883"])
+def test_an_error_that_ends_the_session_means_unavailable(db_url: str, sqlstate: str) -> None:
+    """It is no defect of a function, whatever its code is: the same call may succeed in another session."""
+    with psycopg.connect(db_url, autocommit=True) as connection:
+        connection.execute("SET exit_on_error = on")
+        with pytest.raises(psycopg.Error) as raised:
+            connection.execute(f"DO $$ BEGIN RAISE 'it is over' USING ERRCODE = '{sqlstate}'; END $$")
+        assert type(errors.from_psycopg(raised.value)) is tallymark.Unavailable
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

@@ -275,7 +275,8 @@ def one(db: Connection, db_url: str) -> Iterator[Database]:
         ("0A000", "TallymarkError", "Internal server error"),
         ("42883", "TallymarkError", "Internal server error"),
         ("42P05", "TallymarkError", "Internal server error"),
-        ("XX000", "TallymarkError", "Internal server error"),
+        ("XX000", "Unavailable", "Database unavailable"),
+        ("42P01", "Unavailable", "Database unavailable"),
         ("TK404", "JobNotFound", "raised by the test"),
     ],
 )
@@ -288,8 +289,21 @@ def test_each_error_leaves_a_connection_that_works(one: Database, code: str, kin
         assert (type(caught.value).__name__, str(caught.value), caught.value.sqlstate) == (kind, error, code)
     after = one.call(_PID)
     assert one.connections() == {"open": 1, "free": 1, "waiting": 0}
-    # With these two a server says that it is not the one, so a new connection is tried.
-    assert after == before or code in {"25006", "57P03"}
+    # With these a server says that it is not the one, or not in order, so a new connection is tried.
+    assert after == before or code in {"25006", "57P03", "XX000"}
+
+
+def test_an_error_that_ends_its_session_is_no_defect(one: Database, db: Connection) -> None:
+    """Whatever it is, the call is made once more in a new session; if that ends, too, it may be made again later."""
+    db.execute(
+        "CREATE FUNCTION public.end_it() RETURNS text LANGUAGE plpgsql AS $$BEGIN"
+        " PERFORM set_config('exit_on_error', 'on', false); RETURN (1 / 0)::text; END$$"
+    )
+    [session] = one.call(_PID)
+    with pytest.raises(Unavailable, match="Database unavailable"):
+        one.call(Statement(b"end_it", b"SELECT public.end_it()"))
+    assert one.call(_PID) != [session]
+    assert one.connections() == {"open": 1, "free": 1, "waiting": 0}
 
 
 def test_a_connection_that_never_answers_again_is_replaced(one: Database, db: Connection) -> None:

@@ -147,6 +147,15 @@ NO_CONNECTION_LEFT = (
     "close connections of other programs."
 )
 
+NO_TABLE = (
+    "A table is missing where the job is: it is moving to another node of its cluster just now. If this goes on, "
+    "`tallymark doctor` says what is missing."
+)
+INTERNAL = (
+    "The database server reports an internal error, as it does where a node of a cluster has ended in the middle of a "
+    "call. The update is not at fault. If this goes on, the server's log says which error it is."
+)
+
 OTHER_ENCODING = (
     "The database or this session has an encoding that lacks a character of this text. Both must be UTF8: "
     "`tallymark doctor` says how to make such a database; the session's is client_encoding."
@@ -193,6 +202,8 @@ _RULES = {
     "57P04": _AWAY,
     "57P05": _AWAY,
     "25P03": _AWAY,
+    # The server's own failures, not those of our functions.
+    "XX": _lacks(INTERNAL)._replace(remedy=Remedy.NEW_CONNECTION),
     # Another host of the URL may be the primary by now.
     IS_READ_ONLY: _lacks(READ_ONLY)._replace(remedy=Remedy.NEW_CONNECTION),
     # Out of something. A repetition at once would make it worse.
@@ -221,8 +232,13 @@ _RULES = {
     "26000": _Rule(Unavailable, "Database unavailable", remedy=Remedy.PREPARED_AGAIN),
     "0A000": _Rule(TallymarkError, "Internal server error", remedy=Remedy.PREPARED_AGAIN),
     "3F000": _Rule(TallymarkError, "Internal server error", remedy=Remedy.PREPARED_AGAIN),
+    # Our statements name no tables, so this comes from within a function.
+    "42P01": _lacks(NO_TABLE)._replace(remedy=Remedy.SAME_CONNECTION),
     "42": _Rule(TallymarkError, "Internal server error", remedy=Remedy.PREPARED_AGAIN),
 }
+
+#: The severities of errors after which the server closes the connection.
+_ENDS_SESSION = frozenset(("FATAL", "PANIC"))
 
 _OURS: dict[str, type[TallymarkError]] = {
     "TK400": InvalidUpdate,
@@ -254,7 +270,7 @@ def from_refusal(refusal: Mapping[str, str | None]) -> TallymarkError:
         DiagnosticField.MESSAGE_DETAIL: "detail",
         DiagnosticField.MESSAGE_HINT: "hint",
     }
-    return _from_fields(lambda which: refusal.get(names[which]) or "")
+    return _from_fields(lambda which: refusal.get(names.get(which, "")) or "")
 
 
 def from_psycopg(error: psycopg.Error, session: abc.PGconn | None = None) -> TallymarkError:
@@ -268,6 +284,7 @@ def from_psycopg(error: psycopg.Error, session: abc.PGconn | None = None) -> Tal
         DiagnosticField.MESSAGE_DETAIL: error.diag.message_detail,
         DiagnosticField.MESSAGE_HINT: error.diag.message_hint,
         DiagnosticField.CONTEXT: error.diag.context,
+        DiagnosticField.SEVERITY_NONLOCALIZED: error.diag.severity_nonlocalized,
     }
     return _from_fields(lambda which: names[which] or "", session)
 
@@ -295,7 +312,8 @@ def _from_fields(field: Callable[[DiagnosticField], str], session: abc.PGconn | 
         )
     if sqlstate == UNTRANSLATABLE and session is not None and not _is_utf8(session):
         return Unavailable("Database unavailable", sqlstate=sqlstate, explanation=OTHER_ENCODING)
-    return _from_rule(sqlstate, _origin(field(DiagnosticField.CONTEXT)))
+    ends_session = field(DiagnosticField.SEVERITY_NONLOCALIZED) in _ENDS_SESSION
+    return _from_rule(sqlstate, _origin(field(DiagnosticField.CONTEXT)), ends_session=ends_session)
 
 
 def _is_utf8(session: abc.PGconn) -> bool:
@@ -303,8 +321,11 @@ def _is_utf8(session: abc.PGconn) -> bool:
     return all(session.parameter_status(name) == b"UTF8" for name in (b"server_encoding", b"client_encoding"))
 
 
-def _from_rule(sqlstate: str, origin: str) -> TallymarkError:
+def _from_rule(sqlstate: str, origin: str, *, ends_session: bool = False) -> TallymarkError:
     rule = _RULES.get(sqlstate) or _RULES.get(sqlstate[:2]) or _DEFECT
+    if ends_session and rule.kind is TallymarkError:
+        # Our functions end no session.
+        rule = _AWAY
     return rule.kind(
         rule.message,
         sqlstate=sqlstate,

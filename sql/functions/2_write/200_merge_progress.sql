@@ -36,6 +36,9 @@ BEGIN
 
   -- 2. Lock order: the job's row first, then its ledger; several jobs in the order of their ids. All state below is
   -- read under this lock.
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+    PERFORM tallymark.keep_shards(ARRAY[merge_progress.job_id], ARRAY[v_update]);
+  END IF;
   SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = merge_progress.job_id FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(merge_progress.job_id);

@@ -39,6 +39,7 @@ BEGIN
 
   -- 2. Lock order: the jobs' rows in the order of their ids, by their bytes; then their ledgers.
   IF v_apart THEN
+    PERFORM tallymark.keep_shards(NULL);
     SET LOCAL plan_cache_mode TO DEFAULT; -- what is sent elsewhere is planned with its parameters
     FOREACH v_id IN ARRAY ARRAY(
       SELECT DISTINCT u.job_id COLLATE "C" AS id FROM unnest(v_updates) AS u WHERE u.refusal IS NULL ORDER BY id)

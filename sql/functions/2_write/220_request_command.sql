@@ -21,6 +21,7 @@ BEGIN
       HINT = 'Correct the named fields. No command was given.';
   END IF;
 
+  PERFORM tallymark.keep_shards(ARRAY[request_command.job_id]);
   SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = request_command.job_id FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     PERFORM tallymark.refuse_unknown_job(request_command.job_id);

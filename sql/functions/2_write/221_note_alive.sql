@@ -15,6 +15,7 @@ BEGIN
       DETAIL = jsonb_build_array(jsonb_build_object('field', 'workerId', 'problem', tallymark.member_rule('workerId')))::text,
       HINT = 'Correct the named field.';
   END IF;
+  PERFORM tallymark.keep_shards(ARRAY[note_alive.job_id]);
   SELECT j.alive_at, j.requested_command INTO v_alive_at, v_command
   FROM tallymark.job AS j WHERE j.id = note_alive.job_id;
   IF NOT FOUND THEN

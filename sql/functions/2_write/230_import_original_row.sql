@@ -31,6 +31,7 @@ BEGIN
   v_mended := v_plan -> 'mended';
 
   -- 2. Lock order: the job's row, then its ledger. Whether the row was taken over before is read under this lock.
+  PERFORM tallymark.keep_shards(NULL);
   PERFORM tallymark.create_job(v_id);
   SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = v_id FOR NO KEY UPDATE;
   IF NOT FOUND THEN -- it was deleted meanwhile

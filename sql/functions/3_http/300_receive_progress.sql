@@ -17,6 +17,7 @@ BEGIN
     v_update := v_update || jsonb_build_object('updateId', receive_progress.idempotency_key);
   END IF;
   IF receive_progress.register THEN
+    PERFORM tallymark.keep_shards(tallymark.jobs_of(v_update, receive_progress.job_prefix), ARRAY[v_update]);
     -- Before any job is locked. As a rule it is an update of a job that is there. A number may be too long to be written as
     -- text.
     IF NOT EXISTS (SELECT 1 FROM tallymark.job AS j

@@ -30,6 +30,7 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'TK413', MESSAGE = 'Too many updates', DETAIL = format(
       'The group has %s bodies; at most %s are taken.', v_size, c_most_bodies);
   END IF;
+  PERFORM tallymark.keep_shards(v_jobs, receive_group.bodies);
   IF receive_group.register THEN
     -- Before any job is locked, and outside what a refusal undoes. With their keys, because these may be what is wrong.
     v_busy := tallymark.register_reported(

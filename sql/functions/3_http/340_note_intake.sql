@@ -16,6 +16,8 @@ BEGIN
   IF jsonb_typeof(note_intake.entries) IS DISTINCT FROM 'array' THEN
     RETURN 0;
   END IF;
+  PERFORM tallymark.keep_shards(ARRAY(
+    SELECT x.value ->> 'jobId' FROM jsonb_array_elements(note_intake.entries) AS x (value)));
   v_times := ARRAY(
     SELECT coalesce(least(tallymark.parse_timestamp(x.value ->> 'at'), v_now), v_now)
     FROM jsonb_array_elements(note_intake.entries) WITH ORDINALITY AS x (value, number) ORDER BY x.number);

@@ -19,6 +19,7 @@ DECLARE
   v_pace tallymark.job_pace;
   v_folded timestamptz;
 BEGIN
+  PERFORM tallymark.keep_shards(ARRAY[prune_job.job_id]);
   -- 1. One prune_job at a time. Crawlers do not take this lock, so they do not wait yet. Such locks belong to a server, so
   -- a query takes it that runs where the job is.
   PERFORM pg_advisory_xact_lock(c_pruning, hashtext(j.id)) FROM tallymark.job AS j WHERE j.id = prune_job.job_id;

@@ -7,6 +7,7 @@ AS $$
 DECLARE
   v_job tallymark.job;
 BEGIN
+  PERFORM tallymark.keep_shards(ARRAY[delete_job.job_id]);
   -- Lock order: the job's row first, then what belongs to it.
   SELECT j.* INTO v_job FROM tallymark.job AS j WHERE j.id = delete_job.job_id FOR UPDATE;
   IF NOT FOUND THEN

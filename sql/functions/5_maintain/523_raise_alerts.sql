@@ -15,6 +15,7 @@ DECLARE
   v_opened bigint := 0;
   v_recovered bigint := 0;
 BEGIN
+  PERFORM tallymark.keep_shards(NULL);
   -- One caller at a time, in statements that see what the caller before has done: a condition that was read before
   -- another caller closed its alert would open it again. Such locks belong to a server, so a query takes it that runs on
   -- one and the same wherever this is called: no job has this id, and the count is 0.

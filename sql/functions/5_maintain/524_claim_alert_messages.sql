@@ -14,6 +14,7 @@ DECLARE
   v_oldest CONSTANT timestamptz := v_now - coalesce(claim_alert_messages.max_age, '1 day');
   v_alert tallymark.alert;
 BEGIN
+  PERFORM tallymark.keep_shards(NULL);
   FOR v_alert IN
     SELECT n.* FROM tallymark.alert AS n
     WHERE n.due_at <= v_now AND coalesce(n.recovered_at, n.opened_at) >= v_oldest

@@ -11,6 +11,7 @@ DECLARE
   v_now CONSTANT timestamptz := clock_timestamp();
   v_alert tallymark.alert;
 BEGIN
+  PERFORM tallymark.keep_shards(ARRAY[fail_alert_message.job_id]);
   SELECT a.* INTO v_alert FROM tallymark.alert AS a
   WHERE a.job_id = fail_alert_message.job_id AND a.kind = fail_alert_message.kind
     AND a.opened_at = fail_alert_message.opened_at AND a.claimed_by = fail_alert_message.watcher

@@ -1,8 +1,9 @@
 -- Where a distributed database has the jobs on several machines, a batch and a group lock, look up and store them one by
--- one, with the same result. They ask whether such a database is there by a table of its catalogue, which is made here.
+-- one, with the same result. They ask whether such a database is there by a table of its catalogue, which is made here,
+-- with two shards and what keeps them where they are.
 BEGIN;
 SET LOCAL search_path = tap, public;
-SELECT plan(8);
+SELECT plan(9);
 
 CREATE FUNCTION pg_temp.played(p text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -38,12 +39,20 @@ SELECT alike(here, '%job1 running%job2 running%job3 running%', 'with three jobs 
 SELECT unalike(here, '% f %', 'that verify') FROM played;
 
 SET LOCAL allow_system_table_mods = on;
-CREATE TABLE pg_catalog.pg_dist_partition ();
+CREATE TABLE pg_catalog.pg_dist_partition AS SELECT 'tallymark.job'::regclass AS logicalrelid, 'h'::"char" AS partmethod;
+CREATE TABLE pg_catalog.pg_dist_shard AS SELECT 'tallymark.job'::regclass AS logicalrelid, s AS shardid FROM unnest('{1,2}'::bigint[]) AS s;
+CREATE FUNCTION pg_catalog.get_shard_id_for_distribution_column(regclass, job_id text) RETURNS bigint LANGUAGE sql
+  RETURN right(job_id, 1)::bigint;
+CREATE TABLE public.kept (ids bigint[]);
+CREATE FUNCTION pg_catalog.lock_shard_metadata(integer, ids bigint[]) RETURNS void LANGUAGE sql SECURITY DEFINER
+  BEGIN ATOMIC INSERT INTO public.kept VALUES (ids); END;
 SET LOCAL allow_system_table_mods = off;
 SELECT is(pg_temp.played('two-'), here, 'one by one it is the same') FROM played;
 SELECT is(tallymark.lock_free_jobs('{two-2,two-1,nobody}', false), '{}', 'free jobs are locked');
 SELECT is((SELECT count(*) FROM tallymark.receive_group(ARRAY['{"taskId": "two-1", "status": "processing", "timestamp":
   "2025-01-06T11:00:00Z"}']::jsonb[]) AS g WHERE g.answer ->> 'status' = 'received'), 1::bigint, 'and merged into');
+SELECT set_eq('SELECT ids::text FROM public.kept', ARRAY['{1}', '{2}', '{3}', '{1,2}', '{1,2,3}'],
+  'plain updates keep the shards of their jobs, a batch all of them');
 
 SELECT * FROM finish();
 ROLLBACK;
