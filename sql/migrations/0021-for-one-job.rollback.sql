@@ -8,7 +8,7 @@ DECLARE
   v_functions CONSTANT text[] := ARRAY(
     SELECT p.oid::pg_catalog.regprocedure::text FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = 'tallymark'::pg_catalog.regnamespace
-      AND p.proname IN ('receive_for_job', 'keep_shards'));
+      AND p.proname IN ('receive_for_job', 'keep_shards', 'plan_growth'));
   v_function text;
 BEGIN
   FOREACH v_function IN ARRAY v_functions LOOP

@@ -47,7 +47,7 @@ def test_every_statement_of_the_endpoint_can_be_prepared(db: Connection) -> None
 
 def _statements() -> list[http.Statement]:
     alone = [found for found in vars(http).values() if isinstance(found, http.Statement)]
-    return [*alone, *http.RECEIVE_GROUP.values()]
+    return [*alone, *http.RECEIVE_GROUP.values(), *http.RECEIVE_FOR_JOB.values()]
 
 
 def test_what_the_endpoint_calls_is_what_readiness_asks_for() -> None:

@@ -18,6 +18,7 @@ READ_FIRST = {
     "note_verification": "what it notes may be lost: the next round notes it again, and to hold the shard for as long "
     "as a ledger is read would keep crawlers waiting",
     "verify_next_jobs": "it notes verifications",
+    "note_paces": "for the same reasons",
 }
 _KEEPS, _READS, _WRITES = "keeps", "reads", "writes"
 

@@ -1,5 +1,6 @@
 """Every command uses the database that a plain connection by its URL is in; yoyo's tables have one place there."""
 
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -187,6 +188,10 @@ def recorded_elsewhere(empty_url: str, tmp_path: Path) -> Iterator[str]:
     shutil.copytree(sql_root(), files)
     for migration in MISSING:
         for file in (files / "migrations").glob(f"{migration}.*"):
+            file.unlink()
+    for file in (files / "functions").rglob("*.sql"):
+        # The old release has none with the type of a table that came later.
+        if re.search(r"\btallymark\.job_pace\b(?! AS)", file.read_text()):
             file.unlink()
     login = f"tallymark_test_{secrets.token_hex(4)}"
     with psycopg.connect(empty_url, autocommit=True) as admin:

@@ -255,7 +255,7 @@ def test_a_run_is_held_against_the_runs_that_the_token_is_for(
     assert (shown["run"]["items"], shown["other"]["itemsByType"]) == (4, {"issues": 1})
     assert read(web, "jobs/mine%203/series")["comparison"]["runs"] == 3
     foreign = web.call("GET", f"{API}/jobs/mine%203/series?with=other", token=token)
-    assert (foreign.status, foreign.json["details"][0]["field"]) == (400, "with")
+    assert (foreign.status, foreign.json["error"]) == (404, "Job not found")
     assert web.call("GET", f"{API}/series").json["details"] == [{"field": "series", "problem": "is required"}]
     assert (
         functions.job_series(db, "mine 3", max_runs=2)["runs"]

@@ -3,6 +3,7 @@
 CREATE OR REPLACE FUNCTION tallymark.keep_shards(job_ids text[], bodies jsonb[] DEFAULT '{}') RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = auto -- the database may have force_custom_plan, for queries of jobs
 AS $$
 DECLARE
   -- What these have is written by INSERT ... SELECT, which takes the locks of all shards.

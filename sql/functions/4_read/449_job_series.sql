@@ -39,7 +39,7 @@ BEGIN
     WHERE j.id = job_series.other_id
       AND (job_series.id_prefix IS NULL OR starts_with(j.id, job_series.id_prefix));
     IF NOT FOUND THEN
-      PERFORM tallymark.refuse_query('with', 'must be the id of a job');
+      PERFORM tallymark.refuse_unknown_job(job_series.other_id);
     END IF;
     v_pace := tallymark.run_pace(v_other.id);
     v_shown := v_shown || jsonb_build_object('other', tallymark.run_document(v_other) || tallymark.pace_points(v_pace));
@@ -58,7 +58,7 @@ its start, items]], "comparison": {"runs": how many finished runs it is held aga
 "usualSeconds", "expectedTotal", "expectedSeconds", "expectedEnd", "unusual": whether it runs and has fewer than half of
 the lowest of them}, null where it has no series, "rhythm": as series_runs gives it, "runs": [runs with their "pace"],
 the newest first, "other": that job in the same form, only with other_id}.
-Errors: TK404 where there is no such job; TK400 where job_id is null, empty or too long, or where there is no other_id.
+Errors: TK404 where there is no such job, or no other_id; TK400 where job_id is null, empty or too long.
 Callers: tallymark_reader, tallymark_admin.
 Cost: reads the ledgers of the job and of runs whose pace was not noted (note_paces).';
 
