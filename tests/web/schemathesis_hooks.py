@@ -31,6 +31,7 @@ _BEYOND_SCHEMAS = (
     re.compile(r"must have no number\b.*"),
     re.compile(r"must be an object of at most 65536 bytes, without .*\bnumber.*"),
     re.compile(r"must take at most 65536 bytes as JSON"),
+    re.compile(r"must be another job"),
 )
 
 _KEY = re.compile(r"[\t -~]{1,255}")
