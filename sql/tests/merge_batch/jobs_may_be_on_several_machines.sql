@@ -43,6 +43,7 @@ CREATE TABLE pg_catalog.pg_dist_partition AS SELECT 'tallymark.job'::regclass AS
 CREATE TABLE pg_catalog.pg_dist_shard AS SELECT 'tallymark.job'::regclass AS logicalrelid, s AS shardid FROM unnest('{1,2}'::bigint[]) AS s;
 CREATE FUNCTION pg_catalog.get_shard_id_for_distribution_column(regclass, job_id text) RETURNS bigint LANGUAGE sql
   RETURN right(job_id, 1)::bigint;
+GRANT SELECT ON pg_catalog.pg_dist_partition, pg_catalog.pg_dist_shard TO PUBLIC; -- as Citus does
 CREATE TABLE public.kept (ids bigint[]);
 CREATE FUNCTION pg_catalog.lock_shard_metadata(integer, ids bigint[]) RETURNS void LANGUAGE sql SECURITY DEFINER
   BEGIN ATOMIC INSERT INTO public.kept VALUES (ids); END;

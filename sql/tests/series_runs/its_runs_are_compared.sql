@@ -73,7 +73,7 @@ SELECT is(tallymark.job_series('alone') - 'run', '{"id": "alone", "series": null
 SELECT is(tallymark.job_series('half', 'slow') #> '{other,pace,0}', '[20, 107]', 'two runs side by side');
 SELECT is(tallymark.job_series('half', 'slow') #> '{run,pace,0}', '[10, 50]', 'each with its pace');
 SELECT is(jsonb_path_query_array(tallymark.job_series('usual', max_runs => 2), '$.runs[*].id'), '["r12", "r11"]', 'and the runs before');
-SELECT throws_ok($$ SELECT tallymark.job_series('half', 'no such job') $$, 'TK400', NULL, 'the other one must be there');
+SELECT throws_ok($$ SELECT tallymark.job_series('half', 'no such job') $$, 'TK404', NULL, 'the other one must be there');
 SELECT throws_ok($$ SELECT tallymark.job_series('no such job') $$, 'TK404', NULL, 'and so must the job');
 
 -- Notes for the runs that a running one is held against; all stays as it is.
