@@ -128,7 +128,7 @@ def test_the_sessions_have_the_timeouts_of_the_settings(
     start_web: Callable[..., "Web"], db_url: str, update: Update
 ) -> None:
     """A statement that exceeds TALLYMARK_STATEMENT_TIMEOUT is cancelled: 503, and nothing changes."""
-    web = start_web(db_url, TALLYMARK_STATEMENT_TIMEOUT="100")
+    web = start_web(db_url, TALLYMARK_STATEMENT_TIMEOUT="1000")
     web.register("j")
     with psycopg.connect(db_url) as holder:
         holder.execute("SELECT FROM tallymark.job WHERE id = 'j' FOR UPDATE")
