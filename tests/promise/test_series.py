@@ -1,4 +1,4 @@
-"""How a run went is what its ledger had at each time; a run that is cut is told of, and a usual one is not."""
+"""How a run went is what its ledger had at each time; a run that is cut is unusual, and a usual one is not."""
 
 import random
 from typing import Any

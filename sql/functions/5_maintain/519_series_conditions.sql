@@ -44,7 +44,7 @@ $$;
 COMMENT ON FUNCTION tallymark.series_conditions(timestamptz) IS
 'Finds what is wrong with series at this moment. The kinds: unusual (a running job has far fewer items than the runs of
 its series before it had at the same time, see run_comparison); missed (the next run of a series has not started, see
-series_rhythm), which is told of the last run.
+series_rhythm). The job of a missed run is the last run of its series.
 Arguments: since: runs that were missed before this are left out.
 Returns: rows of job_id, kind, facts: "since": when it was noticed by the run''s newest update, or from when on the run
 is missed; "series"; for unusual "runs", "items", "usual", "lowest", "elapsedSeconds"; for missed "dueAt",

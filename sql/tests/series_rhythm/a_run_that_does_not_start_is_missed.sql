@@ -57,7 +57,7 @@ BEGIN
   PERFORM pg_temp.start('h' || n, 'hourly', now() - (7 - n) * interval '1 hour') FROM generate_series(1, 5) AS n;
 END
 $$;
-SELECT is((SELECT c.job_id FROM tallymark.alert_conditions() AS c WHERE c.kind = 'missed' AND c.facts ->> 'series' = 'hourly'), 'h5', 'the last run is told of');
+SELECT is((SELECT c.job_id FROM tallymark.alert_conditions() AS c WHERE c.kind = 'missed' AND c.facts ->> 'series' = 'hourly'), 'h5', 'the alert names the last run');
 SELECT is_empty($$ SELECT 1 FROM tallymark.alert_conditions() AS c WHERE c.facts ->> 'series' = 'daily' $$, 'what was missed long ago is left out');
 DO $$ BEGIN PERFORM tallymark.raise_alerts(); PERFORM tallymark.raise_alerts(); END $$;
 SELECT is((SELECT count(*) FROM tallymark.alert WHERE job_id = 'h5' AND kind = 'missed'), 1::bigint, 'one alert');

@@ -30,7 +30,7 @@ export function missing(shortfall: Shortfall): number {
   return Object.values(shortfall ?? {}).reduce((sum, items) => sum + items, 0);
 }
 
-/** A job's status in words and colour; of one that has finished also how many items are missing. */
+/** A job's status in words and colour. A finished job also says how many items are missing. */
 export function StatusBadge({ status, shortfall }: { status: Status; shortfall: Shortfall }) {
   const look = shortfall ? "status-orange" : (COLOURS[status] ?? "status-secondary");
   return (
