@@ -1,9 +1,11 @@
 """Operators get one message when something is wrong and one when it is over, with any number of watchdogs."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -83,13 +85,21 @@ def receiver() -> Iterator[Receiver]:
 
 @contextmanager
 def watching(url: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a watchdog in the block; at its end it is stopped and must exit with 0."""
+    """Run a watchdog in the block; at its end it is stopped, when it has made a round, and must exit with 0.
+
+    Until its first round it may be on its way up, and a signal ends it as any program: another watchdog may have done
+    all the work of the block by then.
+    """
     command = [sys.executable, "-c", "from tallymark.cli import main; main()", "watchdog", "--database-url", url]
-    with subprocess.Popen(
-        [*command, "--interval", "0.2", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with (
+        tempfile.TemporaryFile() as rounds,
+        subprocess.Popen(
+            [*command, "--json", "--interval", "0.2", *arguments], stdout=rounds, stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
         try:
             yield process
+            wait_until(lambda: process.poll() is not None or os.fstat(rounds.fileno()).st_size > 0)
             assert process.poll() is None, process.stderr and process.stderr.read()
             process.terminate()
             assert process.wait(PATIENCE) == 0
