@@ -98,7 +98,7 @@ def _both(url: str, jobs: tuple[str, int], plan: Plan, say: Say) -> Iterator[Sid
     with ExitStack() as running:
         directory = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="tallymark-before-")))
         commit = plan.before or ""
-        before = running.enter_context(unpacked(commit, commit[:10], directory))
+        before = running.enter_context(unpacked(commit, commit[:10], directory, say))
         for tree in (THIS, before):
             say(f"{tree.name}: tallymark is imported from {tree.imported()}")
         sides = []

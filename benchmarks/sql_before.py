@@ -80,7 +80,7 @@ def sql_before(database: Database, plan: Plan, say: Say) -> list[Figure]:
         return []
     with ExitStack() as running:
         directory = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="tallymark-before-")))
-        tree = running.enter_context(unpacked(plan.before, plan.before[:10], directory))
+        tree = running.enter_context(unpacked(plan.before, plan.before[:10], directory, say))
         databases = [running.enter_context(another(database.url, say, each)) for each in (THIS, tree)]
         return [
             _measured(work, [Side(each, postmaster(each)) for each in databases], plan, say)

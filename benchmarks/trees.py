@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
@@ -17,6 +17,7 @@ from tallymark.server.lifeline import bound_to_us
 
 ROOT = Path(__file__).parent.parent
 
+_LOCK = "requirements.lock"
 _STATIC = Path("pyapp", "tallymark", "web", "static")
 _TALLYMARK = "from tallymark.cli import main; main()"
 _WHERE = "import tallymark; print(tallymark.__file__)"
@@ -35,10 +36,12 @@ class Tree:
     Attributes:
         root: The directory.
         name: What people call it.
+        python: The interpreter whose environment has what this commit needs.
     """
 
     root: Path
     name: str
+    python: str = sys.executable
 
     def environ(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return an environment in which Python imports the code of this tree.
@@ -84,7 +87,7 @@ class Tree:
         return command[:-1]
 
     def _python(self, code: str, environ: Mapping[str, str], *arguments: str) -> str:
-        command = bound_to_us([sys.executable, "-c", code, *arguments], signal.SIGKILL)
+        command = bound_to_us([self.python, "-c", code, *arguments], signal.SIGKILL)
         done = subprocess.run(
             command, cwd=self.root, env=self.environ(environ), capture_output=True, text=True, check=False
         )
@@ -109,13 +112,14 @@ def commit_of(name: str) -> str:
 
 
 @contextmanager
-def unpacked(commit: str, name: str, directory: Path) -> Iterator[Tree]:
+def unpacked(commit: str, name: str, directory: Path, say: Callable[[str], None]) -> Iterator[Tree]:
     """Unpack a commit, with the pages of this checkout, which are built and not measured.
 
     Git is asked for an archive and not for a worktree: nothing stays in the checkout where this process is killed.
+    Where the commit's lock is another one, it gets an environment of its own.
 
     Raises:
-        BenchmarkError: Git or the code of the commit fails.
+        BenchmarkError: Git or the code of the commit fails, or what it needs cannot be installed.
     """
     tree = Tree(directory / "tree", name)
     tree.root.mkdir()
@@ -126,7 +130,32 @@ def unpacked(commit: str, name: str, directory: Path) -> Iterator[Tree]:
     archive.unlink()
     if (ROOT / _STATIC).is_dir():
         shutil.copytree(ROOT / _STATIC, tree.root / _STATIC, dirs_exist_ok=True)
+    if (tree.root / _LOCK).read_bytes() != (ROOT / _LOCK).read_bytes():
+        say(f"{name}: its {_LOCK} differs, so it gets an environment of its own")
+        tree = in_its_environment(tree, directory / "environment")
     yield tree
+
+
+def in_its_environment(tree: Tree, directory: Path) -> Tree:
+    """Make a virtual environment with what a tree's lock names, and the tree itself.
+
+    Returns:
+        The tree, which runs in that environment.
+
+    Raises:
+        BenchmarkError: Something cannot be installed.
+    """
+    python = str(directory / "bin" / "python")
+    install = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--python", python, "install"]
+    for command in (
+        [sys.executable, "-m", "venv", "--without-pip", str(directory)],
+        [*install, "--no-deps", "--require-hashes", "--requirement", str(tree.root / _LOCK)],
+        [*install, "--no-deps", "--no-build-isolation", "--editable", str(tree.root)],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise BenchmarkError(f"what {tree.name} needs cannot be installed:\n{done.stderr.strip()}")
+    return replace(tree, python=python)
 
 
 def _git(*arguments: str) -> bytes:

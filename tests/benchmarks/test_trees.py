@@ -3,12 +3,13 @@
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from benchmarks.errors import BenchmarkError
 from benchmarks.serving import PRODUCT, serving
-from benchmarks.trees import ROOT, THIS, commit_of, unpacked
+from benchmarks.trees import ROOT, THIS, commit_of, in_its_environment, unpacked
 from tests.benchmarks.test_harness import run, without_database
 
 pytestmark = pytest.mark.skipif(
@@ -28,7 +29,7 @@ def test_the_server_of_another_commit_runs_its_code(tmp_path: Path, db_url: str)
     imported_by = tmp_path / "imported_by"
     imported_by.mkdir()
     environ = os.environ | {"DATABASE_URL": db_url, "IMPORTED_BY": str(imported_by)}
-    with unpacked(commit_of("HEAD"), "HEAD", tmp_path) as tree:
+    with unpacked(commit_of("HEAD"), "HEAD", tmp_path, print) as tree:
         package = tree.root / "pyapp" / "tallymark"
         assert tree.imported() == package
         assert THIS.imported() == ROOT / "pyapp" / "tallymark"
@@ -38,9 +39,24 @@ def test_the_server_of_another_commit_runs_its_code(tmp_path: Path, db_url: str)
             assert (imported_by / str(server.worker.pid)).exists()
 
 
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+def test_a_commit_with_another_lock_runs_with_what_that_names(tmp_path: Path, db_url: str) -> None:
+    """A library that this checkout no longer has must be there, and this checkout's own must not be."""
+    with unpacked(commit_of("HEAD"), "HEAD", tmp_path, print) as tree:
+        lock = tree.root / "requirements.lock"
+        lock.write_text(re.sub(r"^apprise==\S+ \\\n(?: .*\n)+", "", lock.read_text(), flags=re.MULTILINE))
+        there = in_its_environment(tree, tmp_path / "environment")
+        assert there.imported() == tree.root / "pyapp" / "tallymark"
+        with serving(PRODUCT, os.environ | {"DATABASE_URL": db_url}, there) as server:
+            assert str(tmp_path / "environment") in " ".join(server.worker.cmdline())
+        missing = subprocess.run([there.python, "-c", "import apprise"], capture_output=True, check=False)
+        assert missing.returncode == 1
+
+
 def test_code_that_is_not_found_is_not_measured(tmp_path: Path) -> None:
     """What is installed would answer in its place."""
-    with unpacked(commit_of("HEAD"), "HEAD", tmp_path) as tree:
+    with unpacked(commit_of("HEAD"), "HEAD", tmp_path, print) as tree:
         shutil.rmtree(tree.root / "pyapp")
         with pytest.raises(BenchmarkError, match="not the code of HEAD"):
             tree.imported()
