@@ -7,7 +7,7 @@ watches, and in the middle the newest migration is taken back and applied again,
 What it prints: for each minute the rate, the p99 of the latency, and memory; in the end whether each acknowledged
 update is in its ledger once and each job is the fold of its ledger. It exits 1 where an update was not answered 200,
 where one is missing, or where a job does not verify. Only while the migration is taken back, an answer may be 503 with
-Retry-After: the merge may need what the migration brought.
+Retry-After: the merge may need what the migration brought. Likewise a run of prune or verify may end then by saying so.
 """
 
 import json
@@ -36,6 +36,7 @@ from benchmarks.serving import PRODUCT, Server, serving
 from benchmarks.standby import standby
 from benchmarks.usage import megabytes
 from benchmarks.viewers import open_crowd
+from tallymark.functions.errors import NOT_INSTALLED
 from tallymark.schema.migrate import migrate
 from tallymark.server import EmbeddedPostgres
 from tallymark.server.lifeline import bound_to_us
@@ -71,16 +72,31 @@ class Minute(NamedTuple):
 
 
 class Chore(threading.Thread):
-    """A command that is run again and again beside the load, until told to stop."""
+    """A command that is run again and again beside the load, until told to stop.
 
-    def __init__(self, name: str, arguments: tuple[str, ...], environ: dict[str, str], pause: float) -> None:
-        """Say what; `start` begins it."""
+    Attributes:
+        outcomes: What the runs said that did their work.
+        failures: What the others said.
+        other_release: How many runs ended because tables and functions were of two releases.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arguments: tuple[str, ...],
+        environ: dict[str, str],
+        pause: float,
+        migrating: threading.Event,
+    ) -> None:
+        """Say what; `start` begins it. `migrating` is set while a migration is taken back and applied."""
         super().__init__(name=name, daemon=True)
         self.outcomes: list[dict[str, Any]] = []
         self.failures: list[str] = []
+        self.other_release = 0
         self._arguments = arguments
         self._environ = environ
         self._pause = pause
+        self._migrating = migrating
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -89,6 +105,8 @@ class Chore(threading.Thread):
             done = tallymark(self._arguments, self._environ)
             if done.returncode == 0:
                 self.outcomes.append(json.loads(done.stdout))
+            elif NOT_INSTALLED in done.stderr and self._migrating.is_set():
+                self.other_release += 1
             else:
                 self.failures.append((done.stderr.strip() or done.stdout.strip())[-300:])
             self._ended.wait(self._pause)
@@ -142,7 +160,11 @@ def _soak(directory: Path, minutes: int, seconds: int) -> list[str]:
         crowd = running.enter_context(open_crowd(server, _PREFIX, token, sizes, kind="parse"))
         crowd.ask("open")
         watchdog = running.enter_context(_watching(environ))
-        chores = [Chore("prune", _PRUNE, environ, seconds / 6), Chore("verify", ("verify", "--json"), environ, 1.0)]
+        migrating = threading.Event()
+        chores = [
+            Chore("prune", _PRUNE, environ, seconds / 6, migrating),
+            Chore("verify", ("verify", "--json"), environ, 1.0, migrating),
+        ]
         for chore in chores:
             chore.start()
         before = int(database.value("SELECT sum(last_seq) FROM tallymark.job"))
@@ -150,7 +172,8 @@ def _soak(directory: Path, minutes: int, seconds: int) -> list[str]:
         migrated: list[str] = []
         for number in range(1, minutes + 1):
             if number == minutes // 2 + 1:
-                threading.Thread(target=_migrate_again, args=(environ, seconds, migrated), daemon=True).start()
+                arguments = (environ, seconds, migrating, migrated)
+                threading.Thread(target=_migrate_again, args=arguments, daemon=True).start()
             load = Load(server.url + PATH, token, _PREFIX, JOBS)
             parts.append(_minute(database, load, server, directory, seconds))
             _tell(number, parts[-1])
@@ -180,9 +203,10 @@ def _ended_badly(watchdog: subprocess.Popen[bytes]) -> list[str]:
     return [] if watchdog.poll() is None else [f"the watchdog ended with {watchdog.returncode}"]
 
 
-def _migrate_again(environ: dict[str, str], seconds: int, told: list[str]) -> None:
+def _migrate_again(environ: dict[str, str], seconds: int, migrating: threading.Event, told: list[str]) -> None:
     """Take the newest migration back, and apply it again, in the middle of a part."""
     time.sleep(seconds / 4)
+    migrating.set()
     for arguments in (("rollback", "--steps", "1", "--yes"), ("migrate",)):
         began = time.monotonic()
         done = tallymark(arguments, environ)
@@ -191,6 +215,9 @@ def _migrate_again(environ: dict[str, str], seconds: int, told: list[str]) -> No
         else:
             click.secho(f"{arguments[0]} failed: {done.stderr.strip()}", fg="red", err=True)
             return
+    # A command that began before may be about to end.
+    time.sleep(1)
+    migrating.clear()
 
 
 def _minute(database: Database, load: Load, server: Server, directory: Path, seconds: int) -> Minute:
@@ -269,6 +296,7 @@ def _faults(database: Database, parts: list[Minute], chores: list[Chore], before
     click.echo(
         f"verified under load: {checked:,} times a job, in {len(verify.outcomes)} rounds; in the end {wrong} differ"
     )
+    click.echo(f"runs of prune and verify that ended then: {prune.other_release} and {verify.other_release}")
     faults = [f"{chore.name}: {failure}" for chore in chores for failure in chore.failures]
     if bad:
         example = next((part.answers.example for part in parts if part.answers.example), "")

@@ -25,6 +25,7 @@ RELIED_ON = {
     "quote_all_identifiers": ("on", "off"),
     "row_security": ("off", "on"),
     "gin_fuzzy_search_limit": ("1", "0"),
+    "jit": ("on", "off"),
     "plan_cache_mode": ("force_custom_plan", "auto"),
     "synchronous_commit": ("off", "on"),
 }

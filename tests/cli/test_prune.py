@@ -82,6 +82,21 @@ def test_what_is_not_that_old_stays(db: Connection, db_url: str) -> None:
     assert events_of(db) == {"job": 2}
 
 
+def test_a_run_while_a_migration_is_taken_back_says_so_and_the_next_one_works(db: Connection, db_url: str) -> None:
+    """Nothing is pruned of a job that was not understood."""
+    make_job(db, "job", 12)
+    db.execute("ALTER TABLE tallymark.job RENAME COLUMN series TO taken_back")
+    try:
+        told = run(db_url, "--older-than", "30d", "--keep", "10")
+    finally:
+        db.execute("ALTER TABLE tallymark.job RENAME COLUMN taken_back TO series")
+    assert told.exit_code == 2
+    assert "run `tallymark migrate`" in told.output
+    assert events_of(db) == {"job": 12}
+    assert outcome(run(db_url, "--older-than", "30d", "--keep", "10", "--json"))["events"] == 2
+    assert verified(db)
+
+
 def test_a_dry_run_says_what_would_be_done_and_changes_nothing(db: Connection, db_url: str, tmp_path: Path) -> None:
     """Nothing changes in the database or on disk."""
     make_job(db, "job", 12)

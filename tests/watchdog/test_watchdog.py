@@ -168,6 +168,24 @@ def test_an_unusual_run_and_a_missed_one_are_told_of_once_and_their_ends_once(
     assert all_sent(db)
 
 
+def test_a_migration_that_is_taken_back_for_a_while_does_not_end_the_watchdog(
+    db: Connection, db_url: str, receiver: Receiver
+) -> None:
+    """It says why it cannot read, goes on when the migration has been applied again, and tells what happened since."""
+    with watching(db_url, "--notify", receiver.url) as process:
+        assert process.stderr is not None
+        db.execute("ALTER TABLE tallymark.job RENAME COLUMN series TO taken_back")
+        try:
+            told = process.stderr.readline()
+        finally:
+            db.execute("ALTER TABLE tallymark.job RENAME COLUMN taken_back TO series")
+        assert "cannot be read" in told
+        assert "run `tallymark migrate`" in told
+        assert process.stderr.readline() == "the database is back\n"
+        report(db, "failed", status="failed", error="boom")
+        wait_until(lambda: receiver.titles == {"Alert: job failed has failed": 1})
+
+
 def test_each_kind_fires_once_and_recovers_once_with_two_watchdogs(
     db: Connection, db_url: str, receiver: Receiver
 ) -> None:

@@ -104,6 +104,7 @@ def test_a_connection_that_is_gone_means_unavailable(db: Connection, db_url: str
         ("23505", tallymark.Unavailable, 503),
         ("57014", tallymark.Unavailable, 503),
         ("42P01", tallymark.Unavailable, 503),
+        ("42703", tallymark.Unavailable, 503),
         ("XX000", tallymark.Unavailable, 503),
         ("XX002", tallymark.Unavailable, 503),
         ("42501", tallymark.Unavailable, 503),

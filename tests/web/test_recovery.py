@@ -277,6 +277,7 @@ def one(db: Connection, db_url: str) -> Iterator[Database]:
         ("42P05", "TallymarkError", "Internal server error"),
         ("XX000", "Unavailable", "Database unavailable"),
         ("42P01", "Unavailable", "Database unavailable"),
+        ("42703", "Unavailable", "Database unavailable"),
         ("TK404", "JobNotFound", "raised by the test"),
     ],
 )

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from tallymark.functions import call
 from tallymark.functions.call import Connection
-from tallymark.functions.errors import NO_RIGHT, NOT_INSTALLED, NotGranted, TallymarkError, Unavailable
+from tallymark.functions.errors import NO_RIGHT, NOT_INSTALLED, OTHER_RELEASE, NotGranted, TallymarkError, Unavailable
 from tallymark.functions.session import UNHURRIED, connect, take_role
 from tallymark.plain import plain_json
 from tallymark.schema.migrate import MigrationError
@@ -42,8 +42,6 @@ _REACH_NODES = """
 SELECT pg_catalog.set_config('citus.propagate_set_commands', 'local', true)
 WHERE pg_catalog.to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL
 """
-#: No such schema, no such function: that may be so while another release is being installed.
-NO_SUCH_FUNCTION = {"3F000", "42883"}
 
 
 class CannotRun(click.ClickException):
@@ -235,7 +233,7 @@ class Database:
         except psycopg.Error as error:
             raise CannotRun(str(error).strip()) from error
         except TallymarkError as error:
-            if error.sqlstate in NO_SUCH_FUNCTION:
+            if error.sqlstate in OTHER_RELEASE:
                 self.close()
                 raise Away(NOT_INSTALLED) from error
             if isinstance(error, Unavailable) and error.sqlstate != NO_RIGHT:
@@ -295,7 +293,7 @@ def _sentence(error: TallymarkError, role: str) -> str:
         if isinstance(error, NotGranted) and error.lacks.startswith("USAGE"):
             return f"this user of the database lacks {error.lacks}: {error.hint}"
         return f"this user of the database lacks {role}; grant that role to it, or name another user in the URL"
-    if error.sqlstate in NO_SUCH_FUNCTION:
+    if error.sqlstate in OTHER_RELEASE:
         return NOT_INSTALLED
     if error.details:
         return f"{error}: " + "; ".join(f"{problem['field']} {problem['problem']}" for problem in error.details)

@@ -16,7 +16,6 @@ from psycopg.types.json import Jsonb
 from tallymark import functions
 from tallymark.cli.common import (
     ADMIN,
-    NO_SUCH_FUNCTION,
     CannotRun,
     connected,
     database_options,
@@ -29,6 +28,7 @@ from tallymark.functions.call import Connection, Json
 from tallymark.functions.errors import (
     LOCK_NOT_AVAILABLE,
     NOT_INSTALLED,
+    OTHER_RELEASE,
     InvalidUpdate,
     Remedy,
     TallymarkError,
@@ -179,7 +179,7 @@ class _Run:
                 if error.remedy is not Remedy.SAME_CONNECTION or attempt == _ATTEMPTS:
                     raise
             except TallymarkError as error:
-                if error.sqlstate in NO_SUCH_FUNCTION:
+                if error.sqlstate in OTHER_RELEASE:
                     raise CannotRun(NOT_INSTALLED) from error
                 if (error.sqlstate or "")[:2] not in {"22", "54"}:
                     raise

@@ -151,6 +151,10 @@ NO_TABLE = (
     "A table is missing where the job is: it is moving to another node of its cluster just now. If this goes on, "
     "`tallymark doctor` says what is missing."
 )
+NO_COLUMN = (
+    "The tables are those of another release than the functions, as while a migration is taken back or applied. If "
+    "this goes on, run `tallymark migrate`."
+)
 INTERNAL = (
     "The database server reports an internal error, as it does where a node of a cluster has ended in the middle of a "
     "call. The update is not at fault. If this goes on, the server's log says which error it is."
@@ -181,6 +185,10 @@ LOCK_NOT_AVAILABLE = "55P03"
 NO_SPACE = "53100"
 #: read_only_sql_transaction.
 IS_READ_ONLY = "25006"
+#: undefined_column.
+UNDEFINED_COLUMN = "42703"
+#: No such schema, no such function, no such column: that may be so while another release is being installed.
+OTHER_RELEASE = frozenset({"3F000", "42883", UNDEFINED_COLUMN})
 #: A prepared statement of this name is there already.
 IS_PREPARED = "42P05"
 
@@ -234,6 +242,8 @@ _RULES = {
     "3F000": _Rule(TallymarkError, "Internal server error", remedy=Remedy.PREPARED_AGAIN),
     # Our statements name no tables, so this comes from within a function.
     "42P01": _lacks(NO_TABLE)._replace(remedy=Remedy.SAME_CONNECTION),
+    # Stored functions read columns by name, those of the release that made the functions.
+    UNDEFINED_COLUMN: _lacks(NO_COLUMN)._replace(remedy=Remedy.PREPARED_AGAIN),
     "42": _Rule(TallymarkError, "Internal server error", remedy=Remedy.PREPARED_AGAIN),
 }
 

@@ -51,6 +51,8 @@ RELIED_ON = {
     # What queries find, and how they are planned.
     "row_security": "on",
     "gin_fuzzy_search_limit": "0",
+    # All calls are short: to compile them would take longer than to run them.
+    "jit": "off",
 }
 #: From version 17 on. It would end the session, where a statement's own timeout only ends the statement.
 _TRANSACTION_TIMEOUT = ("transaction_timeout", "0", 170000)
